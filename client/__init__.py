@@ -1,0 +1,1 @@
+"""The farm as a Python library: one Protocol, and the embedded farm that fulfils it."""

@@ -1,0 +1,47 @@
+"""The names of what stages hand on and what a user downloads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class ArtifactName(StrEnum):
+    """Every file or folder that a stage makes. Names ending in `/` are folders."""
+
+    SOURCE = "source/"
+    CHECKED = "checked.json"
+    MODEL = "model.tflite"
+    TOKENIZER = "tokenizer.json"
+    DESCRIPTION = "description.json"
+    REFERENCE = "reference.npz"
+    MODEL_INFO = "model-info.json"
+    GOLDEN = "golden.json"
+    APP_BASE = "app-base/"
+    APK = "app.apk"
+    HOST_RUN = "host-run.json"
+    REPORT = "report.json"
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether the artifact is a tree of files."""
+        return self.value.endswith("/")
+
+
+# What `farm download` hands out, in this order.
+PUBLISHED: tuple[ArtifactName, ...] = (
+    ArtifactName.APK,
+    ArtifactName.MODEL,
+    ArtifactName.TOKENIZER,
+    ArtifactName.GOLDEN,
+    ArtifactName.REPORT,
+)
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A stored artifact: `digest` is the SHA-256 of the file, or of a folder's listing; `size` in bytes."""
+
+    name: ArtifactName
+    digest: str
+    size: int

@@ -1,0 +1,151 @@
+"""What a job is: its settings, parsed once, frozen, and the key that makes equal jobs equal."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, field_validator, model_validator
+
+from farm import digests, recipes
+from farm.errors import BadApplicationId, BadAppSetting, ContextTooLong, UnknownAbi, UnknownLane
+from farm.modelref import ModelKind, ModelRef
+
+DEFAULT_CONTEXT = 256
+DEFAULT_PREFILL = (8, 32, 128)
+MAX_VERSION_CODE = 2_100_000_000
+JAVA_KEYWORDS = frozenset(
+    "abstract assert boolean break byte case catch char class const continue default do double else enum extends false"
+    " final finally float for goto if implements import instanceof int interface long native new null package private"
+    " protected public return short static strictfp super switch synchronized this throw throws transient true try"
+    " void volatile while".split()
+)
+
+
+class Lane(StrEnum):
+    """How text gets in and out of the model."""
+
+    TOKENS = "tokens"
+
+
+class Abi(StrEnum):
+    """The CPU types that the app carries a runtime for."""
+
+    ARM64 = "arm64-v8a"
+    X86_64 = "x86_64"
+
+
+class AppSpec(BaseModel):
+    """What the packaged app is called and how it is signed.
+
+    keystore: path of the user's own PKCS12 or JKS file, None for the farm's; password_source: `file:PATH` or
+    `env:NAME`, never the password itself.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    application_id: str = "dev.kerasfarm.autocomplete"
+    label: str = "Autocomplete"
+    version_code: int = 1
+    version_name: str = "1.0"
+    abis: tuple[Abi, ...] = (Abi.ARM64, Abi.X86_64)
+    keystore: str | None = None
+    key_alias: str | None = None
+    password_source: str | None = None
+
+    @field_validator("application_id")
+    @classmethod
+    def _application_id(cls, value: str) -> str:
+        words = value.split(".")
+        legal = all(re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", word) and word not in JAVA_KEYWORDS for word in words)
+        if len(words) < 2 or not legal or len(value) > 150:
+            raise BadApplicationId(
+                f"Android refuses the application id {value!r}; use at least two parts joined by dots, each a letter"
+                " followed by letters, digits or underscores and no Java keyword, as in org.example.story."
+            )
+        return value
+
+    @field_validator("version_code")
+    @classmethod
+    def _version_code(cls, value: int) -> int:
+        if not 1 <= value <= MAX_VERSION_CODE:
+            raise BadAppSetting(f"The version code {value} is refused; use a number from 1 to {MAX_VERSION_CODE}.")
+        return value
+
+    @field_validator("label", "version_name")
+    @classmethod
+    def _one_line(cls, value: str) -> str:
+        if not value.strip() or len(value) > 100 or any(ord(letter) < 32 for letter in value):
+            raise BadAppSetting(f"{value[:40]!r} is refused as a name or version; use one line of 1 to 100 characters.")
+        return value
+
+    @field_validator("abis")
+    @classmethod
+    def _some_abi(cls, value: tuple[Abi, ...]) -> tuple[Abi, ...]:
+        if not value:
+            raise UnknownAbi(f"An app needs at least one ABI of {', '.join(Abi)}.")
+        return tuple(sorted(set(value)))
+
+
+class JobSpec(BaseModel):
+    """One job. `context` and `prefill` in tokens; `model_digest` is None until the model was fetched once."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model_kind: ModelKind
+    model: str
+    model_digest: str | None = None
+    lane: Lane = Lane.TOKENS
+    recipe: str = "none"
+    context: int = DEFAULT_CONTEXT
+    prefill: tuple[int, ...] = DEFAULT_PREFILL
+    app: AppSpec = AppSpec()
+
+    @field_validator("recipe")
+    @classmethod
+    def _recipe(cls, value: str) -> str:
+        return recipes.find(value).name
+
+    @model_validator(mode="after")
+    def _lengths(self) -> Self:
+        if self.context < 16:
+            raise ContextTooLong(f"A context of {self.context} tokens is too short; use 16 or more.")
+        return self
+
+    @property
+    def model_ref(self) -> ModelRef:
+        """The model as a reference."""
+        return ModelRef(self.model_kind, self.model)
+
+    @property
+    def prefill_lengths(self) -> tuple[int, ...]:
+        """The prefill signatures' lengths: those that fit into the context."""
+        return tuple(sorted({length for length in self.prefill if 1 < length <= self.context})) or (self.context,)
+
+    def key(self, code: str) -> str:
+        """SHA-256 over everything that decides the result; `code` is the digest of the farm's own sources."""
+        spec = self.model_dump(mode="json")
+        if self.model_digest is not None:
+            del spec["model"], spec["model_kind"]
+        return digests.of_json({"spec": spec, "code": code})
+
+
+def parse_lane(text: str) -> Lane:
+    """The lane of that name, or UnknownLane."""
+    try:
+        return Lane(text)
+    except ValueError:
+        raise UnknownLane(f"There is no lane {text!r}; choose one of {', '.join(Lane)}.") from None
+
+
+def parse_abis(texts: Sequence[str]) -> tuple[Abi, ...]:
+    """The ABIs of these names, or UnknownAbi."""
+    found = []
+    for text in texts:
+        try:
+            found.append(Abi(text))
+        except ValueError:
+            raise UnknownAbi(f"There is no runtime for the ABI {text!r}; choose from {', '.join(Abi)}.") from None
+    return tuple(found)

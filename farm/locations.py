@@ -1,0 +1,9 @@
+"""Where the farm's own files lie: the checkout, or the folder that the wheel was installed into."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+EXAMPLES = ROOT / "examples"
+ANDROID_BUILDER = ROOT / "android-builder"

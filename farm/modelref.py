@@ -1,0 +1,68 @@
+"""Model references: what a user may write where a model is asked for."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from farm import locations
+from farm.errors import ModelNotFound
+
+DEFAULT = "gpt2_base_en"
+
+
+class ModelKind(StrEnum):
+    """Where a model comes from."""
+
+    PRESET = "preset"
+    KAGGLE = "kaggle"
+    HUGGINGFACE = "hf"
+    FOLDER = "folder"
+    KERAS_FILE = "keras"
+
+    @property
+    def local(self) -> bool:
+        """Whether no network is needed."""
+        return self in (ModelKind.FOLDER, ModelKind.KERAS_FILE)
+
+
+@dataclass(frozen=True)
+class ModelRef:
+    """`value` is an absolute path for local kinds, else what KerasHub's `from_preset` takes."""
+
+    kind: ModelKind
+    value: str
+
+    @property
+    def text(self) -> str:
+        """The reference as it is recorded and shown."""
+        return self.value
+
+    @property
+    def short_name(self) -> str:
+        """The last part, for titles: `tiny_gpt2` of `.../examples/tiny_gpt2`."""
+        return Path(self.value.rstrip("/")).stem if self.kind.local else self.value.rstrip("/").rsplit("/", 1)[-1]
+
+
+def parse(text: str, base: Path | None = None) -> ModelRef:
+    """Read a reference; relative paths are below `base` (default: the current folder).
+
+    Order: a URL scheme, an existing path, `examples/<name>` of the repository, a `.keras` file name or anything with
+    a slash (a path that does not exist: ModelNotFound), else a KerasHub preset name.
+    """
+    for kind, scheme in ((ModelKind.KAGGLE, "kaggle://"), (ModelKind.HUGGINGFACE, "hf://")):
+        if text.startswith(scheme):
+            return ModelRef(kind, text)
+    path = Path(text).expanduser()
+    path = path if path.is_absolute() else (base or Path.cwd()) / path
+    if not path.exists() and text.startswith("examples/"):
+        path = locations.ROOT / text
+    if path.is_dir():
+        return ModelRef(ModelKind.FOLDER, str(path.resolve()))
+    if path.is_file():
+        return ModelRef(ModelKind.KERAS_FILE, str(path.resolve()))
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", text) and not text.endswith(".keras"):
+        return ModelRef(ModelKind.PRESET, text)
+    raise ModelNotFound(f"There is no model at {text}; give a preset folder, a .keras file or a KerasHub preset name.")

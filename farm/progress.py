@@ -1,0 +1,45 @@
+"""What a running stage says: JSON lines, one event each, over a pipe to its supervisor."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+PROGRESS_FD_VARIABLE = "FARM_PROGRESS_FD"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """`share` of the stage done, from 0 to 1, and what it does now."""
+
+    share: float
+    doing: str
+
+
+Reporter = Callable[[float, str], None]
+
+
+def encode(progress: Progress) -> bytes:
+    """One line for the pipe."""
+    return json.dumps({"share": round(progress.share, 4), "doing": progress.doing}).encode() + b"\n"
+
+
+def decode(line: bytes) -> Progress:
+    """Read one line from the pipe; raises ValueError when it is none of ours."""
+    value = json.loads(line)
+    return Progress(share=min(1.0, max(0.0, float(value["share"]))), doing=str(value["doing"])[:200])
+
+
+def reporter_from_environment() -> Reporter:
+    """The reporter of a stage process; without a supervisor it says nothing."""
+    descriptor = os.environ.get(PROGRESS_FD_VARIABLE)
+    if descriptor is None:
+        return lambda share, doing: None
+    target = int(descriptor)
+
+    def report(share: float, doing: str) -> None:
+        os.write(target, encode(Progress(share, doing)))
+
+    return report

@@ -1,0 +1,87 @@
+"""The quantization recipes: one table, from which validation, help, docs and limits come.
+
+Names follow LiteRT's scheme: `dynamic` (activations quantized at run time) or `weight_only`, then the weights'
+type, then the activations' type.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from enum import StrEnum
+
+from farm.errors import UnknownRecipe
+
+
+class WeightForm(StrEnum):
+    """How matrices are stored in the file."""
+
+    FLOAT32 = "float32"
+    FLOAT16 = "float16"
+    INT8_PER_ROW = "int8-per-row"
+
+
+@dataclass(frozen=True)
+class QualityLimits:
+    """What the written artifact must reach against Keras.
+
+    greedy_agreement: least share (0 to 1) of steps on Keras's own greedy path at which the artifact's best token is
+        Keras's; steps where Keras's two best logits lie closer than `verify.TIE` do not count.
+    logit_difference: largest |artifact - Keras| over random tokens, as a share of the largest |Keras logit|.
+    perplexity_ratio: largest perplexity of the artifact on held-out text divided by Keras's.
+    """
+
+    greedy_agreement: float
+    logit_difference: float
+    perplexity_ratio: float
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One way to store the weights. `size_ratio`: matrices' bytes against float32."""
+
+    name: str
+    alias: str
+    form: WeightForm
+    size_ratio: float
+    summary: str
+    limits: QualityLimits
+
+
+RECIPES: tuple[Recipe, ...] = (
+    Recipe(
+        name="none",
+        alias="none",
+        form=WeightForm.FLOAT32,
+        size_ratio=1.0,
+        summary="float32 weights, token for token equal to Keras",
+        limits=QualityLimits(greedy_agreement=1.0, logit_difference=1e-3, perplexity_ratio=1.001),
+    ),
+    Recipe(
+        name="dynamic_wi8_afp32",
+        alias="int8",
+        form=WeightForm.INT8_PER_ROW,
+        size_ratio=0.25,
+        summary="int8 weights by row, activations quantized at run time: a quarter of the size, the fastest",
+        limits=QualityLimits(greedy_agreement=0.90, logit_difference=0.15, perplexity_ratio=1.05),
+    ),
+    Recipe(
+        name="weight_only_wf16_afp32",
+        alias="fp16",
+        form=WeightForm.FLOAT16,
+        size_ratio=0.5,
+        summary="float16 weights, float32 arithmetic: half the size, close to exact, slow on a CPU",
+        limits=QualityLimits(greedy_agreement=0.98, logit_difference=0.01, perplexity_ratio=1.005),
+    ),
+)
+
+
+def find(name: str) -> Recipe:
+    """The recipe with that name or alias; UnknownRecipe names the closest one."""
+    for recipe in RECIPES:
+        if name in (recipe.name, recipe.alias):
+            return recipe
+    names = [word for recipe in RECIPES for word in dict.fromkeys((recipe.alias, recipe.name))]
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
+    hint = f"did you mean {close[0]!r}?" if close else f"choose one of {', '.join(names)}."
+    raise UnknownRecipe(f"There is no recipe {name!r}; {hint}")

@@ -1,0 +1,92 @@
+"""The farm's settings: one frozen object, read once where a process starts, from `FARM_*` variables."""
+
+from __future__ import annotations
+
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import Self
+
+import platformdirs
+import psutil
+from pydantic import Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from farm import locations
+from farm.errors import SettingsInvalid
+
+
+class SandboxMode(StrEnum):
+    """Whether stages run in a sandbox: where it works, always (or not at all), never."""
+
+    AUTO = "auto"
+    REQUIRED = "required"
+    OFF = "off"
+
+
+class Settings(BaseSettings):
+    """All times in seconds, all sizes in bytes."""
+
+    model_config = SettingsConfigDict(env_prefix="FARM_", frozen=True, extra="forbid")
+
+    home: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("keras-android-farm", appauthor=False)))
+    database_url: str | None = None
+    lease_seconds: float = 60.0
+    heartbeat_seconds: float = 10.0
+    grace_seconds: float = 10.0
+    poll_seconds: float = 0.2
+    idle_seconds: float = 20.0
+    max_attempts: int = 3
+    memory_limit: int = Field(default_factory=lambda: int(psutil.virtual_memory().total * 0.8))
+    disk_reserve: int = 256 << 20
+    threads: int = Field(default_factory=lambda: os.cpu_count() or 1)
+    sandbox: SandboxMode = SandboxMode.AUTO
+    toolchain: Path = locations.ROOT / ".toolchain"
+
+    @model_validator(mode="after")
+    def _safe(self) -> Self:
+        if not self.home.is_absolute():
+            raise ValueError("home must be an absolute path")
+        if self.lease_seconds < 3 * self.heartbeat_seconds:
+            raise ValueError("lease_seconds must be at least three times heartbeat_seconds")
+        return self
+
+    @property
+    def database(self) -> str:
+        """The SQLAlchemy URL of the database; by default a SQLite file in `home`."""
+        return self.database_url or f"sqlite:///{self.home / 'farm.db'}"
+
+    @property
+    def store(self) -> Path:
+        """The content-addressed artifact store."""
+        return self.home / "store"
+
+    @property
+    def work(self) -> Path:
+        """Folders of running stages, on the same file system as the store."""
+        return self.home / "work"
+
+    @property
+    def caches(self) -> Path:
+        """What may be deleted at any time: weightless graphs."""
+        return self.home / "caches"
+
+    @property
+    def logs(self) -> Path:
+        """One folder a job, one file a stage."""
+        return self.home / "logs"
+
+    @property
+    def keys(self) -> Path:
+        """Signing keys, readable by their owner only."""
+        return self.home / "keys"
+
+
+def load() -> Settings:
+    """Read the settings of this process; a wrong value is refused with its variable's name."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "FARM_" + "_".join(str(part) for part in first["loc"]).upper() if first["loc"] else "FARM_*"
+        raise SettingsInvalid(f"The setting {name} is refused: {first['msg']}.") from error

@@ -1,0 +1,96 @@
+"""The stages of a job, in order: what each takes, makes, may use, and may cost.
+
+A stage is a function of its inputs, of some fields of the job's spec and of its own code. The SHA-256 over these is
+the stage's key: a stage whose key has a result in the database is not run again. Resuming after a crash, sharing
+between jobs and building the app once per version are all this one rule.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from farm.artifacts import ArtifactName as A
+
+
+class StageName(StrEnum):
+    """Every stage, in the order in which a job runs them."""
+
+    FETCH = "fetch"
+    CHECK = "check"
+    CONVERT = "convert"
+    VERIFY = "verify"
+    APP = "app"
+    PACKAGE = "package"
+    HOST = "host"
+
+
+class Queue(StrEnum):
+    """Which kind of worker can run a stage."""
+
+    CONVERT = "convert"
+    ANDROID = "android"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of a job.
+
+    title: what a user reads while it runs. spec_fields: dotted names of the spec's fields that decide the result.
+    code: glob patterns, below the repository, of the sources that decide the result. share: expected part of the
+    job's time (all add up to about 1), for progress. time_limit in seconds. memory_limit in bytes, None: the farm's
+    setting. network: only the fetching of a model may use it.
+    """
+
+    name: StageName
+    title: str
+    queue: Queue
+    inputs: tuple[A, ...]
+    outputs: tuple[A, ...]
+    spec_fields: tuple[str, ...]
+    code: tuple[str, ...]
+    share: float
+    time_limit: float
+    network: bool = False
+
+
+_MODEL_FIELDS = ("recipe", "lane", "context", "prefill")
+
+STAGES: tuple[Stage, ...] = (
+    Stage(
+        StageName.FETCH, "fetching the model", Queue.CONVERT, (), (A.SOURCE,),
+        ("model", "model_kind", "model_digest"), ("worker/stages/fetch.py", "worker/models/*.py"),
+        0.05, 3600, network=True,
+    ),
+    Stage(
+        StageName.CHECK, "checking the model's files", Queue.CONVERT, (A.SOURCE,), (A.CHECKED,),
+        (), ("worker/stages/check.py", "worker/models/*.py", "worker/models/*.json"), 0.02, 300,
+    ),
+    Stage(
+        StageName.CONVERT, "converting", Queue.CONVERT, (A.SOURCE, A.CHECKED),
+        (A.MODEL, A.TOKENIZER, A.DESCRIPTION, A.REFERENCE, A.MODEL_INFO),
+        _MODEL_FIELDS,
+        ("worker/stages/convert.py", "worker/conversion/**/*.py", "worker/models/*.py", "farm/recipes.py"),
+        0.43, 3600,
+    ),
+    Stage(
+        StageName.VERIFY, "verifying the model", Queue.CONVERT, (A.MODEL, A.TOKENIZER, A.REFERENCE, A.MODEL_INFO),
+        (A.GOLDEN,), _MODEL_FIELDS,
+        ("worker/stages/verify.py", "worker/conversion/**/*.py", "farm/recipes.py"), 0.15, 1800,
+    ),
+    Stage(
+        StageName.APP, "building the app (once per version)", Queue.ANDROID, (), (A.APP_BASE,),
+        (), ("worker/stages/app.py", "worker/android/*.py", "android-builder/**/*"), 0.05, 1800,
+    ),
+    Stage(
+        StageName.PACKAGE, "packaging and signing the app", Queue.ANDROID,
+        (A.APP_BASE, A.MODEL, A.TOKENIZER, A.MODEL_INFO), (A.APK,),
+        ("app",), ("worker/stages/package.py", "worker/android/*.py"), 0.15, 1800,
+    ),
+    Stage(
+        StageName.HOST, "running the app's code against the model", Queue.ANDROID, (A.APP_BASE, A.APK, A.GOLDEN),
+        (A.HOST_RUN,), (), ("worker/stages/host.py", "worker/android/*.py"), 0.15, 1800,
+    ),
+)  # fmt: skip
+
+BY_NAME: dict[StageName, Stage] = {stage.name: stage for stage in STAGES}

@@ -1,0 +1,52 @@
+"""The stage process: read the order, run the stage's module, write the result.
+
+The only place that catches everything: whatever a stage raises becomes a failure with a sentence, and the traceback
+goes to the stage's log.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import resource
+import sys
+import traceback
+from pathlib import Path
+
+from farm import errors, progress
+from worker.order import Failure, Metric, StageOrder, StageResult
+
+
+def main(workdir: Path) -> int:
+    """Run one stage; the exit code is that of its error, or 0."""
+    order = StageOrder.read(workdir)
+    module = importlib.import_module(f"worker.stages.{order.stage.value}")
+    try:
+        result: StageResult = module.run(order, progress.reporter_from_environment())
+    except Exception as error:
+        traceback.print_exc()
+        known = translate(error, order)
+        StageResult(failure=Failure.of(known)).write(workdir)
+        return known.exit_code
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+    peak_metric = Metric(name="process_peak_memory", value=peak, unit="bytes")
+    result.model_copy(update={"metrics": (*result.metrics, peak_metric)}).write(workdir)
+    return 0
+
+
+def translate(error: Exception, order: StageOrder) -> errors.FarmError:
+    """Foreign failures as the farm's own."""
+    if isinstance(error, errors.FarmError):
+        return error
+    if isinstance(error, MemoryError):
+        return errors.OutOfMemory(f"The stage {order.stage} ran out of memory; raise FARM_MEMORY_LIMIT or free memory.")
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return errors.DiskFull(f"The disk is full in the stage {order.stage}; free some room and run the job again.")
+    first_line = str(error).strip().splitlines()[0][:200] if str(error).strip() else "no message"
+    return errors.StageCrashed(
+        f"The stage {order.stage} failed with {type(error).__name__}: {first_line}; its log tells more."
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
