@@ -36,10 +36,14 @@ def reporter_from_environment() -> Reporter:
     """The reporter of a stage process; without a supervisor it says nothing."""
     descriptor = os.environ.get(PROGRESS_FD_VARIABLE)
     if descriptor is None:
-        return lambda share, doing: None
+        return _say_nothing
     target = int(descriptor)
 
     def report(share: float, doing: str) -> None:
         os.write(target, encode(Progress(share, doing)))
 
     return report
+
+
+def _say_nothing(_share: float, _doing: str) -> None:
+    return
