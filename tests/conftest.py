@@ -1,0 +1,25 @@
+"""A unit test can neither touch the network nor start a program."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+UNIT = Path(__file__).parent / "unit"
+
+
+@pytest.fixture(autouse=True)
+def sealed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Refuse sockets and child processes in tests below tests/unit, unless marked `programs`."""
+    if UNIT in request.path.parents and request.node.get_closest_marker("programs") is None:
+
+        def refuse(*_args: object, **_keywords: object) -> None:
+            raise AssertionError("a unit test may neither open a connection nor start a program")
+
+        monkeypatch.setattr(socket.socket, "connect", refuse)
+        monkeypatch.setattr(subprocess, "Popen", refuse)
+    yield
