@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from farm import jobspec
+from farm.errors import BadApplicationId, BadAppSetting, ContextTooLong, UnknownAbi, UnknownLane, UnknownRecipe
+from farm.jobspec import Abi, AppSpec, JobSpec
+from farm.modelref import ModelKind
+
+
+def spec(**changes: object) -> JobSpec:
+    return JobSpec.model_validate({"model_kind": ModelKind.FOLDER, "model": "/models/a"} | changes)
+
+
+def test_an_alias_becomes_the_full_name() -> None:
+    assert spec(recipe="int8").recipe == "dynamic_wi8_afp32"
+
+
+def test_an_unknown_recipe_is_refused() -> None:
+    with pytest.raises(UnknownRecipe):
+        spec(recipe="int9")
+
+
+@pytest.mark.parametrize(
+    "value", ["story", "a.1b", "a..b", "a.b-c", "org.example.class", "a." + "b" * 200, "a.b\n", ""]
+)
+def test_application_ids_that_android_refuses(value: str) -> None:
+    with pytest.raises(BadApplicationId):
+        AppSpec(application_id=value)
+
+
+@pytest.mark.parametrize("value", ["org.example.story", "a.b", "Org.Example_1.x2"])
+def test_application_ids_that_android_takes(value: str) -> None:
+    assert AppSpec(application_id=value).application_id == value
+
+
+@pytest.mark.parametrize("value", [0, -1, 2_100_000_001])
+def test_version_codes_that_android_refuses(value: int) -> None:
+    with pytest.raises(BadAppSetting):
+        AppSpec(version_code=value)
+
+
+@pytest.mark.parametrize("value", ["", "   ", "two\nlines", "x" * 101])
+def test_labels_that_android_refuses(value: str) -> None:
+    with pytest.raises(BadAppSetting):
+        AppSpec(label=value)
+
+
+def test_a_context_too_short_to_use() -> None:
+    with pytest.raises(ContextTooLong):
+        spec(context=4)
+
+
+def test_prefill_lengths_fit_the_context() -> None:
+    assert spec(context=64, prefill=(8, 32, 128)).prefill_lengths == (8, 32)
+    assert spec(context=16, prefill=(32,)).prefill_lengths == (16,)
+
+
+def test_an_unknown_field_is_refused() -> None:
+    with pytest.raises(ValidationError):
+        spec(contxt=64)
+
+
+def test_the_key_follows_the_digest_and_not_the_path() -> None:
+    one = spec(model="/models/a", model_digest="d" * 64)
+    same = spec(model="/elsewhere/b", model_digest="d" * 64)
+    assert one.key("code") == same.key("code")
+    assert one.key("code") != spec(model="/models/a", model_digest="e" * 64).key("code")
+
+
+def test_the_key_changes_with_settings_and_code() -> None:
+    assert spec().key("code") != spec(recipe="int8").key("code")
+    assert spec().key("code") != spec().key("newer code")
+    assert spec(recipe="int8").key("code") == spec(recipe="dynamic_wi8_afp32").key("code")
+
+
+def test_json_and_back() -> None:
+    one = spec(recipe="int8", context=64, app={"label": "Story", "abis": ["x86_64"]})
+    assert JobSpec.model_validate_json(one.model_dump_json()) == one
+
+
+def test_names_are_parsed_once_at_the_edge() -> None:
+    assert jobspec.parse_abis(["x86_64", "arm64-v8a"]) == (Abi.X86_64, Abi.ARM64)
+    with pytest.raises(UnknownAbi):
+        jobspec.parse_abis(["armeabi"])
+    with pytest.raises(UnknownLane):
+        jobspec.parse_lane("tockens")

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import pytest
+
+from farm import recipes
+from farm.errors import UnknownRecipe
+
+
+@pytest.mark.parametrize("recipe", recipes.RECIPES, ids=lambda recipe: recipe.alias)
+def test_found_by_name_and_by_alias(recipe: recipes.Recipe) -> None:
+    assert recipes.find(recipe.name) is recipe
+    assert recipes.find(recipe.alias) is recipe
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("in8", "int8"), ("fp6", "fp16"), ("dynamic_wi8", "dynamic_wi8_afp32")])
+def test_an_unknown_name_is_refused_with_the_closest(typed: str, meant: str) -> None:
+    with pytest.raises(UnknownRecipe, match=f"did you mean '{meant}'"):
+        recipes.find(typed)
+
+
+def test_a_name_that_is_close_to_none_lists_all() -> None:
+    with pytest.raises(UnknownRecipe) as caught:
+        recipes.find("zzzz")
+    for recipe in recipes.RECIPES:
+        assert recipe.alias in caught.value.sentence
+
+
+def test_names_and_aliases_are_unique() -> None:
+    words = [word for recipe in recipes.RECIPES for word in {recipe.name, recipe.alias}]
+    assert len(words) == len(set(words))
+
+
+def test_only_float32_promises_every_token() -> None:
+    exact = [recipe.alias for recipe in recipes.RECIPES if recipe.limits.greedy_agreement == 1.0]
+    assert exact == ["none"]

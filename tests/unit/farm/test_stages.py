@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import pytest
+
+from farm import locations
+from farm.artifacts import PUBLISHED, ArtifactName
+from farm.jobspec import JobSpec
+from farm.stages import BY_NAME, STAGES, Stage, StageName
+
+by_name = pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
+
+
+def test_every_stage_stands_once_and_in_order() -> None:
+    assert [stage.name for stage in STAGES] == list(StageName)
+    assert set(BY_NAME) == set(StageName)
+
+
+@by_name
+def test_inputs_come_from_earlier_stages(stage: Stage) -> None:
+    earlier = STAGES[: STAGES.index(stage)]
+    assert set(stage.inputs) <= {output for other in earlier for output in other.outputs}
+
+
+def test_every_artifact_has_one_maker() -> None:
+    made = [output for stage in STAGES for output in stage.outputs]
+    assert len(made) == len(set(made))
+    # The report is written by the supervisor, from what is recorded.
+    assert set(made) | {ArtifactName.REPORT} == set(ArtifactName)
+    assert set(PUBLISHED) <= set(ArtifactName)
+
+
+@by_name
+def test_code_patterns_match_the_stage_itself(stage: Stage) -> None:
+    assert f"worker/stages/{stage.name}.py" in stage.code
+    for pattern in stage.code:
+        assert any(locations.ROOT.glob(pattern)), pattern
+
+
+@by_name
+def test_spec_fields_exist(stage: Stage) -> None:
+    for field in stage.spec_fields:
+        assert field in JobSpec.model_fields
+
+
+def test_only_fetching_has_a_network() -> None:
+    assert [stage.name for stage in STAGES if stage.network] == [StageName.FETCH]
+
+
+def test_shares_add_up() -> None:
+    assert sum(stage.share for stage in STAGES) == pytest.approx(1.0)
