@@ -1,0 +1,125 @@
+"""Which files make up a local model, and their digest: the one answer for submit, fetch and the static check."""
+
+from __future__ import annotations
+
+import json
+import re
+import stat
+from pathlib import Path
+
+from farm import digests
+from farm.errors import ModelDamaged, ModelEmpty, ModelNotFound, ModelUnsafe
+from farm.modelref import ModelKind, ModelRef
+
+KERAS_FILE = "model.keras"
+CONFIG = "config.json"
+CONFIG_LIMIT = 16 << 20
+
+# All that KerasHub's `from_preset` reads of a folder that `save_to_preset` wrote.
+PRESET_FILES = (
+    CONFIG,
+    "metadata.json",
+    "task.json",
+    "preprocessor.json",
+    "tokenizer.json",
+    "model.weights.h5",
+    "task.weights.h5",
+    "model.weights.json",
+    "assets/tokenizer/vocabulary.json",
+    "assets/tokenizer/merges.txt",
+    "assets/tokenizer/vocabulary.spm",
+    "assets/tokenizer/vocabulary.txt",
+)
+PRESET_SHARD = r"model_\d{5}\.weights\.h5"
+
+# And of a Hugging Face Transformers checkpoint, which `from_preset` converts.
+TRANSFORMERS_FILES = (
+    CONFIG,
+    "generation_config.json",
+    "tokenizer_config.json",
+    "tokenizer.json",
+    "tokenizer.model",
+    "vocab.json",
+    "merges.txt",
+    "model.safetensors",
+    "model.safetensors.index.json",
+)
+TRANSFORMERS_SHARD = r"model-\d{5}-of-\d{5}\.safetensors"
+
+
+def files(ref: ModelRef) -> dict[str, Path]:
+    """The model's files by their names in the store, `/` between folders; only what loading needs.
+
+    `ref` must be of a local kind. ModelNotFound; ModelEmpty without a config.json; ModelUnsafe for what is no ordinary
+    file or leads out of the folder; ModelDamaged when config.json is no JSON.
+    """
+    path = Path(ref.value)
+    if ref.kind is ModelKind.KERAS_FILE:
+        if not path.exists():
+            raise ModelNotFound(f"There is no model file {path}; check the path.")
+        _refuse_special(path, path)
+        return {KERAS_FILE: path}
+    if not path.is_dir():
+        raise ModelNotFound(f"There is no model folder {path}; check the path.")
+    return _folder_files(path)
+
+
+def digest(ref: ModelRef) -> str:
+    """SHA-256 of the canonical JSON {name: {digest, size}}, the digest that the store gives the same files."""
+    return digest_of(files(ref))
+
+
+def digest_of(listing: dict[str, Path]) -> str:
+    """The digest of files under their names."""
+    return digests.of_json(
+        {name: {"digest": digests.of_file(path), "size": path.stat().st_size} for name, path in listing.items()}
+    )
+
+
+def is_transformers(config: object) -> bool:
+    """Whether a config.json is that of a Transformers checkpoint; KerasHub tells the two apart by the same keys."""
+    return isinstance(config, dict) and "registered_name" not in config and "model_type" in config
+
+
+def _folder_files(folder: Path) -> dict[str, Path]:
+    config = folder / CONFIG
+    if not config.exists():
+        raise ModelEmpty(
+            f"The folder {folder} holds no Keras preset (there is no {CONFIG} in it); give a folder that save_to_preset"
+            " wrote."
+        )
+    _refuse_special(config, folder)
+    transformers = is_transformers(_read_json(config))
+    names, shard = (TRANSFORMERS_FILES, TRANSFORMERS_SHARD) if transformers else (PRESET_FILES, PRESET_SHARD)
+    shards = sorted(path.name for path in folder.iterdir() if re.fullmatch(shard, path.name))
+    found = {name: folder / name for name in (*names, *shards) if _present(folder / name)}
+    for path in found.values():
+        _refuse_special(path, folder)
+    return dict(sorted(found.items()))
+
+
+def _present(path: Path) -> bool:
+    """Whether there is anything of that name, be it a symbolic link that leads nowhere."""
+    return path.exists() or path.is_symlink()
+
+
+def _refuse_special(path: Path, root: Path) -> None:
+    """Only ordinary files; symbolic links only to files inside `root` (a model file may itself be reached by one)."""
+    real = path.resolve()
+    if not real.exists():
+        raise ModelNotFound(f"The model's file {path} is a symbolic link that leads nowhere; mend the link.")
+    if not real.is_relative_to(root.resolve()):
+        raise ModelUnsafe(
+            f"The model's file {path} is a symbolic link out of the model's folder; copy the file itself."
+        )
+    if not stat.S_ISREG(real.stat().st_mode):
+        raise ModelUnsafe(f"The model's file {path} is not an ordinary file; give the model as ordinary files.")
+
+
+def _read_json(path: Path) -> object:
+    if path.stat().st_size > CONFIG_LIMIT:
+        raise ModelUnsafe(f"The model's {path} is larger than {CONFIG_LIMIT >> 20} MiB; a model's config is small.")
+    try:
+        return json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise ModelDamaged(f"The model's {path} is not valid JSON ({error}); save or copy the model again.") from error
