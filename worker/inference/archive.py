@@ -1,0 +1,129 @@
+"""Opening a finished model from what a user has: a `.tflite` among its job's files, their folder, or an APK."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from farm import digests
+from farm.errors import FileUnreadable
+from worker.inference.generation import Sampler, generate, greedy
+from worker.inference.interpreter import TokenModel
+from worker.inference.model_info import ModelInfo
+from worker.inference.text import TextCodec
+
+MODEL_ASSET = "assets/autocomplete.tflite"
+TOKENIZER_ASSET = "assets/tokenizer.json"
+INFO_ASSET = "assets/model-info.json"
+
+MODEL_FILE = "model.tflite"
+TOKENIZER_FILE = "tokenizer.json"
+INFO_FILE = "model-info.json"
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """A model that writes text. text is None for a family whose tokenizer the farm can't write yet."""
+
+    tokens: TokenModel
+    text: TextCodec | None
+    info: ModelInfo
+
+    def prompt_tokens(self, prompt: str) -> list[int]:
+        """The prompt's tokens, with the start token if the model has one; FileUnreadable without a tokenizer."""
+        start = [] if self.info.start_token is None else [self.info.start_token]
+        return start + self._codec().encode(prompt)
+
+    def complete(self, prompt: str, max_new_tokens: int, sampler: Sampler = greedy) -> Iterator[str]:
+        """What the model writes after the prompt, piece by piece; SequenceTooLong."""
+        tokens = generate(self.tokens, self.prompt_tokens(prompt), max_new_tokens, self.info.end_token, sampler)
+        return self._codec().stream(tokens)
+
+    def _codec(self) -> TextCodec:
+        if self.text is None:
+            raise FileUnreadable(
+                f"The model {self.info.name} comes without a tokenizer, since the farm has none for {self.info.family};"
+                " it can only be fed tokens."
+            )
+        return self.text
+
+
+def open_language_model(path: Path, threads: int = 1) -> LanguageModel:
+    """Open a `.tflite`, a folder or an APK; FileUnreadable in one sentence when that is not possible."""
+    if path.is_dir():
+        return _open_beside(path / MODEL_FILE, threads)
+    if not path.is_file():
+        raise FileUnreadable(f"{path} does not exist; give a .tflite, an .apk or a job's folder.")
+    if zipfile.is_zipfile(path):
+        return _open_package(path, threads)
+    return _open_beside(path, threads)
+
+
+def _open_beside(model: Path, threads: int) -> LanguageModel:
+    if not model.is_file():
+        raise FileUnreadable(f"{model.parent} holds no {model.name}; give a folder that a farm job wrote.")
+    info_path, tokenizer_path = model.with_name(INFO_FILE), model.with_name(TOKENIZER_FILE)
+    if not info_path.is_file():
+        raise FileUnreadable(
+            f"{model} lacks its {INFO_FILE} beside it; download the job's files into one folder with `farm download`."
+        )
+    info = ModelInfo.read(info_path)
+    text = None
+    if info.tokenizer is not None:
+        if not tokenizer_path.is_file():
+            raise FileUnreadable(
+                f"{model} lacks its {TOKENIZER_FILE} beside it; download the job's files into one folder with"
+                " `farm download`."
+            )
+        text = TextCodec.open(tokenizer_path)
+        _require_digest(info.tokenizer_sha256, digests.of_file(tokenizer_path), str(tokenizer_path))
+    return LanguageModel(_open_verified(model, info, threads, str(model)), text, info)
+
+
+def _open_package(path: Path, threads: int) -> LanguageModel:
+    try:
+        with zipfile.ZipFile(path) as package:
+            names = set(package.namelist())
+            for asset in (MODEL_ASSET, INFO_ASSET):
+                if asset not in names:
+                    raise FileUnreadable(f"{path} holds no {asset}; give an APK that a farm job made.")
+            info = ModelInfo.parse(package.read(INFO_ASSET), f"{path}!{INFO_ASSET}")
+            text = None
+            if info.tokenizer is not None:
+                if TOKENIZER_ASSET not in names:
+                    raise FileUnreadable(f"{path} holds no {TOKENIZER_ASSET}; give an APK that a farm job made.")
+                content = package.read(TOKENIZER_ASSET)
+                _require_digest(info.tokenizer_sha256, digests.of_bytes(content), f"{path}!{TOKENIZER_ASSET}")
+                text = TextCodec(content, f"{path}!{TOKENIZER_ASSET}")
+            # The interpreter maps the file, so that its name can go as soon as it is open.
+            with tempfile.TemporaryDirectory(prefix="farm-model-") as folder:
+                model = Path(folder) / MODEL_FILE
+                with package.open(MODEL_ASSET) as source, model.open("wb") as target:
+                    shutil.copyfileobj(source, target, 1 << 20)
+                opened = _open_verified(model, info, threads, f"{path}!{MODEL_ASSET}")
+    except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+        raise FileUnreadable(f"{path} is a damaged APK ({error}); download it again.") from error
+    return LanguageModel(opened, text, info)
+
+
+def _open_verified(model: Path, info: ModelInfo, threads: int, where: str) -> TokenModel:
+    """Open a file that has the hash in its description: TFLite runs many damaged files without a word."""
+    _require_digest(info.model_sha256, digests.of_file(model), where)
+    return TokenModel(model, threads)
+
+
+def _require_digest(expected: str | None, actual: str, where: str) -> None:
+    if expected != actual:
+        raise FileUnreadable(
+            f"{where} is not the file that its {INFO_FILE} describes (its SHA-256 differs); download both again."
+        )
+
+
+def default_threads() -> int:
+    """A thread for every CPU that this process may use, four at most: more do not help one token at a time."""
+    return min(4, len(os.sched_getaffinity(0)))

@@ -1,0 +1,54 @@
+"""Writing on: tokens one after another from a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from farm.errors import SequenceTooLong
+from worker.inference.interpreter import Float32, TokenModel
+
+Sampler = Callable[[Float32], int]
+
+
+def greedy(logits: Float32) -> int:
+    """The likeliest token; of equals the first."""
+    return int(np.argmax(logits))
+
+
+def generate(
+    model: TokenModel,
+    prompt: Sequence[int],
+    max_new_tokens: int,
+    end_token: int | None,
+    sampler: Sampler = greedy,
+) -> Iterator[int]:
+    """The new tokens one by one, until the end token (not given out) or `max_new_tokens`.
+
+    SequenceTooLong at once when the prompt is empty or prompt and output together do not fit into the context.
+    """
+    context = model.contract.context
+    if not prompt:
+        raise SequenceTooLong("The prompt holds no token; write at least one word.")
+    if len(prompt) + max_new_tokens > context:
+        raise SequenceTooLong(
+            f"The prompt of {len(prompt)} tokens and {max_new_tokens} new ones do not fit into the model's context of"
+            f" {context}; shorten the prompt or ask for at most {max(0, context - len(prompt))} tokens."
+        )
+    return _tokens(model, prompt, max_new_tokens, end_token, sampler)
+
+
+def _tokens(
+    model: TokenModel, prompt: Sequence[int], max_new_tokens: int, end_token: int | None, sampler: Sampler
+) -> Iterator[int]:
+    if max_new_tokens < 1:
+        return
+    model.rewind()
+    token = sampler(model.read(prompt))
+    for written in range(1, max_new_tokens + 1):
+        if token == end_token:
+            return
+        yield token
+        if written < max_new_tokens:
+            token = sampler(model.step(token))

@@ -1,0 +1,66 @@
+"""`model-info.json`: what a program must know about a converted model to run it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from farm.errors import FileUnreadable
+
+
+class ModelInfo(BaseModel):
+    """The content of `model-info.json`.
+
+    context and prefill in tokens; start_token is put before every prompt, None for no such token; source is the model
+    reference as text, source_digest the SHA-256 of the fetched files; recipe by its full name.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    format: Literal[1] = 1
+    name: str
+    family: str
+    lane: str
+    recipe: str
+    context: int
+    prefill: tuple[int, ...]
+    vocabulary_size: int
+    layers: int
+    kv_heads: int
+    head_dim: int
+    start_token: int | None
+    end_token: int
+    tokenizer: str | None
+    tokenizer_sha256: str | None
+    model_sha256: str
+    source: str
+    source_digest: str | None
+
+    @classmethod
+    def parse(cls, content: bytes, where: str) -> ModelInfo:
+        """Read the JSON text; FileUnreadable names `where` it came from."""
+        try:
+            return cls.model_validate_json(content)
+        except ValidationError as error:
+            field = ".".join(str(part) for part in error.errors()[0]["loc"]) or "the whole"
+            raise FileUnreadable(
+                f"{where} is no model description of this farm ({field} is wrong); take it from the job that made the"
+                " model."
+            ) from error
+
+    @classmethod
+    def read(cls, path: Path) -> ModelInfo:
+        """Read a file; FileUnreadable when it is missing or of another kind."""
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise FileUnreadable(
+                f"{path} can't be read ({error.strerror}); give a folder that a farm job wrote."
+            ) from error
+        return cls.parse(content, str(path))
+
+    def write(self, path: Path) -> None:
+        """Write the file, readable for people."""
+        path.write_text(self.model_dump_json(indent=2) + "\n")

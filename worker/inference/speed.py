@@ -1,0 +1,35 @@
+"""Measuring a model: how long a prompt takes, and how many tokens it writes a second."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from worker.inference.generation import greedy
+from worker.inference.interpreter import TokenModel
+
+
+@dataclass(frozen=True)
+class Speed:
+    """prefill_seconds: from the prompt to its first logits, for `prompt_tokens` tokens; decode_rate in tokens/s."""
+
+    prompt_tokens: int
+    prefill_seconds: float
+    decode_rate: float
+
+
+def measure_speed(model: TokenModel, prompt: Sequence[int], steps: int, runs: int = 3) -> Speed:
+    """The medians of `runs` runs after one that is thrown away, which fills caches and packs weights."""
+    prefill, rate = [], []
+    for _ in range(runs + 1):
+        model.rewind()
+        started = time.perf_counter()
+        token = greedy(model.read(prompt))
+        first = time.perf_counter()
+        for _ in range(steps):
+            token = greedy(model.step(token))
+        prefill.append(first - started)
+        rate.append(steps / (time.perf_counter() - first))
+    return Speed(len(prompt), statistics.median(prefill[1:]), statistics.median(rate[1:]))
