@@ -1,0 +1,72 @@
+"""From a description to a weightless `.tflite` graph: signatures `prefill_<n>` and `decode` in LiteRT-LM's contract.
+
+Every weight is a signature input `w__<name>`, so that the graph depends on the architecture alone.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import tensorflow as tf
+
+from worker.conversion.decoder import project_logits, run_layers
+from worker.conversion.description import DecoderDescription
+
+WEIGHT_PREFIX = "w__"
+DECODE = "decode"
+
+
+def prefill_name(length: int) -> str:
+    """The signature that takes `length` tokens."""
+    return f"prefill_{length}"
+
+
+def cache_names(description: DecoderDescription) -> list[str]:
+    """The names of the key and value caches, the same going in and coming out."""
+    return [f"kv_cache_{kind}_{index}" for index in range(len(description.layers)) for kind in "kv"]
+
+
+def cache_shape(description: DecoderDescription, context: int) -> tuple[int, int, int, int]:
+    """[1, key-value heads, context, head size]."""
+    return (1, description.key_value_heads, context, description.head_size)
+
+
+def convert(description: DecoderDescription, context: int, prefill_lengths: Sequence[int]) -> bytes:
+    """The graph as a `.tflite` file's content, with built-in operators only and all weights as inputs."""
+    module = tf.Module()
+    signatures = {prefill_name(length): _signature(description, context, length) for length in prefill_lengths}
+    signatures[DECODE] = _signature(description, context, 1, with_logits=True)
+    for name, signature in signatures.items():
+        setattr(module, name, signature)
+    with tempfile.TemporaryDirectory(prefix="graph-") as folder:
+        saved_model = Path(folder) / "saved_model"
+        tf.saved_model.save(
+            module,
+            str(saved_model),
+            signatures=signatures,
+            options=tf.saved_model.SaveOptions(save_debug_info=False),
+        )
+        converter = tf.lite.TFLiteConverter.from_saved_model(str(saved_model), signature_keys=list(signatures))
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+        return bytes(converter.convert())
+
+
+def _signature(description: DecoderDescription, context: int, length: int, with_logits: bool = False) -> tf.function:
+    caches, shapes = cache_names(description), description.weight_shapes()
+    specs = [tf.TensorSpec([1, length], tf.int32, name="tokens"), tf.TensorSpec([length], tf.int32, name="input_pos")]
+    specs += [tf.TensorSpec(cache_shape(description, context), tf.float32, name=name) for name in caches]
+    specs += [tf.TensorSpec(shape, tf.float32, name=WEIGHT_PREFIX + name) for name, shape in shapes.items()]
+
+    def call(tokens: tf.Tensor, input_pos: tf.Tensor, *rest: tf.Tensor) -> dict[str, tf.Tensor]:
+        cache = dict(zip(caches, rest[: len(caches)], strict=True))
+        weights = dict(zip(shapes, rest[len(caches) :], strict=True))
+        hidden, written = run_layers(description, weights, tokens, input_pos, cache)
+        if with_logits:
+            logits = project_logits(description, weights, hidden)
+            written["logits"] = tf.reshape(logits, [1, length, description.vocabulary_size])
+        return written
+
+    # Without autograph, which there is nothing for here, tracing takes half the time.
+    return tf.function(call, input_signature=specs, autograph=False)

@@ -1,0 +1,56 @@
+"""Converted graphs, kept by what decides them: a second model of an architecture needs no conversion."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from farm import digests
+from worker.conversion.description import DecoderDescription
+
+CACHE = "graphs"
+# The sources that decide a graph beside its description.
+SOURCES = ("decoder.py", "description.py", "graph.py")
+
+
+@dataclass(frozen=True)
+class CachedGraph:
+    """A weightless graph as a file; `cached`: it was there already."""
+
+    path: Path
+    cached: bool
+
+
+def graph_key(description: DecoderDescription, context: int, prefill_lengths: Sequence[int]) -> str:
+    """SHA-256 over the description, the lengths, TensorFlow's version and the builder's own sources."""
+    return digests.of_json(
+        {
+            "description": json.loads(description.canonical_json()),
+            "context": context,
+            "prefill": sorted(prefill_lengths),
+            "tensorflow": metadata.version("tensorflow"),
+            "sources": digests.of_sources(Path(__file__).parent, SOURCES),
+        }
+    )
+
+
+def find_graph(
+    description: DecoderDescription, context: int, prefill_lengths: Sequence[int], caches: Path, adopt: Path
+) -> CachedGraph:
+    """The graph from `caches`, or a newly converted one in `adopt`, from where it gets into the cache."""
+    name = f"{graph_key(description, context, prefill_lengths)}.tflite"
+    kept = caches / CACHE / name
+    if kept.is_file():
+        return CachedGraph(kept, cached=True)
+    # Imported here because a cached graph needs no converter.
+    from worker.conversion import graph
+
+    made = adopt / name
+    partial = made.with_suffix(".part")
+    partial.write_bytes(graph.convert(description, context, prefill_lengths))
+    shutil.move(partial, made)
+    return CachedGraph(made, cached=False)
