@@ -1,0 +1,170 @@
+"""The embedded farm: a database and a store in a folder of this machine, a background worker when there is work."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+
+from client import views
+from client.protocol import EventView, JobView, Submission
+from db import digests as digest_cache
+from db import events, jobs, stages, workers
+from db.records import JobRecord
+from db.session import Database, open_database
+from farm import digests, identity, locations, logs, sources
+from farm.artifacts import Artifact, ArtifactName
+from farm.errors import ArtifactMissing, JobNotFinished, SettingsInvalid
+from farm.identity import ProcessIdentity
+from farm.jobspec import JobSpec
+from farm.modelref import ModelRef
+from farm.settings import Settings
+from farm.stages import STAGES
+from farm.states import JobState
+from farm.store import LocalStore
+
+
+class LocalFarm:
+    """Fulfils client.protocol.Farm on one machine."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._database: Database | None = None
+        self._store = LocalStore(settings.store)
+
+    def submit(self, spec: JobSpec) -> Submission:
+        """Enqueue a job, or find its equal."""
+        if spec.model_kind.local:
+            spec = spec.model_copy(update={"model_digest": self._model_digest(spec.model_ref)})
+        submitted = jobs.submit(
+            self._open(), spec, spec.key(code_digest()), [stage.name for stage in STAGES], self._all_stored
+        )
+        return Submission(self.job(submitted.job_id), submitted.reused)
+
+    def job(self, job_id: str) -> JobView:
+        """One job."""
+        with self._open().read() as connection:
+            record = jobs.get(connection, job_id)
+            return views.job_view(record, jobs.position(connection, record), stages.typical_seconds(connection))
+
+    def jobs(
+        self, states: Sequence[JobState] = (), model: str | None = None, recipe: str | None = None, limit: int = 50
+    ) -> list[JobView]:
+        """The newest jobs first, filtered."""
+        with self._open().read() as connection:
+            typical = stages.typical_seconds(connection)
+            records = jobs.newest(connection, states, model, recipe, limit)
+            return [views.job_view(each, jobs.position(connection, each), typical) for each in records]
+
+    def latest(self, state: JobState | None = None) -> JobView:
+        """The newest job (of that state)."""
+        with self._open().read() as connection:
+            record = jobs.latest(connection, state)
+            return views.job_view(record, jobs.position(connection, record), stages.typical_seconds(connection))
+
+    def events(self, job_id: str, after: int = 0) -> list[EventView]:
+        """Events with an id greater than `after`."""
+        with self._open().read() as connection:
+            found = events.since(connection, jobs.find(connection, job_id), after)
+        return [EventView(each.id, each.at, each.kind, each.stage, each.message) for each in found]
+
+    def logs(self, job_id: str, follow: bool = False) -> Iterator[str]:
+        """The stages' log lines in order; with `follow` until the job ends."""
+        found = self._record(job_id).id
+        if not follow:
+            return logs.read(self._settings.logs, found)
+        return logs.follow(self._settings.logs, found, ended=lambda: self._record(found).state.terminal)
+
+    def cancel(self, job_id: str) -> JobView:
+        """Ask for cancellation."""
+        return self.job(jobs.cancel(self._open(), job_id))
+
+    def retry(self, job_id: str) -> JobView:
+        """Queue a failed or cancelled job again."""
+        return self.job(jobs.retry(self._open(), job_id))
+
+    def download(self, job_id: str, name: ArtifactName, target: Path) -> None:
+        """Write one artifact to `target`, verified, whole or not at all."""
+        job = self._record(job_id)
+        for artifact in job.artifacts:
+            if artifact.name is name:
+                self._store.export(artifact, target)
+                return
+        if not job.state.terminal:
+            raise JobNotFinished(f"Job {job.id} is {job.state} and has no {name} yet; `farm watch {job.id}` waits.")
+        raise ArtifactMissing(f"Job {job.id} has no artifact {name}; `farm status {job.id}` shows what it made.")
+
+    def ensure_worker(self) -> None:
+        """Start a background worker if none is alive and there is work."""
+        worker_id = jobs.new_id()
+        workers.start_unless_alive(self._open(), worker_id, _alive, lambda: self._start_worker(worker_id))
+
+    def _open(self) -> Database:
+        if self._database is None:
+            try:
+                self._settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+            except OSError as error:
+                raise SettingsInvalid(
+                    f"The farm's folder {self._settings.home} cannot be made ({error.strerror}); set FARM_HOME to a"
+                    " folder that you may write."
+                ) from error
+            self._database = open_database(self._settings.database)
+        return self._database
+
+    def _record(self, job_id: str) -> JobRecord:
+        with self._open().read() as connection:
+            return jobs.get(connection, job_id)
+
+    def _all_stored(self, artifacts: Sequence[Artifact]) -> bool:
+        return all(self._store.has(artifact) for artifact in artifacts)
+
+    def _model_digest(self, ref: ModelRef) -> str:
+        """The digest of a local model; files that have not changed since they were last read are not read again."""
+        listing = sources.files(ref)
+        known = digest_cache.known_files(self._open(), list(listing.values()))
+        fresh = {}
+        for path in listing.values():
+            if path not in known:
+                status = path.stat()
+                fresh[path] = (status, digests.of_file(path))
+        digest_cache.remember_files(self._open(), fresh)
+        known |= {path: digest for path, (_, digest) in fresh.items()}
+        return digests.of_json(
+            {name: {"digest": known[path], "size": path.stat().st_size} for name, path in listing.items()}
+        )
+
+    def _start_worker(self, worker_id: str) -> str:
+        """Start a background worker in a session of its own; returns its identity."""
+        self._settings.logs.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "worker", "--worker-id", worker_id]
+        command += ["--idle", str(self._settings.idle_seconds)]
+        environment = {**os.environ, "FARM_HOME": str(self._settings.home), "PYTHONPATH": str(locations.ROOT)}
+        with (self._settings.logs / "worker.log").open("ab") as log:
+            descriptor = log.fileno()
+            # Not subprocess.Popen, which would want to see the end of a process that is meant to outlive this one.
+            pid = os.posix_spawn(
+                sys.executable,
+                command,
+                environment,
+                file_actions=[
+                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                    (os.POSIX_SPAWN_DUP2, descriptor, 1),
+                    (os.POSIX_SPAWN_DUP2, descriptor, 2),
+                ],
+                setsid=True,
+            )
+        # Until the child is reaped its number stays its own, so the identity is surely the child's.
+        return str(identity.of_process(pid))
+
+
+@cache
+def code_digest() -> str:
+    """SHA-256 over all sources that decide a job's result."""
+    patterns = sorted({pattern for stage in STAGES for pattern in stage.code})
+    return digests.of_sources(locations.ROOT, patterns)
+
+
+def _alive(process: str) -> bool:
+    return not identity.known_dead(ProcessIdentity.parse(process))

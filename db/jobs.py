@@ -1,0 +1,257 @@
+"""Jobs as their owners see them: submit, find, list, cancel, retry."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import IntegrityError
+
+from db import events
+from db.events import EventKind
+from db.models import ID_LENGTH, SHARING_STATES, ArtifactRow, Attempt, Job, JobStage, MetricRow
+from db.records import AttemptRecord, JobRecord, MetricRecord, StageRecord
+from db.session import Database, now
+from farm import states
+from farm.artifacts import Artifact, ArtifactName
+from farm.errors import AmbiguousJob, JobNotFound, NoJobYet, TransitionRefused
+from farm.jobspec import JobSpec
+from farm.stages import StageName
+from farm.states import JobState, StageState
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """The job's id, and whether it is an equal one that was there before."""
+
+    job_id: str
+    reused: bool
+
+
+def new_id() -> str:
+    """A random id of 50 bits: 10 letters and digits, the first a letter."""
+    while True:
+        text = base64.b32encode(secrets.token_bytes(7)).decode().lower()[:ID_LENGTH]
+        if text[0].isalpha():
+            return text
+
+
+def submit(
+    database: Database,
+    spec: JobSpec,
+    key: str,
+    stages: Sequence[StageName],
+    usable: Callable[[Sequence[Artifact]], bool],
+) -> Submitted:
+    """Queue a job, or find the equal one that is queued, running or succeeded.
+
+    `usable` says whether a succeeded job's artifacts are still in the store; one whose are not is not shared any
+    more. Of any number of equal submissions at once one makes the job: the database's unique index decides.
+    """
+    while True:
+        with database.read() as connection:
+            equal = _equal(connection, key)
+            artifacts = _artifacts(connection, [equal.id])[equal.id] if equal else []
+        if equal is not None:
+            if equal.state != JobState.SUCCEEDED or usable(artifacts):
+                return Submitted(equal.id, reused=True)
+            with database.write() as connection:
+                connection.execute(sa.update(Job).where(Job.id == equal.id).values(shareable=False))
+        try:
+            with database.write(durable=True) as connection:
+                return Submitted(_insert(connection, spec, key, stages), reused=False)
+        except IntegrityError:
+            # An equal submission came between; the next round finds it.
+            continue
+
+
+def get(connection: Connection, prefix: str) -> JobRecord:
+    """The one job whose id begins with `prefix`; JobNotFound, AmbiguousJob."""
+    return _load(connection, sa.select(Job).where(Job.id == find(connection, prefix)))[0]
+
+
+def find(connection: Connection, prefix: str) -> str:
+    """The id that begins with `prefix`; JobNotFound, AmbiguousJob."""
+    matches = Job.id.startswith(prefix.lower(), autoescape=True)
+    found = list(connection.scalars(sa.select(Job.id).where(matches).limit(4))) if prefix else []
+    if prefix.lower() in found:
+        return prefix.lower()
+    if not found:
+        raise JobNotFound(f"There is no job {prefix!r}; `farm list` shows the jobs.")
+    if len(found) > 1:
+        raise AmbiguousJob(f"More than one job begins with {prefix!r} ({', '.join(found[:3])}); give more letters.")
+    return found[0]
+
+
+def newest(
+    connection: Connection, chosen: Sequence[JobState], model: str | None, recipe: str | None, limit: int
+) -> list[JobRecord]:
+    """The newest jobs first: of these states (all when empty), with `model` in their reference, of that recipe."""
+    query = sa.select(Job).order_by(Job.created_at.desc(), Job.id).limit(limit)
+    if chosen:
+        query = query.where(Job.state.in_([state.value for state in chosen]))
+    if model is not None:
+        query = query.where(Job.model.contains(model, autoescape=True))
+    if recipe is not None:
+        query = query.where(Job.recipe == recipe)
+    return _load(connection, query)
+
+
+def latest(connection: Connection, state: JobState | None) -> JobRecord:
+    """The newest job (of that state); NoJobYet."""
+    found = newest(connection, (state,) if state else (), None, None, 1)
+    if not found:
+        kind = f"{state} " if state else ""
+        raise NoJobYet(f"There is no {kind}job yet; `farm submit` makes one.")
+    return found[0]
+
+
+def position(connection: Connection, job: JobRecord) -> int | None:
+    """How many queued jobs come before this one; None unless it is queued."""
+    if job.state != JobState.QUEUED:
+        return None
+    earlier = sa.or_(Job.queued_at < job.queued_at, sa.and_(Job.queued_at == job.queued_at, Job.id < job.id))
+    return connection.scalar(sa.select(sa.func.count()).where(Job.state == JobState.QUEUED.value, earlier))
+
+
+def attempts(connection: Connection, job_id: str) -> list[AttemptRecord]:
+    """Every claim of the job, in order."""
+    rows = connection.execute(sa.select(Attempt.__table__).where(Attempt.job_id == job_id).order_by(Attempt.number))
+    return [
+        AttemptRecord(row.number, row.worker_id, row.started_at, row.ended_at, row.charged, row.error_code, row.reason)
+        for row in rows
+    ]
+
+
+def cancel(database: Database, prefix: str) -> str:
+    """Cancel a queued job, ask for it when it is running; TransitionRefused when it has ended. Returns its id."""
+    with database.write(durable=True) as connection:
+        job_id = find(connection, prefix)
+        state = _locked_state(connection, job_id)
+        states.require(state, JobState.CANCELLED, job_id)
+        change: dict[str, Any] = {"cancel_requested": True, "shareable": False}
+        if state == JobState.QUEUED:
+            change |= {"state": JobState.CANCELLED.value, "finished_at": now()}
+            events.append(connection, job_id, EventKind.CANCELLED, "cancelled before it ran")
+        else:
+            events.append(connection, job_id, EventKind.CANCEL_REQUESTED, "cancellation was asked for")
+        connection.execute(sa.update(Job).where(Job.id == job_id).values(change))
+        return job_id
+
+
+def retry(database: Database, prefix: str) -> str:
+    """Queue a failed or cancelled job again, with all its attempts; TransitionRefused otherwise. Returns its id."""
+    with database.read() as connection:
+        job_id = find(connection, prefix)
+    try:
+        with database.write(durable=True) as connection:
+            state = _locked_state(connection, job_id)
+            states.require(state, JobState.QUEUED, job_id)
+            if state == JobState.RUNNING:
+                raise TransitionRefused(f"Job {job_id} is running; cancel it before you retry it.")
+            connection.execute(
+                sa.update(Job)
+                .where(Job.id == job_id)
+                .values(
+                    state=JobState.QUEUED.value, queued_at=now(), started_at=None, finished_at=None, charged=0,
+                    shareable=True, cancel_requested=False, error_code=None, error_sentence=None, notes=[],
+                )
+            )  # fmt: skip
+            reset_stages(connection, job_id)
+            events.append(connection, job_id, EventKind.RETRIED, "queued again on request")
+    except IntegrityError as error:
+        raise TransitionRefused(
+            f"Job {job_id} cannot be retried because an equal job is there; `farm list` shows it."
+        ) from error
+    return job_id
+
+
+def reset_stages(connection: Connection, job_id: str) -> None:
+    """All stages of the job to pending; what they made stays filed under their keys."""
+    connection.execute(
+        sa.update(JobStage)
+        .where(JobStage.job_id == job_id)
+        .values(state=StageState.PENDING.value, share=0.0, doing="", note=None, seconds=None, peak_bytes=None)
+    )
+
+
+def _locked_state(connection: Connection, job_id: str) -> JobState:
+    return JobState(connection.execute(sa.select(Job.state).where(Job.id == job_id).with_for_update()).scalar_one())
+
+
+def _equal(connection: Connection, key: str) -> sa.Row[str, str] | None:
+    return connection.execute(sa.select(Job.id, Job.state).where(Job.key == key, sa.text(SHARING_STATES))).one_or_none()
+
+
+def _insert(connection: Connection, spec: JobSpec, key: str, stages: Sequence[StageName]) -> str:
+    job_id, moment = new_id(), now()
+    connection.execute(
+        sa.insert(Job).values(
+            id=job_id, key=key, state=JobState.QUEUED.value, shareable=True, spec=spec.model_dump(mode="json"),
+            model=spec.model, recipe=spec.recipe, created_at=moment, queued_at=moment, attempt=0, charged=0,
+            cancel_requested=False, notes=[],
+        )
+    )  # fmt: skip
+    connection.execute(
+        sa.insert(JobStage),
+        [
+            {"job_id": job_id, "name": name.value, "position": place, "state": StageState.PENDING.value,
+             "share": 0.0, "doing": ""}
+            for place, name in enumerate(stages)
+        ],
+    )  # fmt: skip
+    events.append(connection, job_id, EventKind.SUBMITTED, f"{spec.model} as {spec.recipe}")
+    return job_id
+
+
+def _load(connection: Connection, query: sa.Select[Job]) -> list[JobRecord]:
+    """The jobs that the query selects, with all that hangs on them, in three more queries."""
+    rows = connection.execute(query).all()
+    ids = [row.id for row in rows]
+    stages, metrics, artifacts = _stages(connection, ids), _metrics(connection, ids), _artifacts(connection, ids)
+    return [
+        JobRecord(
+            id=row.id, key=row.key, state=JobState(row.state), spec=JobSpec.model_validate(row.spec),
+            created_at=row.created_at, queued_at=row.queued_at, started_at=row.started_at,
+            finished_at=row.finished_at, attempt=row.attempt, charged=row.charged, worker_id=row.worker_id,
+            cancel_requested=row.cancel_requested, error_code=row.error_code, error_sentence=row.error_sentence,
+            notes=tuple(row.notes), stages=tuple(stages[row.id]), metrics=tuple(metrics[row.id]),
+            artifacts=tuple(artifacts[row.id]),
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+def _stages(connection: Connection, ids: Sequence[str]) -> dict[str, list[StageRecord]]:
+    found: dict[str, list[StageRecord]] = defaultdict(list)
+    query = sa.select(JobStage.__table__).where(JobStage.job_id.in_(ids)).order_by(JobStage.position)
+    for row in connection.execute(query):
+        found[row.job_id].append(
+            StageRecord(
+                StageName(row.name), StageState(row.state), row.key, row.share, row.doing, row.note, row.attempt,
+                row.seconds, row.peak_bytes,
+            )
+        )  # fmt: skip
+    return found
+
+
+def _metrics(connection: Connection, ids: Sequence[str]) -> dict[str, list[MetricRecord]]:
+    found: dict[str, list[MetricRecord]] = defaultdict(list)
+    query = sa.select(MetricRow.__table__).where(MetricRow.job_id.in_(ids)).order_by(MetricRow.stage, MetricRow.name)
+    for row in connection.execute(query):
+        found[row.job_id].append(MetricRecord(StageName(row.stage), row.name, row.value, row.unit))
+    return found
+
+
+def _artifacts(connection: Connection, ids: Sequence[str]) -> dict[str, list[Artifact]]:
+    found: dict[str, list[Artifact]] = defaultdict(list)
+    query = sa.select(ArtifactRow.__table__).where(ArtifactRow.job_id.in_(ids)).order_by(ArtifactRow.name)
+    for row in connection.execute(query):
+        found[row.job_id].append(Artifact(ArtifactName(row.name), row.digest, row.size))
+    return found

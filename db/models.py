@@ -1,0 +1,212 @@
+"""The tables. SQLite today, PostgreSQL tomorrow: nothing here is particular to one of them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, Boolean, DateTime, ForeignKey, Index, Integer, MetaData, String, Text, text
+from sqlalchemy.engine import Dialect
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+ID_LENGTH = 10
+DIGEST_LENGTH = 64
+NAME_LENGTH = 64
+
+# An equal job is looked for among these; a failed or cancelled job never stands in for a new one.
+SHARING_STATES = "state IN ('queued', 'running', 'succeeded') AND shareable"
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment in UTC. SQLite drops time zones, so the zone is put back on reading."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """To UTC, without a zone where the database has none."""
+        if value is None:
+            return None
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
+        """With its zone."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    """Constraints have names of their own, so that migrations can drop them on every database."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(column_0_label)s",
+            "uq": "uq_%(table_name)s_%(column_0_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    # Whole numbers up to 2^63 (sizes in bytes); an autoincrementing key must be INTEGER in SQLite.
+    type_annotation_map = {datetime: UtcDateTime(), int: BigInteger().with_variant(Integer, "sqlite"), Any: JSON()}  # noqa: RUF012 # SQLAlchemy's own form
+
+
+class Job(Base):
+    """A job.
+
+    attempt rises with every claim and fences every write of a running job; charged counts the attempts that are held
+    against the job (a worker that was asked to stop gives its attempt back). shareable: whether an equal submission
+    may be answered with this job.
+    """
+
+    __tablename__ = "jobs"
+    id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    key: Mapped[str] = mapped_column(String(DIGEST_LENGTH))
+    state: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    shareable: Mapped[bool] = mapped_column(Boolean)
+    spec: Mapped[Any]
+    model: Mapped[str] = mapped_column(Text)
+    recipe: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    created_at: Mapped[datetime]
+    queued_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    attempt: Mapped[int]
+    charged: Mapped[int]
+    worker_id: Mapped[str | None] = mapped_column(String(ID_LENGTH))
+    lease_until: Mapped[datetime | None]
+    cancel_requested: Mapped[bool] = mapped_column(Boolean)
+    error_code: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
+    error_sentence: Mapped[str | None] = mapped_column(Text)
+    notes: Mapped[Any]
+
+    __table_args__ = (
+        Index("ix_jobs_queue", "state", "queued_at", "id"),
+        Index("ix_jobs_created_at", "created_at"),
+        Index(
+            "uq_jobs_key_shared",
+            "key",
+            unique=True,
+            sqlite_where=text(SHARING_STATES),
+            postgresql_where=text(SHARING_STATES),
+        ),
+    )
+
+
+class JobStage(Base):
+    """One stage of a job. key: what its result is filed under, once its inputs are known."""
+
+    __tablename__ = "job_stages"
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    name: Mapped[str] = mapped_column(String(NAME_LENGTH), primary_key=True)
+    position: Mapped[int]
+    state: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    key: Mapped[str | None] = mapped_column(String(DIGEST_LENGTH))
+    share: Mapped[float]
+    doing: Mapped[str] = mapped_column(Text)
+    note: Mapped[str | None] = mapped_column(Text)
+    attempt: Mapped[int | None]
+    seconds: Mapped[float | None]
+    peak_bytes: Mapped[int | None]
+
+
+class Attempt(Base):
+    """One claim of a job by a worker, and how it ended."""
+
+    __tablename__ = "attempts"
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    worker_id: Mapped[str] = mapped_column(String(ID_LENGTH))
+    started_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    charged: Mapped[bool] = mapped_column(Boolean)
+    error_code: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
+    reason: Mapped[str | None] = mapped_column(Text)
+
+
+class StageResultRow(Base):
+    """What a stage made, under its key: the cache that resuming and sharing live on.
+
+    outputs: list of {name, digest, size}. result: the stage's metrics, notes, skips and facts.
+    """
+
+    __tablename__ = "stage_results"
+    key: Mapped[str] = mapped_column(String(DIGEST_LENGTH), primary_key=True)
+    stage: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    created_at: Mapped[datetime]
+    seconds: Mapped[float]
+    peak_bytes: Mapped[int | None]
+    outputs: Mapped[Any]
+    result: Mapped[Any]
+
+    __table_args__ = (Index("ix_stage_results_stage_created_at", "stage", "created_at"),)
+
+
+class ArtifactRow(Base):
+    """An artifact of a job; the content lies in the store under `digest`."""
+
+    __tablename__ = "artifacts"
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    name: Mapped[str] = mapped_column(String(NAME_LENGTH), primary_key=True)
+    digest: Mapped[str] = mapped_column(String(DIGEST_LENGTH))
+    size: Mapped[int]
+
+
+class MetricRow(Base):
+    """One measured figure of a job's stage."""
+
+    __tablename__ = "metrics"
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    stage: Mapped[str] = mapped_column(String(NAME_LENGTH), primary_key=True)
+    name: Mapped[str] = mapped_column(String(NAME_LENGTH), primary_key=True)
+    value: Mapped[float]
+    unit: Mapped[str] = mapped_column(String(NAME_LENGTH))
+
+
+class Event(Base):
+    """Something that happened to a job."""
+
+    __tablename__ = "events"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    at: Mapped[datetime]
+    kind: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    stage: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
+    message: Mapped[str] = mapped_column(Text)
+
+    __table_args__ = (Index("ix_events_job_id_id", "job_id", "id"),)
+
+
+class Worker(Base):
+    """A worker process. process: its identity on its machine (see worker.identity), by which a dead one is known.
+
+    lasting: it stays while there is work, so that a queued job need not start another.
+    """
+
+    __tablename__ = "workers"
+    id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    process: Mapped[str] = mapped_column(Text)
+    lasting: Mapped[bool] = mapped_column(Boolean)
+    started_at: Mapped[datetime]
+
+
+class ModelDigest(Base):
+    """The content digest that a model reference had when it was last fetched."""
+
+    __tablename__ = "models"
+    reference: Mapped[str] = mapped_column(Text, primary_key=True)
+    digest: Mapped[str] = mapped_column(String(DIGEST_LENGTH))
+    seen_at: Mapped[datetime]
+
+
+class FileDigest(Base):
+    """The SHA-256 of a file of the user's, valid as long as size, time of change and inode stay the same."""
+
+    __tablename__ = "file_digests"
+    path: Mapped[str] = mapped_column(Text, primary_key=True)
+    size: Mapped[int]
+    mtime_ns: Mapped[int]
+    inode: Mapped[int]
+    digest: Mapped[str] = mapped_column(String(DIGEST_LENGTH))

@@ -1,0 +1,159 @@
+"""Opening the database: connections, transactions, and the migration to this version's tables."""
+
+from __future__ import annotations
+
+import fcntl
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from farm.errors import DatabaseUnusable, DiskFull
+
+# The newest migration. Known here without Alembic, whose import would cost every command a fifth of a second.
+HEAD = "0001"
+BUSY_MILLISECONDS = 60_000
+# A broken constraint or a wrong statement must not pass for a database that cannot be used.
+OUR_FAULTS = (sa.exc.IntegrityError, sa.exc.ProgrammingError, sa.exc.InterfaceError, sa.exc.DataError)
+
+
+def now() -> datetime:
+    """This moment in UTC."""
+    return datetime.now(UTC)
+
+
+class Database:
+    """An open database of this version. Threads may share it; a process that forks must open its own."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that sees one state of the database and changes nothing."""
+        with _translated(), self.engine.connect() as connection:
+            connection = connection.execution_options(farm_begin="BEGIN")
+            yield connection
+            connection.rollback()
+
+    @contextmanager
+    def write(self, *, durable: bool = False) -> Iterator[Connection]:
+        """A transaction that changes things; commits at the end of the block, rolls back when it raises.
+
+        durable: the commit survives a power cut, as what is acknowledged to somebody must. Any commit survives the
+        death of the process, and a durable one makes those before it durable too.
+        """
+        with _translated(), self.engine.connect() as connection:
+            connection = connection.execution_options(
+                farm_begin="BEGIN IMMEDIATE", farm_synchronous="FULL" if durable else "NORMAL"
+            )
+            with connection.begin():
+                yield connection
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self.engine.dispose()
+
+
+def open_database(url: str) -> Database:
+    """Open the database and bring it to this version; DatabaseUnusable when that cannot be done."""
+    parsed = sa.make_url(url)
+    if parsed.get_backend_name() == "sqlite" and parsed.database:
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(parsed)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    database = Database(engine)
+    if _revision(database) != HEAD:
+        _migrate(database)
+    return database
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
+    # The driver would begin transactions by itself, and late; `_begin_sqlite` does it instead.
+    connection.isolation_level = None
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    options = connection.get_execution_options()
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)  # noqa: S101 # listened to on SQLite engines only
+    if synchronous := options.get("farm_synchronous"):
+        driver.execute(f"PRAGMA synchronous = {synchronous}")
+    driver.execute(options.get("farm_begin", "BEGIN IMMEDIATE"))
+
+
+def _revision(database: Database) -> str | None:
+    """The revision that the database is at; None when it has none yet."""
+    with database.read() as connection:
+        if not sa.inspect(connection).has_table("alembic_version"):
+            return None
+        revision: str | None = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+        return revision
+
+
+def _migrate(database: Database) -> None:
+    # Imported here for the reason given at HEAD.
+    command = import_module("alembic.command")
+    script = import_module("alembic.script")
+    config = alembic_config()
+    known = {revision.revision for revision in script.ScriptDirectory.from_config(config).walk_revisions()}
+    with _migration_lock(database.engine):
+        revision = _revision(database)
+        if revision is not None and revision not in known:
+            raise DatabaseUnusable(
+                f"The database {database.engine.url.render_as_string()} was written by a newer version of the farm"
+                f" (revision {revision}); install that version or set FARM_HOME to another folder."
+            )
+        if revision != HEAD:
+            with database.write(durable=True) as connection:
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+
+
+def alembic_config() -> Any:
+    """Alembic's configuration, the same from a checkout and from an installed wheel, in any folder."""
+    config = import_module("alembic.config").Config()
+    config.set_main_option("script_location", "db:migrations")
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+@contextmanager
+def _migration_lock(engine: Engine) -> Iterator[None]:
+    """One process migrates at a time."""
+    if engine.dialect.name != "sqlite" or not engine.url.database:
+        yield
+        return
+    with Path(f"{engine.url.database}.migration").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """What a database cannot do, as one sentence."""
+    try:
+        yield
+    except (DBAPIError, sqlite3.Error) as error:
+        if isinstance(error, OUR_FAULTS):
+            raise
+        reason = str(getattr(error, "orig", error)).splitlines()[0]
+        if "disk is full" in reason:
+            raise DiskFull("The disk that holds the farm's database is full; free some room and try again.") from error
+        raise DatabaseUnusable(
+            f"The farm's database cannot be used ({reason}); check the file in FARM_HOME and its permissions."
+        ) from error

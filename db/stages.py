@@ -1,0 +1,176 @@
+"""The stages of a running job, and the results that are filed under their keys."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from db import claims, events
+from db.claims import Claim
+from db.events import EventKind
+from db.models import ArtifactRow, JobStage, MetricRow, StageResultRow
+from db.records import MetricRecord, ResultRecord
+from db.session import Database, now
+from farm.artifacts import Artifact, ArtifactName
+from farm.errors import FarmError
+from farm.stages import StageName
+from farm.states import StageState
+
+# How many earlier runs of a stage tell how long it will take.
+TYPICAL_RUNS = 5
+
+
+def start(database: Database, held: Claim, name: StageName, key: str, title: str) -> None:
+    """The stage's process is about to start."""
+    with database.write() as connection:
+        claims.hold(connection, held)
+        _set(connection, held, name, state=StageState.RUNNING, key=key, share=0.0, doing=title, attempt=held.attempt)
+        events.append(connection, held.job_id, EventKind.STAGE_STARTED, title, name)
+
+
+def progress(database: Database, held: Claim, name: StageName, share: float, doing: str) -> None:
+    """How far the stage is, from 0 to 1, and what it does now."""
+    with database.write() as connection:
+        claims.hold(connection, held)
+        _set(connection, held, name, share=share, doing=doing)
+
+
+def succeed(
+    database: Database, held: Claim, record: ResultRecord, metrics: Sequence[MetricRecord], *, reused: bool
+) -> None:
+    """The stage has its outputs in the store, made now or (reused) earlier; files the result under its key."""
+    with database.write() as connection:
+        claims.hold(connection, held)
+        if not reused:
+            _file(connection, record)
+        _set(
+            connection, held, record.stage,
+            state=StageState.REUSED if reused else StageState.SUCCEEDED, key=record.key, share=1.0, doing="",
+            note="made by an earlier run" if reused else None, attempt=held.attempt, seconds=record.seconds,
+            peak_bytes=record.peak_bytes,
+        )  # fmt: skip
+        file_artifacts(connection, held, record.outputs)
+        _replace_metrics(connection, held, record.stage, metrics)
+        kind = EventKind.STAGE_REUSED if reused else EventKind.STAGE_SUCCEEDED
+        message = "an earlier result is used" if reused else f"{record.seconds:.1f} s"
+        events.append(connection, held.job_id, kind, message, record.stage)
+
+
+def skip(database: Database, held: Claim, name: StageName, reason: str) -> None:
+    """This job cannot have the stage, for a reason that is one sentence."""
+    with database.write() as connection:
+        claims.hold(connection, held)
+        _set(connection, held, name, state=StageState.SKIPPED, share=1.0, doing="", note=reason, attempt=held.attempt)
+        events.append(connection, held.job_id, EventKind.STAGE_SKIPPED, reason, name)
+
+
+def fail(
+    database: Database, held: Claim, name: StageName, error: FarmError, seconds: float, peak_bytes: int | None
+) -> None:
+    """The stage failed; what becomes of the job is said by `claims.fail`."""
+    with database.write() as connection:
+        claims.hold(connection, held)
+        _set(
+            connection, held, name,
+            state=StageState.FAILED, doing="", note=error.sentence, seconds=seconds, peak_bytes=peak_bytes,
+        )  # fmt: skip
+        events.append(connection, held.job_id, EventKind.STAGE_FAILED, error.sentence, name)
+
+
+def file_artifacts(connection: Connection, held: Claim, artifacts: Collection[Artifact]) -> None:
+    """The job has these artifacts, in place of any of the same names."""
+    if not artifacts:
+        return
+    names = [artifact.name.value for artifact in artifacts]
+    connection.execute(sa.delete(ArtifactRow).where(ArtifactRow.job_id == held.job_id, ArtifactRow.name.in_(names)))
+    connection.execute(
+        sa.insert(ArtifactRow),
+        [
+            {"job_id": held.job_id, "name": artifact.name.value, "digest": artifact.digest, "size": artifact.size}
+            for artifact in artifacts
+        ],
+    )
+
+
+def result(database: Database, key: str) -> ResultRecord | None:
+    """What is filed under a stage's key."""
+    with database.read() as connection:
+        row = connection.execute(sa.select(StageResultRow.__table__).where(StageResultRow.key == key)).one_or_none()
+    if row is None:
+        return None
+    return ResultRecord(
+        key=row.key,
+        stage=StageName(row.stage),
+        seconds=row.seconds,
+        peak_bytes=row.peak_bytes,
+        outputs=tuple(Artifact(ArtifactName(each["name"]), each["digest"], each["size"]) for each in row.outputs),
+        result=row.result,
+    )
+
+
+def forget_result(database: Database, key: str) -> None:
+    """Drop a result whose files are gone or damaged, so that the stage runs again."""
+    with database.write() as connection:
+        connection.execute(sa.delete(StageResultRow).where(StageResultRow.key == key))
+
+
+def filed_digests(database: Database) -> dict[str, frozenset[str]]:
+    """Every result's key with the digests of its outputs."""
+    with database.read() as connection:
+        rows = connection.execute(sa.select(StageResultRow.key, StageResultRow.outputs))
+        return {row.key: frozenset(each["digest"] for each in row.outputs) for row in rows}
+
+
+def typical_seconds(connection: Connection) -> dict[StageName, float]:
+    """How long each stage took in its latest runs, the median."""
+    found: dict[StageName, float] = {}
+    for name in StageName:
+        seconds = sorted(
+            connection.scalars(
+                sa.select(StageResultRow.seconds)
+                .where(StageResultRow.stage == name.value)
+                .order_by(StageResultRow.created_at.desc())
+                .limit(TYPICAL_RUNS)
+            )
+        )
+        if seconds:
+            found[name] = seconds[len(seconds) // 2]
+    return found
+
+
+def _set(
+    connection: Connection, held: Claim, name: StageName, *, state: StageState | None = None, **values: Any
+) -> None:
+    if state is not None:
+        values["state"] = state.value
+    connection.execute(
+        sa.update(JobStage).where(JobStage.job_id == held.job_id, JobStage.name == name.value).values(values)
+    )
+
+
+def _file(connection: Connection, record: ResultRecord) -> None:
+    """Equal stages make equal results: the latest one stays."""
+    connection.execute(sa.delete(StageResultRow).where(StageResultRow.key == record.key))
+    connection.execute(
+        sa.insert(StageResultRow).values(
+            key=record.key, stage=record.stage.value, created_at=now(), seconds=record.seconds,
+            peak_bytes=record.peak_bytes, result=record.result,
+            outputs=[{"name": each.name.value, "digest": each.digest, "size": each.size} for each in record.outputs],
+        )
+    )  # fmt: skip
+
+
+def _replace_metrics(connection: Connection, held: Claim, stage: StageName, metrics: Sequence[MetricRecord]) -> None:
+    connection.execute(sa.delete(MetricRow).where(MetricRow.job_id == held.job_id, MetricRow.stage == stage.value))
+    by_name = {metric.name: metric for metric in metrics}
+    if by_name:
+        connection.execute(
+            sa.insert(MetricRow),
+            [
+                {"job_id": held.job_id, "stage": stage.value, "name": each.name, "value": each.value, "unit": each.unit}
+                for each in by_name.values()
+            ],
+        )

@@ -1,0 +1,81 @@
+"""The workers that are registered. A row whose process is dead is one that was killed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from db.models import Job, Worker
+from db.records import WorkerRecord
+from db.session import Database, now
+from farm.states import JobState
+
+
+def register(database: Database, worker_id: str, process: str, *, lasting: bool) -> None:
+    """The worker is there; a worker that was registered by who started it is only confirmed."""
+    with database.write() as connection:
+        if connection.scalar(sa.select(Worker.id).where(Worker.id == worker_id)) is None:
+            _insert(connection, worker_id, process, lasting=lasting)
+
+
+def leave(database: Database, worker_id: str) -> None:
+    """The worker goes, whatever is queued."""
+    with database.write() as connection:
+        connection.execute(sa.delete(Worker).where(Worker.id == worker_id))
+
+
+def leave_if_idle(database: Database, worker_id: str) -> bool:
+    """The worker goes unless a job is queued.
+
+    One transaction, so a submit comes either before it, and the worker stays, or after it, and whoever submitted
+    finds no worker and starts one.
+    """
+    with database.write() as connection:
+        if connection.scalar(sa.select(Job.id).where(Job.state == JobState.QUEUED.value).limit(1)) is not None:
+            return False
+        connection.execute(sa.delete(Worker).where(Worker.id == worker_id))
+        return True
+
+
+def registered(connection: Connection) -> list[WorkerRecord]:
+    """Every registered worker, dead or alive."""
+    rows = connection.execute(sa.select(Worker.__table__).order_by(Worker.started_at))
+    return [WorkerRecord(row.id, row.process, row.lasting, row.started_at) for row in rows]
+
+
+def remove(database: Database, worker_ids: Sequence[str]) -> None:
+    """Forget workers that are known to be dead."""
+    if worker_ids:
+        with database.write() as connection:
+            connection.execute(sa.delete(Worker).where(Worker.id.in_(worker_ids)))
+
+
+def start_unless_alive(
+    database: Database, worker_id: str, alive: Callable[[str], bool], start: Callable[[], str]
+) -> bool:
+    """Start a lasting worker and register it, unless one is alive or no job waits or runs; True when started.
+
+    `alive` tells of a process's identity whether it lives; `start` starts one and returns its identity. All in one
+    write transaction, so that of any number of callers one starts a worker.
+    """
+    with database.read() as connection:
+        if not _wanted(connection, alive):
+            return False
+    with database.write() as connection:
+        if not _wanted(connection, alive):
+            return False
+        _insert(connection, worker_id, start(), lasting=True)
+        return True
+
+
+def _wanted(connection: Connection, alive: Callable[[str], bool]) -> bool:
+    unended = Job.state.in_([JobState.QUEUED.value, JobState.RUNNING.value])
+    if connection.scalar(sa.select(Job.id).where(unended).limit(1)) is None:
+        return False
+    return not any(worker.lasting and alive(worker.process) for worker in registered(connection))
+
+
+def _insert(connection: Connection, worker_id: str, process: str, *, lasting: bool) -> None:
+    connection.execute(sa.insert(Worker).values(id=worker_id, process=process, lasting=lasting, started_at=now()))

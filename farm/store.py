@@ -1,0 +1,282 @@
+"""The content-addressed artifact store: what lies there is whole, never changes, and is checked when it is read.
+
+STORE/blobs/ab/abcdef...   a file's content, or a folder's listing, under its SHA-256
+STORE/incoming/            files on their way in
+
+A folder is stored as its files and a listing, the canonical JSON {path: {digest, size}}, whose own digest is the
+folder's digest.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from farm import digests
+from farm.artifacts import Artifact, ArtifactName
+from farm.errors import ArtifactDamaged, ArtifactMissing, DiskFull, FileUnreadable
+
+READ_ONLY = 0o444
+# Without a sandbox a stage could write through a hard link, so that smaller files are copied for it.
+COPY_BYTES = 16 << 20
+
+
+class ArtifactStore(Protocol):
+    """Keeps artifacts by their digest. Every reading method checks the hash: ArtifactDamaged, ArtifactMissing."""
+
+    def put(self, name: ArtifactName, path: Path) -> Artifact:
+        """Take a file or folder over from a stage's outputs (it is moved); DiskFull."""
+
+    def put_bytes(self, name: ArtifactName, data: bytes) -> Artifact:
+        """Store a small file; DiskFull."""
+
+    def has(self, artifact: Artifact) -> bool:
+        """Whether all its files are there in their full size; their content is not read."""
+
+    def check(self, artifact: Artifact) -> None:
+        """Read all of it, unless this process did before and the files have not changed since."""
+
+    def materialise(self, artifact: Artifact, target: Path, *, protected: bool) -> None:
+        """Show it at `target` for a stage to read; `protected` says that the stage cannot write there."""
+
+    def export(self, artifact: Artifact, target: Path) -> None:
+        """Copy it to `target`, whole or not at all; DiskFull, FileUnreadable."""
+
+
+@dataclass(frozen=True)
+class _Blob:
+    digest: str
+    size: int
+
+
+class LocalStore:
+    """The store in a folder of this machine."""
+
+    def __init__(self, root: Path) -> None:
+        self._blobs = root / "blobs"
+        self._incoming = root / "incoming"
+        self._checked: dict[str, tuple[int, int, int]] = {}
+
+    def put(self, name: ArtifactName, path: Path) -> Artifact:
+        """Take a file or folder over; see ArtifactStore."""
+        if not name.is_folder:
+            blob = self._take(path)
+            return Artifact(name, blob.digest, blob.size)
+        blobs = {file.relative_to(path).as_posix(): self._take(file) for file in _files_below(path)}
+        listing = {file: {"digest": blob.digest, "size": blob.size} for file, blob in blobs.items()}
+        stored = self.put_bytes(name, digests.canonical_json(listing))
+        return Artifact(name, stored.digest, sum(blob.size for blob in blobs.values()))
+
+    def put_bytes(self, name: ArtifactName, data: bytes) -> Artifact:
+        """Store a small file; see ArtifactStore."""
+        with _disk_full_as_sentence():
+            self._incoming.mkdir(parents=True, exist_ok=True)
+            temporary = self._incoming / secrets.token_hex(8)
+            try:
+                temporary.write_bytes(data)
+                blob = self._take(temporary)
+            finally:
+                temporary.unlink(missing_ok=True)
+        return Artifact(name, blob.digest, blob.size)
+
+    def has(self, artifact: Artifact) -> bool:
+        """Whether all files are there; see ArtifactStore."""
+        try:
+            blobs = self._files(artifact).values()
+        except (ArtifactMissing, ArtifactDamaged):
+            return False
+        return all(self._size(blob.digest) == blob.size for blob in blobs)
+
+    def check(self, artifact: Artifact) -> None:
+        """Check the content; see ArtifactStore."""
+        for blob in self._files(artifact).values():
+            self._check_blob(blob.digest, artifact.name)
+
+    def materialise(self, artifact: Artifact, target: Path, *, protected: bool) -> None:
+        """Show it at `target`; see ArtifactStore."""
+        self.check(artifact)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if artifact.name.is_folder:
+            target.mkdir()
+        with _disk_full_as_sentence():
+            for file, blob in self._files(artifact).items():
+                place = target / file if artifact.name.is_folder else target
+                place.parent.mkdir(parents=True, exist_ok=True)
+                if protected or blob.size > COPY_BYTES:
+                    place.hardlink_to(self._path(blob.digest))
+                else:
+                    shutil.copyfile(self._path(blob.digest), place)
+
+    def export(self, artifact: Artifact, target: Path) -> None:
+        """Copy it out; see ArtifactStore."""
+        temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+        try:
+            with _disk_full_as_sentence():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                for file, blob in self._files(artifact).items():
+                    place = temporary / file if artifact.name.is_folder else temporary
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                    self._copy(blob.digest, place, artifact.name)
+                temporary.rename(target)
+        except OSError as error:
+            raise FileUnreadable(f"Nothing can be written to {target} ({error.strerror}); choose another place.") from (
+                error
+            )
+        finally:
+            if temporary.is_dir():
+                shutil.rmtree(temporary)
+            temporary.unlink(missing_ok=True)
+
+    def remove_incoming(self) -> int:
+        """Remove what a dead process left half-way in; returns how many files. Only while nobody else writes."""
+        leftovers = list(self._incoming.iterdir()) if self._incoming.is_dir() else []
+        for path in leftovers:
+            path.unlink(missing_ok=True)
+        return len(leftovers)
+
+    def remove_unreferenced(self, artifacts: Iterable[Artifact]) -> int:
+        """Remove every blob that none of these artifacts uses; returns how many. Only while nobody else writes."""
+        used: set[str] = set()
+        for artifact in artifacts:
+            used.add(artifact.digest)
+            if self.has(artifact):
+                used.update(blob.digest for blob in self._files(artifact).values())
+        unused = [path for path in self._blobs.glob("*/*") if path.name not in used]
+        for path in unused:
+            path.unlink()
+        return len(unused)
+
+    def discard(self, artifact: Artifact) -> None:
+        """Remove those of its files whose content is wrong, so that they can be stored again."""
+        for digest in (artifact.digest, *(blob.digest for blob in self._files_if_readable(artifact))):
+            try:
+                self._check_blob(digest, artifact.name)
+            except ArtifactDamaged:
+                self._path(digest).unlink(missing_ok=True)
+            except ArtifactMissing:
+                continue
+
+    def _take(self, path: Path) -> _Blob:
+        """Move a file in. It is on disk, under its hash, before this returns."""
+        with _disk_full_as_sentence():
+            _require_ordinary(path)
+            path.chmod(READ_ONLY)
+            with path.open("rb") as stream:
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+                os.fsync(stream.fileno())
+                status = os.fstat(stream.fileno())
+            final = self._path(digest)
+            final.parent.mkdir(parents=True, exist_ok=True)
+            path.rename(final)
+            _fsync_folder(final.parent)
+        self._checked[digest] = _fingerprint(status)
+        return _Blob(digest, status.st_size)
+
+    def _path(self, digest: str) -> Path:
+        return self._blobs / digest[:2] / digest
+
+    def _size(self, digest: str) -> int | None:
+        try:
+            return self._path(digest).stat().st_size
+        except FileNotFoundError:
+            return None
+
+    def _files(self, artifact: Artifact) -> dict[str, _Blob]:
+        """The files by path below the folder; a file by the empty path."""
+        if not artifact.name.is_folder:
+            return {"": _Blob(artifact.digest, artifact.size)}
+        self._check_blob(artifact.digest, artifact.name)
+        listing = json.loads(self._path(artifact.digest).read_bytes())
+        return {file: _Blob(entry["digest"], entry["size"]) for file, entry in listing.items()}
+
+    def _files_if_readable(self, artifact: Artifact) -> list[_Blob]:
+        try:
+            return list(self._files(artifact).values())
+        except (ArtifactDamaged, ArtifactMissing):
+            return []
+
+    def _check_blob(self, digest: str, name: ArtifactName) -> None:
+        path = self._path(digest)
+        try:
+            fingerprint = _fingerprint(path.stat())
+            if self._checked.get(digest) == fingerprint:
+                return
+            if digests.of_file(path) != digest:
+                raise _damaged(name)
+        except FileNotFoundError as error:
+            raise _missing(name) from error
+        self._checked[digest] = fingerprint
+
+    def _copy(self, digest: str, target: Path, name: ArtifactName) -> None:
+        """Copy and hash in one reading."""
+        hasher = hashlib.sha256()
+        try:
+            source = self._path(digest).open("rb")
+        except FileNotFoundError as error:
+            raise _missing(name) from error
+        with source, target.open("wb") as copy:
+            while chunk := source.read(digests.CHUNK_BYTES):
+                hasher.update(chunk)
+                copy.write(chunk)
+            copy.flush()
+            os.fsync(copy.fileno())
+        if hasher.hexdigest() != digest:
+            raise _damaged(name)
+
+
+def _damaged(name: ArtifactName) -> ArtifactDamaged:
+    return ArtifactDamaged(
+        f"The stored artifact {name} no longer has its hash; submit the job again, which makes it anew."
+    )
+
+
+def _missing(name: ArtifactName) -> ArtifactMissing:
+    return ArtifactMissing(
+        f"The stored artifact {name} is gone from the store; submit the job again, which makes it anew."
+    )
+
+
+def _fingerprint(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() and not path.is_symlink():
+            yield from _files_below(path)
+        else:
+            yield path
+
+
+def _require_ordinary(path: Path) -> None:
+    # A link could lead to a file of the machine that the stage itself was not allowed to read.
+    if not stat.S_ISREG(path.lstat().st_mode):
+        raise ArtifactDamaged(f"The output {path.name} is no ordinary file; a stage may only make ordinary files.")
+
+
+def _fsync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _disk_full_as_sentence() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull("The disk is full; free some room and run the job again.") from error
+        raise
