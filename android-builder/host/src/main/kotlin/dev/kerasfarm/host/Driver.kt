@@ -1,0 +1,140 @@
+package dev.kerasfarm.host
+
+import dev.kerasfarm.app.engine.BigCores
+import dev.kerasfarm.app.engine.LanguageModel
+import dev.kerasfarm.app.engine.ModelRegion
+import dev.kerasfarm.app.engine.ModelUnusable
+import dev.kerasfarm.app.generation.Generator
+import dev.kerasfarm.app.generation.PromptTooLong
+import dev.kerasfarm.app.model.ModelInfo
+import dev.kerasfarm.app.model.ModelInfoUnusable
+import dev.kerasfarm.app.tokenizer.CodePointClasses
+import dev.kerasfarm.app.tokenizer.StreamDecoder
+import dev.kerasfarm.app.tokenizer.Tokenizer
+import dev.kerasfarm.app.tokenizer.TokenizerFile
+import dev.kerasfarm.app.tokenizer.TokenizerUnusable
+import org.json.JSONArray
+import org.json.JSONObject
+import java.io.Closeable
+import java.io.File
+import java.io.IOException
+import java.io.RandomAccessFile
+
+/** One tokenizer and one model, and the commands that use them. */
+class Driver : Closeable {
+    private var tokenizer: Tokenizer? = null
+    private var model: LanguageModel? = null
+    private var endToken = -1
+
+    /** Runs a command; throws [HostError] with a sentence, or JSONException when the command has another form. */
+    fun run(command: JSONObject): JSONObject =
+        try {
+            when (val name = command.getString("cmd")) {
+                "open" -> open(command)
+                "tokenize" -> JSONObject().put("ids", JSONArray(needTokenizer().encode(command.getString("text"))))
+                "detokenize" -> detokenize(integers(command, "ids"))
+                "generate" -> generate(command)
+                else -> throw HostError("There is no command $name; use open, tokenize, detokenize, generate or quit.")
+            }
+        } catch (error: ModelUnusable) {
+            throw HostError(sentence(error))
+        } catch (error: ModelInfoUnusable) {
+            throw HostError(sentence(error))
+        } catch (error: TokenizerUnusable) {
+            throw HostError(sentence(error))
+        } catch (error: PromptTooLong) {
+            throw HostError(sentence(error))
+        } catch (error: IllegalArgumentException) {
+            throw HostError(sentence(error))
+        } catch (error: IOException) {
+            throw HostError("A file cannot be read: ${error.message}.")
+        }
+
+    override fun close() {
+        model?.close()
+        model = null
+    }
+
+    private fun open(command: JSONObject): JSONObject {
+        close()
+        val threads = command.optInt("threads", 0).takeIf { it > 0 } ?: BigCores.threads()
+        if (command.has("apk")) openApk(File(command.getString("apk")), threads) else openFiles(command, threads)
+        val answer = JSONObject().put("threads", threads)
+        tokenizer?.let { answer.put("tokenizer_size", it.size) }
+        model?.let {
+            answer.put("context", it.context).put("vocabulary_size", it.vocabularySize)
+            answer.put("prefill", JSONArray(it.prefillLengths))
+        }
+        return answer
+    }
+
+    /** From the APK's assets, the model mapped in place, as on the phone. */
+    private fun openApk(apk: File, threads: Int) {
+        val assets = ApkAssets(apk)
+        val info = ModelInfo.parse(assets.read("model-info.json").decodeToString())
+        tokenizer = if (info.tokenizer == null) null else readTokenizer(
+            assets.read("tokenizer.json"),
+            assets.read("unicode-classes.bin"),
+        )
+        val stored = assets.locate("autocomplete.tflite")
+        openModel(apk, stored.offset, stored.length, info, threads)
+    }
+
+    /** From files, each optional: `tokenizer` with `unicode_classes`, and `model` with `info`. */
+    private fun openFiles(command: JSONObject, threads: Int) {
+        tokenizer = if (!command.has("tokenizer")) null else readTokenizer(
+            File(command.getString("tokenizer")).readBytes(),
+            File(command.getString("unicode_classes")).readBytes(),
+        )
+        if (command.has("model")) {
+            val file = File(command.getString("model"))
+            openModel(file, 0, file.length(), ModelInfo.parse(File(command.getString("info")).readText()), threads)
+        }
+    }
+
+    private fun readTokenizer(file: ByteArray, classes: ByteArray): Tokenizer =
+        file.inputStream().reader().use { TokenizerFile.read(it, CodePointClasses.read(classes.inputStream())) }
+
+    private fun openModel(file: File, offset: Long, length: Long, info: ModelInfo, threads: Int) {
+        endToken = info.endToken
+        model = RandomAccessFile(file, "r").use {
+            LanguageModel.open(ModelRegion(it.channel, offset, length), threads)
+        }
+    }
+
+    /** The text twice: at once and as the stream that the app shows, which must be the same. */
+    private fun detokenize(ids: IntArray): JSONObject {
+        val decoder = StreamDecoder(needTokenizer())
+        val parts = ids.map { decoder.push(it) } + decoder.finish()
+        return JSONObject().put("text", needTokenizer().decode(ids)).put("parts", JSONArray(parts))
+    }
+
+    private fun generate(command: JSONObject): JSONObject {
+        val model = model ?: throw HostError("No model is open; send an open command first.")
+        val sampler = MarginRecorder()
+        val result = Generator(model, endToken).generate(
+            prompt = integers(command, "prompt_tokens"),
+            limit = command.getInt("max_new_tokens"),
+            sampler = sampler,
+            cancelled = { false },
+            token = {},
+        )
+        return JSONObject()
+            .put("tokens", JSONArray(result.tokens))
+            .put("margins", JSONArray(sampler.margins))
+            .put("stop_reason", result.reason.name.lowercase())
+            .put("prefill_seconds", result.prefillSeconds)
+            .put("decode_seconds", result.decodeSeconds)
+    }
+
+    private fun needTokenizer(): Tokenizer =
+        tokenizer ?: throw HostError("No tokenizer is open; send an open command first.")
+
+    private fun integers(command: JSONObject, name: String): IntArray {
+        val array = command.getJSONArray(name)
+        return IntArray(array.length()) { array.getInt(it) }
+    }
+
+    private fun sentence(error: Exception): String =
+        error.message.orEmpty().replaceFirstChar { it.uppercase() }.trimEnd('.') + "."
+}
