@@ -13,7 +13,8 @@ from farm.errors import PackageInvalid
 # Android's tools date every entry so; a zip knows no time before 1980.
 FIXED_TIME = (1981, 1, 1, 1, 1, 2)
 CHUNK_BYTES = 1 << 20
-MAX_BYTES = (1 << 31) - 1
+# Below the 2 GiB that Android maps, with room for the signature and the table of contents.
+MAX_BYTES = 2_000_000_000
 LOCAL_HEADER = struct.Struct("<4s5H3I2H")
 # An extra field that says to what an entry is aligned, and pads it: see apksig's ApkSigner and zipflinger.
 ALIGNMENT_FIELD = 0xD935
@@ -51,7 +52,7 @@ class Entry:
 def write(target: Path, members: Iterable[Member]) -> None:
     """Write the members in the given order, all of them stored. Content is streamed, a chunk at a time.
 
-    PackageInvalid when an entry or the whole would reach 2 GiB, which Android does not install.
+    PackageInvalid when the whole would reach 2 GB, beyond which Android does not install it.
     """
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED, allowZip64=False) as archive:
         for member in members:
@@ -61,7 +62,7 @@ def write(target: Path, members: Iterable[Member]) -> None:
             offset = archive.start_dir
             if offset + info.file_size + member.alignment + LOCAL_HEADER.size > MAX_BYTES:
                 raise PackageInvalid(
-                    f"{member.name} makes the package larger than the 2 GiB that Android installs;"
+                    f"{member.name} makes the package larger than the 2 GB that Android installs;"
                     " choose a recipe with smaller weights or a smaller model."
                 )
             info.extra = padding(offset + LOCAL_HEADER.size + len(member.name.encode()), member.alignment)

@@ -76,6 +76,11 @@ class AppBase:
         """Assets that do not depend on the model."""
         return self.folder / "assets"
 
+    def asset_files(self) -> dict[str, Path]:
+        """Assets that do not depend on the model, by their entry names."""
+        files = sorted(path for path in self.assets.rglob("*") if path.is_file())
+        return {f"assets/{path.relative_to(self.assets).as_posix()}": path for path in files}
+
     def dex_files(self) -> tuple[Path, ...]:
         """The shrunk code: classes.dex, classes2.dex ..."""
         return tuple(sorted(self.folder.glob("classes*.dex"), key=lambda path: (len(path.name), path.name)))

@@ -1,0 +1,45 @@
+"""Lays out an APK: what goes in, in which order, aligned to what."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from farm.artifacts import ArtifactName
+from farm.jobspec import Abi
+from worker.android import archive
+from worker.android.archive import Member
+from worker.android.base import AppBase
+
+MODEL_ASSET = "assets/autocomplete.tflite"
+# What a job puts into the app, under the names by which the app opens them.
+JOB_ASSETS: Mapping[ArtifactName, str] = {
+    ArtifactName.MODEL: MODEL_ASSET,
+    ArtifactName.TOKENIZER: "assets/tokenizer.json",
+    ArtifactName.MODEL_INFO: "assets/model-info.json",
+}
+
+
+def assemble(
+    linked: Path, base: AppBase, assets: dict[str, Path], abis: Sequence[Abi], page_size: int, target: Path
+) -> None:
+    """Write the unsigned APK: linked resources, code, assets by entry name, libraries of the ABIs. Everything is
+    stored, so that the system maps it as it is: the model and the libraries at multiples of `page_size`."""
+    archive.write(target, _members(linked, base, assets, abis, page_size))
+
+
+def _members(
+    linked: Path, base: AppBase, assets: dict[str, Path], abis: Sequence[Abi], page_size: int
+) -> Iterator[Member]:
+    with zipfile.ZipFile(linked) as resources:
+        # The manifest first: installers look for it.
+        for name in sorted(resources.namelist(), key=lambda name: (name != "AndroidManifest.xml", name)):
+            yield Member(name, resources.read(name))
+    for dex in base.dex_files():
+        yield Member(dex.name, dex)
+    for name, path in sorted((base.asset_files() | assets).items()):
+        yield Member(name, path, page_size if name == MODEL_ASSET else 4)
+    for abi in abis:
+        for library in base.libraries(abi):
+            yield Member(f"lib/{abi.value}/{library.name}", library, page_size)

@@ -1,0 +1,41 @@
+"""Packages the model with the app: links, lays out, signs and checks the APK."""
+
+from __future__ import annotations
+
+from farm import digests
+from farm.artifacts import ArtifactName
+from farm.errors import KeystoreUnusable
+from farm.progress import Reporter
+from worker.android import assembly, checks, keystore, resources, signing, toolchain
+from worker.android.base import AppBase
+from worker.android.keystore import SigningKey
+from worker.android.pins import Role
+from worker.order import Metric, StageOrder, StageResult
+
+
+def run(order: StageOrder, report: Reporter) -> StageResult:
+    """Make `app.apk`. KeystoreUnusable, PackageInvalid when a check fails, ToolMissing."""
+    if order.keystore is None:
+        raise KeystoreUnusable("The packaging stage was given no signing key; start it through `farm worker`.")
+    key, base = SigningKey(order.keystore), AppBase(order.input(ArtifactName.APP_BASE))
+    chain, app = toolchain.at(order.toolchain), order.spec.app
+    target = chain.pins.target
+    order.scratch.mkdir(parents=True, exist_ok=True)
+    unsigned, signed = order.scratch / "unsigned.apk", order.output(ArtifactName.APK)
+    assets = {name: order.input(artifact) for artifact, name in assembly.JOB_ASSETS.items()}
+
+    report(0.0, "opening the signing key")
+    alias = keystore.check(key) if app.keystore is not None else keystore.ALIAS
+    report(0.1, "linking the app's resources")
+    platform = chain.paths(Role.PLATFORM)[0]
+    linked = resources.link(base.manifest, base.resources, base.ids, platform, app, target, order.scratch)
+    report(0.2, "putting the app together")
+    assembly.assemble(linked, base, assets, app.abis, target.page_size, unsigned)
+    report(0.3, "signing the app")
+    signed.parent.mkdir(parents=True, exist_ok=True)
+    signing.sign(unsigned, signed, key, alias)
+    unsigned.unlink()
+    report(0.6, "checking the app")
+    contents = {name: digests.of_file(path) for name, path in (base.asset_files() | assets).items()}
+    checks.require(signed, checks.Expectation(app, target, contents))
+    return StageResult(metrics=(Metric(name="apk_size", value=signed.stat().st_size, unit="bytes"),))
