@@ -33,6 +33,7 @@ PUBLISHED: tuple[ArtifactName, ...] = (
     ArtifactName.APK,
     ArtifactName.MODEL,
     ArtifactName.TOKENIZER,
+    ArtifactName.MODEL_INFO,
     ArtifactName.GOLDEN,
     ArtifactName.REPORT,
 )

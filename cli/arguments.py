@@ -1,0 +1,23 @@
+"""The arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cli import completion
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value on stdout; text for people goes to stderr.")]
+JobId = Annotated[
+    str,
+    typer.Argument(
+        metavar="JOB", help="A job's id, or the beginning of it.", autocompletion=completion.jobs, show_default=False
+    ),
+]
+MaybeJobId = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="JOB", help="A job's id, or the beginning of it.", autocompletion=completion.jobs, show_default=False
+    ),
+]

@@ -1,0 +1,45 @@
+"""`farm doctor`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import typer
+from rich.text import Text
+
+from cli import checkup, figures
+from cli.arguments import AsJson
+from cli.checkup import Health
+from cli.tables import plain_table
+from cli.terminal import open_terminal, printable
+from farm import settings
+from farm.errors import ToolMissing
+
+STYLES = {Health.OK: "green", Health.WARNING: "yellow", Health.MISSING: "bold red"}
+
+
+def command(as_json: AsJson = False) -> None:
+    """Check what this machine has and lacks, each with its mend.
+
+    The exit code is 45 when something is missing that jobs cannot do without.
+    """
+    terminal = open_terminal(as_json)
+    checks = list(checkup.examine(settings.load()))
+    missing = [check for check in checks if check.health is Health.MISSING]
+    if as_json:
+        terminal.write_json({"healthy": not missing, "checks": [asdict(check) for check in checks]})
+    else:
+        table = plain_table("what", "", "found")
+        for check in checks:
+            table.add_row(check.subject, Text(check.health.value, STYLES[check.health]), printable(check.found))
+            if check.mend:
+                table.add_row("", "", Text(printable(check.mend), STYLES[check.health]))
+        terminal.show(table)
+    if missing:
+        subjects = ", ".join(check.subject for check in missing)
+        terminal.complain(
+            ToolMissing(f"{figures.count(len(missing), 'thing')} that jobs need: {subjects}; see the mends above.")
+        )
+        raise typer.Exit(ToolMissing.exit_code)
+    if not as_json:
+        terminal.remark("\nThis machine has all that jobs need.")

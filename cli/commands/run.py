@@ -1,0 +1,114 @@
+"""`farm run`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import typer
+
+from cli import completion, figures
+from cli.arguments import AsJson
+from cli.native_output import kept_back
+from cli.targets import model_files
+from cli.terminal import open_terminal, printable
+from farm.artifacts import ArtifactName
+
+NEEDED = (ArtifactName.MODEL, ArtifactName.TOKENIZER, ArtifactName.MODEL_INFO)
+DEFAULT_TOKENS = 64
+
+
+@dataclass
+class Clock:
+    """Counts the tokens that pass and when: seconds from the start to the first and to the last."""
+
+    started: float = field(default_factory=time.perf_counter)
+    tokens: int = 0
+    first: float = 0.0
+    last: float = 0.0
+
+    def count(self, tokens: Iterable[int]) -> Iterator[int]:
+        """Pass the tokens on."""
+        for token in tokens:
+            self.last = time.perf_counter() - self.started
+            self.first = self.first or self.last
+            self.tokens += 1
+            yield token
+
+    @property
+    def rate(self) -> float | None:
+        """Tokens a second after the first; None for fewer than two."""
+        return (self.tokens - 1) / (self.last - self.first) if self.tokens > 1 else None
+
+
+def command(
+    ctx: typer.Context,
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="TARGET",
+            help="An .apk, a .tflite with its files beside it, their folder, or a job.",
+            autocompletion=completion.jobs,
+            show_default=False,
+        ),
+    ],
+    prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="The text to go on from.", show_default=False)],
+    max_tokens: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help=f"At most so many new tokens (default: {DEFAULT_TOKENS}).", show_default=False
+        ),
+    ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, max=256, metavar="N", help="CPU threads (default: up to 4).", show_default=False),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Complete a prompt with a model on this machine.
+
+    The prompt and what the model writes go to stdout, the figures to stderr. It takes the likeliest token each time.
+    """
+    # These bring numpy and the interpreter, for which no other command should wait.
+    from worker.inference import archive, generation
+
+    terminal = open_terminal(as_json)
+    with model_files(ctx, target, NEEDED) as path, kept_back():
+        model = archive.open_language_model(path, threads or archive.default_threads())
+        given = model.prompt_tokens(prompt)
+    wanted = max_tokens or max(1, min(DEFAULT_TOKENS, model.info.context - len(given)))
+    clock = Clock()
+    tokens = generation.generate(model.tokens, given, wanted, model.info.end_token)
+    pieces = []
+    if not as_json:
+        _write(prompt)
+    for piece in model.text.stream(clock.count(tokens)) if model.text else ():
+        pieces.append(piece)
+        if not as_json:
+            _write(piece)
+    if as_json:
+        terminal.write_json(
+            {
+                "prompt": prompt,
+                "completion": "".join(pieces),
+                "prompt_tokens": len(given),
+                "new_tokens": clock.tokens,
+                "first_token_seconds": clock.first,
+                "tokens_per_second": clock.rate,
+            }
+        )
+        return
+    _write("\n")
+    speed = f", {clock.rate:.0f} tokens/s" if clock.rate else ""
+    terminal.remark(
+        f"{model.info.name}, {model.info.recipe}: {figures.count(len(given), 'prompt token')},"
+        f" the first new one after {figures.duration(clock.first)}, {clock.tokens} in all{speed}"
+    )
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(printable(text))
+    sys.stdout.flush()

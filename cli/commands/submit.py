@@ -1,0 +1,196 @@
+"""`farm submit`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli import completion, job_page, outcome
+from cli.arguments import AsJson
+from cli.connection import connect
+from cli.job_request import JobRequest
+from cli.json_views import job_object
+from cli.terminal import Terminal, open_terminal
+from client.protocol import Submission
+from farm import jobspec, modelref
+from farm.states import JobState
+
+APP_PANEL = "The app"
+SIGNING_PANEL = "Signing"
+DEFAULT_APP = jobspec.AppSpec()
+DEFAULT_PREFILL = ",".join(map(str, jobspec.DEFAULT_PREFILL))
+
+
+def command(
+    ctx: typer.Context,
+    model: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="MODEL",
+            help="A KerasHub preset, kaggle:// or hf:// address, preset folder, .keras file or examples/NAME"
+            f" (default: {modelref.DEFAULT}).",
+            show_default=False,
+        ),
+    ] = None,
+    quant: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RECIPE",
+            help="How the weights are stored; `farm recipes` lists them (default: none).",
+            autocompletion=completion.recipes,
+            show_default=False,
+        ),
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the end and show the result.")] = False,
+    context: Annotated[
+        int | None,
+        typer.Option(
+            min=16,
+            metavar="TOKENS",
+            help=f"The longest text, prompt included (default: {jobspec.DEFAULT_CONTEXT}).",
+            show_default=False,
+        ),
+    ] = None,
+    prefill: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N,N,...",
+            help=f"The lengths in which a prompt is read (default: {DEFAULT_PREFILL}).",
+            show_default=False,
+        ),
+    ] = None,
+    lane: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LANE",
+            help=f"How text gets in and out of the model (default: {jobspec.Lane.TOKENS}).",
+            show_default=False,
+        ),
+    ] = None,
+    clone: Annotated[
+        str | None,
+        typer.Option(
+            metavar="JOB",
+            help="Take an earlier job's settings; other options change them.",
+            autocompletion=completion.jobs,
+            show_default=False,
+        ),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LABEL",
+            help=f"The name below the app's icon (default: {DEFAULT_APP.label}).",
+            show_default=False,
+            rich_help_panel=APP_PANEL,
+        ),
+    ] = None,
+    app_id: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID",
+            help=f"The application id (default: {DEFAULT_APP.application_id}).",
+            show_default=False,
+            rich_help_panel=APP_PANEL,
+        ),
+    ] = None,
+    app_version: Annotated[
+        str | None,
+        typer.Option(
+            metavar="VERSION",
+            help=f"The version that people see (default: {DEFAULT_APP.version_name}).",
+            show_default=False,
+            rich_help_panel=APP_PANEL,
+        ),
+    ] = None,
+    version_code: Annotated[
+        int | None,
+        typer.Option(
+            metavar="NUMBER",
+            help=f"The version that Android compares (default: {DEFAULT_APP.version_code}).",
+            show_default=False,
+            rich_help_panel=APP_PANEL,
+        ),
+    ] = None,
+    abi: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ABI",
+            help=f"A CPU type to carry a runtime for; may be repeated (default: {', '.join(jobspec.Abi)}).",
+            autocompletion=completion.abis,
+            show_default=False,
+            rich_help_panel=APP_PANEL,
+        ),
+    ] = None,
+    keystore: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            help="Your own PKCS12 or JKS keystore (default: the farm's own key).",
+            show_default=False,
+            rich_help_panel=SIGNING_PANEL,
+        ),
+    ] = None,
+    key_alias: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ALIAS",
+            help="The key in the keystore (default: its only key).",
+            show_default=False,
+            rich_help_panel=SIGNING_PANEL,
+        ),
+    ] = None,
+    keystore_password_source: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SOURCE",
+            help="Where the keystore's password is: file:PATH or env:NAME.",
+            show_default=False,
+            rich_help_panel=SIGNING_PANEL,
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Turn a Keras language model into a verified .tflite and a signed APK.
+
+    Prints the job's id and goes on in the background, or waits for the end with --wait. An equal job that is there
+    already is not run again.
+    """
+    request = JobRequest(
+        model=model,
+        recipe=quant,
+        lane=lane,
+        context=context,
+        prefill=prefill,
+        label=name,
+        application_id=app_id,
+        version_name=app_version,
+        version_code=version_code,
+        abis=tuple(abi or ()),
+        keystore=keystore,
+        key_alias=key_alias,
+        password_source=keystore_password_source,
+    )
+    terminal = open_terminal(as_json)
+    farm = connect(ctx)
+    submission = farm.submit(request.spec(farm.job(clone).spec if clone else None))
+    if wait:
+        outcome.wait_and_show(farm, submission.job.id, terminal)
+    else:
+        farm.ensure_worker()
+        show(submission, terminal)
+
+
+def show(submission: Submission, terminal: Terminal) -> None:
+    """Say which job it is and what to do next."""
+    job = submission.job
+    if terminal.as_json:
+        terminal.write_json({**job_object(job), "reused": submission.reused})
+        return
+    if submission.reused:
+        verb = "has made exactly this already" if job.state is JobState.SUCCEEDED else "does exactly this already"
+        terminal.remark(f"Job {job.id} {verb}; nothing new is run.")
+    terminal.show(job_page.headline(job))
+    job_page.suggest(job, terminal)

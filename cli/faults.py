@@ -1,0 +1,73 @@
+"""How errors become text and exit codes: one sentence on stderr, the same as JSON on stdout when asked for."""
+
+from __future__ import annotations
+
+import difflib
+import tempfile
+import traceback
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from typer.exceptions import TyperException
+
+from cli.terminal import Terminal
+from farm.errors import FarmError, SettingsInvalid, UsageError
+
+
+def error_object(error: FarmError) -> dict[str, Any]:
+    """The JSON form of an error."""
+    return {"code": error.code(), "exit_code": error.exit_code, "message": error.sentence}
+
+
+def report(error: FarmError, terminal: Terminal) -> int:
+    """Show an error; gives the exit code."""
+    if terminal.as_json:
+        terminal.write_json({"error": error_object(error)})
+    terminal.complain(error)
+    return error.exit_code
+
+
+def usage(error: TyperException, command_path: str) -> UsageError:
+    """A wrong command line in the farm's words, with the command that tells more."""
+    hint = f"`{command_path} --help` tells more."
+    if hasattr(error, "possibilities"):  # Typer's NoSuchOption, a class that it does not hand out
+        option = getattr(error, "option_name", "of that name")
+        closest = f"did you mean {error.possibilities[0]}?" if error.possibilities else hint
+        return UsageError(f"There is no option {option}; {closest}")
+    message = error.format_message().replace("Value error, ", "").strip().rstrip(".")
+    return UsageError(f"{message}; {hint}")
+
+
+def unknown_command(name: str, known: Sequence[str]) -> UsageError:
+    """An unknown command with the closest one."""
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+    return UsageError(f"There is no command {name!r}; did you mean `farm {close[0]}`?" if close else
+                      f"There is no command {name!r}; `farm --help` lists them.")  # fmt: skip
+
+
+def unexpected(error: Exception) -> FarmError:
+    """A fault of the farm itself; its trace is kept in a file that the sentence names."""
+    path = _keep_trace("".join(traceback.format_exception(error)))
+    first_line = next(iter(str(error).strip().splitlines()), "no message")[:200]
+    return FarmError(
+        f"The farm itself is at fault ({type(error).__name__}: {first_line}); please report it with the trace that is"
+        f" in {path}."
+    )
+
+
+def _keep_trace(trace: str) -> Path:
+    # Its import takes a third of the start of `farm --help`, and only a fault needs it here.
+    from farm import settings
+
+    name = f"fault-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}.log"
+    try:
+        folder = settings.load().logs
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / name
+        path.write_text(trace, errors="replace")
+    except (OSError, SettingsInvalid):
+        path = Path(tempfile.gettempdir()) / name
+        path.write_text(trace, errors="replace")
+    return path

@@ -1,0 +1,101 @@
+"""Everything about one job, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from cli import figures, tables
+from cli.json_views import published
+from cli.terminal import Terminal, printable
+from client.protocol import EventView, JobView
+from farm import recipes
+from farm.states import JobState
+
+MOST_EVENTS = 20
+
+
+def show_result(job: JobView, terminal: Terminal) -> None:
+    """How a job stands or ended: stages, measures, files, notes."""
+    terminal.show(headline(job))
+    _section(terminal, tables.stage_table(job.stages))
+    _section(terminal, tables.metric_table(job.metrics))
+    _section(terminal, tables.artifact_table(job))
+    for note in job.notes:
+        terminal.show(Text(f"Note: {printable(note)}", "yellow"))
+
+
+def show_everything(job: JobView, events: Sequence[EventView], terminal: Terminal) -> None:
+    """The result, after the job's settings and before its history."""
+    _section(terminal, settings_table(job), before=False)
+    if job.error:
+        terminal.show(Text(printable(job.error.sentence), "red"))
+    show_result(job, terminal)
+    if events:
+        history = tables.plain_table("when", "what happened", "stage")
+        for event in events[-MOST_EVENTS:]:
+            stage = event.stage.value if event.stage else ""
+            history.add_row(f"{event.at.astimezone():%H:%M:%S}", printable(event.message), Text(stage, "dim"))
+        _section(terminal, history)
+    suggest(job, terminal)
+
+
+def suggest(job: JobView, terminal: Terminal) -> None:
+    """Say which command a user most likely wants next; nothing to programs."""
+    words = suggestion(job)
+    if words and not terminal.as_json:
+        terminal.remark(f"\n{words}" if job.state.terminal else words)
+
+
+def headline(job: JobView) -> Text:
+    """One line: id, state, duration or position."""
+    line = Text.assemble("Job ", (job.id, "bold"), " ", tables.state_text(job.state))
+    if job.started_at and job.finished_at:
+        line.append(f" in {figures.duration((job.finished_at - job.started_at).total_seconds())}")
+    elif not job.state.terminal:
+        line.append(f": {printable(tables.outcome(job))}")
+    if job.attempt > 1:
+        line.append(f", attempt {job.attempt}")
+    if job.cancel_requested and not job.state.terminal:
+        line.append(", is being cancelled")
+    return line
+
+
+def settings_table(job: JobView) -> Table:
+    """What was asked for."""
+    spec, app = job.spec, job.spec.app
+    recipe = recipes.find(spec.recipe)
+    table = Table.grid(padding=(0, 2))
+    rows = {
+        "model": spec.model_ref.text,
+        "recipe": recipe.name if recipe.name == recipe.alias else f"{recipe.alias} ({recipe.name})",
+        "context": f"{spec.context} tokens, prefill {', '.join(map(str, spec.prefill_lengths))}",
+        "app": f"{app.label} {app.version_name} ({app.version_code}), {app.application_id}, {', '.join(app.abis)}",
+        "signed with": app.keystore or "the farm's own key",
+        "submitted": f"{job.created_at.astimezone():%Y-%m-%d %H:%M:%S} ({figures.age(job.created_at)})",
+    }
+    for name, value in rows.items():
+        table.add_row(Text(name, "dim"), printable(value))
+    return table
+
+
+def suggestion(job: JobView) -> str:
+    """The command that a user most likely wants next."""
+    match job.state:
+        case JobState.SUCCEEDED:
+            return f"Next: farm download {job.id}" if published(job) else ""
+        case JobState.FAILED | JobState.CANCELLED:
+            return f"Next: farm logs {job.id}   then farm retry {job.id}"
+        case _:
+            return f"Next: farm watch {job.id}"
+
+
+def _section(terminal: Terminal, table: Table, before: bool = True) -> None:
+    if table.row_count:
+        if before:
+            terminal.show("")
+        terminal.show(table)
+        if not before:
+            terminal.show("")

@@ -1,0 +1,113 @@
+"""From the words of a command line to a job's spec."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from farm import modelref
+from farm.errors import KeystorePasswordMissing, KeystoreUnusable, SequenceTooLong, UsageError
+from farm.jobspec import AppSpec, JobSpec, parse_abis, parse_lane
+
+PASSWORD_SOURCE = re.compile(r"file:(?P<path>.+)|env:(?P<name>[A-Za-z_][A-Za-z0-9_]*)")
+
+
+@dataclass(frozen=True)
+class JobRequest:
+    """What was given on the command line; None and the empty tuple stand for what was not."""
+
+    model: str | None = None
+    recipe: str | None = None
+    lane: str | None = None
+    context: int | None = None
+    prefill: str | None = None
+    label: str | None = None
+    application_id: str | None = None
+    version_name: str | None = None
+    version_code: int | None = None
+    abis: tuple[str, ...] = ()
+    keystore: Path | None = None
+    key_alias: str | None = None
+    password_source: str | None = None
+
+    def spec(self, template: JobSpec | None = None) -> JobSpec:
+        """The job that was asked for; what was not given comes from the template, else from the defaults.
+
+        SpecError, ModelNotFound, KeystoreUnusable, KeystorePasswordMissing or UsageError say what is wrong.
+        """
+        values = template.model_dump() if template else {}
+        if self.model is not None or template is None:
+            reference = modelref.parse(self.model or modelref.DEFAULT)
+            values |= {"model_kind": reference.kind, "model": reference.value}
+        # The model may have changed since the template's job; submitting looks it up anew.
+        values["model_digest"] = None
+        given = {
+            "recipe": self.recipe,
+            "lane": None if self.lane is None else parse_lane(self.lane),
+            "context": self.context,
+            "prefill": None if self.prefill is None else parse_prefill(self.prefill),
+        }
+        values |= {name: value for name, value in given.items() if value is not None}
+        values["app"] = self._app(template.app if template else AppSpec())
+        spec = JobSpec(**values)
+        if self.prefill is not None and max(spec.prefill) > spec.context:
+            raise SequenceTooLong(
+                f"A prefill length of {max(spec.prefill)} does not fit into the context of {spec.context} tokens;"
+                " leave it out or raise --context."
+            )
+        return spec
+
+    def _app(self, template: AppSpec) -> AppSpec:
+        given = {
+            "label": self.label,
+            "application_id": self.application_id,
+            "version_name": self.version_name,
+            "version_code": self.version_code,
+            "abis": parse_abis(self.abis) or None,
+            "keystore": None if self.keystore is None else find_keystore(self.keystore),
+            "key_alias": self.key_alias,
+            "password_source": None if self.password_source is None else parse_password_source(self.password_source),
+        }
+        app = AppSpec(**template.model_dump() | {name: value for name, value in given.items() if value is not None})
+        if app.keystore is not None and app.password_source is None:
+            raise KeystorePasswordMissing(
+                "A keystore needs a password; say where it is with --keystore-password-source file:PATH or env:NAME."
+            )
+        if app.keystore is None and (app.key_alias or app.password_source):
+            raise UsageError("A key alias or password is of use only with a keystore; add --keystore PATH.")
+        return app
+
+
+def parse_prefill(text: str) -> tuple[int, ...]:
+    """`8,32` -> (8, 32); UsageError when it is anything but lengths of at least 2."""
+    words = text.split(",")
+    if not all(re.fullmatch(r" *[0-9]{1,6} *", word, re.ASCII) and int(word) >= 2 for word in words):
+        raise UsageError(f"The prefill lengths {text!r} are refused; give numbers from 2 on with commas, as in 8,32.")
+    return tuple(sorted({int(word) for word in words}))
+
+
+def find_keystore(path: Path) -> str:
+    """The keystore's absolute path; KeystoreUnusable when there is no file."""
+    path = path.expanduser().absolute()
+    if not path.is_file():
+        raise KeystoreUnusable(f"There is no keystore at {path}; give a PKCS12 or JKS file.")
+    return str(path)
+
+
+def parse_password_source(text: str) -> str:
+    """`file:PATH` with an absolute path, or `env:NAME`; KeystorePasswordMissing for anything else.
+
+    The text is not repeated in the message: it may be the password itself.
+    """
+    match = PASSWORD_SOURCE.fullmatch(text)
+    if match is None:
+        raise KeystorePasswordMissing(
+            "The password's source must be file:PATH or env:NAME; a password itself never belongs on a command line."
+        )
+    if match["path"] is None:
+        return text
+    path = Path(match["path"]).expanduser().absolute()
+    if not path.is_file():
+        raise KeystorePasswordMissing(f"There is no password file at {path}; write the password into it.")
+    return f"file:{path}"

@@ -1,0 +1,145 @@
+"""The `farm` command: its verbs, loaded when they are called, and the one place where errors become text."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import inspect
+import io
+import re
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version as distribution_version
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.exceptions import TyperException
+
+from cli import faults
+from cli.terminal import open_terminal
+from farm.errors import FarmError
+
+DISTRIBUTION = "keras-android-farm"
+
+# Every command, in the order of a job's life, with the line that `farm --help` shows: the first of its docstring.
+COMMANDS: dict[str, str] = {
+    "submit": "Turn a Keras language model into a verified .tflite and a signed APK.",
+    "status": "Show the queue and the last jobs, or everything about one job.",
+    "watch": "Wait for a job and show how far it is.",
+    "logs": "Print what the stages of a job wrote.",
+    "list": "List jobs, the newest first.",
+    "cancel": "Stop a job.",
+    "retry": "Queue a failed or cancelled job again.",
+    "download": "Write a job's files here: the app, the model, the tokenizer, the golden prompts, the report.",
+    "run": "Complete a prompt with a model on this machine.",
+    "inspect": "Show what is inside a .tflite or an APK: signatures, operators, tensors, sizes.",
+    "recipes": "List the quantization recipes and their limits.",
+    "doctor": "Check what this machine has and lacks, each with its mend.",
+    "worker": "Run queued jobs in the foreground.",
+}
+
+
+class FarmGroup(TyperGroup):
+    """Loads a command's module only when it is called, and turns every error into one sentence and an exit code."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002  the signature is Typer's
+        """All names."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> TyperCommand | None:  # noqa: ARG002  the signature is Typer's
+        """The command's entry in a listing; it has no parameters yet."""
+        return TyperCommand(name=cmd_name, help=COMMANDS[cmd_name]) if cmd_name in COMMANDS else None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """The real command."""
+        name, rest = args[0], args[1:]
+        if name in COMMANDS:
+            return name, load_command(name), rest
+        if ctx.resilient_parsing:
+            return None, None, rest
+        raise faults.unknown_command(name, self.list_commands(ctx))
+
+    def main(  # noqa: D102  the signature is Typer's
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,  # noqa: ARG002  the signature is Typer's
+        **extra: Any,
+    ) -> Any:
+        words = list(sys.argv[1:] if args is None else args)
+        terminal = open_terminal(as_json="--json" in words)
+        try:
+            code = super().main(
+                words, prog_name or "farm", complete_var, standalone_mode=False, windows_expand_args=False, **extra
+            )
+        except FarmError as error:
+            code = faults.report(error, terminal)
+        except TyperException as error:
+            context = getattr(error, "ctx", None)
+            code = faults.report(faults.usage(error, context.command_path if context else "farm"), terminal)
+        except typer.Abort:
+            code = 1
+        except Exception as error:  # noqa: BLE001  the boundary: no user ever sees a traceback
+            code = faults.report(faults.unexpected(error), terminal)
+        if not standalone_mode:
+            return code
+        sys.exit(code or 0)
+
+
+app = typer.Typer(
+    name="farm",
+    cls=FarmGroup,
+    invoke_without_command=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def show_version(wanted: bool) -> None:
+    """Print the version and leave."""
+    if wanted:
+        typer.echo(f"farm {distribution_version(DISTRIBUTION)}")
+        raise typer.Exit
+
+
+@app.callback()
+def farm(
+    ctx: typer.Context,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Turns a Keras language model into a verified .tflite and a signed Android app."""
+    if ctx.invoked_subcommand is None:
+        typer.echo(ctx.get_help())
+
+
+def load_command(name: str) -> TyperCommand:
+    """The command of that name with its parameters; imports its module."""
+    module = importlib.import_module(f"cli.commands.{name}")
+    single = typer.Typer(add_completion=False, context_settings={"help_option_names": ["-h", "--help"]})
+    single.command(name, help=unwrap(inspect.getdoc(module.command) or ""))(module.command)
+    command = typer.main.get_command(single)
+    assert isinstance(command, TyperCommand)  # noqa: S101  Typer makes a single command of a single function
+    return command
+
+
+def unwrap(text: str) -> str:
+    """Each paragraph as one line, for the terminal to wrap."""
+    return re.sub(r"(?<!\n)\n(?!\n)", " ", text)
+
+
+def main() -> None:
+    """The program `farm`."""
+    gc.set_threshold(100_000)  # a call lasts a moment, and collecting while it imports costs a tenth of it
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that is not UTF-8 gets "?" and no traceback
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""What the bytes of an APK are."""
+
+from __future__ import annotations
+
+import zipfile
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+from farm.errors import FileUnreadable
+
+
+@dataclass(frozen=True)
+class PackagePart:
+    """All entries of one kind. packed and unpacked: bytes; stored: nothing compressed."""
+
+    kind: str
+    entries: int
+    packed: int
+    unpacked: int
+    stored: bool
+
+
+def package_parts(path: Path) -> tuple[PackagePart, ...]:
+    """The parts of an APK, the largest first; nothing for a file that is no zip. FileUnreadable."""
+    if not zipfile.is_zipfile(path):
+        return ()
+    try:
+        with zipfile.ZipFile(path) as package:
+            entries = package.infolist()
+    except (zipfile.BadZipFile, NotImplementedError) as error:
+        raise FileUnreadable(f"{path} is a damaged APK ({error}); download it again.") from error
+    groups: defaultdict[str, list[zipfile.ZipInfo]] = defaultdict(list)
+    for entry in entries:
+        groups[kind_of(entry.filename)].append(entry)
+    parts = [
+        PackagePart(
+            kind,
+            len(members),
+            sum(member.compress_size for member in members),
+            sum(member.file_size for member in members),
+            all(member.compress_type == zipfile.ZIP_STORED for member in members),
+        )
+        for kind, members in groups.items()
+    ]
+    return tuple(sorted(parts, key=lambda part: -part.packed))
+
+
+def kind_of(name: str) -> str:
+    """What an entry is for, by its name."""
+    folder, _, rest = name.partition("/")
+    if folder == "lib":
+        return f"native libraries for {rest.partition('/')[0]}"
+    if name.endswith(".tflite"):
+        return "model"
+    if name.endswith(".dex"):
+        return "code"
+    if folder == "assets":
+        return "other assets"
+    if folder == "META-INF":
+        return "signature and metadata"
+    return "manifest and resources"

@@ -1,0 +1,123 @@
+"""Jobs as tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+from cli import figures
+from cli.json_views import published
+from cli.terminal import printable
+from client.protocol import JobView, MetricView, StageView
+from farm import recipes
+from farm.stages import BY_NAME
+from farm.states import JobState, StageState
+
+STATE_STYLES = {
+    JobState.QUEUED: "yellow",
+    JobState.RUNNING: "cyan",
+    JobState.SUCCEEDED: "green",
+    JobState.FAILED: "red",
+    JobState.CANCELLED: "magenta",
+}
+STAGE_STYLES = {
+    StageState.PENDING: "dim",
+    StageState.RUNNING: "cyan",
+    StageState.SUCCEEDED: "green",
+    StageState.REUSED: "green",
+    StageState.SKIPPED: "dim",
+    StageState.FAILED: "red",
+}
+
+
+def plain_table(*columns: str, right: Sequence[str] = ()) -> Table:
+    """A table with a line below its head; the columns named in `right` hold figures."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False)
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left", no_wrap=column in right)
+    return table
+
+
+def state_text(state: JobState) -> Text:
+    """A job's state in its colour."""
+    return Text(state.value, STATE_STYLES[state])
+
+
+def job_table(jobs: Sequence[JobView]) -> Table:
+    """One row a job: what it is, how old, and how it stands or ended."""
+    table = plain_table("job", "state", "model", "recipe", "age", "result", right=("age",))
+    for job in jobs:
+        table.add_row(
+            Text(job.id, "bold"),
+            state_text(job.state),
+            printable(job.spec.model_ref.short_name),
+            recipes.find(job.spec.recipe).alias,
+            figures.age(job.created_at),
+            printable(outcome(job)),
+        )
+    return table
+
+
+def outcome(job: JobView) -> str:
+    """How a job stands or ended, in a few words."""
+    if job.state is JobState.QUEUED:
+        return "next" if not job.position else f"{figures.count(job.position, 'job')} ahead"
+    if job.state is JobState.RUNNING:
+        return ", ".join(filter(None, [running_title(job), figures.percent(job.share), time_left(job)]))
+    if job.state is JobState.SUCCEEDED:
+        return ", ".join(f"{artifact.name} {figures.size(artifact.size)}" for artifact in published(job)[:2])
+    return job.error.sentence if job.error else ""
+
+
+def running_title(job: JobView) -> str:
+    """What the job does now."""
+    running = next((stage for stage in job.stages if stage.state is StageState.RUNNING), None)
+    return BY_NAME[running.name].title if running else "between two stages"
+
+
+def time_left(job: JobView) -> str:
+    """`about 12 s left`, or nothing when unknown."""
+    return "" if job.seconds_left is None else f"about {figures.duration(max(1.0, job.seconds_left))} left"
+
+
+def stage_table(stages: Sequence[StageView]) -> Table:
+    """One row a stage: state, time, peak memory of its whole process tree."""
+    table = plain_table("stage", "state", "time", "peak memory", "remark", right=("time", "peak memory"))
+    for stage in stages:
+        remark = stage.note or (stage.doing if stage.state is StageState.RUNNING else "")
+        table.add_row(
+            BY_NAME[stage.name].title,
+            Text(stage.state.value, STAGE_STYLES[stage.state]),
+            "" if stage.seconds is None else figures.duration(stage.seconds),
+            "" if stage.peak_bytes is None else figures.size(stage.peak_bytes),
+            Text(printable(remark), "dim"),
+        )
+    return table
+
+
+def metric_table(metrics: Sequence[MetricView]) -> Table:
+    """One row a measured figure."""
+    table = plain_table("measure", "value", "stage", right=("value",))
+    for metric in metrics:
+        if metric.name not in PROCESS_MEASURES:
+            table.add_row(
+                printable(metric.name.replace("_", " ")),
+                figures.measure(metric.value, metric.unit),
+                Text(metric.stage.value, "dim"),
+            )
+    return table
+
+
+# Every stage reports these; they stand in the stage table.
+PROCESS_MEASURES = frozenset({"process_peak_memory"})
+
+
+def artifact_table(job: JobView) -> Table:
+    """One row a file that can be downloaded."""
+    table = plain_table("file", "size", "sha256", right=("size",))
+    for artifact in published(job):
+        table.add_row(Text(artifact.name.value, "bold"), figures.size(artifact.size), Text(artifact.digest, "dim"))
+    return table
