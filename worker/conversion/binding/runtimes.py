@@ -1,0 +1,68 @@
+"""Which runtime computes which form of weights rightly, and the operator versions that keep the others away.
+
+Found by running each pair, not by reading release notes. A runtime refuses a file whose operators have versions that
+it does not know, so the right number turns nonsense into an error; but no number stops TFLite 2.19 and 2.20 from
+computing int4 in blocks wrongly, hence the table of runtimes beside the versions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from farm.errors import RecipeNotRunnable
+from farm.recipes import WeightForm
+
+
+class Runtime(StrEnum):
+    """The runtimes that were tried, oldest first."""
+
+    TFLITE_2_14 = "TFLite 2.14"
+    TFLITE_2_16 = "TFLite 2.16"
+    TFLITE_2_17 = "TFLite 2.17"
+    TFLITE_2_19 = "TFLite 2.19"
+    TFLITE_2_20 = "TFLite 2.20"
+    AI_EDGE_LITERT_2_3 = "ai-edge-litert 2.3"
+    LITERT_LM_0_18 = "LiteRT-LM 0.18"
+
+
+APP_RUNTIME = Runtime.TFLITE_2_20
+HOST_RUNTIME = Runtime.AI_EDGE_LITERT_2_3
+
+_ALL = frozenset(Runtime)
+_SINCE_2_17 = _ALL - {Runtime.TFLITE_2_14, Runtime.TFLITE_2_16}
+_SINCE_2_19 = _SINCE_2_17 - {Runtime.TFLITE_2_17}
+_LITERT = frozenset({Runtime.AI_EDGE_LITERT_2_3, Runtime.LITERT_LM_0_18})
+
+
+@dataclass(frozen=True)
+class FormSupport:
+    """Operator versions that a form needs, the runtimes that compute it rightly, and what the others do.
+
+    min_runtime: what the file says of itself in its metadata, None to leave the converter's own figure.
+    """
+
+    fully_connected: int
+    embedding_lookup: int
+    runtimes: frozenset[Runtime]
+    otherwise: str
+    min_runtime: str | None
+
+
+SUPPORT: dict[WeightForm, FormSupport] = {
+    WeightForm.FLOAT32: FormSupport(1, 1, _ALL, "", None),
+    WeightForm.FLOAT16: FormSupport(1, 1, _ALL, "", None),
+    WeightForm.INT8_PER_ROW: FormSupport(12, 4, _SINCE_2_17, "has no per-row int8", "2.17.0"),
+    WeightForm.INT4_PER_ROW: FormSupport(12, 4, _SINCE_2_19, "has no per-row int4", "2.19.0"),
+    WeightForm.INT4_BLOCKS_OF_32: FormSupport(13, 4, _LITERT, "computes int4 in blocks wrongly", "2.21.0"),
+}
+
+
+def check_runnable(form: WeightForm, runtime: Runtime) -> None:
+    """RecipeNotRunnable when the runtime is known not to compute that form, or to compute it wrongly."""
+    support = SUPPORT[form]
+    if runtime not in support.runtimes:
+        others = ", ".join(known for known in Runtime if known in support.runtimes)
+        raise RecipeNotRunnable(
+            f"{runtime} {support.otherwise}; choose another recipe, or one of the runtimes {others}."
+        )
