@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -38,19 +37,12 @@ def graph_key(description: DecoderDescription, context: int, prefill_lengths: Se
     )
 
 
-def find_graph(
-    description: DecoderDescription, context: int, prefill_lengths: Sequence[int], caches: Path, adopt: Path
-) -> CachedGraph:
-    """The graph from `caches`, or a newly converted one in `adopt`, from where it gets into the cache."""
-    name = f"{graph_key(description, context, prefill_lengths)}.tflite"
+def find_graph(key: str, caches: Path, adopt: Path, convert: Callable[[], bytes]) -> CachedGraph:
+    """The graph of that key from `caches`, or a newly converted one in `adopt`, from where it gets into the cache."""
+    name = f"{key}.tflite"
     kept = caches / CACHE / name
     if kept.is_file():
         return CachedGraph(kept, cached=True)
-    # Imported here because a cached graph needs no converter.
-    from worker.conversion import graph
-
     made = adopt / name
-    partial = made.with_suffix(".part")
-    partial.write_bytes(graph.convert(description, context, prefill_lengths))
-    shutil.move(partial, made)
+    made.write_bytes(convert())
     return CachedGraph(made, cached=False)
