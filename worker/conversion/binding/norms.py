@@ -46,9 +46,10 @@ def absorb_norms(model: Model, graph: Graph, taken: GraphWeights, tables: set[st
     the matrices is a table that is looked up.
     """
     results = {int(tensor) for tensor in graph.outputs}
+    # Absorbing one norm leaves the readers and makers that matter for the next as they are.
+    users, made_by = readers(graph), makers(graph)
     for addition in list(graph.operators):
-        users = readers(graph)
-        affine = _affine(model, graph, taken, addition)
+        affine = _affine(model, taken, made_by, addition)
         if affine is None:
             continue
         total = int(addition.outputs[0])
@@ -67,9 +68,9 @@ def absorb_norms(model: Model, graph: Graph, taken: GraphWeights, tables: set[st
         drop_operator(graph, affine.product)
 
 
-def _affine(model: Model, graph: Graph, taken: GraphWeights, addition: Operator) -> _Affine | None:
+def _affine(model: Model, taken: GraphWeights, made_by: dict[int, Operator], addition: Operator) -> _Affine | None:
     added = _activation_and_weight(model, taken, addition, Builtin.ADD)
-    product = makers(graph).get(added[0]) if added else None
+    product = made_by.get(added[0]) if added else None
     multiplied = _activation_and_weight(model, taken, product, Builtin.MUL) if product is not None else None
     if added is None or multiplied is None:
         return None

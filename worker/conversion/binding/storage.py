@@ -16,12 +16,14 @@ from worker.conversion.binding.flatbuffer import (
     Builtin,
     Graph,
     Model,
+    Operator,
     code_of,
     graph_name,
     inputs_of,
     name_of,
     new_tensor,
     opcode_index,
+    readers,
     schema,
 )
 from worker.conversion.binding.quantization import BLOCK
@@ -78,15 +80,16 @@ def assign_storage(
     _require_each_once(places, weights)
     stored: dict[Weight, StoredWeight] = {}
     for graph, taken in zip(model.subgraphs, weights, strict=True):
-        read = {tensor for operator in graph.operators for tensor in inputs_of(operator)}
+        users = readers(graph)
         for tensor, weight in taken.items():
-            if tensor not in read:
+            if not users[tensor]:
                 continue
             if weight not in stored:
                 shape = source.shape(weight)
                 chosen = _form_of(weight, shape, places[weight], form)
                 stored[weight] = StoredWeight(weight, chosen, shape, _new_buffer(model))
             _make_constant(model, graph, tensor, stored[weight])
+            _set_versions(model, users[tensor], tensor, SUPPORT[stored[weight].form])
     return list(stored.values())
 
 
@@ -144,8 +147,6 @@ def _new_buffer(model: Model) -> int:
 def _make_constant(model: Model, graph: Graph, index: int, stored: StoredWeight) -> None:
     tensor = graph.tensors[index]
     tensor.name = f"{graph_name(graph)}/{stored.weight.label}".encode()
-    support = SUPPORT[stored.form]
-    _set_versions(model, graph, index, support)
     if stored.form is WeightForm.FLOAT32:
         tensor.buffer = stored.buffer
     elif stored.form is WeightForm.FLOAT16:
@@ -160,8 +161,8 @@ def _make_constant(model: Model, graph: Graph, index: int, stored: StoredWeight)
             stored.row_scales.append(tensor.quantization)
 
 
-def _set_versions(model: Model, graph: Graph, tensor: int, support: FormSupport) -> None:
-    for operator in graph.operators:
+def _set_versions(model: Model, users: list[Operator], tensor: int, support: FormSupport) -> None:
+    for operator in users:
         if inputs_of(operator)[1:2] != [tensor]:
             continue
         code = code_of(model, operator)
