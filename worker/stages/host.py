@@ -1,0 +1,77 @@
+"""Runs the app's unchanged code on this machine against the finished APK: it must write the golden tokens."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import zipfile
+from pathlib import Path
+
+from farm.artifacts import ArtifactName
+from farm.progress import Reporter
+from worker.android import assembly, golden, host_run, toolchain
+from worker.android.base import AppBase
+from worker.android.golden import Golden
+from worker.android.host_run import HostAnswer, SpecialTokens, Verdict
+from worker.inference.model_info import ModelInfo
+from worker.order import Metric, StageOrder, StageResult
+
+
+def run(order: StageOrder, report: Reporter) -> StageResult:
+    """Make `host-run.json`. HostMismatch when the app reads or writes other tokens than the verified model."""
+    wanted, package = golden.read(order.input(ArtifactName.GOLDEN)), order.input(ArtifactName.APK)
+    special, tie = _special_tokens(package), host_run.tie_margin(wanted)
+    report(0.0, f"running the app's code on {len(wanted.prompts)} golden prompts")
+    answers = host_run.run(
+        AppBase(order.input(ArtifactName.APP_BASE)), toolchain.at(order.toolchain), package, wanted, order.threads,
+        order.scratch / "host",
+    )  # fmt: skip
+    report(0.9, "comparing its tokens with the golden ones")
+    verdicts = [
+        host_run.judge(number, prompt, answer, special, tie)
+        for number, (prompt, answer) in enumerate(zip(wanted.prompts, answers, strict=True))
+    ]
+    _write(order.output(ArtifactName.HOST_RUN), wanted, answers, verdicts)
+    ties = sum(verdict.tie is not None for verdict in verdicts)
+    return StageResult(
+        metrics=(
+            Metric(name="host_decode_rate", value=_decode_rate(answers), unit="tokens/s"),
+            Metric(name="host_prefill_seconds", value=_median_prefill(answers), unit="s"),
+            Metric(name="host_ties", value=ties, unit="prompts"),
+            Metric(name="host_agreed", value=sum(verdict.agreed for verdict in verdicts), unit="tokens"),
+        )
+    )
+
+
+def _special_tokens(package: Path) -> SpecialTokens:
+    name = assembly.JOB_ASSETS[ArtifactName.MODEL_INFO]
+    with zipfile.ZipFile(package) as opened:
+        info = ModelInfo.parse(opened.read(name), f"{package.name}!{name}")
+    return SpecialTokens(info.start_token, info.end_token)
+
+
+def _decode_rate(answers: tuple[HostAnswer, ...]) -> float:
+    """Tokens a second over all prompts; the first prompt warms the JVM up and does not count if there are others."""
+    timed = answers[1:] or answers
+    seconds = sum(answer.decode_seconds for answer in timed)
+    return sum(len(answer.tokens) for answer in timed) / seconds if seconds else 0.0
+
+
+def _median_prefill(answers: tuple[HostAnswer, ...]) -> float:
+    return statistics.median(answer.prefill_seconds for answer in answers) if answers else 0.0
+
+
+def _write(target: Path, wanted: Golden, answers: tuple[HostAnswer, ...], verdicts: list[Verdict]) -> None:
+    runs = [
+        {
+            "text": prompt.text,
+            "tokens": answer.tokens,
+            "agreed": verdict.agreed,
+            "tie": verdict.tie,
+            "prefill_seconds": answer.prefill_seconds,
+            "decode_seconds": answer.decode_seconds,
+        }
+        for prompt, answer, verdict in zip(wanted.prompts, answers, verdicts, strict=True)
+    ]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(json.dumps({"format": 1, "prompts": runs}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
