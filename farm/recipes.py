@@ -28,7 +28,7 @@ class QualityLimits:
     """What the written artifact must reach against Keras.
 
     greedy_agreement: least share (0 to 1) of steps on Keras's own greedy path at which the artifact's best token is
-        Keras's; steps where Keras's two best logits lie closer than `verify.TIE` do not count.
+        Keras's; steps where Keras's two best logits lie closer than `quality.TIE` do not count.
     logit_difference: largest |artifact - Keras| over random tokens, as a share of the largest |Keras logit|.
     perplexity_ratio: largest perplexity of the artifact on held-out text divided by Keras's.
     """

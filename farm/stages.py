@@ -76,7 +76,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         StageName.VERIFY, "verifying the model", Queue.CONVERT, (A.MODEL, A.TOKENIZER, A.REFERENCE, A.MODEL_INFO),
         (A.GOLDEN,), _MODEL_FIELDS,
-        ("worker/stages/verify.py", "worker/conversion/**/*.py", "farm/recipes.py"), 0.15, 1800,
+        ("worker/stages/verify.py", "worker/inference/*.py", "farm/recipes.py"), 0.15, 1800,
     ),
     Stage(
         StageName.APP, "building the app (once per version)", Queue.ANDROID, (), (A.APP_BASE,),

@@ -94,7 +94,7 @@ class TokenModel:
         self._prefill = {length: signatures[f"prefill_{length}"] for length in self.contract.prefill}
         self._signatures = (self._decode, *self._prefill.values())
         self._allocate(path)
-        self._last = self._decode
+        self._last, self._last_start = self._decode, 0
         self.position = 0
 
     def _allocate(self, path: Path) -> None:

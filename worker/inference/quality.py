@@ -1,0 +1,170 @@
+"""How far a written artifact is from Keras: greedy tokens, logits, perplexity.
+
+All of it goes through the interpreter on the file itself, so that it covers conversion, quantization and file alike.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from worker.inference.generation import greedy
+from worker.inference.interpreter import Float32, TokenModel
+from worker.inference.prefill import Feed
+from worker.inference.reference import PromptReference, Reference
+
+# Where Keras's two best logits lie closer than this share of the largest logit, rounding decides between them.
+TIE = 1e-3
+# A broken model's likelihood can be too small for its perplexity to be a float.
+LARGEST_NLL = math.log(sys.float_info.max)
+
+
+@dataclass(frozen=True)
+class PromptOutcome:
+    """How one golden prompt went.
+
+    compared: steps on Keras's greedy path that count; agreed: those at which the artifact's best token is Keras's;
+    ties: steps left out. tokens: what the artifact writes by itself, with margins of its best logit over the second.
+    """
+
+    reference: PromptReference
+    compared: int
+    agreed: int
+    ties: int
+    tokens: tuple[int, ...]
+    margins: tuple[float, ...]
+
+    @property
+    def identical(self) -> bool:
+        """Whether the artifact by itself writes what Keras writes, token for token."""
+        return self.tokens == self.reference.greedy
+
+
+def run_prompt(model: TokenModel, prompt: PromptReference, end_token: int | None, tie: float) -> PromptOutcome:
+    """Follow Keras's greedy path, and then, from where the artifact would have left it, the artifact's own.
+
+    tie: a lead of Keras's best logit below which a step does not count.
+    """
+    model.rewind()
+    compared = agreed = ties = 0
+    own: list[int] = []
+    margins: list[float] = []
+    parted = False
+    logits = model.read(prompt.tokens)
+    for index, (expected, lead) in enumerate(zip(prompt.greedy, prompt.margins, strict=True)):
+        best = greedy(logits)
+        counts = lead >= tie
+        compared += counts
+        ties += not counts
+        agreed += counts and best == expected
+        if not parted:
+            own.append(best)
+            margins.append(margin(logits))
+            parted = best != expected
+        if index + 1 < len(prompt.greedy):
+            logits = model.step(expected)
+    if parted:
+        _write_on(model, prompt, end_token, own, margins)
+    return PromptOutcome(prompt, compared, agreed, ties, tuple(own), tuple(margins))
+
+
+def _write_on(
+    model: TokenModel, prompt: PromptReference, end_token: int | None, own: list[int], margins: list[float]
+) -> None:
+    """Let the artifact go on from its first token that is not Keras's, as far as Keras wrote."""
+    model.rewind(len(prompt.tokens) + len(own) - 1)
+    while len(own) < len(prompt.greedy) and own[-1] != end_token:
+        logits = model.step(own[-1])
+        own.append(greedy(logits))
+        margins.append(margin(logits))
+
+
+def margin(logits: Float32) -> float:
+    """By how much the best logit leads the second."""
+    second, best = np.partition(logits, -2)[-2:]
+    return float(best - second)
+
+
+def largest_logit_difference(model: TokenModel, reference: Reference) -> float:
+    """Largest |artifact - Keras| over the forced tokens, as a share of the largest |Keras logit|; NaN if any is.
+
+    Every token is decoded once by itself; then each prefill signature reads a part of the tokens, full and padded,
+    and so does the usual cut of a prompt, and the next tokens are decoded behind it.
+    """
+    tokens = [int(token) for token in reference.forced_tokens][: model.contract.context]
+    model.rewind()
+    differences = [_difference(model.step(token), reference.forced_logits[at]) for at, token in enumerate(tokens)]
+    for feeds, count in _prefills(model, len(tokens)):
+        model.rewind()
+        model.prefill(tokens[:count], feeds)
+        for at in range(count, min(count + 2, len(tokens))):
+            differences.append(_difference(model.step(tokens[at]), reference.forced_logits[at]))
+    # Python's max passes over a NaN.
+    return float(np.max(differences)) / reference.logit_scale
+
+
+def _prefills(model: TokenModel, available: int) -> Iterator[tuple[Sequence[Feed] | None, int]]:
+    """Ways to read the first tokens: the calls (None for the usual cut), and how many tokens that are."""
+    most = available - 1
+    yield None, most
+    for length in model.contract.prefill:
+        if length <= most:
+            yield [Feed(length, length)], length
+        padded = min(length - 1, most, 3 * length // 4)
+        yield [Feed(length, padded)], padded
+
+
+def largest_cache_change(model: TokenModel, reference: Reference) -> float:
+    """Largest change that any signature makes to cache rows before those that it is to write: 0.0 for a sound file."""
+    tokens = [int(token) for token in reference.forced_tokens[:2]]
+    changes = [0.0]
+    for length in (1, *model.contract.prefill):
+        if len(tokens) + length <= model.contract.context:
+            model.rewind()
+            model.prefill(tokens)
+            model.prefill(tokens[:1], [Feed(length, 1)])
+            changes.append(model.untouched_rows_differ())
+    return float(np.max(changes))
+
+
+def _difference(actual: Float32, expected: Float32) -> float:
+    return float(np.abs(actual - expected).max())
+
+
+@dataclass(frozen=True)
+class Perplexities:
+    """Perplexity of the artifact and of Keras on the same held-out text."""
+
+    artifact: float
+    keras: float
+
+    @property
+    def ratio(self) -> float:
+        """The artifact's over Keras's."""
+        return self.artifact / self.keras
+
+
+def perplexities(model: TokenModel, reference: Reference) -> Perplexities:
+    """Read the held-out text, as much of it as fits into the context."""
+    tokens = [int(token) for token in reference.held_out_tokens][: model.contract.context]
+    model.rewind()
+    nll = [_nll(model.step(token), following) for token, following in pairwise(tokens)]
+    keras = reference.held_out_nll[: len(nll)].astype(np.float64)
+    return Perplexities(_perplexity(float(np.mean(nll))), _perplexity(float(np.mean(keras))))
+
+
+def _perplexity(mean_nll: float) -> float:
+    """The largest float stands for everything beyond it."""
+    return math.exp(mean_nll) if not mean_nll > LARGEST_NLL else sys.float_info.max
+
+
+def _nll(logits: Float32, token: int) -> float:
+    """Negative log-likelihood of a token in nats."""
+    values = logits.astype(np.float64)
+    top = values.max()
+    return float(top + np.log(np.exp(values - top).sum()) - values[token])

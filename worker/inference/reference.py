@@ -1,0 +1,90 @@
+"""`reference.npz`: what Keras's full forward pass says, the measure for the written artifact."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from farm.errors import FileUnreadable
+
+Int32 = NDArray[np.int32]
+Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class PromptReference:
+    """A golden prompt. text: None for one that is only tokens. tokens: with the start token; greedy: Keras's own
+    continuation; margins: by how much its best logit led at each step."""
+
+    text: str | None
+    tokens: tuple[int, ...]
+    greedy: tuple[int, ...]
+    margins: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The whole file. forced_tokens [N] with Keras's logits [N,V] after each; held_out_tokens [M] with the negative
+    log-likelihood [M-1] in nats of each but the first."""
+
+    prompts: tuple[PromptReference, ...]
+    forced_tokens: Int32
+    forced_logits: Float32
+    held_out_tokens: Int32
+    held_out_nll: Float32
+
+    @property
+    def logit_scale(self) -> float:
+        """The largest absolute logit, in which differences and margins are expressed."""
+        return float(np.abs(self.forced_logits).max())
+
+
+def read_reference(path: Path) -> Reference:
+    """Read the file; FileUnreadable when it is missing, damaged or incomplete."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            prompts = tuple(_prompt(arrays, index) for index in range(len(arrays["prompt_texts"])))
+            reference = Reference(
+                prompts,
+                arrays["forced_tokens"],
+                arrays["forced_logits"],
+                arrays["held_out_tokens"],
+                arrays["held_out_nll"],
+            )
+    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise FileUnreadable(f"{path.name} is no reference of the conversion ({error}); run the job again.") from error
+    _require_complete(reference, path)
+    return reference
+
+
+def _prompt(arrays: Any, index: int) -> PromptReference:
+    return PromptReference(
+        text=str(arrays["prompt_texts"][index]) or None,
+        tokens=tuple(int(token) for token in arrays[f"prompt_{index}"]),
+        greedy=tuple(int(token) for token in arrays[f"greedy_{index}"]),
+        margins=tuple(float(margin) for margin in arrays[f"margin_{index}"]),
+    )
+
+
+def _require_complete(reference: Reference, path: Path) -> None:
+    """Nothing may pass because there was nothing to compare."""
+    rows = len(reference.forced_tokens)
+    sound = (
+        any(prompt.greedy for prompt in reference.prompts)
+        and all(len(prompt.greedy) == len(prompt.margins) and prompt.tokens for prompt in reference.prompts)
+        and rows >= 2
+        and reference.forced_logits.ndim == 2
+        and len(reference.forced_logits) == rows
+        and len(reference.held_out_tokens) >= 2
+        and len(reference.held_out_nll) == len(reference.held_out_tokens) - 1
+    )
+    if not sound:
+        raise FileUnreadable(
+            f"{path.name} lacks golden prompts, forced tokens or held-out text, or their lengths differ; run the job"
+            " again."
+        )

@@ -1,0 +1,245 @@
+"""The gate: opens the written model in ai-edge-litert and holds it against Keras and its recipe's limits.
+
+Nothing unverified goes on to be packaged. What passes is kept as golden prompts, which the app's own code must
+reproduce later.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from farm import digests, recipes
+from farm.artifacts import ArtifactName
+from farm.errors import ArtifactDamaged, DescriptionMismatch, QualityMissed
+from farm.progress import Reporter
+from farm.recipes import QualityLimits
+from worker.inference import quality
+from worker.inference.interpreter import TokenModel
+from worker.inference.model_info import ModelInfo
+from worker.inference.quality import Perplexities, PromptOutcome
+from worker.inference.reference import Reference, read_reference
+from worker.inference.speed import Speed, measure_speed
+from worker.inference.text import TextCodec
+from worker.order import Metric, StageOrder, StageResult
+
+# What prefill time and tokens per second are measured with, less where the context is small.
+SPEED_PROMPT_TOKENS = 32
+SPEED_STEPS = 24
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Everything that was measured. agreement and logit_difference as in QualityLimits."""
+
+    agreement: float
+    steps: int
+    ties: int
+    identical_prompts: int
+    prompts: int
+    logit_difference: float
+    cache_change: float
+    perplexities: Perplexities
+    speed: Speed
+    load_seconds: float
+
+
+def run(order: StageOrder, report: Reporter) -> StageResult:
+    """Verify the model; QualityMissed when it misses a limit, ArtifactDamaged or DescriptionMismatch before that."""
+    report(0.0, "opening the model")
+    info = ModelInfo.read(order.input(ArtifactName.MODEL_INFO))
+    reference = read_reference(order.input(ArtifactName.REFERENCE))
+    codec = check_files(order, info)
+    started = time.perf_counter()
+    model = TokenModel(order.input(ArtifactName.MODEL), order.threads)
+    load_seconds = time.perf_counter() - started
+    check_sizes(model, info, codec, reference)
+
+    outcomes = []
+    for number, prompt in enumerate(reference.prompts):
+        report(0.1 + 0.3 * number / len(reference.prompts), "writing greedily beside Keras")
+        outcomes.append(quality.run_prompt(model, prompt, info.end_token, quality.TIE * reference.logit_scale))
+    report(0.4, "comparing logits")
+    difference = quality.largest_logit_difference(model, reference)
+    report(0.6, "measuring perplexity")
+    perplexities = quality.perplexities(model, reference)
+    cache_change = quality.largest_cache_change(model, reference)
+    report(0.9, "measuring speed")
+    speed = measure_speed(model, speed_prompt(model, reference), speed_steps(model))
+
+    figures = summarise(outcomes, difference, cache_change, perplexities, speed, load_seconds)
+    limits = recipes.find(info.recipe).limits
+    check_limits(figures, limits, info.recipe)
+    write_golden(order.output(ArtifactName.GOLDEN), info, outcomes, figures, limits, codec)
+    return StageResult(metrics=metrics(figures), notes=notes(figures))
+
+
+def check_files(order: StageOrder, info: ModelInfo) -> TextCodec | None:
+    """ArtifactDamaged unless model and tokenizer are the files that model-info.json describes; the tokenizer.
+
+    TFLite runs many damaged files without a word, so that only the hash tells.
+    """
+    if info.model_sha256 != digests.of_file(order.input(ArtifactName.MODEL)):
+        raise ArtifactDamaged("model.tflite is not the file that model-info.json describes; run the job again.")
+    if info.recipe != order.spec.recipe:
+        raise DescriptionMismatch(
+            f"The model was made with the recipe {info.recipe}, but the job asks for {order.spec.recipe}; run the job"
+            " again."
+        )
+    if info.tokenizer is None:
+        return None
+    tokenizer = order.input(ArtifactName.TOKENIZER)
+    if info.tokenizer_sha256 != digests.of_file(tokenizer):
+        raise ArtifactDamaged("tokenizer.json is not the file that model-info.json describes; run the job again.")
+    return TextCodec.open(tokenizer)
+
+
+def check_sizes(model: TokenModel, info: ModelInfo, codec: TextCodec | None, reference: Reference) -> None:
+    """DescriptionMismatch unless file, description, tokenizer and reference are of the same model."""
+    contract = model.contract
+    last_token = info.vocabulary_size - 1
+    pairs: list[tuple[str, object, object]] = [
+        ("context", contract.context, info.context),
+        ("prefill lengths", contract.prefill, tuple(sorted(info.prefill))),
+        ("vocabulary", contract.vocabulary_size, info.vocabulary_size),
+        ("layers", contract.layers, info.layers),
+        ("key-value heads", contract.kv_heads, info.kv_heads),
+        ("head size", contract.head_dim, info.head_dim),
+        ("reference vocabulary", reference.forced_logits.shape[1], info.vocabulary_size),
+        ("end token in the vocabulary", 0 <= info.end_token <= last_token, True),
+        ("start token in the vocabulary", info.start_token is None or 0 <= info.start_token <= last_token, True),
+    ]
+    if codec is not None:
+        # Keras may pad its vocabulary; what the tokenizer gives must be in it.
+        pairs.append(("tokenizer within the vocabulary", codec.vocabulary_size <= info.vocabulary_size, True))
+    wrong = [f"{what} {found} instead of {wanted}" for what, found, wanted in pairs if found != wanted]
+    if wrong:
+        raise DescriptionMismatch(
+            f"The written model does not fit its description: {'; '.join(wrong)}; run the job again."
+        )
+
+
+def speed_steps(model: TokenModel) -> int:
+    """How many tokens to write when measuring."""
+    return max(1, min(SPEED_STEPS, model.contract.context // 3))
+
+
+def speed_prompt(model: TokenModel, reference: Reference) -> list[int]:
+    """A prompt of random tokens that leaves room to write."""
+    room = model.contract.context - speed_steps(model)
+    length = min(SPEED_PROMPT_TOKENS, room)
+    tokens = [int(token) for token in reference.forced_tokens]
+    return (tokens * (length // len(tokens) + 1))[:length]
+
+
+def summarise(
+    outcomes: Sequence[PromptOutcome],
+    logit_difference: float,
+    cache_change: float,
+    perplexities: Perplexities,
+    speed: Speed,
+    load_seconds: float,
+) -> Figures:
+    """The figures over all prompts. Where every step was a tie there is nothing that could disagree."""
+    compared = sum(outcome.compared for outcome in outcomes)
+    return Figures(
+        agreement=sum(outcome.agreed for outcome in outcomes) / compared if compared else 1.0,
+        steps=compared,
+        ties=sum(outcome.ties for outcome in outcomes),
+        identical_prompts=sum(outcome.identical for outcome in outcomes),
+        prompts=len(outcomes),
+        logit_difference=logit_difference,
+        cache_change=cache_change,
+        perplexities=perplexities,
+        speed=speed,
+        load_seconds=load_seconds,
+    )
+
+
+def check_limits(figures: Figures, limits: QualityLimits, recipe: str) -> None:
+    """QualityMissed with all figures and limits when one is missed. A NaN misses every limit."""
+    if not figures.cache_change == 0.0:
+        raise QualityMissed(
+            f"The model changes cache rows that it must only read (by {figures.cache_change:.3g}); report this with"
+            " the job's log, since no recipe will mend it."
+        )
+    ratio = figures.perplexities.ratio
+    met = (
+        figures.agreement >= limits.greedy_agreement
+        and figures.logit_difference <= limits.logit_difference
+        and ratio <= limits.perplexity_ratio
+    )
+    if not met:
+        raise QualityMissed(
+            f"The model made with {recipe} is too far from Keras:"
+            f" greedy agreement {figures.agreement:.4f} over {figures.steps} steps and {figures.ties} ties"
+            f" (at least {limits.greedy_agreement}),"
+            f" largest logit difference {figures.logit_difference:.3g} (at most {limits.logit_difference}),"
+            f" perplexity {figures.perplexities.artifact:.4g} against {figures.perplexities.keras:.4g}, ratio"
+            f" {ratio:.4f} (at most {limits.perplexity_ratio}); choose a recipe that keeps more of the weights."
+        )
+
+
+def write_golden(
+    path: Path,
+    info: ModelInfo,
+    outcomes: Sequence[PromptOutcome],
+    figures: Figures,
+    limits: QualityLimits,
+    codec: TextCodec | None,
+) -> None:
+    """Write `golden.json`: what the artifact writes after each prompt, beside what Keras wrote, and the figures."""
+    golden: dict[str, Any] = {
+        "format": 1,
+        "recipe": info.recipe,
+        "prompts": [
+            {
+                "text": outcome.reference.text,
+                "prompt_tokens": outcome.reference.tokens,
+                "keras_tokens": outcome.reference.greedy,
+                "tokens": outcome.tokens,
+                "margins": outcome.margins,
+                "completion": None if codec is None else codec.decode(outcome.tokens),
+            }
+            for outcome in outcomes
+        ],
+        "figures": {metric.name: metric.value for metric in metrics(figures)},
+        "limits": {
+            "greedy_agreement": limits.greedy_agreement,
+            "logit_difference": limits.logit_difference,
+            "perplexity_ratio": limits.perplexity_ratio,
+        },
+    }
+    path.write_text(json.dumps(golden, ensure_ascii=False, indent=1) + "\n")
+
+
+def metrics(figures: Figures) -> tuple[Metric, ...]:
+    """What is recorded with the job."""
+    return (
+        Metric(name="greedy_agreement", value=figures.agreement, unit="share"),
+        Metric(name="greedy_steps", value=figures.steps, unit="tokens"),
+        Metric(name="greedy_ties", value=figures.ties, unit="tokens"),
+        Metric(name="logit_difference", value=figures.logit_difference, unit="share"),
+        Metric(name="perplexity", value=figures.perplexities.artifact, unit="perplexity"),
+        Metric(name="keras_perplexity", value=figures.perplexities.keras, unit="perplexity"),
+        Metric(name="perplexity_ratio", value=figures.perplexities.ratio, unit="ratio"),
+        Metric(name="prefill_seconds", value=figures.speed.prefill_seconds, unit="s"),
+        Metric(name="prefill_tokens", value=figures.speed.prompt_tokens, unit="tokens"),
+        Metric(name="decode_rate", value=figures.speed.decode_rate, unit="tokens/s"),
+        Metric(name="load_seconds", value=figures.load_seconds, unit="s"),
+    )
+
+
+def notes(figures: Figures) -> tuple[str, ...]:
+    """What a reader of the job should know beside the figures."""
+    said = [f"{figures.identical_prompts} of {figures.prompts} golden prompts go on exactly as Keras's do."]
+    if figures.ties:
+        said.append(f"{figures.ties} greedy steps were ties in Keras and did not count.")
+    if math.isclose(figures.agreement, 1.0) and figures.identical_prompts < figures.prompts:
+        said.append("Prompts that go on otherwise left Keras's path at a tie.")
+    return tuple(said)
