@@ -76,6 +76,12 @@ def digest_of(listing: dict[str, Path]) -> str:
     )
 
 
+def belongs(name: str, *, transformers: bool) -> bool:
+    """Whether a file of that name is part of a preset, or of a Transformers checkpoint."""
+    names, shard = _names(transformers=transformers)
+    return name in names or re.fullmatch(shard, name) is not None
+
+
 def is_transformers(config: object) -> bool:
     """Whether a config.json is that of a Transformers checkpoint; KerasHub tells the two apart by the same keys."""
     return isinstance(config, dict) and "registered_name" not in config and "model_type" in config
@@ -89,13 +95,17 @@ def _folder_files(folder: Path) -> dict[str, Path]:
             " wrote."
         )
     _refuse_special(config, folder)
-    transformers = is_transformers(_read_json(config))
-    names, shard = (TRANSFORMERS_FILES, TRANSFORMERS_SHARD) if transformers else (PRESET_FILES, PRESET_SHARD)
+    names, shard = _names(transformers=is_transformers(_read_json(config)))
     shards = sorted(path.name for path in folder.iterdir() if re.fullmatch(shard, path.name))
     found = {name: folder / name for name in (*names, *shards) if _present(folder / name)}
     for path in found.values():
         _refuse_special(path, folder)
     return dict(sorted(found.items()))
+
+
+def _names(*, transformers: bool) -> tuple[tuple[str, ...], str]:
+    """The file names, and the pattern of the names of parts of the weights."""
+    return (TRANSFORMERS_FILES, TRANSFORMERS_SHARD) if transformers else (PRESET_FILES, PRESET_SHARD)
 
 
 def _present(path: Path) -> bool:

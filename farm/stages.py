@@ -59,12 +59,13 @@ _MODEL_FIELDS = ("recipe", "lane", "context", "prefill")
 STAGES: tuple[Stage, ...] = (
     Stage(
         StageName.FETCH, "fetching the model", Queue.CONVERT, (), (A.SOURCE,),
-        ("model", "model_kind", "model_digest"), ("worker/stages/fetch.py", "worker/models/*.py"),
+        ("model", "model_kind", "model_digest"),
+        ("worker/stages/fetch.py", "worker/models/*.py", "worker/models/*.json", "farm/sources.py"),
         0.05, 3600, network=True,
     ),
     Stage(
         StageName.CHECK, "checking the model's files", Queue.CONVERT, (A.SOURCE,), (A.CHECKED,),
-        (), ("worker/stages/check.py", "worker/models/*.py", "worker/models/*.json"), 0.02, 300,
+        (), ("worker/stages/check.py", "worker/models/*.py", "worker/models/*.json", "farm/sources.py"), 0.02, 300,
     ),
     Stage(
         StageName.CONVERT, "converting", Queue.CONVERT, (A.SOURCE, A.CHECKED),

@@ -1,0 +1,1 @@
+"""Getting a model's files and judging them, before TensorFlow or Keras is imported."""
