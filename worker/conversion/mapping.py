@@ -31,12 +31,17 @@ def map_model(causal_lm: Any) -> MappedModel:
         raise NotCausalLM("The model has no backbone; give a KerasHub CausalLM.")
     class_name = type(backbone).__name__
     if class_name not in FAMILIES:
-        known = ", ".join(family_name(name) for name in FAMILIES)
-        raise UnsupportedFamily(
-            f"There is no mapping for the family {family_name(class_name)} yet; use a model of one of these: {known}."
-        )
+        raise unsupported_family(class_name)
     weights = KerasWeights()
     architecture = FAMILIES[class_name](backbone, weights)
     architecture.description.check(weights)
     weights.check_all_used(causal_lm.weights)
     return MappedModel(family_name(class_name), architecture.description, weights, architecture.positions)
+
+
+def unsupported_family(backbone_class: str) -> UnsupportedFamily:
+    """The refusal of a family without mapping."""
+    known = ", ".join(family_name(name) for name in FAMILIES)
+    return UnsupportedFamily(
+        f"There is no mapping for the family {family_name(backbone_class)} yet; use a model of one of these: {known}."
+    )
