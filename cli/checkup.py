@@ -17,6 +17,7 @@ import psutil
 from cli import figures
 from farm.errors import FarmError, ToolMissing
 from farm.settings import SandboxMode, Settings
+from worker import sandbox
 from worker.android import toolchain, tools
 from worker.android.tools import Tool
 
@@ -113,11 +114,11 @@ def check_sandbox(settings: Settings) -> Check:
     """The sandbox that stages run in."""
     if settings.sandbox is SandboxMode.OFF:
         return Check("sandbox", Health.WARNING, "switched off", "Unset FARM_SANDBOX to run stages in a sandbox.")
-    found = shutil.which("bwrap")
-    if found:
-        return Check("sandbox", Health.OK, found)
+    fault = sandbox.probe()
+    if fault is None:
+        return Check("sandbox", Health.OK, "bubblewrap works")
     health = Health.MISSING if settings.sandbox is SandboxMode.REQUIRED else Health.WARNING
-    return Check("sandbox", health, "no bubblewrap", "Run: apt-get install bubblewrap")
+    return Check("sandbox", health, fault, "Run: apt-get install bubblewrap  (and let it make user namespaces)")
 
 
 def check_memory(settings: Settings) -> Check:

@@ -32,6 +32,12 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
+def estimate(seconds: float) -> str:
+    """A duration that nobody knows to a tenth: `5 s`, `2 min 05 s`; at least a second."""
+    whole = max(1, round(seconds))
+    return f"{whole} s" if whole < 60 else duration(whole)
+
+
 def age(moment: datetime, now: datetime | None = None) -> str:
     """How long ago, in one unit: `now`, `12 s ago`, `5 min ago`, `3 h ago`, `2 days ago`."""
     seconds = int(((now or datetime.now(UTC)) - moment).total_seconds())

@@ -18,21 +18,18 @@ MOST_EVENTS = 20
 
 
 def show_result(job: JobView, terminal: Terminal) -> None:
-    """How a job stands or ended: stages, measures, files, notes."""
+    """How a job ended: stages, measures, files, notes."""
     terminal.show(headline(job))
-    _section(terminal, tables.stage_table(job.stages))
-    _section(terminal, tables.metric_table(job.metrics))
-    _section(terminal, tables.artifact_table(job))
-    for note in job.notes:
-        terminal.show(Text(f"Note: {printable(note)}", "yellow"))
+    _show_parts(job, terminal)
 
 
 def show_everything(job: JobView, events: Sequence[EventView], terminal: Terminal) -> None:
-    """The result, after the job's settings and before its history."""
-    _section(terminal, settings_table(job), before=False)
+    """The job's settings, result and history."""
+    terminal.show(headline(job))
     if job.error:
         terminal.show(Text(printable(job.error.sentence), "red"))
-    show_result(job, terminal)
+    _section(terminal, settings_table(job))
+    _show_parts(job, terminal)
     if events:
         history = tables.plain_table("when", "what happened", "stage")
         for event in events[-MOST_EVENTS:]:
@@ -92,10 +89,15 @@ def suggestion(job: JobView) -> str:
             return f"Next: farm watch {job.id}"
 
 
-def _section(terminal: Terminal, table: Table, before: bool = True) -> None:
+def _show_parts(job: JobView, terminal: Terminal) -> None:
+    _section(terminal, tables.stage_table(job.stages))
+    _section(terminal, tables.metric_table(job.metrics))
+    _section(terminal, tables.artifact_table(job))
+    for note in job.notes:
+        terminal.show(Text(f"Note: {printable(note)}", "yellow"))
+
+
+def _section(terminal: Terminal, table: Table) -> None:
     if table.row_count:
-        if before:
-            terminal.show("")
+        terminal.show("")
         terminal.show(table)
-        if not before:
-            terminal.show("")

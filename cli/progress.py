@@ -134,7 +134,7 @@ def _bar(job: JobView) -> RenderableType:
     row = Table.grid(padding=(0, 1))
     row.add_row(
         "  ",
-        ProgressBar(total=1.0, completed=job.share, width=BAR_WIDTH),
+        ProgressBar(total=1.0, completed=job.share, width=BAR_WIDTH, complete_style="cyan", finished_style="green"),
         figures.percent(job.share),
         "cancelling" if job.cancel_requested else tables.time_left(job),
     )

@@ -41,6 +41,11 @@ def plain_table(*columns: str, right: Sequence[str] = ()) -> Table:
     return table
 
 
+def cut(text: str, style: str = "") -> Text:
+    """A cell that is cut off where the terminal ends; its column gives way first, being the widest."""
+    return Text(printable(text), style, no_wrap=True, overflow="ellipsis")
+
+
 def state_text(state: JobState) -> Text:
     """A job's state in its colour."""
     return Text(state.value, STATE_STYLES[state])
@@ -56,7 +61,7 @@ def job_table(jobs: Sequence[JobView]) -> Table:
             printable(job.spec.model_ref.short_name),
             recipes.find(job.spec.recipe).alias,
             figures.age(job.created_at),
-            printable(outcome(job)),
+            cut(outcome(job)),
         )
     return table
 
@@ -80,7 +85,7 @@ def running_title(job: JobView) -> str:
 
 def time_left(job: JobView) -> str:
     """`about 12 s left`, or nothing when unknown."""
-    return "" if job.seconds_left is None else f"about {figures.duration(max(1.0, job.seconds_left))} left"
+    return "" if job.seconds_left is None else f"about {figures.estimate(job.seconds_left)} left"
 
 
 def stage_table(stages: Sequence[StageView]) -> Table:
@@ -119,5 +124,5 @@ def artifact_table(job: JobView) -> Table:
     """One row a file that can be downloaded."""
     table = plain_table("file", "size", "sha256", right=("size",))
     for artifact in published(job):
-        table.add_row(Text(artifact.name.value, "bold"), figures.size(artifact.size), Text(artifact.digest, "dim"))
+        table.add_row(Text(artifact.name.value, "bold"), figures.size(artifact.size), cut(artifact.digest, "dim"))
     return table

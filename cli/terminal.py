@@ -35,11 +35,15 @@ class Terminal:
 
     def show(self, renderable: RenderableType) -> None:
         """Write a result for people to stdout."""
-        self.out.print(_safe(renderable), soft_wrap=isinstance(renderable, str | Text))
+        _print(self.out, renderable)
+
+    def show_raw(self, line: str) -> None:
+        """Write a line that is not ours to stdout, broken by nobody but the terminal."""
+        self.out.print(printable(line), soft_wrap=True)
 
     def remark(self, renderable: RenderableType) -> None:
         """Write something beside the result to stderr."""
-        self.err.print(_safe(renderable), soft_wrap=isinstance(renderable, str | Text))
+        _print(self.err, renderable)
 
     def write_json(self, value: Any) -> None:
         """Write the one JSON value to stdout."""
@@ -67,5 +71,13 @@ def _console(stderr: bool) -> Console:
     return Console(stderr=stderr, width=width, markup=False, highlight=False, emoji=False)
 
 
-def _safe(renderable: RenderableType) -> RenderableType:
-    return printable(renderable) if isinstance(renderable, str) else renderable
+def _print(console: Console, renderable: RenderableType) -> None:
+    """On a terminal sentences are wrapped between words; elsewhere not at all, and nothing is padded."""
+    safe = printable(renderable) if isinstance(renderable, str) else renderable
+    if console.is_terminal:
+        console.print(safe)
+        return
+    with console.capture() as captured:
+        console.print(safe, soft_wrap=isinstance(safe, str | Text))
+    for line in captured.get().splitlines():
+        console.file.write(line.rstrip() + "\n")

@@ -28,4 +28,4 @@ def command(
         terminal.write_json({"id": found.id, "lines": list(lines)})
         return
     for line in lines:
-        terminal.show(line)
+        terminal.show_raw(line)

@@ -17,18 +17,19 @@ def command(as_json: AsJson = False) -> None:
     if as_json:
         terminal.write_json([recipe_object(recipe) for recipe in RECIPES])
         return
-    table = plain_table("recipe", "full name", "size", "agreement", "logits", "perplexity", "what it is",
-                        right=("size", "agreement", "logits", "perplexity"))  # fmt: skip
+    names = plain_table("recipe", "full name", "what it is")
+    limits = plain_table("recipe", "size", "agreement", "logits", "perplexity",
+                         right=("size", "agreement", "logits", "perplexity"))  # fmt: skip
     for recipe in RECIPES:
-        limits = recipe.limits
-        table.add_row(
+        names.add_row(Text(recipe.alias, "bold"), recipe.name, recipe.summary)
+        limits.add_row(
             Text(recipe.alias, "bold"),
-            recipe.name,
             f"{recipe.size_ratio * 100:g} %",
-            f"\u2265 {limits.greedy_agreement * 100:g} %",
-            f"\u2264 {limits.logit_difference * 100:g} %",
-            f"\u2264 x {limits.perplexity_ratio:g}",
-            recipe.summary,
+            f"\u2265 {recipe.limits.greedy_agreement * 100:g} %",
+            f"\u2264 {recipe.limits.logit_difference * 100:g} %",
+            f"\u2264 x {recipe.limits.perplexity_ratio:g}",
         )
-    terminal.show(table)
+    terminal.show(names)
+    terminal.show("")
+    terminal.show(limits)
     terminal.remark("\nSize against float32; the limits are what a job's .tflite must reach against Keras.")

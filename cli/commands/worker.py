@@ -1,0 +1,35 @@
+"""`farm worker`."""
+
+from __future__ import annotations
+
+import logging
+from typing import Annotated
+
+import typer
+
+from cli import figures
+from cli.arguments import AsJson
+from cli.terminal import open_terminal
+from farm import settings
+from worker.service import serve
+
+
+def command(
+    once: Annotated[bool, typer.Option("--once", help="Leave as soon as no job is queued.")] = False,
+    idle: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="SECONDS", help="Leave when none was queued for so long.", show_default=False),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run queued jobs in the foreground.
+
+    Goes on until Ctrl-C or SIGTERM; a job that runs then goes back to the queue.
+    """
+    terminal = open_terminal(as_json)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    count = serve(settings.load(), once=once, idle_seconds=idle)
+    if as_json:
+        terminal.write_json({"jobs": count})
+    else:
+        terminal.remark(f"The worker leaves after {figures.count(count, 'job')}.")

@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from cli.main import COMMANDS, load_command, unwrap
+from farm.states import JobState
+
+every_command = pytest.mark.parametrize("name", COMMANDS)
+
+
+@every_command
+def test_every_command_has_help_for_itself_and_for_each_parameter(farm, name: str) -> None:
+    ran = farm(name, "--help")
+    assert ran.code == 0
+    assert COMMANDS[name].split()[0] in ran.stdout
+    for parameter in load_command(name).params:
+        assert getattr(parameter, "help", None), f"{name} {parameter.name}"
+
+
+@every_command
+def test_the_listing_shows_the_first_line_of_a_commands_help(name: str) -> None:
+    assert (load_command(name).help or "").splitlines()[0] == COMMANDS[name]
+
+
+@every_command
+def test_every_command_takes_json(name: str) -> None:
+    assert any("--json" in parameter.opts for parameter in load_command(name).params)
+
+
+@every_command
+def test_a_command_is_a_page_at_most(name: str) -> None:
+    source = Path(inspect.getsourcefile(load_command(name).callback.__wrapped__) or "")
+    assert source.name == f"{name}.py"
+    assert len(source.read_text().splitlines()) <= 250
+
+
+def test_help_lists_every_command(farm) -> None:
+    for words in ([], ["--help"], ["-h"]):
+        ran = farm(*words)
+        assert ran.code == 0
+        assert all(name in ran.stdout for name in COMMANDS)
+
+
+def test_version(farm) -> None:
+    ran = farm("--version")
+    assert ran.code == 0
+    assert ran.stdout.startswith("farm 0.")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["sumbit"], "`farm submit`"),
+        (["downlod", "x"], "`farm download`"),
+        (["zzzzzz"], "`farm --help`"),
+        (["--bogus"], "farm --help"),
+        (["submit", "--qant", "int8"], "--quant"),
+        (["list", "--jsn"], "--json"),
+        (["list", "--zzz"], "`farm list --help`"),
+        (["list", "--limit", "many"], "--limit"),
+        (["run", "app.apk"], "PROMPT"),
+        (["cancel"], "JOB"),
+    ],
+)
+def test_a_wrong_command_line_is_exit_code_2_with_the_closest_match(farm, words: list[str], said: str) -> None:
+    ran = farm(*words)
+    assert ran.code == 2
+    assert said in ran.error
+    as_json = farm(*words, "--json")
+    assert as_json.code == 2
+    assert as_json.json["error"]["code"] == "usage-error"
+
+
+def test_a_fault_of_the_farm_is_one_sentence_and_its_trace_is_kept(farm, memory_farm, tmp_path: Path) -> None:
+    def broken(*_arguments: object, **_named: object) -> None:
+        raise ZeroDivisionError("of all things\nand more")
+
+    memory_farm.jobs = broken
+    ran = farm("list")
+    assert ran.code == 1
+    assert "ZeroDivisionError: of all things" in ran.error
+    (trace,) = (tmp_path / "home" / "logs").iterdir()
+    assert str(trace) in ran.error
+    assert "in broken" in trace.read_text()
+    assert farm("list", "--json").json["error"]["code"] == "farm-error"
+
+
+def test_a_fault_where_the_farms_folder_cannot_be_written(farm, memory_farm) -> None:
+    memory_farm.jobs = None
+    ran = farm("list", env={"FARM_HOME": "/proc/nowhere"})
+    assert ran.code == 1
+    path = Path(ran.error.rsplit(" ", 1)[1].rstrip("."))
+    assert "Traceback" in path.read_text()
+    path.unlink()
+
+
+def test_colours_are_for_terminals_only(farm, memory_farm) -> None:
+    memory_farm.add(JobState.SUCCEEDED)
+    memory_farm.add(JobState.FAILED)
+    for words in (["status"], ["list"], ["recipes"], ["status", "k"], ["sumbit"]):
+        ran = farm(*words)
+        assert "\x1b" not in ran.stdout + ran.stderr
+
+
+def test_unwrapping_joins_lines_and_keeps_paragraphs() -> None:
+    assert unwrap("One\nline.\n\nAnother\none.") == "One line.\n\nAnother one."
+
+
+LONG_COMMANDS = {"worker", "doctor", "run", "inspect"}  # they run programs or models; tested elsewhere
+WORDS = st.one_of(
+    st.sampled_from(
+        [
+            *(name for name in COMMANDS if name not in LONG_COMMANDS),
+            *("--json", "--wait", "--no-wait", "--quant", "int8", "--only", "--output", "--force", "--follow", "-f"),
+            *("--state", "failed", "--limit", "3", "--help", "--", "--clone", "--abi", "--keystore", "model", "k", "-"),
+            *("--context", "--prefill", "8,32", "--name", "--version", "--model", "--recipe", "--lane", "app.apk"),
+        ]
+    ),
+    st.text(max_size=12),
+    st.integers().map(str),
+)
+FIRST = st.sampled_from([name for name in COMMANDS if name not in LONG_COMMANDS])
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(first=FIRST, rest=st.lists(WORDS, max_size=6))
+def test_no_command_line_ends_in_a_traceback(farm, memory_farm, first: str, rest: list[str]) -> None:
+    memory_farm.views.clear()
+    memory_farm.add(JobState.SUCCEEDED)
+    memory_farm.add(JobState.FAILED)
+    ran = farm(first, *rest)
+    assert ran.code in {0, *range(2, 91)}, ran.stderr
+    assert "Traceback" not in ran.stdout + ran.stderr
+    assert "at fault" not in ran.stderr
+    if ran.code:
+        assert ran.error
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(words=st.lists(st.text(), min_size=1, max_size=4))
+def test_nonsense_is_exit_code_2(farm, words: list[str]) -> None:
+    ran = farm("?" + words[0], *words[1:])
+    assert ran.code == 2
+    assert ran.error

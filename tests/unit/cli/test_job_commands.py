@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from farm import errors
+from farm.states import JobState
+
+
+def test_an_empty_farm_says_how_to_begin(farm) -> None:
+    ran = farm("status")
+    assert ran.code == 0
+    assert "farm submit examples/tiny_gpt2" in ran.stdout
+    assert farm("status", "--json").json == {"queued": 0, "running": 0, "jobs": []}
+
+
+def test_the_overview_shows_what_runs_before_what_ended(farm, memory_farm) -> None:
+    done = memory_farm.add(JobState.SUCCEEDED)
+    failed = memory_farm.add(JobState.FAILED)
+    running = memory_farm.add(JobState.RUNNING)
+    waiting = memory_farm.add(JobState.QUEUED)
+    ran = farm("status")
+    assert ran.code == 0
+    assert "1 job running, 1 waiting" in ran.stdout
+    order = re.findall("|".join(job.id for job in (done, failed, running, waiting)), ran.stdout)
+    assert order == [waiting.id, running.id, failed.id, done.id]
+    assert "fetching the model" in ran.stdout
+    assert "app.apk 9.00 kB" in ran.stdout
+    assert "use fp16" in ran.stdout
+    found = farm("status", "--json").json
+    assert (found["queued"], found["running"], len(found["jobs"])) == (1, 1, 4)
+
+
+def test_one_job_with_everything(farm, memory_farm) -> None:
+    job = memory_farm.add(JobState.FAILED)
+    ran = farm("status", job.id[:3])
+    assert ran.code == 0
+    for expected in (
+        job.id, "failed", "int8 (dynamic_wi8_afp32)", "256 tokens", "arm64-v8a, x86_64", "the farm's own key",
+        "verifying the model", "1.5 s", "300 MB", "use fp16", "convert ended", f"farm retry {job.id}",
+    ):  # fmt: skip
+        assert expected in ran.stdout + ran.stderr, expected
+    found = farm("status", job.id, "--json").json
+    assert found["events"][0]["kind"] == "submitted"
+    assert [stage["state"] for stage in found["stages"]][:4] == ["succeeded", "succeeded", "succeeded", "failed"]
+
+
+def test_an_unknown_and_an_ambiguous_job(farm, memory_farm) -> None:
+    memory_farm.add(JobState.QUEUED)
+    memory_farm.add(JobState.QUEUED)
+    assert farm("status", "zz").code == errors.JobNotFound.exit_code
+    ran = farm("cancel", "k")
+    assert ran.code == errors.AmbiguousJob.exit_code
+    assert "more letters" in ran.error
+
+
+def test_list_filters(farm, memory_farm) -> None:
+    done = memory_farm.add(JobState.SUCCEEDED, model="opus")
+    waiting = memory_farm.add(JobState.QUEUED, model="story")
+
+    def ids(*words: str) -> list[str]:
+        return [job["id"] for job in farm("list", *words, "--json").json]
+
+    assert ids() == [waiting.id, done.id]
+    assert ids("--state", "queued") == [waiting.id]
+    assert ids("--state", "queued", "--state", "succeeded") == [waiting.id, done.id]
+    assert ids("--model", "opus") == [done.id]
+    assert ids("--recipe", "int8") == [waiting.id, done.id]
+    assert ids("--recipe", "fp16") == []
+    assert ids("--limit", "1") == [waiting.id]
+    assert "No job matches" in farm("list", "--recipe", "fp16").stderr
+    assert "opus" in farm("list").stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [(["--state", "done"], 2), (["--limit", "0"], 2), (["--recipe", "in8"], errors.UnknownRecipe.exit_code)],
+)
+def test_list_refuses_the_unknown(farm, words: list[str], code: int) -> None:
+    ran = farm("list", *words)
+    assert ran.code == code
+    assert ran.error
+
+
+def test_cancel(farm, memory_farm) -> None:
+    waiting, running = memory_farm.add(JobState.QUEUED), memory_farm.add(JobState.RUNNING)
+    done = memory_farm.add(JobState.SUCCEEDED)
+    assert "is cancelled" in farm("cancel", waiting.id).stdout
+    assert "is being stopped" in farm("cancel", running.id).stdout
+    assert farm("cancel", done.id).code == errors.TransitionRefused.exit_code
+    assert farm("cancel").code == 2
+
+
+def test_retry(farm, memory_farm) -> None:
+    job = memory_farm.add(JobState.FAILED)
+    ran = farm("retry", job.id)
+    assert ran.code == 0
+    assert "queued" in ran.stdout
+    assert memory_farm.workers_asked == 1
+    assert farm("watch").code == 0
+    assert farm("retry", job.id).code == errors.TransitionRefused.exit_code
+
+
+def test_retry_and_wait(farm, memory_farm) -> None:
+    job = memory_farm.add(JobState.CANCELLED)
+    assert farm("retry", job.id, "--wait", "--json").json["state"] == "succeeded"
+
+
+def test_watch_takes_the_newest_job(farm, memory_farm) -> None:
+    assert farm("watch").code == errors.NoJobYet.exit_code
+    memory_farm.add(JobState.SUCCEEDED)
+    newest = memory_farm.add(JobState.RUNNING)
+    ran = farm("watch", "--json")
+    assert ran.code == 0
+    assert ran.json["id"] == newest.id
+    assert ran.json["state"] == "succeeded"
+
+
+def test_logs(farm, memory_farm) -> None:
+    job = memory_farm.add(JobState.RUNNING)
+    assert farm("logs", job.id).stdout == ""
+    ran = farm("logs", "--follow")
+    assert ran.stdout.splitlines()[0] == "fetch: ran"
+    assert ran.stdout.splitlines()[-1] == "host: ran"
+    assert farm("logs", job.id, "--json").json == {"id": job.id, "lines": ran.stdout.splitlines()}
+
+
+def test_what_a_model_wrote_cannot_steer_the_terminal(farm, memory_farm) -> None:
+    job = memory_farm.add(JobState.SUCCEEDED)
+    memory_farm.lines[job.id] = ["\x1b]0;owned\x07 \x1b[31mred\x1b[0m \x1b[2J [bold]not markup[/bold] \udcff"]
+    line = farm("logs", job.id).stdout
+    assert "\x1b" not in line
+    assert "\x07" not in line
+    assert " red " in line
+    assert "[bold]not markup[/bold]" in line

@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from farm import errors
+from farm.jobspec import Abi
+from farm.stages import StageName
+from farm.states import JobState
+
+
+def test_without_wait_it_says_the_id_and_what_to_do_next(farm, memory_farm) -> None:
+    ran = farm("submit", "model", "--quant", "int8")
+    assert ran.code == 0
+    job = memory_farm.latest()
+    assert job.state is JobState.QUEUED
+    assert job.spec.recipe == "dynamic_wi8_afp32"
+    assert f"Job {job.id} queued" in ran.stdout
+    assert f"farm watch {job.id}" in ran.stderr
+    assert memory_farm.workers_asked == 1
+
+
+def test_json_without_wait(farm, memory_farm) -> None:
+    ran = farm("submit", "model", "--json")
+    assert ran.code == 0
+    assert ran.json["id"] == memory_farm.latest().id
+    assert ran.json["state"] == "queued"
+    assert ran.json["reused"] is False
+    assert ran.stderr == ""
+
+
+def test_the_default_model_is_a_preset(farm, memory_farm) -> None:
+    assert farm("submit").code == 0
+    assert memory_farm.latest().spec.model == "gpt2_base_en"
+
+
+def test_wait_shows_progress_on_stderr_and_the_result_on_stdout(farm, memory_farm) -> None:
+    ran = farm("submit", "model", "--quant", "int8", "--wait")
+    job_id = memory_farm.latest().id
+    assert ran.code == 0
+    lines = ran.stderr.splitlines()
+    assert any("converting" in line and "%" in line for line in lines)
+    assert len(lines) == len(set(lines)), "a line is written only when something changed"
+    assert f"farm download {job_id}" in ran.stderr
+    assert f"Job {job_id} succeeded in 21 s" in ran.stdout
+    assert "app.apk" in ran.stdout
+    assert "9.00 kB" in ran.stdout
+    assert "decode rate" in ran.stdout
+    assert "140.2 tokens/s" in ran.stdout
+    assert "reference.npz" not in ran.stdout, "only what can be downloaded is shown"
+
+
+def test_wait_with_json_prints_one_object_with_the_artifacts(farm) -> None:
+    ran = farm("submit", "model", "--wait", "--json")
+    assert ran.code == 0
+    assert ran.json["state"] == "succeeded"
+    apk = ran.json["artifacts"][0]
+    assert apk["name"] == "app.apk"
+    assert apk["size"] == 9000
+    assert len(apk["sha256"]) == 64
+
+
+def test_a_failed_job_is_exit_code_11_with_its_reason(farm, memory_farm) -> None:
+    memory_farm.fails_at = StageName.VERIFY
+    ran = farm("submit", "model", "--wait")
+    assert ran.code == 11
+    assert "40 %" in ran.error
+    assert f"farm logs {memory_farm.latest().id}" in ran.stderr
+
+
+def test_a_failed_job_in_json_holds_its_error(farm, memory_farm) -> None:
+    memory_farm.fails_at = StageName.CONVERT
+    ran = farm("submit", "model", "--wait", "--json")
+    assert ran.code == 11
+    assert ran.json["state"] == "failed"
+    assert ran.json["error"]["code"] == "quality-missed"
+    assert ran.json["error"]["exit_code"] == errors.QualityMissed.exit_code
+    assert "40 %" in ran.json["error"]["message"]
+
+
+def test_a_cancelled_job_is_exit_code_12(farm, memory_farm) -> None:
+    job = memory_farm.add(JobState.RUNNING)
+    memory_farm.cancel(job.id)
+    ran = farm("watch", job.id)
+    assert ran.code == 12
+    assert "cancelled" in ran.error
+
+
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_ctrl_c_while_waiting_is_exit_code_13_and_the_job_goes_on(farm, memory_farm, more: list[str]) -> None:
+    memory_farm.interrupts = 3
+    ran = farm("submit", "model", "--wait", *more)
+    job = memory_farm.latest()
+    assert ran.code == 13
+    assert f"farm watch {job.id}" in ran.error
+    assert job.state is JobState.RUNNING
+    if more:
+        assert ran.json["id"] == job.id
+        assert ran.json["error"]["code"] == "wait-interrupted"
+
+
+def test_an_equal_job_is_said_to_be_there(farm, memory_farm) -> None:
+    assert farm("submit", "model", "--wait").code == 0
+    ran = farm("submit", "model")
+    assert ran.code == 0
+    assert "already" in ran.stderr
+    assert len(memory_farm.views) == 1
+    assert farm("submit", "model", "--json").json["reused"] is True
+
+
+def test_every_option_reaches_the_spec(farm, memory_farm) -> None:
+    Path("key.p12").write_bytes(b"key")
+    Path("password").write_text("secret")
+    ran = farm(
+        "submit", "model", "--quant", "fp16", "--context", "512", "--prefill", "32,8", "--lane", "tokens",
+        "--name", "Story", "--app-id", "org.example.story", "--app-version", "1.2", "--version-code", "7",
+        "--abi", "x86_64", "--keystore", "key.p12", "--key-alias", "me",
+        "--keystore-password-source", "file:password",
+    )  # fmt: skip
+    assert ran.code == 0, ran.stderr
+    spec = memory_farm.latest().spec
+    assert (spec.recipe, spec.context, spec.prefill) == ("weight_only_wf16_afp32", 512, (8, 32))
+    app = spec.app
+    assert (app.label, app.application_id, app.version_name, app.version_code) == (
+        "Story", "org.example.story", "1.2", 7,
+    )  # fmt: skip
+    assert app.abis == (Abi.X86_64,)
+    assert app.keystore == str(Path("key.p12").absolute())
+    assert app.key_alias == "me"
+    assert app.password_source == f"file:{Path('password').absolute()}", "a worker runs in another folder"
+    assert "secret" not in ran.stdout + ran.stderr
+
+
+def test_clone_takes_an_earlier_job_and_options_change_it(farm, memory_farm) -> None:
+    farm("submit", "model", "--quant", "int8", "--name", "Story", "--abi", "x86_64")
+    first = memory_farm.latest()
+    assert farm("submit", "--clone", first.id[:4], "--quant", "fp16").code == 0
+    second = memory_farm.latest()
+    assert second.id != first.id
+    assert second.spec == first.spec.model_copy(update={"recipe": "weight_only_wf16_afp32"})
+
+
+@pytest.mark.parametrize(
+    ("words", "error", "said"),
+    [
+        (["nowhere/model"], errors.ModelNotFound, "nowhere/model"),
+        (["model", "--quant", "int88"], errors.UnknownRecipe, "'int8'"),
+        (["model", "--lane", "strings"], errors.UnknownLane, "tokens"),
+        (["model", "--abi", "mips"], errors.UnknownAbi, "arm64-v8a"),
+        (["model", "--app-id", "story"], errors.BadApplicationId, "org.example.story"),
+        (["model", "--version-code", "0"], errors.BadAppSetting, "version code"),
+        (["model", "--name", ""], errors.BadAppSetting, "name"),
+        (["model", "--prefill", "8,x"], errors.UsageError, "8,32"),
+        (["model", "--prefill", "1"], errors.UsageError, "8,32"),
+        (["model", "--prefill", "512"], errors.SequenceTooLong, "--context"),
+        (["model", "--context", "4"], errors.UsageError, "--context"),
+        (["model", "--keystore", "no.p12"], errors.KeystoreUnusable, "no.p12"),
+        (["model", "--key-alias", "me"], errors.UsageError, "--keystore"),
+        (["model", "--keystore-password-source", "hunter2"], errors.KeystorePasswordMissing, "env:NAME"),
+        (["model", "--keystore-password-source", "file:no"], errors.KeystorePasswordMissing, "no"),
+        (["--clone", "zzz"], errors.JobNotFound, "zzz"),
+        (["model", "other"], errors.UsageError, "other"),
+    ],
+)
+def test_bad_input_is_one_sentence_with_its_exit_code(farm, memory_farm, words, error, said) -> None:
+    ran = farm("submit", *words)
+    assert ran.code == error.exit_code, ran.stderr
+    assert said in ran.error
+    assert "hunter2" not in ran.stderr
+    assert not memory_farm.views
+    same = farm("submit", *words, "--json")
+    assert same.code == error.exit_code
+    assert same.json["error"] == {"code": error.code(), "exit_code": error.exit_code, "message": ran.error}
+
+
+def test_a_keystore_needs_a_password_source(farm) -> None:
+    Path("key.p12").write_bytes(b"key")
+    ran = farm("submit", "model", "--keystore", "key.p12")
+    assert ran.code == errors.KeystorePasswordMissing.exit_code
+    assert "--keystore-password-source" in ran.error
+
+
+def test_a_password_by_environment_variable(farm, memory_farm) -> None:
+    Path("key.p12").write_bytes(b"key")
+    assert farm("submit", "model", "--keystore", "key.p12", "--keystore-password-source", "env:SECRET").code == 0
+    app = memory_farm.latest().spec.app
+    assert app.password_source == "env:SECRET"  # noqa: S105 # the name of a variable
