@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from functools import cache
 from pathlib import Path
 
 from client import views
@@ -14,7 +13,7 @@ from db import digests as digest_cache
 from db import events, jobs, stages, workers
 from db.records import JobRecord
 from db.session import Database, open_database
-from farm import digests, identity, locations, logs, sources
+from farm import code, digests, identity, locations, logs, sources
 from farm.artifacts import Artifact, ArtifactName
 from farm.errors import ArtifactMissing, JobNotFinished, SettingsInvalid
 from farm.identity import ProcessIdentity
@@ -39,7 +38,7 @@ class LocalFarm:
         if spec.model_kind.local:
             spec = spec.model_copy(update={"model_digest": self._model_digest(spec.model_ref)})
         submitted = jobs.submit(
-            self._open(), spec, spec.key(code_digest()), [stage.name for stage in STAGES], self._all_stored
+            self._open(), spec, spec.key(code.of_job()), [stage.name for stage in STAGES], self._all_stored
         )
         return Submission(self.job(submitted.job_id), submitted.reused)
 
@@ -157,13 +156,6 @@ class LocalFarm:
             )
         # Until the child is reaped its number stays its own, so the identity is surely the child's.
         return str(identity.of_process(pid))
-
-
-@cache
-def code_digest() -> str:
-    """SHA-256 over all sources that decide a job's result."""
-    patterns = sorted({pattern for stage in STAGES for pattern in stage.code})
-    return digests.of_sources(locations.ROOT, patterns)
 
 
 def _alive(process: str) -> bool:

@@ -129,6 +129,12 @@ def attempts(connection: Connection, job_id: str) -> list[AttemptRecord]:
     ]
 
 
+def all_artifacts(connection: Connection) -> list[Artifact]:
+    """Every artifact of every job."""
+    rows = connection.execute(sa.select(ArtifactRow.__table__))
+    return [Artifact(ArtifactName(row.name), row.digest, row.size) for row in rows]
+
+
 def cancel(database: Database, prefix: str) -> str:
     """Cancel a queued job, ask for it when it is running; TransitionRefused when it has ended. Returns its id."""
     with database.write(durable=True) as connection:

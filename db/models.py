@@ -180,15 +180,11 @@ class Event(Base):
 
 
 class Worker(Base):
-    """A worker process. process: its identity on its machine (see worker.identity), by which a dead one is known.
-
-    lasting: it stays while there is work, so that a queued job need not start another.
-    """
+    """A worker process. process: its identity on its machine (see farm.identity), by which a dead one is known."""
 
     __tablename__ = "workers"
     id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
     process: Mapped[str] = mapped_column(Text)
-    lasting: Mapped[bool] = mapped_column(Boolean)
     started_at: Mapped[datetime]
 
 

@@ -103,5 +103,4 @@ class WorkerRecord:
 
     id: str
     process: str
-    lasting: bool
     started_at: datetime

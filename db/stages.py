@@ -106,7 +106,7 @@ def result(database: Database, key: str) -> ResultRecord | None:
         stage=StageName(row.stage),
         seconds=row.seconds,
         peak_bytes=row.peak_bytes,
-        outputs=tuple(Artifact(ArtifactName(each["name"]), each["digest"], each["size"]) for each in row.outputs),
+        outputs=_outputs(row.outputs),
         result=row.result,
     )
 
@@ -117,11 +117,10 @@ def forget_result(database: Database, key: str) -> None:
         connection.execute(sa.delete(StageResultRow).where(StageResultRow.key == key))
 
 
-def filed_digests(database: Database) -> dict[str, frozenset[str]]:
-    """Every result's key with the digests of its outputs."""
-    with database.read() as connection:
-        rows = connection.execute(sa.select(StageResultRow.key, StageResultRow.outputs))
-        return {row.key: frozenset(each["digest"] for each in row.outputs) for row in rows}
+def outputs_by_key(connection: Connection) -> dict[str, tuple[Artifact, ...]]:
+    """The outputs of every filed result."""
+    rows = connection.execute(sa.select(StageResultRow.key, StageResultRow.outputs))
+    return {row.key: _outputs(row.outputs) for row in rows}
 
 
 def typical_seconds(connection: Connection) -> dict[StageName, float]:
@@ -139,6 +138,10 @@ def typical_seconds(connection: Connection) -> dict[StageName, float]:
         if seconds:
             found[name] = seconds[len(seconds) // 2]
     return found
+
+
+def _outputs(rows: Sequence[dict[str, Any]]) -> tuple[Artifact, ...]:
+    return tuple(Artifact(ArtifactName(row["name"]), row["digest"], row["size"]) for row in rows)
 
 
 def _set(

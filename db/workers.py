@@ -13,11 +13,11 @@ from db.session import Database, now
 from farm.states import JobState
 
 
-def register(database: Database, worker_id: str, process: str, *, lasting: bool) -> None:
+def register(database: Database, worker_id: str, process: str) -> None:
     """The worker is there; a worker that was registered by who started it is only confirmed."""
     with database.write() as connection:
         if connection.scalar(sa.select(Worker.id).where(Worker.id == worker_id)) is None:
-            _insert(connection, worker_id, process, lasting=lasting)
+            _insert(connection, worker_id, process)
 
 
 def leave(database: Database, worker_id: str) -> None:
@@ -42,7 +42,7 @@ def leave_if_idle(database: Database, worker_id: str) -> bool:
 def registered(connection: Connection) -> list[WorkerRecord]:
     """Every registered worker, dead or alive."""
     rows = connection.execute(sa.select(Worker.__table__).order_by(Worker.started_at))
-    return [WorkerRecord(row.id, row.process, row.lasting, row.started_at) for row in rows]
+    return [WorkerRecord(row.id, row.process, row.started_at) for row in rows]
 
 
 def remove(database: Database, worker_ids: Sequence[str]) -> None:
@@ -55,7 +55,7 @@ def remove(database: Database, worker_ids: Sequence[str]) -> None:
 def start_unless_alive(
     database: Database, worker_id: str, alive: Callable[[str], bool], start: Callable[[], str]
 ) -> bool:
-    """Start a lasting worker and register it, unless one is alive or no job waits or runs; True when started.
+    """Start a worker and register it, unless one is alive or no job waits or runs; True when started.
 
     `alive` tells of a process's identity whether it lives; `start` starts one and returns its identity. All in one
     write transaction, so that of any number of callers one starts a worker.
@@ -66,7 +66,7 @@ def start_unless_alive(
     with database.write() as connection:
         if not _wanted(connection, alive):
             return False
-        _insert(connection, worker_id, start(), lasting=True)
+        _insert(connection, worker_id, start())
         return True
 
 
@@ -74,8 +74,8 @@ def _wanted(connection: Connection, alive: Callable[[str], bool]) -> bool:
     unended = Job.state.in_([JobState.QUEUED.value, JobState.RUNNING.value])
     if connection.scalar(sa.select(Job.id).where(unended).limit(1)) is None:
         return False
-    return not any(worker.lasting and alive(worker.process) for worker in registered(connection))
+    return not any(alive(worker.process) for worker in registered(connection))
 
 
-def _insert(connection: Connection, worker_id: str, process: str, *, lasting: bool) -> None:
-    connection.execute(sa.insert(Worker).values(id=worker_id, process=process, lasting=lasting, started_at=now()))
+def _insert(connection: Connection, worker_id: str, process: str) -> None:
+    connection.execute(sa.insert(Worker).values(id=worker_id, process=process, started_at=now()))

@@ -16,7 +16,7 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +49,9 @@ class ArtifactStore(Protocol):
     def materialise(self, artifact: Artifact, target: Path, *, protected: bool) -> None:
         """Show it at `target` for a stage to read; `protected` says that the stage cannot write there."""
 
+    def discard(self, artifact: Artifact) -> None:
+        """Remove those of its files whose content is wrong, so that they can be stored again."""
+
     def export(self, artifact: Artifact, target: Path) -> None:
         """Copy it to `target`, whole or not at all; DiskFull, FileUnreadable."""
 
@@ -72,6 +75,7 @@ class LocalStore:
         if not name.is_folder:
             blob = self._take(path)
             return Artifact(name, blob.digest, blob.size)
+        _require(stat.S_ISDIR, path)
         blobs = {file.relative_to(path).as_posix(): self._take(file) for file in _files_below(path)}
         listing = {file: {"digest": blob.digest, "size": blob.size} for file, blob in blobs.items()}
         stored = self.put_bytes(name, digests.canonical_json(listing))
@@ -79,7 +83,7 @@ class LocalStore:
 
     def put_bytes(self, name: ArtifactName, data: bytes) -> Artifact:
         """Store a small file; see ArtifactStore."""
-        with _disk_full_as_sentence():
+        with disk_full_as_sentence():
             self._incoming.mkdir(parents=True, exist_ok=True)
             temporary = self._incoming / secrets.token_hex(8)
             try:
@@ -108,7 +112,7 @@ class LocalStore:
         target.parent.mkdir(parents=True, exist_ok=True)
         if artifact.name.is_folder:
             target.mkdir()
-        with _disk_full_as_sentence():
+        with disk_full_as_sentence():
             for file, blob in self._files(artifact).items():
                 place = target / file if artifact.name.is_folder else target
                 place.parent.mkdir(parents=True, exist_ok=True)
@@ -121,7 +125,7 @@ class LocalStore:
         """Copy it out; see ArtifactStore."""
         temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
         try:
-            with _disk_full_as_sentence():
+            with disk_full_as_sentence():
                 target.parent.mkdir(parents=True, exist_ok=True)
                 for file, blob in self._files(artifact).items():
                     place = temporary / file if artifact.name.is_folder else temporary
@@ -157,7 +161,7 @@ class LocalStore:
         return len(unused)
 
     def discard(self, artifact: Artifact) -> None:
-        """Remove those of its files whose content is wrong, so that they can be stored again."""
+        """Remove what is damaged; see ArtifactStore."""
         for digest in (artifact.digest, *(blob.digest for blob in self._files_if_readable(artifact))):
             try:
                 self._check_blob(digest, artifact.name)
@@ -168,8 +172,8 @@ class LocalStore:
 
     def _take(self, path: Path) -> _Blob:
         """Move a file in. It is on disk, under its hash, before this returns."""
-        with _disk_full_as_sentence():
-            _require_ordinary(path)
+        with disk_full_as_sentence():
+            _require(stat.S_ISREG, path)
             path.chmod(READ_ONLY)
             with path.open("rb") as stream:
                 digest = hashlib.file_digest(stream, "sha256").hexdigest()
@@ -258,10 +262,12 @@ def _files_below(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _require_ordinary(path: Path) -> None:
+def _require(kind: Callable[[int], bool], path: Path) -> None:
     # A link could lead to a file of the machine that the stage itself was not allowed to read.
-    if not stat.S_ISREG(path.lstat().st_mode):
-        raise ArtifactDamaged(f"The output {path.name} is no ordinary file; a stage may only make ordinary files.")
+    if not kind(path.lstat().st_mode):
+        raise ArtifactDamaged(
+            f"The output {path.name} is a link or special file; a stage may only make ordinary files."
+        )
 
 
 def _fsync_folder(path: Path) -> None:
@@ -273,7 +279,8 @@ def _fsync_folder(path: Path) -> None:
 
 
 @contextmanager
-def _disk_full_as_sentence() -> Iterator[None]:
+def disk_full_as_sentence() -> Iterator[None]:
+    """Turn the system's error for a full disk into DiskFull."""
     try:
         yield
     except OSError as error:

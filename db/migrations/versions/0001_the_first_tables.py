@@ -117,7 +117,6 @@ def upgrade() -> None:
         "workers",
         sa.Column("id", ID, nullable=False),
         sa.Column("process", sa.Text, nullable=False),
-        sa.Column("lasting", sa.Boolean, nullable=False),
         sa.Column("started_at", MOMENT, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_workers"),
     )

@@ -1,0 +1,103 @@
+"""Sets right, at a worker's start, what a crash may have left behind: of workers, jobs, processes and files."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from db import claims, jobs, stages, workers
+from db.records import WorkerRecord
+from db.session import Database
+from farm import identity
+from farm.identity import ProcessIdentity
+from farm.settings import Settings
+from farm.store import LocalStore
+from worker import process_tree, workfolder
+
+_log = logging.getLogger("farm.worker")
+
+
+@dataclass(frozen=True)
+class Reconciled:
+    """What was found and set right."""
+
+    dead_workers: tuple[str, ...]
+    freed_jobs: tuple[str, ...]
+    work_folders: int
+    incoming_files: int
+    forgotten_results: int
+    unreferenced_files: int
+
+
+def register_and_reconcile(settings: Settings, database: Database, store: LocalStore, worker_id: str) -> Reconciled:
+    """Register this worker and clean up after dead ones.
+
+    One worker at a time does this, and files are only removed while no other worker is alive, so that nothing that
+    somebody is about to use is taken away.
+    """
+    with _alone(settings):
+        workers.register(database, worker_id, str(identity.of_process()))
+        alive, dead = _others(database, worker_id)
+        freed = free_lost_jobs(database, dead, settings.max_attempts)
+        keep = {worker_id, *(worker.id for worker in alive)}
+        folders = _remove_work_folders(settings, keep)
+        incoming = unreferenced = forgotten = 0
+        if not alive:
+            incoming = store.remove_incoming()
+            forgotten = _forget_results_without_files(database, store)
+            with database.read() as connection:
+                filed = stages.outputs_by_key(connection).values()
+                referenced = jobs.all_artifacts(connection) + [each for outputs in filed for each in outputs]
+            unreferenced = store.remove_unreferenced(referenced)
+    found = Reconciled(tuple(worker.id for worker in dead), tuple(freed), folders, incoming, forgotten, unreferenced)
+    _log.info("reconciled: %s", found)
+    return found
+
+
+def sweep(settings: Settings, database: Database, worker_id: str) -> list[str]:
+    """Free the jobs of workers that have died since, and those whose lease has run out; their ids."""
+    _, dead = _others(database, worker_id)
+    return free_lost_jobs(database, dead, settings.max_attempts)
+
+
+def free_lost_jobs(database: Database, dead: list[WorkerRecord], max_attempts: int) -> list[str]:
+    """Kill what dead workers have left running, free their jobs and those past their lease, forget the workers."""
+    for worker in dead:
+        process_tree.kill(worker.id)
+    freed = claims.requeue_lost(database, [worker.id for worker in dead], max_attempts)
+    workers.remove(database, [worker.id for worker in dead])
+    return freed
+
+
+def _others(database: Database, worker_id: str) -> tuple[list[WorkerRecord], list[WorkerRecord]]:
+    """The other workers: those that live or cannot be seen from here, and those that are surely dead."""
+    with database.read() as connection:
+        others = [worker for worker in workers.registered(connection) if worker.id != worker_id]
+    dead = [worker for worker in others if identity.known_dead(ProcessIdentity.parse(worker.process))]
+    return [worker for worker in others if worker not in dead], dead
+
+
+def _remove_work_folders(settings: Settings, keep: set[str]) -> int:
+    folders = [path for path in settings.work.iterdir() if path.name not in keep] if settings.work.is_dir() else []
+    for folder in folders:
+        workfolder.remove(folder)
+    return len(folders)
+
+
+def _forget_results_without_files(database: Database, store: LocalStore) -> int:
+    with database.read() as connection:
+        outputs = stages.outputs_by_key(connection)
+    lost = [key for key, artifacts in outputs.items() if not all(store.has(artifact) for artifact in artifacts)]
+    for key in lost:
+        stages.forget_result(database, key)
+    return len(lost)
+
+
+@contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    with (settings.home / "reconciliation.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,42 @@
+"""Under which key a stage's result is filed: everything that decides it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import reduce
+from typing import Any
+
+from farm import digests
+from farm.artifacts import Artifact, ArtifactName
+from farm.jobspec import JobSpec
+from farm.stages import Stage
+
+# Raised when order.json, result.json or the work folder change their meaning.
+CONTRACT = 1
+
+
+def stage_key(
+    stage: Stage, spec: JobSpec, inputs: Mapping[ArtifactName, Artifact], code: str, signing: str | None
+) -> str:
+    """SHA-256 over the contract, the stage, its fields of the spec, its inputs' content and its code.
+
+    signing: the digest of the keystore, for the stage that signs.
+    """
+    return digests.of_json(
+        {
+            "contract": CONTRACT,
+            "stage": stage.name.value,
+            "fields": {field: _field(spec, field) for field in stage.spec_fields},
+            "inputs": {name.value: inputs[name].digest for name in stage.inputs},
+            "code": code,
+            "signing": signing,
+        }
+    )
+
+
+def _field(spec: JobSpec, dotted: str) -> Any:
+    """A field of the spec as JSON. Where a model lies does not matter once its content is known."""
+    if dotted in ("model", "model_kind") and spec.model_digest is not None:
+        return None
+    value: Any = spec.model_dump(mode="json")
+    return reduce(lambda part, name: part[name], dotted.split("."), value)

@@ -1,0 +1,223 @@
+"""Runs one stage as a fresh process, in the sandbox, under limits, until it ends or must stop."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from pydantic import ValidationError
+
+from farm import locations, progress
+from farm.errors import FarmError, OutOfMemory, StageCrashed
+from farm.progress import PROGRESS_FD_VARIABLE, Progress
+from worker import limits, process_tree
+from worker.interruption import Interrupted, Interruption
+from worker.limits import Limits, Meter
+from worker.order import StageOrder, StageResult
+from worker.sandbox import Sandbox, View
+
+STAGE_COMMAND = (sys.executable, "-m", "worker.stages")
+
+# What a stage's process gets of the supervisor's environment; one with a network also gets what leads it to the hubs.
+_PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "JAVA_HOME")
+_PASSED_ON_WITH_NETWORK = (
+    "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR",
+    "REQUESTS_CA_BUNDLE", "HF_TOKEN", "HF_ENDPOINT", "KAGGLE_USERNAME", "KAGGLE_KEY", "KAGGLE_API_TOKEN",
+)  # fmt: skip
+_FIXED = {
+    "KERAS_BACKEND": "tensorflow",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "CUDA_VISIBLE_DEVICES": "-1",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    # Equal stages make equal files, so nothing may hang on the order of a set.
+    "PYTHONHASHSEED": "0",
+    "PYTHONUNBUFFERED": "1",
+}
+
+
+@dataclass(frozen=True)
+class StageJob:
+    """All that is needed to run a stage. mark: prefix of what marks its processes; log: where they print."""
+
+    order: StageOrder
+    view: View
+    limits: Limits
+    mark: str
+    log: Path
+
+
+@dataclass(frozen=True)
+class StageOutcome:
+    """What came of it: a result or an error. seconds of wall time; peak_bytes of all processes together."""
+
+    result: StageResult | None
+    error: FarmError | None
+    seconds: float
+    peak_bytes: int
+
+
+class StageRunner(Protocol):
+    """Runs a stage's work somewhere."""
+
+    sandbox: Sandbox
+
+    def run(self, job: StageJob, interruption: Interruption, on_progress: Callable[[Progress], None]) -> StageOutcome:
+        """Run it to its end; Interrupted, with all its processes gone, when there is a reason to stop."""
+
+
+class ProcessRunner:
+    """Runs stages as processes of this machine."""
+
+    def __init__(self, sandbox: Sandbox, grace_seconds: float, command: tuple[str, ...] = STAGE_COMMAND) -> None:
+        self.sandbox = sandbox
+        self._grace = grace_seconds
+        self._command = command
+
+    def run(self, job: StageJob, interruption: Interruption, on_progress: Callable[[Progress], None]) -> StageOutcome:
+        """Run it to its end; see StageRunner."""
+        mark = f"{job.mark}.{secrets.token_hex(4)}"
+        kills = limits.out_of_memory_kills()
+        started = time.monotonic()
+        with ExitStack() as stack:
+            reading, writing = os.pipe()
+            stack.callback(os.close, reading)
+            log = stack.enter_context(job.log.open("ab"))
+            process = self._start(job, mark, writing, log.fileno())
+            # However this block is left, nothing of the stage survives it.
+            stack.callback(process.wait)
+            stack.callback(process_tree.kill, mark, process.pid)
+            meter = Meter(job.order.stage, job.limits, mark, process.pid, job.order.workdir)
+            error = _Watch(process.pid, reading, interruption, meter, on_progress).until_end()
+            if error is None and interruption.reason is not None:
+                self._ask_to_end(mark, process.pid)
+                raise Interrupted(interruption.reason)
+        seconds = time.monotonic() - started
+        result = None
+        # A shell and bubblewrap give a signal's number as an exit code above 128.
+        code = 128 - process.returncode if process.returncode > 128 else process.returncode
+        if error is None:
+            result, error = _read_result(job, code)
+        if code == -signal.SIGKILL and limits.out_of_memory_kills() > kills:
+            error = OutOfMemory(
+                f"The kernel stopped the stage {job.order.stage} because the machine ran out of memory; free memory or"
+                " use a smaller model."
+            )
+        if error is not None:
+            with job.log.open("a") as text:
+                text.write(f"farm: {error.sentence}\n")
+        return StageOutcome(result, error, seconds, max(meter.peak_bytes, _own_peak(result)))
+
+    def _start(self, job: StageJob, mark: str, writing: int, log: int) -> subprocess.Popen[bytes]:
+        command = self.sandbox.wrap((*self._command, str(job.order.workdir)), job.view)
+        try:
+            process = subprocess.Popen(
+                command,
+                cwd=job.order.workdir,
+                env=environment(os.environ, job, mark) | {PROGRESS_FD_VARIABLE: str(writing)},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=(writing,),
+                start_new_session=True,
+            )
+        finally:
+            os.close(writing)
+        # When memory runs out the kernel shall choose the stage, not its supervisor. It may be gone already.
+        with suppress(OSError):
+            Path(f"/proc/{process.pid}/oom_score_adj").write_text("1000")
+        return process
+
+    def _ask_to_end(self, mark: str, root: int) -> None:
+        """SIGTERM to all, and so long to end."""
+        process_tree.terminate(mark, root, spare_root=self.sandbox.confines)
+        deadline = time.monotonic() + self._grace
+        while process_tree.members(mark, root) and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+
+def environment(own: Mapping[str, str], job: StageJob, mark: str) -> dict[str, str]:
+    """A stage's environment: little of the supervisor's `own`, its homes in the work folder, its mark."""
+    names = _PASSED_ON + (_PASSED_ON_WITH_NETWORK if job.view.network else ())
+    scratch = str(job.order.scratch)
+    homes = {"HOME": scratch, "TMPDIR": scratch, "XDG_CACHE_HOME": scratch, "KERAS_HOME": f"{scratch}/.keras"}
+    passed_on = {name: own[name] for name in names if name in own}
+    marked = {process_tree.MARK_VARIABLE: mark, "PYTHONPATH": str(locations.ROOT)}
+    return passed_on | _FIXED | homes | marked | {"OMP_NUM_THREADS": str(job.order.threads)}
+
+
+class _Watch:
+    """Waits for the process's end, for progress, for a reason to stop and for the limits, all in one place."""
+
+    def __init__(
+        self, pid: int, reading: int, interruption: Interruption, meter: Meter, on_progress: Callable[[Progress], None]
+    ) -> None:
+        self._pid = pid
+        self._reading = reading
+        self._interruption = interruption
+        self._meter = meter
+        self._on_progress = on_progress
+        self._unread = b""
+
+    def until_end(self) -> FarmError | None:
+        """Until the process ended, must stop (None) or passed a limit (its error)."""
+        end = os.pidfd_open(self._pid)
+        os.set_blocking(self._reading, False)
+        try:
+            with selectors.DefaultSelector() as selector:
+                selector.register(end, selectors.EVENT_READ)
+                selector.register(self._interruption, selectors.EVENT_READ)
+                selector.register(self._reading, selectors.EVENT_READ)
+                while True:
+                    ready = {key.fd for key, _ in selector.select(self._meter.seconds_to_next())}
+                    if self._reading in ready and not self._read_progress():
+                        selector.unregister(self._reading)
+                    if end in ready or self._interruption.reason is not None:
+                        return None
+                    if (error := self._meter.check()) is not None:
+                        return error
+        finally:
+            os.close(end)
+
+    def _read_progress(self) -> bool:
+        """Hand the latest whole line on; False at the pipe's end. What is no progress of ours is passed over."""
+        try:
+            data = os.read(self._reading, 1 << 16)
+        except BlockingIOError:
+            return True
+        *lines, self._unread = (self._unread + data).split(b"\n")
+        self._unread = self._unread[-(1 << 16) :]
+        for line in reversed(lines):
+            with suppress(ValueError, KeyError, TypeError):
+                self._on_progress(progress.decode(line))
+                break
+        return bool(data)
+
+
+def _read_result(job: StageJob, code: int) -> tuple[StageResult | None, FarmError | None]:
+    stage = job.order.stage
+    try:
+        result = StageResult.read(job.order.workdir)
+    except (ValidationError, OSError) as error:
+        return None, StageCrashed(f"The stage {stage} left an unreadable result ({type(error).__name__}); see its log.")
+    if result is not None and result.failure is not None:
+        return result, result.failure.error()
+    if result is not None and code == 0:
+        return result, None
+    ending = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+    return result, StageCrashed(f"The stage {stage} {ending} before it had a result; its log tells more.")
+
+
+def _own_peak(result: StageResult | None) -> int:
+    """The peak that the stage's process measured of itself: a short one may end between two samples."""
+    metrics = result.metrics if result is not None else ()
+    return max((int(metric.value) for metric in metrics if metric.name == "process_peak_memory"), default=0)

@@ -1,0 +1,271 @@
+"""Takes jobs one at a time and runs their stages in order, each as a process of its own.
+
+Imports neither TensorFlow nor Keras: it must stay small, start quickly and survive whatever a model does.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from db import claims, digests, jobs, stages
+from db.claims import Claim, LeaseLost
+from db.records import MetricRecord, ResultRecord
+from db.session import Database
+from farm import code, logs
+from farm.artifacts import Artifact, ArtifactName
+from farm.digests import of_file
+from farm.errors import ArtifactDamaged, ArtifactMissing, FarmError
+from farm.jobspec import JobSpec
+from farm.progress import Progress
+from farm.settings import Settings
+from farm.stages import STAGES, Stage, StageName
+from farm.store import ArtifactStore, disk_full_as_sentence
+from worker import report, workfolder
+from worker.android import keystore
+from worker.android.keystore import SigningKey
+from worker.interruption import Interrupted, Interruption, Reason
+from worker.lease import LeaseKeeper
+from worker.limits import Limits
+from worker.order import StageOrder, StageResult
+from worker.resolution import stage_key
+from worker.sandbox import View
+from worker.stage_process import StageJob, StageOutcome, StageRunner
+
+PROGRESS_SECONDS = 0.25
+_log = logging.getLogger("farm.worker")
+
+
+@dataclass
+class _Running:
+    """What is known of a job while its stages run. skips: stages that it cannot have, and why."""
+
+    held: Claim
+    interruption: Interruption
+    artifacts: dict[ArtifactName, Artifact] = field(default_factory=dict)
+    skips: dict[StageName, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    facts: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def spec(self) -> JobSpec:
+        """What was asked for."""
+        return self.held.spec
+
+
+class _ProgressWriter:
+    """Writes a stage's progress to the database, but not every word of it."""
+
+    def __init__(self, database: Database, held: Claim, stage: StageName) -> None:
+        self._database = database
+        self._held = held
+        self._stage = stage
+        self._next = 0.0
+
+    def __call__(self, progress: Progress) -> None:
+        if time.monotonic() >= self._next:
+            stages.progress(self._database, self._held, self._stage, progress.share, progress.doing)
+            self._next = time.monotonic() + PROGRESS_SECONDS
+
+
+class Supervisor:
+    """One worker's hands."""
+
+    def __init__(
+        self, settings: Settings, database: Database, store: ArtifactStore, runner: StageRunner, worker_id: str
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._store = store
+        self._runner = runner
+        self._worker_id = worker_id
+        self._current: Interruption | None = None
+        self._stopping = False
+
+    def stop(self) -> None:
+        """Stop the running job, give it back, and claim no other; may be called from a signal handler."""
+        self._stopping = True
+        if self._current is not None:
+            self._current.request(Reason.STOP)
+
+    def run_next(self) -> str | None:
+        """Claim the job that waits longest and run it until it ends, one way or another; its id."""
+        held = claims.claim(self._database, self._worker_id, self._settings.lease_seconds)
+        if held is None:
+            return None
+        _log.info("job %s: attempt %d", held.job_id, held.charged)
+        with Interruption() as interruption:
+            self._current = interruption
+            if self._stopping:
+                interruption.request(Reason.STOP)
+            try:
+                self._run_and_record(_Running(held, interruption))
+            except LeaseLost:
+                _log.warning("job %s: %s", held.job_id, Reason.LEASE_LOST.value)
+            finally:
+                self._current = None
+        return held.job_id
+
+    def _run_and_record(self, running: _Running) -> None:
+        """Run the job; whatever comes of it is in the database afterwards. LeaseLost when it is another's."""
+        held = running.held
+        try:
+            with LeaseKeeper(self._database, held, self._settings.heartbeat_seconds, running.interruption):
+                for position, stage in enumerate(STAGES):
+                    running.interruption.check()
+                    self._pass_stage(running, position, stage)
+                self._finish(running)
+            _log.info("job %s: succeeded", held.job_id)
+        except Interrupted as interrupted:
+            _log.info("job %s: %s", held.job_id, interrupted.reason.value)
+            if interrupted.reason is Reason.CANCEL:
+                claims.cancelled(self._database, held)
+            elif interrupted.reason is Reason.STOP:
+                claims.give_back(self._database, held, Reason.STOP.value)
+        except FarmError as error:
+            state = claims.fail(self._database, held, error, self._settings.max_attempts)
+            _log.info("job %s: %s: %s", held.job_id, state.value, error.sentence)
+        finally:
+            workfolder.remove(self._folder(held))
+
+    def _pass_stage(self, running: _Running, position: int, stage: Stage) -> None:
+        """Skip the stage, use an earlier result, or run it; then its outputs are among the job's artifacts."""
+        reason = self._skip_reason(running, stage)
+        if reason is not None:
+            running.skips[stage.name] = reason
+            stages.skip(self._database, running.held, stage.name, reason)
+            return
+        inputs = {name: running.artifacts[name] for name in stage.inputs}
+        key = stage_key(stage, running.spec, inputs, code.of_stage(stage.name), self._signing(running, stage))
+        record = self._earlier_result(key)
+        reused = record is not None
+        if record is None:
+            record = self._run_stage(running, position, stage, key, inputs)
+        result = StageResult.model_validate(record.result)
+        metrics = [MetricRecord(stage.name, each.name, each.value, each.unit) for each in result.metrics]
+        stages.succeed(self._database, running.held, record, metrics, reused=reused)
+        if not reused:
+            workfolder.remove(self._folder(running.held) / stage.name.value)
+        self._take_over(running, stage, record, result)
+
+    def _skip_reason(self, running: _Running, stage: Stage) -> str | None:
+        if stage.name in running.skips:
+            return running.skips[stage.name]
+        lacking = [name for name in stage.inputs if name not in running.artifacts]
+        return f"This job has no {lacking[0]}, which the stage needs." if lacking else None
+
+    def _signing(self, running: _Running, stage: Stage) -> str | None:
+        """The digest of the keystore that will sign, for the stage that signs."""
+        if stage.name is not StageName.PACKAGE:
+            return None
+        own = running.spec.app.keystore
+        store = Path(own) if own is not None else SigningKey(keystore.ensure(self._settings.keys)).store
+        # A keystore that cannot be read fails, with its sentence, where the key is prepared.
+        with suppress(OSError):
+            return of_file(store)
+        return None
+
+    def _earlier_result(self, key: str) -> ResultRecord | None:
+        """What is filed under the key, if it is still whole in the store; else it is forgotten."""
+        record = stages.result(self._database, key)
+        if record is None:
+            return None
+        try:
+            for artifact in record.outputs:
+                self._store.check(artifact)
+        except (ArtifactDamaged, ArtifactMissing) as error:
+            _log.warning("%s", error.sentence)
+            for artifact in record.outputs:
+                self._store.discard(artifact)
+            stages.forget_result(self._database, key)
+            return None
+        return record
+
+    def _run_stage(
+        self, running: _Running, position: int, stage: Stage, key: str, inputs: Mapping[ArtifactName, Artifact]
+    ) -> ResultRecord:
+        """Run the stage in its process; its outputs are in the store and its caches adopted when this returns."""
+        held = running.held
+        stages.start(self._database, held, stage.name, key, stage.title)
+        started = time.monotonic()
+        outcome = StageOutcome(None, None, 0.0, 0)
+        try:
+            with disk_full_as_sentence():
+                job = self._prepare(running, position, stage, inputs)
+                outcome = self._runner.run(job, running.interruption, _ProgressWriter(self._database, held, stage.name))
+                if outcome.error is not None:
+                    raise outcome.error
+                outputs = workfolder.collect(job.order.workdir, stage, self._store)
+                workfolder.adopt(job.order.workdir, self._settings.caches)
+        except FarmError as error:
+            # Room first: the disk may be full, and the database lies on it too.
+            workfolder.remove(self._folder(held))
+            seconds = time.monotonic() - started
+            stages.fail(self._database, held, stage.name, error, seconds, outcome.peak_bytes or None)
+            raise
+        assert outcome.result is not None  # noqa: S101 # an outcome without error has a result
+        return ResultRecord(
+            key, stage.name, outcome.seconds, outcome.peak_bytes, outputs, outcome.result.model_dump(mode="json")
+        )
+
+    def _prepare(
+        self, running: _Running, position: int, stage: Stage, inputs: Mapping[ArtifactName, Artifact]
+    ) -> StageJob:
+        """Lay out the stage's work folder and say what it may see, use and cost."""
+        held, spec, settings = running.held, running.spec, self._settings
+        folder = self._folder(held)
+        workdir = folder / stage.name.value
+        workfolder.make(workdir, inputs, self._store, protected=self._runner.sandbox.confines)
+        settings.caches.mkdir(parents=True, exist_ok=True)
+        key: Path | None = None
+        readable = [settings.caches, settings.toolchain]
+        if stage.name is StageName.PACKAGE:
+            key = folder / "key"
+            workfolder.remove(key)
+            keystore.prepare(spec.app, settings.keys, key)
+            readable.append(key)
+        if stage.name is StageName.FETCH and spec.model_kind.local:
+            readable.append(Path(spec.model))
+        order = StageOrder(
+            stage=stage.name, spec=spec, workdir=workdir, caches=settings.caches, toolchain=settings.toolchain,
+            keystore=key, threads=settings.threads,
+        )  # fmt: skip
+        order.write()
+        return StageJob(
+            order=order,
+            view=View(workdir, tuple(readable), network=stage.network and not spec.model_kind.local),
+            limits=Limits(stage.time_limit, settings.memory_limit, settings.disk_reserve),
+            mark=self._worker_id,
+            log=logs.stage_log(settings.logs, held.job_id, position, stage.name, held.attempt),
+        )
+
+    def _take_over(self, running: _Running, stage: Stage, record: ResultRecord, result: StageResult) -> None:
+        """What later stages and the report need to know."""
+        running.artifacts |= {artifact.name: artifact for artifact in record.outputs}
+        running.skips |= result.skips
+        running.notes += [note for note in (*result.notes, *result.skips.values()) if note not in running.notes]
+        if result.facts:
+            running.facts[stage.name.value] = result.facts
+        if stage.name is StageName.FETCH:
+            digests.remember_model(self._database, running.spec.model, running.artifacts[ArtifactName.SOURCE].digest)
+
+    def _finish(self, running: _Running) -> None:
+        """The report, and in one transaction with it the job's success."""
+        held = running.held
+        with self._database.read() as connection:
+            job = jobs.get(connection, held.job_id)
+            attempts = jobs.attempts(connection, held.job_id)
+        content = report.assemble(job, attempts, running.notes, running.facts, self._runner.sandbox.description)
+        stored = self._store.put_bytes(ArtifactName.REPORT, content)
+        with self._database.write(durable=True) as connection:
+            claims.hold(connection, held, notes=running.notes)
+            stages.file_artifacts(connection, held, [stored])
+            claims.finish(connection, held)
+
+    def _folder(self, held: Claim) -> Path:
+        return self._settings.work / self._worker_id / f"{held.job_id}.{held.attempt}"
