@@ -1,0 +1,159 @@
+"""The generated pages of docs/: commands, recipes, errors. `python -m cli.reference` writes them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+from typer.core import TyperArgument, TyperCommand, TyperOption
+
+from cli.main import COMMANDS, load_command
+from farm import errors, locations
+from farm.artifacts import PUBLISHED
+from farm.recipes import RECIPES
+
+DOCS = locations.ROOT / "docs"
+HEADER = "<!-- Written by scripts/docs; change the sources instead. -->\n"
+
+
+def pages() -> dict[Path, str]:
+    """Every generated page by its path below docs/."""
+    return {
+        Path("cli.md"): command_page(),
+        Path("recipes.md"): recipe_page(),
+        Path("errors.md"): error_page(),
+    }
+
+
+def command_page() -> str:
+    """Every command with its arguments and options."""
+    lines = [HEADER, "# The `farm` command\n"]
+    lines += [f"* [`farm {name}`](#farm-{name}): {summary}" for name, summary in COMMANDS.items()]
+    lines += ["", *_common_rules()]
+    for name in COMMANDS:
+        lines += _command_section(name, load_command(name))
+    return "\n".join(lines) + "\n"
+
+
+def recipe_page() -> str:
+    """The recipe table with its limits."""
+    lines = [
+        HEADER,
+        "# Recipes\n",
+        "A recipe says how the weights are stored. `farm submit --quant` takes the short or the full name; an unknown"
+        " one is refused with the closest match.\n",
+    ]
+    lines += _table(
+        ("recipe", "full name", "weights", "size against float32", "what it is"),
+        [
+            (f"`{one.alias}`", f"`{one.name}`", one.form.value, f"{one.size_ratio * 100:g} %", one.summary)
+            for one in RECIPES
+        ],
+    )
+    lines += [
+        "",
+        "## Limits\n",
+        "The written `.tflite` is opened again and compared with Keras's full forward pass. A job whose file misses"
+        " a limit fails with the figures.\n",
+        "* agreement: the least share of steps on Keras's own greedy path at which the file's best token is Keras's;"
+        " steps that are a tie for Keras do not count.",
+        "* logits: the largest difference over random tokens, as a share of Keras's largest logit.",
+        "* perplexity: the file's on held-out text, divided by Keras's.\n",
+    ]
+    lines += _table(
+        ("recipe", "agreement at least", "logits at most", "perplexity at most"),
+        [
+            (
+                f"`{one.alias}`",
+                f"{one.limits.greedy_agreement * 100:g} %",
+                f"{one.limits.logit_difference * 100:g} %",
+                f"{one.limits.perplexity_ratio:g} times Keras's",
+            )
+            for one in RECIPES
+        ],
+    )
+    return "\n".join(lines) + "\n"
+
+
+def error_page() -> str:
+    """Every error by exit code."""
+    lines = [
+        HEADER,
+        "# Errors\n",
+        "Every error is one sentence on stderr that says what happened and what to do next. Its number is the exit"
+        ' code; with `--json`, stdout holds `{"error": {"code", "exit_code", "message"}}`. A job that was waited for'
+        " and failed gives 11, and its own error's number stands in the job's JSON.\n",
+    ]
+    lines += _table(
+        ("exit code", "code", "when", "tried again by itself"),
+        [
+            (
+                str(cls.exit_code),
+                f"`{cls.code()}`",
+                (cls.__doc__ or "").strip(),
+                "yes" if cls.retryable else "",
+            )
+            for cls in errors.all_errors()
+        ],
+    )
+    return "\n".join(lines) + "\n"
+
+
+def _common_rules() -> list[str]:
+    names = ", ".join(f"`{name}`" for name in PUBLISHED)
+    return [
+        "## For all commands\n",
+        "* A job's id may be shortened to any beginning that no other job has.",
+        "* `--json` prints one JSON value on stdout and asks nothing; sentences for people go to stderr.",
+        "* Results go to stdout, progress and remarks to stderr. Colours and the live display appear on a terminal"
+        " only; `NO_COLOR` switches colours off, `CI` the live display.",
+        "* Exit codes: 0 success, 2 a wrong command line, 11 the job that was waited for failed, 12 it was cancelled,"
+        " 13 the waiting was broken off; [all others](errors.md) name one error each.",
+        f"* A job's files are called {names}.",
+        "* `farm --install-completion` makes the shell complete commands, options, job ids and recipes;"
+        " `farm --version` prints the version.\n",
+    ]
+
+
+def _command_section(name: str, command: TyperCommand) -> list[str]:
+    context = typer.Context(command, info_name=f"farm {name}")
+    lines = [f"## farm {name}\n", "```", command.get_usage(context).removeprefix("Usage: "), "```\n"]
+    lines.append((command.help or "").strip() + "\n")
+    rows = []
+    for parameter in command.params:
+        if isinstance(parameter, TyperArgument):
+            rows.append((f"`{parameter.metavar or parameter.name}`", parameter.help or ""))
+        elif isinstance(parameter, TyperOption):
+            rows.append((_option(parameter), _option_help(parameter)))
+    return [*lines, *_table(("argument or option", "what it does"), rows), ""]
+
+
+def _option(option: TyperOption) -> str:
+    value = "" if option.is_flag else f" {option.metavar or (option.name or '').upper()}"
+    names = ", ".join(f"`{name}{value}`" for name in option.opts)
+    return " / ".join([names, *(f"`{name}`" for name in option.secondary_opts)])
+
+
+def _option_help(option: TyperOption) -> str:
+    text = option.help or ""
+    if option.show_default and not option.is_flag and option.default is not None:
+        text = f"{text.rstrip('.')} (default: {option.default})."
+    return text
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = [f"| {' | '.join(head)} |", f"|{'|'.join(' --- ' for _ in head)}|"]
+    return lines + [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows]
+
+
+def main(folder: Path = DOCS) -> None:
+    """Write all pages."""
+    for path, text in pages().items():
+        (folder / path).write_text(text)
+        sys.stderr.write(f"{folder / path}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""The documentation keeps its promises: generated pages are fresh, and everything that can be met is described."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from cli import reference
+from cli.main import COMMANDS, load_command
+from farm import errors, locations
+from farm.artifacts import PUBLISHED
+from farm.recipes import RECIPES
+
+PAGES = reference.pages()
+
+
+def read(name: str) -> str:
+    return (locations.ROOT / "docs" / name).read_text()
+
+
+@pytest.mark.parametrize("path", PAGES, ids=str)
+def test_generated_pages_are_fresh(path) -> None:
+    assert read(path.name) == PAGES[path], f"docs/{path} is stale; run scripts/docs"
+
+
+def test_the_pages_are_written_where_they_are_asked_for(tmp_path) -> None:
+    reference.main(tmp_path)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
+        path.name: text for path, text in PAGES.items()
+    }
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_its_place_with_all_its_options(name: str) -> None:
+    section = read("cli.md").split(f"## farm {name}\n")[1].split("\n## ")[0]
+    for parameter in load_command(name).params:
+        for option in [*parameter.opts, *parameter.secondary_opts]:
+            if option.startswith("--"):
+                assert f"`{option}" in section
+
+
+def test_every_recipe_is_described() -> None:
+    page = read("recipes.md")
+    for recipe in RECIPES:
+        assert page.count(f"| `{recipe.alias}` |") == 2
+        assert f"`{recipe.name}`" in page
+        assert recipe.summary in page
+
+
+def test_every_error_is_described() -> None:
+    rows = dict(re.findall(r"^\| (\d+) \| `([a-z-]+)` \|", read("errors.md"), re.MULTILINE))
+    assert rows == {str(cls.exit_code): cls.code() for cls in errors.all_errors()}
+
+
+def test_every_download_is_named() -> None:
+    page = read("cli.md")
+    assert all(f"`{name}`" in page for name in PUBLISHED)
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    for path in sorted((locations.ROOT / "docs").rglob("*.md")):
+        for target in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", path.read_text()):
+            assert (path.parent / target).exists(), f"{path.name} links to {target}"
