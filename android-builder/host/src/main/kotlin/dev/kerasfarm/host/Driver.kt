@@ -53,6 +53,7 @@ class Driver : Closeable {
     override fun close() {
         model?.close()
         model = null
+        tokenizer = null
     }
 
     private fun open(command: JSONObject): JSONObject {

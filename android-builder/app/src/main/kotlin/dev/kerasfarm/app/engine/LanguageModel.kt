@@ -40,12 +40,12 @@ class LanguageModel private constructor(private val native: NativeModel) : Close
         context = native.contextOf(runner, sizes.keys.first())
         cache = KeyValueCache(sizes)
         try {
-            decode = Signature(DECODE, runner, cache)
+            decode = Signature(DECODE, runner, cache, givesLogits = true)
             if (decode.length != 1 || decode.vocabularySize == 0) {
                 throw ModelUnusable("the signature $DECODE does not turn one token into logits")
             }
             prefill = keys.filter { it.startsWith(PREFILL) }
-                .map { Signature(it, native.runner(it), cache) }
+                .map { Signature(it, native.runner(it), cache, givesLogits = false) }
                 .associateBy { it.length }
         } catch (error: ModelUnusable) {
             cache.close()

@@ -18,7 +18,12 @@ import java.nio.IntBuffer
  *
  * Input `tokens` int32 [1, n], `input_pos` int32 [n]; output `logits` float32 [1, 1, vocabulary] for `decode` alone.
  */
-internal class Signature(private val key: String, private val runner: SignatureRunner, cache: KeyValueCache) {
+internal class Signature(
+    private val key: String,
+    private val runner: SignatureRunner,
+    cache: KeyValueCache,
+    givesLogits: Boolean,
+) {
     private val tokens: IntBuffer
     private val positions: IntBuffer
     private val logits: FloatBuffer?
@@ -26,13 +31,12 @@ internal class Signature(private val key: String, private val runner: SignatureR
     init {
         cache.attach(runner)
         if (runner.AllocateTensors() != kTfLiteOk) throw ModelUnusable("the signature $key cannot be allocated")
-        tokens = view(input("tokens"), kTfLiteInt32).asIntBuffer()
-        positions = view(input("input_pos"), kTfLiteInt32).asIntBuffer()
+        tokens = view("tokens", runner.input_tensor("tokens"), kTfLiteInt32).asIntBuffer()
+        positions = view("input_pos", runner.input_tensor("input_pos"), kTfLiteInt32).asIntBuffer()
         if (tokens.capacity() != positions.capacity()) {
             throw ModelUnusable("the signature $key takes ${tokens.capacity()} tokens at ${positions.capacity()} places")
         }
-        val output: TfLiteTensor? = runner.output_tensor("logits")
-        logits = if (output == null || output.isNull) null else view(output, kTfLiteFloat32).asFloatBuffer()
+        logits = if (givesLogits) view("logits", runner.output_tensor("logits"), kTfLiteFloat32).asFloatBuffer() else null
     }
 
     /** How many tokens one run takes. */
@@ -61,14 +65,9 @@ internal class Signature(private val key: String, private val runner: SignatureR
         source.get(target)
     }
 
-    private fun input(name: String): TfLiteTensor {
-        val tensor: TfLiteTensor? = runner.input_tensor(name)
-        if (tensor == null || tensor.isNull) throw ModelUnusable("the signature $key has no input $name")
-        return tensor
-    }
-
-    private fun view(tensor: TfLiteTensor, type: Int): ByteBuffer {
-        if (tensor.type() != type) throw ModelUnusable("the signature $key has a tensor of another type than expected")
+    private fun view(name: String, tensor: TfLiteTensor?, type: Int): ByteBuffer {
+        if (tensor == null || tensor.isNull) throw ModelUnusable("the signature $key has no tensor $name")
+        if (tensor.type() != type) throw ModelUnusable("the tensor $name of $key is of another type than expected")
         val size = TfLiteTensorByteSize(tensor)
         return BytePointer(TfLiteTensorData(tensor)).capacity(size).asByteBuffer().order(ByteOrder.nativeOrder())
     }

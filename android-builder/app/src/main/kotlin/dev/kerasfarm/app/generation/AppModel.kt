@@ -1,0 +1,43 @@
+package dev.kerasfarm.app.generation
+
+import dev.kerasfarm.app.engine.LanguageModel
+import dev.kerasfarm.app.engine.ModelUnusable
+import dev.kerasfarm.app.model.ModelInfo
+import dev.kerasfarm.app.tokenizer.StreamDecoder
+import dev.kerasfarm.app.tokenizer.Tokenizer
+import java.io.Closeable
+
+/** A model with its tokenizer and description: text in, text out. */
+class AppModel(val info: ModelInfo, private val tokenizer: Tokenizer, private val model: LanguageModel) : Closeable {
+    private val generator = Generator(model, info.endToken)
+
+    init {
+        if (model.context != info.context || model.vocabularySize != info.vocabularySize) {
+            throw ModelUnusable("its file and its description do not belong together")
+        }
+        if (tokenizer.size > model.vocabularySize) throw ModelUnusable("its tokenizer belongs to another model")
+    }
+
+    /** The tokens of a prompt, the start token included. */
+    fun prompt(text: String): IntArray {
+        val tokens = tokenizer.encode(text)
+        return if (info.startToken == null) tokens else intArrayOf(info.startToken) + tokens
+    }
+
+    /** Writes on from [prompt], at most [limit] tokens; [written] gets the text as it comes. */
+    fun write(
+        prompt: IntArray,
+        limit: Int,
+        sampler: Sampler,
+        cancelled: () -> Boolean,
+        written: (String) -> Unit,
+    ): Generation {
+        val decoder = StreamDecoder(tokenizer)
+        val generation = generator.generate(prompt, limit, sampler, cancelled) { written(decoder.push(it)) }
+        val rest = decoder.finish()
+        if (rest.isNotEmpty()) written(rest)
+        return generation
+    }
+
+    override fun close() = model.close()
+}

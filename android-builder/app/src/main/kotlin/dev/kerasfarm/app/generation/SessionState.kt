@@ -1,0 +1,48 @@
+package dev.kerasfarm.app.generation
+
+import dev.kerasfarm.app.model.ModelInfo
+
+/** What the session is doing. */
+enum class Phase { CLOSED, OPENING, READY, READING, WRITING }
+
+/** Something that the user should know, without words: the screen has these in its own language. */
+sealed interface Notice {
+    /** The context is full, so writing stopped early. */
+    data object ContextFull : Notice
+
+    /** The prompt leaves no room: it has [tokens] tokens where the context has [context] places. */
+    data class LongPrompt(val tokens: Int, val context: Int) : Notice
+
+    /** There is nothing to go on from. */
+    data object EmptyPrompt : Notice
+
+    /** The app's own files are damaged or do not fit together; [detail] says which. */
+    data class Unusable(val detail: String) : Notice
+
+    /** The phone has too little memory. */
+    data object NoMemory : Notice
+
+    /** There is no native library for this processor. */
+    data object NoRuntime : Notice
+
+    /** The model comes without a tokenizer that the app can use. */
+    data object NoTokenizer : Notice
+}
+
+/**
+ * All that the screen shows. [prompt] is the one that [text] goes on from; [tokens] and [tokensPerSecond] are those
+ * of the running or the last generation; [info] is there once the model is open.
+ */
+data class SessionState(
+    val phase: Phase = Phase.CLOSED,
+    val info: ModelInfo? = null,
+    val prompt: String = "",
+    val text: String = "",
+    val tokens: Int = 0,
+    val tokensPerSecond: Double = 0.0,
+    val stopped: Boolean = false,
+    val notice: Notice? = null,
+) {
+    /** Whether a generation is under way. */
+    val busy: Boolean get() = phase == Phase.READING || phase == Phase.WRITING
+}

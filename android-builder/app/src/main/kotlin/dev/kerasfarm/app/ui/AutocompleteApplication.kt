@@ -1,0 +1,15 @@
+package dev.kerasfarm.app.ui
+
+import android.app.Application
+import android.os.Handler
+import android.os.Looper
+import dev.kerasfarm.app.generation.Session
+
+/** Holds the session for as long as the process lives. */
+class AutocompleteApplication : Application() {
+    /** The one session of the process. */
+    val session: Session by lazy {
+        val main = Handler(Looper.getMainLooper())
+        Session({ openModel(assets) }, { main.post(it) })
+    }
+}

@@ -1,0 +1,96 @@
+"""What costly tests share: the app's own classes, compiled once, and the program that drives them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from farm import locations, settings
+from worker.android import compilation, resources, toolchain
+from worker.android.pins import Role
+from worker.android.toolchain import Toolchain
+
+APP = locations.ANDROID_BUILDER / "app" / "src" / "main"
+HOST = locations.ANDROID_BUILDER / "host" / "src" / "main" / "kotlin"
+
+
+@dataclass(frozen=True)
+class AppJars:
+    """The app's classes (`app`), its resource numbers (`identifiers`) and the JVM driver (`host`)."""
+
+    app: Path
+    identifiers: Path
+    host: Path
+
+
+class HostDriver:
+    """A running `dev.kerasfarm.host.Main`: JSON lines in, JSON lines out."""
+
+    def __init__(self, classpath: Sequence[Path]) -> None:
+        joined = ":".join(map(str, classpath))
+        self._process = subprocess.Popen(
+            ["java", "-XX:+UseSerialGC", "-cp", joined, "dev.kerasfarm.host.Main"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
+        )
+
+    def ask(self, **command: Any) -> dict[str, Any]:
+        """Send one command and read its answer."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(command) + "\n")
+        self._process.stdin.flush()
+        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        return answer
+
+    def quit(self) -> int:
+        """End the program; its exit code."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write('{"cmd": "quit"}\n')
+        self._process.stdin.close()
+        code = self._process.wait(timeout=60)
+        self._process.stdout.close()
+        return code
+
+
+@pytest.fixture(scope="session")
+def android_toolchain() -> Toolchain:
+    """The verified Maven artifacts of this checkout."""
+    return toolchain.at(settings.load().toolchain)
+
+
+@pytest.fixture(scope="session")
+def app_jars(android_toolchain: Toolchain, tmp_path_factory: pytest.TempPathFactory) -> AppJars:
+    """The app compiled for the JVM, without the shrinking that only a phone needs."""
+    folder = tmp_path_factory.mktemp("app-classes")
+    android = android_toolchain.pins.target
+    platform = android_toolchain.paths(Role.PLATFORM)
+    libraries = android_toolchain.paths(Role.LIBRARY)
+    manifest, compiled = folder / "AndroidManifest.xml", folder / "resources.zip"
+    resources.prepare_manifest(APP / "AndroidManifest.xml", manifest, android.namespace)
+    resources.compile_resources(APP / "res", compiled)
+    resources.generate_sources(manifest, compiled, platform[0], folder / "generated", android)
+    jars = AppJars(folder / "app.jar", folder / "identifiers.jar", folder / "host.jar")
+    compilation.compile_java(android_toolchain, folder / "generated" / "java", jars.identifiers)
+    classpath = (jars.identifiers, *platform, *libraries)
+    compilation.compile_kotlin(android_toolchain, APP / "kotlin", classpath, jars.app, "app")
+    compilation.compile_kotlin(android_toolchain, HOST, (jars.app, *platform, *libraries), jars.host, "host")
+    return jars
+
+
+@pytest.fixture
+def host_driver(app_jars: AppJars, android_toolchain: Toolchain) -> Iterator[HostDriver]:
+    """A driver over the app's unshrunk classes."""
+    roles = (Role.LIBRARY, Role.HOST_NATIVE, Role.PLATFORM)
+    classpath = [path for role in roles for path in android_toolchain.paths(role)]
+    driver = HostDriver([app_jars.host, app_jars.app, *classpath])
+    yield driver
+    assert driver.quit() == 0
