@@ -75,7 +75,7 @@ def _show_signatures(model: Inspection, terminal: Terminal) -> None:
     terminal.show("")
     terminal.show(Text("Signatures", "bold"))
     table = plain_table("name", "inputs", "outputs")
-    for signature in model.signatures:
+    for signature in sorted(model.signatures, key=lambda one: (len(one.name), one.name)):  # prefill_8 before prefill_32
         table.add_row(
             Text(printable(signature.name), "bold"),
             printable("\n".join(_folded(signature.inputs))),
@@ -97,8 +97,10 @@ def _folded(tensors: tuple[str, ...]) -> list[str]:
 def _show_operators(model: Inspection, terminal: Terminal) -> None:
     terminal.show("")
     terminal.show(Text("Operators", "bold"))
-    graphs = sorted({operator.subgraph for operator in model.operators})
     names = {signature.subgraph: signature.name for signature in model.signatures}
+    graphs = sorted(
+        {operator.subgraph for operator in model.operators}, key=lambda graph: (len(names.get(graph, "")), graph)
+    )
     columns = [names.get(graph, f"graph {graph}") for graph in graphs]
     table = plain_table("operator", "version", *columns, right=("version", *columns))
     counts = Counter({(one.name, one.version, one.builtin, one.subgraph): one.count for one in model.operators})
