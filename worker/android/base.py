@@ -112,7 +112,7 @@ def build(sources: AppSources, toolchain: Toolchain, target: Path, scratch: Path
     classpath = (*platform, *libraries)
     compilation.compile_kotlin(toolchain, sources.main / "kotlin", (identifiers, *classpath), base.app_jar, "app")
     report(0.2, "compiling the host driver")
-    compilation.compile_kotlin(toolchain, sources.host, (base.app_jar, *libraries), base.host_jar, "host")
+    compilation.compile_kotlin(toolchain, sources.host, (base.app_jar, *classpath), base.host_jar, "host")
 
     report(0.3, "shrinking the app's code")
     jars = (base.app_jar, identifiers, *libraries)

@@ -55,7 +55,8 @@ def compile_java(toolchain: Toolchain, sources: Path, target: Path) -> None:
 def shrink(toolchain: Toolchain, jars: Sequence[Path], rules: Sequence[Path], target: Path) -> tuple[Path, ...]:
     """R8: make `classes.dex`, `classes2.dex` ... in the folder `target` of what the rules keep of the jars."""
     arguments: list[str | Path] = ["--release", "--min-api", str(toolchain.pins.target.min_sdk)]
-    for platform in toolchain.paths(Role.PLATFORM):
+    # The platform's artifact lacks java.*, without which R8 would know nothing of strings and files.
+    for platform in (tools.java_home(), *toolchain.paths(Role.PLATFORM)):
         arguments += ["--lib", platform]
     for rule in rules:
         arguments += ["--pg-conf", rule]

@@ -56,6 +56,11 @@ def find(tool: Tool) -> Path:
     return Path(found)
 
 
+def java_home() -> Path:
+    """The JDK's folder, by where its compiler lies."""
+    return find(Tool.JAVAC).resolve().parents[1]
+
+
 def version(tool: Tool) -> str | None:
     """The first line that tells the program's version; None when it can't tell. ToolMissing when it is missing."""
     program, arguments = find(tool), ORIGINS[tool].version
