@@ -7,6 +7,7 @@ from typing import cast
 
 import typer
 
+from cli.loading import uncollected
 from client.protocol import Farm
 from farm import settings
 
@@ -16,6 +17,7 @@ def connect(ctx: typer.Context) -> Farm:
     if ctx.obj is not None:
         return cast(Callable[[], Farm], ctx.obj)()
     # Half of a command's start-up is the import of the database's library; who does without the farm need not wait.
-    from client.local import LocalFarm
+    with uncollected():
+        from client.local import LocalFarm
 
     return LocalFarm(settings.load())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import importlib
 import inspect
 import io
@@ -17,6 +16,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
 from cli import faults
+from cli.loading import uncollected
 from cli.terminal import open_terminal
 from farm.errors import FarmError
 
@@ -119,7 +119,8 @@ def farm(
 
 def load_command(name: str) -> TyperCommand:
     """The command of that name with its parameters; imports its module."""
-    module = importlib.import_module(f"cli.commands.{name}")
+    with uncollected():
+        module = importlib.import_module(f"cli.commands.{name}")
     single = typer.Typer(add_completion=False, context_settings={"help_option_names": ["-h", "--help"]})
     single.command(name, help=unwrap(inspect.getdoc(module.command) or ""))(module.command)
     command = typer.main.get_command(single)
@@ -134,7 +135,6 @@ def unwrap(text: str) -> str:
 
 def main() -> None:
     """The program `farm`."""
-    gc.set_threshold(100_000)  # a call lasts a moment, and collecting while it imports costs a tenth of it
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that is not UTF-8 gets "?" and no traceback
