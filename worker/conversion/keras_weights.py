@@ -25,10 +25,11 @@ Array = NDArray[Any]
 @dataclass(frozen=True)
 class Parameter:
     """Where a view reads: `read` gives the values, sharing memory with Keras where it can; `variables` are the Keras
-    variables behind it, with the number of elements that the view uses of each."""
+    variables behind it, with the number of elements that the view uses of each; `as_it_is`: it is one variable."""
 
     read: Callable[[], Array]
     variables: tuple[tuple[KerasVariable, int], ...]
+    as_it_is: bool = False
 
     def select(self, change: Callable[[Array], Array], share: int = 1) -> Parameter:
         """The same values seen otherwise (transposed, reshaped, sliced); `share`: one part of so many."""
@@ -83,14 +84,14 @@ class KerasWeights:
             start, stop = start - height, stop - height
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
-    def whole(self, name: str) -> Float32:
-        """All rows; shares memory with Keras where the layout allows it, so it must not be changed."""
-        blocks = self._blocks[name]
-        if len(blocks) == 1 and not blocks[0].offset:
-            array = blocks[0].parameter.read()
-            if array.dtype == np.float32 and array.flags.c_contiguous:
-                return array.reshape(self.shape(name))
-        return self.rows(name, 0, self.shape(name)[0])
+    def variable(self, name: str) -> KerasVariable | None:
+        """The Keras variable that has the weight's values in the weight's own layout, if there is one."""
+        block, *others = self._blocks[name]
+        if others or block.offset or not block.parameter.as_it_is:
+            return None
+        variable = block.parameter.variables[0][0]
+        same = tuple(variable.shape) == block.shape and str(variable.dtype) == "float32"
+        return variable if same else None
 
     def add_table(self, name: str, parameter: Parameter) -> tuple[int, ...]:
         """A parameter that is a matrix [rows, columns] already; gives its shape."""
@@ -169,7 +170,7 @@ def parameter_of(variable: KerasVariable) -> Parameter:
     if isinstance(variable, np.ndarray):
         return Parameter(lambda: variable, ((variable, variable.size),))
     # read_value shares the variable's buffer, numpy() would copy it.
-    return Parameter(lambda: np.asarray(variable.value.read_value()), ((variable, variable_size(variable)),))
+    return Parameter(lambda: np.asarray(variable.value.read_value()), ((variable, variable_size(variable)),), True)
 
 
 def kernel_parameter(layer: KerasLayer) -> Parameter:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+import warnings
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,7 +40,9 @@ def load_causal_lm(source: Path) -> CausalLM:
     config = _read_keras_config(keras_file) if keras_file.is_file() else _read_preset_config(source)
     _refuse_quantized(config)
     _offer_keras_nlp_modules()
-    with quick_loading():
+    with quick_loading(), warnings.catch_warnings():
+        # Keras says so of every KerasHub task; its layers are built by their own call.
+        warnings.filterwarnings("ignore", message=r"`build\(\)` was called on layer", category=UserWarning)
         model = _load_keras_file(keras_file, config) if keras_file.is_file() else _load_preset(source, config)
     if not isinstance(model, keras_hub.models.CausalLM):
         raise NotCausalLM(

@@ -1,0 +1,69 @@
+"""What Keras is asked for the reference: golden prompts, random tokens and a held-out text, sized for the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worker.conversion.description import DecoderDescription
+from worker.conversion.held_out import GOLDEN_PROMPTS, HELD_OUT_TEXT
+from worker.conversion.tokenizer import TokenizerExport
+
+Int32 = NDArray[np.int32]
+
+FORCED_TOKENS = 40
+HELD_OUT_TOKENS = 160
+GREEDY_TOKENS = 16
+PROMPT_TOKENS = 8
+SEED = 20260101
+# Products of a parameter with a token that the greedy passes may cost at most, all in all: some seconds.
+GREEDY_BUDGET = 60e9
+LEAST_PASSES = 3
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A golden prompt: its text, empty for random tokens, and its tokens with the start token."""
+
+    text: str
+    tokens: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What Keras is asked: prompts to go on with for `greedy_tokens` in at most `passes` forward passes, random tokens,
+    and a text."""
+
+    prompts: tuple[Prompt, ...]
+    greedy_tokens: int
+    passes: int
+    forced_tokens: Int32
+    held_out_tokens: Int32
+
+
+def plan_reference(description: DecoderDescription, context: int, export: TokenizerExport) -> Plan:
+    """What to ask a model of this size and tokenizer; everything fits into the context."""
+    random = np.random.default_rng(SEED)
+    vocabulary = description.vocabulary_size
+    greedy_tokens = min(GREEDY_TOKENS, context // 4)
+    room = context - greedy_tokens
+    prompts = []
+    for text in GOLDEN_PROMPTS:
+        tokens = export.encode(text)
+        if export.tokenizer is None or len(tokens) > room:
+            text, tokens = "", random.integers(0, vocabulary, min(PROMPT_TOKENS, room)).tolist()
+        prompts.append(Prompt(text, tuple(tokens)))
+    held_out = export.encode(HELD_OUT_TEXT) if export.tokenizer is not None else []
+    if not held_out:
+        held_out = random.integers(0, vocabulary, HELD_OUT_TOKENS).tolist()
+    parameters = sum(int(np.prod(shape)) for shape in description.weight_shapes().values())
+    tokens_a_pass = sum(len(prompt.tokens) + greedy_tokens for prompt in prompts)
+    return Plan(
+        prompts=tuple(prompts),
+        greedy_tokens=greedy_tokens,
+        passes=max(LEAST_PASSES, min(greedy_tokens, int(GREEDY_BUDGET / (parameters * tokens_a_pass)))),
+        forced_tokens=random.integers(0, vocabulary, min(FORCED_TOKENS, context)).astype(np.int32),
+        held_out_tokens=np.array(held_out[: min(HELD_OUT_TOKENS, context)], np.int32),
+    )

@@ -1,0 +1,109 @@
+"""From a KerasHub tokenizer to `tokenizer.json` of the tokenizers package, the farm's one reference for splitting.
+
+KerasHub itself splits in two ways, by Llama 3's pattern outside of a TensorFlow graph and roughly by GPT-2's inside;
+models of GPT-2's kind were trained with GPT-2's.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from keras_hub.tokenizers import BytePairTokenizer
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
+
+from farm.errors import ModelDamaged
+
+BYTE_LEVEL_BPE = "byte-level-bpe"
+# Tokenizers that split by GPT-2's pattern, which the app has.
+GPT2_SPLITTERS = frozenset({"GPT2Tokenizer", "OPTTokenizer", "GPTNeoXTokenizer"})
+LLAMA3_PATTERN = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)"
+    r"|\s+"
+)
+
+
+@dataclass(frozen=True)
+class TokenizerExport:
+    """What goes into `tokenizer.json` and into `model-info.json`.
+
+    content: the file. kind: BYTE_LEVEL_BPE when the app can use it, else None with `reason` as a sentence. tokenizer:
+    None when the tokenizers package has no equal of it. start_token: what is put before every prompt, None for nothing.
+    """
+
+    content: bytes
+    kind: str | None
+    reason: str | None
+    tokenizer: Tokenizer | None
+    start_token: int | None
+    end_token: int | None
+
+    def encode(self, text: str) -> list[int]:
+        """The text's tokens behind the start token."""
+        start = [] if self.start_token is None else [self.start_token]
+        return start if self.tokenizer is None else start + list(self.tokenizer.encode(text).ids)
+
+
+def export_tokenizer(preprocessor: Any, family: str) -> TokenizerExport:
+    """The export of a preprocessor's tokenizer; ModelDamaged when vocabulary and merges do not fit each other."""
+    tokenizer = getattr(preprocessor, "tokenizer", None)
+    if tokenizer is None:
+        return _without_equal(
+            {"class": None}, "the model was saved without a tokenizer; save it with its preprocessor to get an app"
+        )
+    start = tokenizer.start_token_id if getattr(preprocessor, "add_start_token", True) else None
+    end = tokenizer.end_token_id
+    class_name = type(tokenizer).__name__
+    if not isinstance(tokenizer, BytePairTokenizer):
+        about = {"class": class_name, "vocabulary_size": tokenizer.vocabulary_size()}
+        return _without_equal(about, _no_app_sentence(family), start, end)
+    usable = class_name in GPT2_SPLITTERS and not tokenizer.add_prefix_space
+    equal = byte_level_bpe(
+        tokenizer.vocabulary, tokenizer.merges, tokenizer.special_tokens, None if usable else LLAMA3_PATTERN
+    )
+    return TokenizerExport(
+        content=equal.to_str(pretty=False).encode(),
+        kind=BYTE_LEVEL_BPE if usable else None,
+        reason=None if usable else _no_app_sentence(family),
+        tokenizer=equal,
+        start_token=start,
+        end_token=end,
+    )
+
+
+def byte_level_bpe(
+    vocabulary: Mapping[str, int], merges: list[str], special_tokens: list[str], pattern: str | None = None
+) -> Tokenizer:
+    """A byte-level BPE; pattern: how text is split before merging, None for GPT-2's."""
+    split_merges = [merge.partition(" ") for merge in merges if merge and not merge.startswith("#version")]
+    pairs = [(left, right) for left, _, right in split_merges]
+    try:
+        tokenizer = Tokenizer(models.BPE(vocab=dict(vocabulary), merges=pairs))
+    # The package raises the bare class, whatever is wrong.
+    except Exception as error:
+        raise ModelDamaged(
+            f"The tokenizer's merges do not fit its vocabulary ({error}); save the model's tokenizer again."
+        ) from error
+    if pattern is None:
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+    else:
+        split = pre_tokenizers.Split(pattern=Regex(pattern), behavior="isolated")
+        byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+        tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, byte_level])
+    tokenizer.decoder = decoders.ByteLevel()
+    known = sorted((token for token in set(special_tokens) if token in vocabulary), key=vocabulary.__getitem__)
+    tokenizer.add_special_tokens([AddedToken(token, normalized=False, special=True) for token in known])
+    return tokenizer
+
+
+def _without_equal(
+    about: dict[str, Any], reason: str, start: int | None = None, end: int | None = None
+) -> TokenizerExport:
+    content = json.dumps({"keras_tokenizer": about, "note": reason}, sort_keys=True).encode()
+    return TokenizerExport(content, None, reason, None, start, end)
+
+
+def _no_app_sentence(family: str) -> str:
+    return f"the app has no tokenizer for the family {family} yet; the job ends at the verified model.tflite"

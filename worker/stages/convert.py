@@ -1,0 +1,178 @@
+"""Stage convert: from Keras's files to a `.tflite` that holds the farm's own decoder, and the reference to judge it by.
+
+Three gates lie on the way: the description fits the weights, every Keras parameter is used once, and the decoder gives
+Keras's logits.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import tensorflow as tf
+
+from farm import digests, recipes
+from farm.artifacts import ArtifactName
+from farm.errors import ContextTooLong
+from farm.progress import Reporter
+from farm.recipes import WeightForm
+from farm.stages import StageName
+from worker.conversion import decoder_gate, full_forward, graph, graph_cache, loading, mapping, reference_plan
+from worker.conversion.binding import bind
+from worker.conversion.full_forward import Draft, FullForward
+from worker.conversion.mapping import MappedModel
+from worker.conversion.reference import Reference
+from worker.conversion.reference_plan import Plan
+from worker.conversion.tokenizer import TokenizerExport, export_tokenizer
+from worker.conversion.weights import Float32
+from worker.inference.generation import greedy
+from worker.inference.interpreter import TokenModel
+from worker.inference.model_info import ModelInfo
+from worker.order import Metric, StageOrder, StageResult
+
+# Without a tokenizer of the app's kind there is nothing to package.
+NEEDS_TOKENIZER = (StageName.APP, StageName.PACKAGE, StageName.HOST)
+
+
+class Clock:
+    """Seconds per step, as metrics."""
+
+    def __init__(self) -> None:
+        self.metrics: list[Metric] = []
+
+    @contextmanager
+    def measure(self, name: str) -> Iterator[None]:
+        """Time what is done in the context."""
+        started = time.perf_counter()
+        yield
+        self.metrics.append(Metric(name=name, value=time.perf_counter() - started, unit="s"))
+
+
+def run(order: StageOrder, report: Reporter) -> StageResult:
+    """Convert one model."""
+    clock = Clock()
+    tf.config.threading.set_intra_op_parallelism_threads(order.threads)
+    report(0.0, "loading the model")
+    with clock.measure("load_seconds"):
+        causal_lm = loading.load_causal_lm(order.input(ArtifactName.SOURCE))
+    model = mapping.map_model(causal_lm)
+    check_context(order.spec.context, model.positions)
+    export = export_tokenizer(causal_lm.preprocessor, model.family)
+    plan = reference_plan.plan_reference(model.description, order.spec.context, export)
+    forward = FullForward(causal_lm)
+
+    report(0.35, "comparing the decoder with Keras")
+    with clock.measure("gate_seconds"):
+        forced_logits = forward.logits([plan.forced_tokens.tolist()])[0]
+        decoder_difference = decoder_gate.compare_with_keras(
+            model.description, model.weights, plan.forced_tokens, forced_logits
+        )
+    report(0.5, "converting the graph")
+    with clock.measure("graph_seconds"):
+        found = find_graph(order, model)
+    report(0.65, "writing the weights")
+    with clock.measure("bind_seconds"):
+        form = recipes.find(order.spec.recipe).form
+        bound = bind(found.path, model.weights, form, order.output(ArtifactName.MODEL))
+    gc.collect()
+    report(0.75, "asking Keras for the golden tokens")
+    with clock.measure("reference_seconds"):
+        reference = make_reference(order, forward, plan, forced_logits, model_end_token(model, export))
+    report(0.95, "writing the model's papers")
+    write_papers(order, model, export, reference)
+    sizes = model.description.weight_shapes().values()
+    float32_bytes = 4 * sum(int(np.prod(shape)) for shape in sizes)
+    figures = (
+        Metric(name="graph_cached", value=float(found.cached), unit="flag"),
+        Metric(name="file_bytes", value=bound.file_bytes, unit="bytes"),
+        Metric(name="file_to_float32_ratio", value=bound.file_bytes / float32_bytes, unit="ratio"),
+        Metric(name="decoder_difference", value=decoder_difference, unit="share"),
+        Metric(name="keras_perplexity", value=reference.perplexity, unit="perplexity"),
+    )
+    return StageResult(
+        metrics=(*clock.metrics, *figures),
+        notes=() if export.reason is None else (f"{export.reason[0].upper()}{export.reason[1:]}.",),
+        skips={} if export.reason is None else dict.fromkeys(NEEDS_TOKENIZER, export.reason),
+        facts={"family": model.family},
+    )
+
+
+def check_context(context: int, positions: int | None) -> None:
+    """ContextTooLong when the model was made for fewer positions."""
+    if positions is not None and context > positions:
+        raise ContextTooLong(
+            f"The context of {context} tokens is longer than the model's {positions} positions; ask for a context of"
+            f" at most {positions}."
+        )
+
+
+def find_graph(order: StageOrder, model: MappedModel) -> graph_cache.CachedGraph:
+    """The weightless graph of the model's architecture."""
+    context, prefill = order.spec.context, order.spec.prefill_lengths
+    return graph_cache.find_graph(
+        graph_cache.graph_key(model.description, context, prefill),
+        order.caches,
+        order.adopt(graph_cache.CACHE),
+        lambda: graph.convert(model.description, context, prefill),
+    )
+
+
+def model_end_token(model: MappedModel, export: TokenizerExport) -> int:
+    """The token that ends a text; the last of the vocabulary where the model has no tokenizer to say so."""
+    return model.description.vocabulary_size - 1 if export.end_token is None else export.end_token
+
+
+def make_reference(
+    order: StageOrder, forward: FullForward, plan: Plan, forced_logits: Float32, end_token: int
+) -> Reference:
+    """Ask Keras for everything that the written file is judged by."""
+    draft = None
+    if recipes.find(order.spec.recipe).form is not WeightForm.FLOAT32:
+        # At full size the interpreter would need the model's memory a second time.
+        draft = draft_by(TokenModel(order.output(ArtifactName.MODEL), order.threads))
+    continuations = full_forward.continue_greedily(forward, plan, end_token, draft)
+    held_out_nll = full_forward.negative_log_likelihood(forward, plan.held_out_tokens)
+    return Reference(plan, continuations, forced_logits, held_out_nll)
+
+
+def draft_by(model: TokenModel) -> Draft:
+    """Proposals by the file that was just written: right nearly always, and far cheaper than Keras."""
+
+    def propose(tokens: Sequence[int], count: int) -> list[int]:
+        model.rewind()
+        proposed = [greedy(model.read(tokens))]
+        while len(proposed) < count:
+            proposed.append(greedy(model.step(proposed[-1])))
+        return proposed
+
+    return propose
+
+
+def write_papers(order: StageOrder, model: MappedModel, export: TokenizerExport, reference: Reference) -> None:
+    """Everything that goes with `model.tflite`."""
+    description, spec = model.description, order.spec
+    order.output(ArtifactName.DESCRIPTION).write_bytes(description.canonical_json())
+    order.output(ArtifactName.TOKENIZER).write_bytes(export.content)
+    reference.write(order.output(ArtifactName.REFERENCE))
+    ModelInfo(
+        name=spec.model_ref.short_name,
+        family=model.family,
+        lane=spec.lane.value,
+        recipe=recipes.find(spec.recipe).name,
+        context=spec.context,
+        prefill=spec.prefill_lengths,
+        vocabulary_size=description.vocabulary_size,
+        layers=len(description.layers),
+        kv_heads=description.key_value_heads,
+        head_dim=description.head_size,
+        start_token=export.start_token,
+        end_token=model_end_token(model, export),
+        tokenizer=export.kind,
+        tokenizer_sha256=None if export.kind is None else digests.of_bytes(export.content),
+        model_sha256=digests.of_file(order.output(ArtifactName.MODEL)),
+        source=spec.model_ref.text,
+        source_digest=spec.model_digest,
+    ).write(order.output(ArtifactName.MODEL_INFO))
