@@ -64,8 +64,10 @@ def measure(value: float, unit: str) -> str:
         return duration(value / 1000)
     if unit == "share":
         return f"{value * 100:.4g} %"
+    if unit == "flag":
+        return "yes" if value else "no"
     number = f"{value:.0f}" if float(value).is_integer() else f"{value:.4g}"
-    return number if unit in ("", "1", "ratio", "count") else f"{number} {unit}"
+    return number if unit in ("", "1", "ratio", "count", "perplexity") else f"{number} {unit}"
 
 
 def count(number: int, noun: str) -> str:

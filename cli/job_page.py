@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich.table import Table
 from rich.text import Text
 
-from cli import figures, tables
+from cli import figures, measures, tables
 from cli.json_views import published
 from cli.terminal import Terminal, printable
 from client.protocol import EventView, JobView
@@ -20,7 +20,10 @@ MOST_EVENTS = 20
 def show_result(job: JobView, terminal: Terminal) -> None:
     """How a job ended: stages, measures, files, notes."""
     terminal.show(headline(job))
-    _show_parts(job, terminal)
+    _section(terminal, tables.stage_table(job.stages))
+    _section(terminal, grid(measures.headlines(job)))
+    _section(terminal, tables.artifact_table(job))
+    _show_notes(job, terminal)
 
 
 def show_everything(job: JobView, events: Sequence[EventView], terminal: Terminal) -> None:
@@ -28,8 +31,11 @@ def show_everything(job: JobView, events: Sequence[EventView], terminal: Termina
     terminal.show(headline(job))
     if job.error:
         terminal.show(Text(printable(job.error.sentence), "red"))
-    _section(terminal, settings_table(job))
-    _show_parts(job, terminal)
+    _section(terminal, grid(settings(job)))
+    _section(terminal, tables.stage_table(job.stages))
+    _section(terminal, tables.metric_table(job.metrics))
+    _section(terminal, tables.artifact_table(job))
+    _show_notes(job, terminal)
     if events:
         history = tables.plain_table("when", "what happened", "stage")
         for event in events[-MOST_EVENTS:]:
@@ -60,20 +66,22 @@ def headline(job: JobView) -> Text:
     return line
 
 
-def settings_table(job: JobView) -> Table:
+def settings(job: JobView) -> Iterator[tuple[str, str]]:
     """What was asked for."""
     spec, app = job.spec, job.spec.app
     recipe = recipes.find(spec.recipe)
+    yield "model", spec.model_ref.text
+    yield "recipe", recipe.name if recipe.name == recipe.alias else f"{recipe.alias} ({recipe.name})"
+    yield "context", f"{spec.context} tokens, prefill {', '.join(map(str, spec.prefill_lengths))}"
+    yield "app", f"{app.label} {app.version_name} ({app.version_code}), {app.application_id}, {', '.join(app.abis)}"
+    yield "signed with", app.keystore or "the farm's own key"
+    yield "submitted", f"{job.created_at.astimezone():%Y-%m-%d %H:%M:%S} ({figures.age(job.created_at)})"
+
+
+def grid(rows: Iterable[tuple[str, str]]) -> Table:
+    """Names and values without lines."""
     table = Table.grid(padding=(0, 2))
-    rows = {
-        "model": spec.model_ref.text,
-        "recipe": recipe.name if recipe.name == recipe.alias else f"{recipe.alias} ({recipe.name})",
-        "context": f"{spec.context} tokens, prefill {', '.join(map(str, spec.prefill_lengths))}",
-        "app": f"{app.label} {app.version_name} ({app.version_code}), {app.application_id}, {', '.join(app.abis)}",
-        "signed with": app.keystore or "the farm's own key",
-        "submitted": f"{job.created_at.astimezone():%Y-%m-%d %H:%M:%S} ({figures.age(job.created_at)})",
-    }
-    for name, value in rows.items():
+    for name, value in rows:
         table.add_row(Text(name, "dim"), printable(value))
     return table
 
@@ -89,10 +97,7 @@ def suggestion(job: JobView) -> str:
             return f"Next: farm watch {job.id}"
 
 
-def _show_parts(job: JobView, terminal: Terminal) -> None:
-    _section(terminal, tables.stage_table(job.stages))
-    _section(terminal, tables.metric_table(job.metrics))
-    _section(terminal, tables.artifact_table(job))
+def _show_notes(job: JobView, terminal: Terminal) -> None:
     for note in job.notes:
         terminal.show(Text(f"Note: {printable(note)}", "yellow"))
 

@@ -92,7 +92,9 @@ def stage_table(stages: Sequence[StageView]) -> Table:
     """One row a stage: state, time, peak memory of its whole process tree."""
     table = plain_table("stage", "state", "time", "peak memory", "remark", right=("time", "peak memory"))
     for stage in stages:
-        remark = stage.note or (stage.doing if stage.state is StageState.RUNNING else "")
+        remark = stage.doing if stage.state is StageState.RUNNING else stage.note or ""
+        if stage.state is StageState.FAILED:
+            remark = ""  # the job's error, which is shown in full
         table.add_row(
             BY_NAME[stage.name].title,
             Text(stage.state.value, STAGE_STYLES[stage.state]),
@@ -104,9 +106,10 @@ def stage_table(stages: Sequence[StageView]) -> Table:
 
 
 def metric_table(metrics: Sequence[MetricView]) -> Table:
-    """One row a measured figure."""
+    """One row a measured figure, in the order of the stages."""
     table = plain_table("measure", "value", "stage", right=("value",))
-    for metric in metrics:
+    order = list(BY_NAME)
+    for metric in sorted(metrics, key=lambda one: order.index(one.stage)):
         if metric.name not in PROCESS_MEASURES:
             table.add_row(
                 printable(metric.name.replace("_", " ")),

@@ -194,6 +194,17 @@ class MemoryFarm:
             Artifact(name, hashlib.sha256(content).hexdigest(), len(content)) for name, content in self.contents.items()
         )
         metrics = (
+            MetricView(StageName.CONVERT, "file_bytes", 6000, "bytes"),
+            MetricView(StageName.CONVERT, "file_to_float32_ratio", 0.2615, "ratio"),
+            MetricView(StageName.CONVERT, "graph_cached", 1.0, "flag"),
+            MetricView(StageName.VERIFY, "greedy_agreement", 0.985, "share"),
+            MetricView(StageName.VERIFY, "greedy_steps", 200, "tokens"),
+            MetricView(StageName.VERIFY, "logit_difference", 0.0004, "share"),
+            MetricView(StageName.VERIFY, "perplexity", 21.3, "perplexity"),
+            MetricView(StageName.VERIFY, "keras_perplexity", 21.1, "perplexity"),
+            MetricView(StageName.VERIFY, "perplexity_ratio", 1.0095, "ratio"),
+            MetricView(StageName.VERIFY, "prefill_seconds", 0.012, "s"),
+            MetricView(StageName.VERIFY, "prefill_tokens", 32, "tokens"),
             MetricView(StageName.VERIFY, "decode_rate", 140.25, "tokens/s"),
             MetricView(StageName.CONVERT, "process_peak_memory", 3e8, "bytes"),
         )

@@ -48,6 +48,7 @@ def test_a_share_is_never_rounded_up_to_all() -> None:
     [
         (3e8, "bytes", "300 MB"), (4.2, "s", "4.2 s"), (4.2, "seconds", "4.2 s"), (45, "ms", "45 ms"),
         (0.985, "share", "98.5 %"), (140.25, "tokens/s", "140.2 tokens/s"), (1.0123456, "ratio", "1.012"), (3, "", "3"),
+        (1, "flag", "yes"), (0, "flag", "no"), (21.3, "perplexity", "21.3"),
     ],
 )  # fmt: skip
 def test_measures(value: float, unit: str, text: str) -> None:

@@ -46,8 +46,8 @@ def test_wait_shows_progress_on_stderr_and_the_result_on_stdout(farm, memory_far
     assert f"Job {job_id} succeeded in 21 s" in ran.stdout
     assert "app.apk" in ran.stdout
     assert "9.00 kB" in ran.stdout
-    assert "decode rate" in ran.stdout
-    assert "140.2 tokens/s" in ran.stdout
+    assert "32 prompt tokens in 12 ms, then 140 tokens/s" in ran.stdout
+    assert "98.5 % of 200 greedy steps as in Keras (at least 90 %)" in ran.stdout
     assert "reference.npz" not in ran.stdout, "only what can be downloaded is shown"
 
 

@@ -1,0 +1,47 @@
+"""The figures of a job that people ask for first, in words, with the limits that its recipe had to keep."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cli import figures
+from client.protocol import JobView
+from farm import recipes
+from farm.stages import StageName
+
+
+def headlines(job: JobView) -> Iterator[tuple[str, str]]:
+    """Size, agreement, logits, perplexity, speed; what was not measured is left out."""
+    found = {(metric.stage, metric.name): metric.value for metric in job.metrics}
+    limits = recipes.find(job.spec.recipe).limits
+
+    def has(stage: StageName, *names: str) -> bool:
+        return all((stage, name) in found for name in names)
+
+    convert, verify, host = StageName.CONVERT, StageName.VERIFY, StageName.HOST
+    if has(convert, "file_bytes", "file_to_float32_ratio"):
+        size, ratio = found[convert, "file_bytes"], found[convert, "file_to_float32_ratio"]
+        yield "model", f"{figures.size(size)}, {ratio * 100:.1f} % of float32"
+    if has(verify, "greedy_agreement", "greedy_steps"):
+        agreement, steps = found[verify, "greedy_agreement"], found[verify, "greedy_steps"]
+        limit = f"at least {limits.greedy_agreement * 100:g} %"
+        yield "agreement", f"{_percent(agreement)} of {steps:.0f} greedy steps as in Keras ({limit})"
+    if has(verify, "logit_difference"):
+        difference = found[verify, "logit_difference"]
+        yield "logits", f"{_percent(difference)} off at most ({limits.logit_difference * 100:g} % allowed)"
+    if has(verify, "perplexity", "keras_perplexity", "perplexity_ratio"):
+        perplexity, keras = found[verify, "perplexity"], found[verify, "keras_perplexity"]
+        ratio = found[verify, "perplexity_ratio"]
+        yield "perplexity", f"{perplexity:.4g}, {ratio:.4f} x Keras's {keras:.4g} ({limits.perplexity_ratio:g} allowed)"
+    if has(verify, "prefill_seconds", "prefill_tokens", "decode_rate"):
+        prefill = figures.duration(found[verify, "prefill_seconds"])
+        tokens, rate = found[verify, "prefill_tokens"], found[verify, "decode_rate"]
+        yield "speed", f"{tokens:.0f} prompt tokens in {prefill}, then {rate:.0f} tokens/s on this machine"
+    if has(host, "host_decode_rate"):
+        yield "app's code", f"{found[host, 'host_decode_rate']:.0f} tokens/s on this machine's JVM"
+
+
+def _percent(share: float) -> str:
+    """Two decimals below a percent, so that a small difference is not shown as none."""
+    value = share * 100
+    return f"{value:.1f} %" if value >= 1 or value == 0 else f"{value:.2g} %"

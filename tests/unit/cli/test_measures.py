@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from cli.measures import headlines
+from farm.states import JobState
+
+
+def test_what_people_ask_for_first_with_the_recipes_limits(memory_farm) -> None:
+    assert dict(headlines(memory_farm.add(JobState.SUCCEEDED))) == {
+        "model": "6.00 kB, 26.2 % of float32",
+        "agreement": "98.5 % of 200 greedy steps as in Keras (at least 90 %)",
+        "logits": "0.04 % off at most (15 % allowed)",
+        "perplexity": "21.3, 1.0095 x Keras's 21.1 (1.05 allowed)",
+        "speed": "32 prompt tokens in 12 ms, then 140 tokens/s on this machine",
+    }
+
+
+@pytest.mark.parametrize("missing", ["greedy_steps", "prefill_tokens", "keras_perplexity", "file_bytes"])
+def test_what_was_not_measured_is_left_out(memory_farm, missing: str) -> None:
+    job = memory_farm.add(JobState.SUCCEEDED)
+    job = dataclasses.replace(job, metrics=tuple(metric for metric in job.metrics if metric.name != missing))
+    assert len(dict(headlines(job))) == 4
+
+
+def test_every_measure_is_in_the_jobs_page(farm, memory_farm) -> None:
+    job = memory_farm.add(JobState.SUCCEEDED)
+    page = farm("status", job.id).stdout
+    for metric in job.metrics:
+        assert (metric.name.replace("_", " ") in page) == (metric.name != "process_peak_memory")
