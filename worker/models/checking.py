@@ -37,7 +37,9 @@ def check(folder: Path, scratch: Path) -> Checked:
     listing = _listing(folder)
     if sources.KERAS_FILE in listing:
         if len(listing) > 1:
-            raise ModelUnsafe(f"The source holds other files beside {sources.KERAS_FILE}; give one or the other.")
+            raise ModelUnsafe(
+                f"The model holds other files beside {sources.KERAS_FILE}; it is refused, give one form only."
+            )
         form, backbone = "keras", _check_keras_file(listing[sources.KERAS_FILE], scratch)
     else:
         form, backbone = "preset", _check_preset(listing)

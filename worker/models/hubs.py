@@ -18,7 +18,7 @@ import kagglehub
 import requests
 from huggingface_hub import constants
 from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, HFValidationError, RepositoryNotFoundError
-from huggingface_hub.utils import validate_repo_id
+from huggingface_hub.utils._validators import validate_repo_id
 from kagglehub.exceptions import KaggleApiHTTPError, UnauthenticatedError
 from kagglesdk.kaggle_env import get_endpoint, get_env
 

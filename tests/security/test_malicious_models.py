@@ -1,0 +1,78 @@
+"""Malicious model files: all refused, before TensorFlow, with nothing run, read or reached outside of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.security import malicious_models, model_files
+
+ROOT = Path(__file__).parents[2]
+NAMES = sorted(malicious_models.attacks(Path("/canary")))
+GOOD = {
+    "a good preset": lambda folder: model_files.write_preset(folder),
+    "a good file": lambda folder: model_files.write_keras(folder),
+    "a good checkpoint": lambda folder: model_files.write_checkpoint(folder),
+}
+
+
+@dataclass(frozen=True)
+class Record:
+    """What the checking process answered for each model, and what it did beside."""
+
+    answers: dict[str, list[str]]
+    findings: list[str]
+    heavy: list[str]
+
+
+@pytest.fixture(scope="session")
+def record(tmp_path_factory: pytest.TempPathFactory) -> Record:
+    root = tmp_path_factory.mktemp("models")
+    canary = tmp_path_factory.mktemp("host") / "canary"
+    os.mkfifo(canary)  # opening it waits for ever, so that any reading, in C too, ends in the time limit below
+    attacks = malicious_models.attacks(canary)
+    folders = {name: f"{number:03}" for number, name in enumerate((*NAMES, *GOOD))}
+    for name, folder in folders.items():
+        (root / folder).mkdir()
+        source = root / folder / "source"
+        if name in GOOD:
+            GOOD[name](source)
+        else:
+            attacks[name](source, canary)
+    command = [sys.executable, "-m", "tests.security.audited_check", str(root)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    printed = json.loads(done.stdout)
+    answers = {name: printed["answers"][folder] for name, folder in folders.items()}
+    return Record(answers, printed["findings"], printed["heavy"])
+
+
+def test_there_are_enough_of_them() -> None:
+    assert len(NAMES) >= 60
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_is_refused(record: Record, name: str) -> None:
+    error, sentence = record.answers[name]
+    assert error == "ModelUnsafe", sentence
+    assert "refused" in sentence or "save the model again" in sentence
+    assert "\n" not in sentence
+
+
+@pytest.mark.parametrize("name", sorted(GOOD))
+def test_the_unchanged_model_is_accepted(record: Record, name: str) -> None:
+    assert record.answers[name] == ["accepted", "GPT2Backbone"]
+
+
+def test_nothing_was_run_read_or_reached(record: Record) -> None:
+    assert record.findings == []
+
+
+def test_neither_tensorflow_nor_keras_was_imported(record: Record) -> None:
+    assert record.heavy == []
