@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,8 +12,10 @@ from typing import Any
 
 import pytest
 
-from farm import locations, settings
-from worker.android import compilation, resources, toolchain
+from farm import digests, locations, settings
+from farm.stages import BY_NAME, StageName
+from worker.android import base, compilation, resources, toolchain
+from worker.android.base import AppBase, AppSources
 from worker.android.pins import Role
 from worker.android.toolchain import Toolchain
 
@@ -41,6 +44,11 @@ class HostDriver:
             encoding="utf-8",
         )
 
+    @property
+    def pid(self) -> int:
+        """The program's process id."""
+        return self._process.pid
+
     def ask(self, **command: Any) -> dict[str, Any]:
         """Send one command and read its answer."""
         assert self._process.stdin is not None
@@ -65,6 +73,23 @@ class HostDriver:
 def android_toolchain() -> Toolchain:
     """The verified Maven artifacts of this checkout."""
     return toolchain.at(settings.load().toolchain)
+
+
+@pytest.fixture(scope="session")
+def app_base(request: pytest.FixtureRequest, android_toolchain: Toolchain) -> AppBase:
+    """The app without a model, as the farm builds it. Kept between test runs for as long as its sources stay."""
+    cache = request.config.cache
+    assert cache is not None
+    digest = digests.of_sources(locations.ROOT, BY_NAME[StageName.APP].code)
+    folder = cache.mkdir("app-base")
+    finished = folder / digest
+    if not finished.is_dir():
+        for outdated in folder.iterdir():
+            shutil.rmtree(outdated)
+        draft = folder / "draft"
+        base.build(AppSources(), android_toolchain, draft, folder / "scratch", lambda _share, _doing: None)
+        draft.rename(finished)
+    return AppBase(finished)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,81 @@
+"""The app without a model: what its tree holds, and that building is a function of the sources."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from farm.errors import StageCrashed
+from farm.jobspec import Abi
+from worker.android import binaries, compilation, resources
+from worker.android.base import AppBase, AppSources
+from worker.android.pins import Role
+from worker.android.toolchain import Toolchain
+
+NAMESPACE = "dev.kerasfarm.app"
+# What the farm's own native runtime calls back by name.
+CALLED_FROM_NATIVE_CODE = (
+    "org.bytedeco.javacpp.Loader",
+    "org.bytedeco.javacpp.Pointer",
+    "org.bytedeco.tensorflowlite.global.tensorflowlite",
+)
+
+
+def _code(base: AppBase) -> frozenset[str]:
+    return frozenset().union(*(binaries.defined_classes(path.read_bytes()) for path in base.dex_files()))
+
+
+def test_the_code_holds_the_app_and_what_native_code_calls(app_base: AppBase) -> None:
+    classes = _code(app_base)
+    assert f"{NAMESPACE}.ui.MainActivity" in classes
+    assert set(CALLED_FROM_NATIVE_CODE) <= classes
+    assert sum(path.stat().st_size for path in app_base.dex_files()) < 1_500_000
+
+
+def test_the_jars_hold_the_apps_unshrunk_classes(app_base: AppBase) -> None:
+    with zipfile.ZipFile(app_base.app_jar) as app, zipfile.ZipFile(app_base.host_jar) as host:
+        assert {
+            f"{NAMESPACE.replace('.', '/')}/{name}.class" for name in ("engine/LanguageModel", "ui/MainActivity")
+        } < {*app.namelist()}
+        assert "dev/kerasfarm/host/Main.class" in host.namelist()
+
+
+@pytest.mark.parametrize("abi", Abi)
+def test_every_abi_has_libraries_for_large_pages(app_base: AppBase, abi: Abi) -> None:
+    libraries = {path.name: binaries.read_library(path.read_bytes()) for path in app_base.libraries(abi)}
+    assert set(libraries) == {"libjnijavacpp.so", "libjnitensorflowlite.so"}
+    assert {library.abi for library in libraries.values()} == {abi.value}
+    assert all(library.load_alignment % 16384 == 0 for library in libraries.values())
+
+
+def test_the_tree_holds_no_model_and_all_of_the_apps_own_assets(app_base: AppBase) -> None:
+    source = AppSources().main / "assets"
+    assert {path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file()} == {
+        name.removeprefix("assets/") for name in app_base.asset_files()
+    }
+    assert not list(app_base.folder.rglob("*.tflite"))
+
+
+def test_resources_and_classes_come_out_the_same_twice(tmp_path: Path, android_toolchain: Toolchain) -> None:
+    sources, target = AppSources(), android_toolchain.pins.target
+    (platform,) = android_toolchain.paths(Role.PLATFORM)
+    made = []
+    for folder in (tmp_path / "one", tmp_path / "two"):
+        folder.mkdir()
+        manifest, compiled, jar = folder / "AndroidManifest.xml", folder / "resources.zip", folder / "r.jar"
+        resources.prepare_manifest(sources.main / "AndroidManifest.xml", manifest, target.namespace)
+        resources.compile_resources(sources.main / "res", compiled)
+        resources.generate_sources(manifest, compiled, platform, folder / "generated", target)
+        compilation.compile_java(android_toolchain, folder / "generated" / "java", jar)
+        made.append([path.read_bytes() for path in (manifest, compiled, folder / "generated" / "ids.txt", jar)])
+    assert made[0] == made[1]
+
+
+def test_kotlin_that_does_not_compile_fails_in_one_sentence(tmp_path: Path, android_toolchain: Toolchain) -> None:
+    (tmp_path / "sources").mkdir()
+    (tmp_path / "sources" / "Broken.kt").write_text("fun broken( = 1\n")
+    with pytest.raises(StageCrashed, match=r"^java failed: .*; see the stage's log and the sources in android-builder"):
+        compilation.compile_kotlin(android_toolchain, tmp_path / "sources", (), tmp_path / "broken.jar", "broken")
+    assert not (tmp_path / "broken.jar").exists()
