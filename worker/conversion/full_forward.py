@@ -5,7 +5,7 @@ Never KerasHub's `generate()`, whose cached decoding is wrong for some families.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +15,8 @@ import tensorflow as tf
 from worker.conversion.reference_plan import Int32, Plan
 from worker.conversion.weights import Float32
 
-# Proposes how the tokens go on, at most so many.
-Draft = Callable[[Sequence[int], int], Sequence[int]]
+# How many tokens ahead a greedy pass looks.
+GUESSES = 4
 
 
 @dataclass(frozen=True)
@@ -37,25 +37,21 @@ class FullForward:
         spec = tf.TensorSpec([None, None], tf.int32)
         self._call = tf.function(call, input_signature=[spec], autograph=False)
 
-    def logits(self, rows: Sequence[Sequence[int]], length: int | None = None) -> Float32:
+    def logits(self, rows: Sequence[Sequence[int]]) -> Float32:
         """Logits [R,L,V]; shorter rows are padded at the end, which a causal model does not see."""
-        length = length or max(len(row) for row in rows)
-        tokens = np.zeros((len(rows), length), np.int32)
+        tokens = np.zeros((len(rows), max(len(row) for row in rows)), np.int32)
         for index, row in enumerate(rows):
             tokens[index, : len(row)] = row
         return np.asarray(self._call(tf.constant(tokens)), dtype=np.float32)
 
 
-def continue_greedily(
-    forward: FullForward, plan: Plan, end_token: int | None, draft: Draft | None = None
-) -> tuple[Continuation, ...]:
+def continue_greedily(forward: FullForward, plan: Plan, end_token: int) -> tuple[Continuation, ...]:
     """Keras's greedy continuation of every prompt, by full forward passes over all prompts at once.
 
     A pass is given guesses of the tokens to come, and all that turn out to be Keras's own choice are accepted, with
-    Keras's choice behind them: whatever is guessed, the path is Keras's. The guesses are the draft's or else those of
-    the pass before. Where the passes run out a continuation stays shorter.
+    Keras's choice behind them: whatever is guessed, the path is Keras's. The guesses are what the pass before chose
+    behind its own wrong guesses. Where the passes run out a continuation stays shorter.
     """
-    length = max(len(prompt.tokens) for prompt in plan.prompts) + plan.greedy_tokens
     accepted: list[list[int]] = [[] for _ in plan.prompts]
     margins: list[list[float]] = [[] for _ in plan.prompts]
     guesses: list[list[int]] = [[] for _ in plan.prompts]
@@ -63,39 +59,34 @@ def continue_greedily(
         open_rows = [index for index in range(len(plan.prompts)) if not _ended(accepted[index], plan, end_token)]
         if not open_rows:
             break
-        rows = []
+        known = {index: [*plan.prompts[index].tokens, *accepted[index]] for index in open_rows}
+        guessed = {}
         for index in open_rows:
-            known = [*plan.prompts[index].tokens, *accepted[index]]
-            missing = plan.greedy_tokens - len(accepted[index]) - 1
-            if draft is not None and missing > 0:
-                guesses[index] = list(draft(known, missing))
-            guessed = (guesses[index] + known[-1:] * missing)[:missing]
-            rows.append(known + guessed)
-        logits = forward.logits(rows, length)
-        for index, row, row_logits in zip(open_rows, rows, logits, strict=True):
-            known_count = len(plan.prompts[index].tokens) + len(accepted[index])
-            choices = row_logits[known_count - 1 : len(row)]
-            _accept(choices, row[known_count:], accepted[index], margins[index], end_token)
-            used = len(plan.prompts[index].tokens) + len(accepted[index]) - known_count
-            guesses[index] = [int(token) for token in choices.argmax(-1)[used:]]
+            count = min(GUESSES, plan.greedy_tokens - len(accepted[index]) - 1)
+            guessed[index] = (guesses[index] + known[index][-1:] * count)[:count]
+        logits = forward.logits([known[index] + guessed[index] for index in open_rows])
+        for index, row_logits in zip(open_rows, logits, strict=True):
+            behind = len(known[index]) - 1
+            choices = row_logits[behind : behind + len(guessed[index]) + 1]
+            taken = _accept(choices, guessed[index], accepted[index], margins[index], end_token)
+            guesses[index] = [int(token) for token in choices.argmax(-1)[taken:]]
     return tuple(Continuation(tuple(t), tuple(m)) for t, m in zip(accepted, margins, strict=True))
 
 
-def _ended(accepted: list[int], plan: Plan, end_token: int | None) -> bool:
+def _ended(accepted: list[int], plan: Plan, end_token: int) -> bool:
     return len(accepted) >= plan.greedy_tokens or (bool(accepted) and accepted[-1] == end_token)
 
 
-def _accept(
-    choices: Float32, guessed: Sequence[int], accepted: list[int], margins: list[float], end_token: int | None
-) -> None:
-    """Take Keras's choices as long as the tokens before them are Keras's too."""
+def _accept(choices: Float32, guessed: Sequence[int], accepted: list[int], margins: list[float], end_token: int) -> int:
+    """Take Keras's choices as long as the tokens before them are Keras's too; how many were taken."""
     for step, logits in enumerate(choices):
         best = int(logits.argmax())
         second, first = np.partition(logits, -2)[-2:]
         accepted.append(best)
         margins.append(float(first - second))
         if best == end_token or step >= len(guessed) or guessed[step] != best:
-            return
+            return step + 1
+    return len(choices)
 
 
 def negative_log_likelihood(forward: FullForward, tokens: Int32) -> Float32:

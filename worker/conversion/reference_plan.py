@@ -19,7 +19,7 @@ GREEDY_TOKENS = 16
 PROMPT_TOKENS = 8
 SEED = 20260101
 # Products of a parameter with a token that the greedy passes may cost at most, all in all: some seconds.
-GREEDY_BUDGET = 60e9
+GREEDY_BUDGET = 64e9
 LEAST_PASSES = 3
 
 
@@ -59,7 +59,7 @@ def plan_reference(description: DecoderDescription, context: int, export: Tokeni
     if not held_out:
         held_out = random.integers(0, vocabulary, HELD_OUT_TOKENS).tolist()
     parameters = sum(int(np.prod(shape)) for shape in description.weight_shapes().values())
-    tokens_a_pass = sum(len(prompt.tokens) + greedy_tokens for prompt in prompts)
+    tokens_a_pass = sum(len(prompt.tokens) + greedy_tokens // 2 for prompt in prompts)
     return Plan(
         prompts=tuple(prompts),
         greedy_tokens=greedy_tokens,

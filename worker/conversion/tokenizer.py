@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from keras_hub.tokenizers import BytePairTokenizer
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 
 from farm.errors import ModelDamaged
@@ -56,7 +55,7 @@ def export_tokenizer(preprocessor: Any, family: str) -> TokenizerExport:
     start = tokenizer.start_token_id if getattr(preprocessor, "add_start_token", True) else None
     end = tokenizer.end_token_id
     class_name = type(tokenizer).__name__
-    if not isinstance(tokenizer, BytePairTokenizer):
+    if not _is_byte_pair(tokenizer):
         about = {"class": class_name, "vocabulary_size": tokenizer.vocabulary_size()}
         return _without_equal(about, _no_app_sentence(family), start, end)
     usable = class_name in GPT2_SPLITTERS and not tokenizer.add_prefix_space
@@ -96,6 +95,11 @@ def byte_level_bpe(
     known = sorted((token for token in set(special_tokens) if token in vocabulary), key=vocabulary.__getitem__)
     tokenizer.add_special_tokens([AddedToken(token, normalized=False, special=True) for token in known])
     return tokenizer
+
+
+def _is_byte_pair(tokenizer: Any) -> bool:
+    # By name, since importing KerasHub for one class would cost seconds.
+    return any(cls.__name__ == "BytePairTokenizer" for cls in type(tokenizer).__mro__)
 
 
 def _without_equal(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -18,18 +18,13 @@ from farm import digests, recipes
 from farm.artifacts import ArtifactName
 from farm.errors import ContextTooLong
 from farm.progress import Reporter
-from farm.recipes import WeightForm
 from farm.stages import StageName
 from worker.conversion import decoder_gate, full_forward, graph, graph_cache, loading, mapping, reference_plan
 from worker.conversion.binding import bind
-from worker.conversion.full_forward import Draft, FullForward
+from worker.conversion.full_forward import FullForward
 from worker.conversion.mapping import MappedModel
 from worker.conversion.reference import Reference
-from worker.conversion.reference_plan import Plan
 from worker.conversion.tokenizer import TokenizerExport, export_tokenizer
-from worker.conversion.weights import Float32
-from worker.inference.generation import greedy
-from worker.inference.interpreter import TokenModel
 from worker.inference.model_info import ModelInfo
 from worker.order import Metric, StageOrder, StageResult
 
@@ -80,7 +75,9 @@ def run(order: StageOrder, report: Reporter) -> StageResult:
     gc.collect()
     report(0.75, "asking Keras for the golden tokens")
     with clock.measure("reference_seconds"):
-        reference = make_reference(order, forward, plan, forced_logits, model_end_token(model, export))
+        continuations = full_forward.continue_greedily(forward, plan, model_end_token(model, export))
+        held_out_nll = full_forward.negative_log_likelihood(forward, plan.held_out_tokens)
+        reference = Reference(plan, continuations, forced_logits, held_out_nll)
     report(0.95, "writing the model's papers")
     write_papers(order, model, export, reference)
     sizes = model.description.weight_shapes().values()
@@ -123,32 +120,6 @@ def find_graph(order: StageOrder, model: MappedModel) -> graph_cache.CachedGraph
 def model_end_token(model: MappedModel, export: TokenizerExport) -> int:
     """The token that ends a text; the last of the vocabulary where the model has no tokenizer to say so."""
     return model.description.vocabulary_size - 1 if export.end_token is None else export.end_token
-
-
-def make_reference(
-    order: StageOrder, forward: FullForward, plan: Plan, forced_logits: Float32, end_token: int
-) -> Reference:
-    """Ask Keras for everything that the written file is judged by."""
-    draft = None
-    if recipes.find(order.spec.recipe).form is not WeightForm.FLOAT32:
-        # At full size the interpreter would need the model's memory a second time.
-        draft = draft_by(TokenModel(order.output(ArtifactName.MODEL), order.threads))
-    continuations = full_forward.continue_greedily(forward, plan, end_token, draft)
-    held_out_nll = full_forward.negative_log_likelihood(forward, plan.held_out_tokens)
-    return Reference(plan, continuations, forced_logits, held_out_nll)
-
-
-def draft_by(model: TokenModel) -> Draft:
-    """Proposals by the file that was just written: right nearly always, and far cheaper than Keras."""
-
-    def propose(tokens: Sequence[int], count: int) -> list[int]:
-        model.rewind()
-        proposed = [greedy(model.read(tokens))]
-        while len(proposed) < count:
-            proposed.append(greedy(model.step(proposed[-1])))
-        return proposed
-
-    return propose
 
 
 def write_papers(order: StageOrder, model: MappedModel, export: TokenizerExport, reference: Reference) -> None:
