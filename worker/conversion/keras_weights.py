@@ -168,9 +168,11 @@ class KerasWeights:
 def parameter_of(variable: KerasVariable) -> Parameter:
     """A variable as it is. NumPy arrays serve as variables too."""
     if isinstance(variable, np.ndarray):
-        return Parameter(lambda: variable, ((variable, variable.size),))
+        return Parameter(lambda: variable, ((variable, variable.size),), as_it_is=True)
     # read_value shares the variable's buffer, numpy() would copy it.
-    return Parameter(lambda: np.asarray(variable.value.read_value()), ((variable, variable_size(variable)),), True)
+    return Parameter(
+        lambda: np.asarray(variable.value.read_value()), ((variable, variable_size(variable)),), as_it_is=True
+    )
 
 
 def kernel_parameter(layer: KerasLayer) -> Parameter:
