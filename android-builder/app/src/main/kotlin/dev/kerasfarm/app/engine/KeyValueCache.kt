@@ -33,6 +33,9 @@ internal class KeyValueCache(private val sizes: Map<String, Long>) : Closeable {
         clear()
     }
 
+    /** How many tensors there are. */
+    val size: Int get() = sizes.size
+
     /** Forgets everything. */
     fun clear() {
         Pointer.memset(memory, 0, bytes + ALIGNMENT)

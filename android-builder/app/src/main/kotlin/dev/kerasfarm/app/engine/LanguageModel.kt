@@ -66,7 +66,7 @@ class LanguageModel private constructor(private val native: NativeModel) : Close
     /** One run of a plan, over `tokens[from until from + step.count]` at the places from [position] on. */
     fun runPrefill(step: PrefillStep, tokens: IntArray, from: Int, position: Int) {
         require(position + step.length <= context) { "the step ends at ${position + step.length} of $context places" }
-        val signature = if (step.length == 1) prefill[1] ?: decode else prefill.getValue(step.length)
+        val signature = if (step.length == 1) decode else prefill.getValue(step.length)
         signature.run(tokens, from, step.count, position)
     }
 

@@ -29,6 +29,10 @@ internal class Signature(
     private val logits: FloatBuffer?
 
     init {
+        val inputs = cache.size + 2
+        if (runner.input_size() != inputs.toLong()) {
+            throw ModelUnusable("the signature $key has ${runner.input_size()} inputs instead of $inputs")
+        }
         cache.attach(runner)
         if (runner.AllocateTensors() != kTfLiteOk) throw ModelUnusable("the signature $key cannot be allocated")
         tokens = view("tokens", runner.input_tensor("tokens"), kTfLiteInt32).asIntBuffer()

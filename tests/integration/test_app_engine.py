@@ -1,0 +1,300 @@
+"""The app's engine, run on the JVM with the phone's runtime, against ai-edge-litert on the same files."""
+
+from __future__ import annotations
+
+import shutil
+import struct
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import psutil
+import pytest
+from numpy.typing import NDArray
+
+from farm import digests, locations
+from farm.recipes import WeightForm
+from tests.fixtures import weightless_graphs
+from tests.fixtures.weightless_graphs import GPT2_LIKE, LLAMA_LIKE, Sizes
+from worker import process
+from worker.android import archive
+from worker.android.archive import Member
+from worker.android.pins import Role
+from worker.android.toolchain import Toolchain
+from worker.conversion.binding.binder import bind
+from worker.inference.interpreter import TokenModel
+from worker.inference.model_info import ModelInfo
+
+if TYPE_CHECKING:
+    from tests.integration.conftest import AppJars, HostDriver
+
+from tests.integration.conftest import HostDriver as Driver
+
+RULES = locations.ANDROID_BUILDER / "app" / "proguard-rules.pro"
+CLASSES = locations.ANDROID_BUILDER / "app/src/main/assets/unicode-classes.bin"
+NO_END = 299  # the graphs' last token; a model that chose it would stop, which the tests below would see
+# Other builds of the runtime add in another order, so a lead this small may turn around.
+TIE = 1e-3
+# A prompt of each length takes another way through prefill_4, prefill_16, padding and decode.
+PROMPT_LENGTHS = (1, 2, 4, 5, 6, 17, 20, 22, 34, 46, 47)
+
+
+@dataclass(frozen=True)
+class ArrayWeights:
+    """Weights held in memory."""
+
+    arrays: Mapping[str, NDArray[np.float32]]
+
+    def names(self) -> list[str]:
+        return list(self.arrays)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        return self.arrays[name].shape
+
+    def rows(self, name: str, start: int, stop: int) -> NDArray[np.float32]:
+        return self.arrays[name][start:stop]
+
+
+@dataclass(frozen=True)
+class Built:
+    """A small random model with its description."""
+
+    model: Path
+    info: Path
+    sizes: Sizes
+
+    def prompt(self, length: int) -> list[int]:
+        """Random tokens."""
+        return [int(token) for token in np.random.default_rng(length).integers(0, self.sizes.vocabulary - 1, length)]
+
+
+def build(sizes: Sizes, form: WeightForm, folder: Path) -> Built:
+    """Bind random weights into one of the fixtures' graphs."""
+    built = Built(folder / f"{sizes.name}-{form}.tflite", folder / f"{sizes.name}-{form}.json", sizes)
+    bind(sizes.path, ArrayWeights(weightless_graphs.random_weights(sizes, seed=3)), form, built.model)
+    ModelInfo(
+        name=sizes.name, family="GPT2", lane="tokens", recipe=form, context=sizes.context, prefill=sizes.prefill,
+        vocabulary_size=sizes.vocabulary, layers=sizes.layers, kv_heads=sizes.kv_heads, head_dim=sizes.head_dim,
+        start_token=None, end_token=NO_END, tokenizer=None, tokenizer_sha256=None,
+        model_sha256=digests.of_file(built.model), source="test", source_digest=None,
+    ).write(built.info)  # fmt: skip
+    return built
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """The GPT-2-like model in float32."""
+    return build(GPT2_LIKE, WeightForm.FLOAT32, tmp_path_factory.mktemp("model"))
+
+
+def opened(driver: HostDriver, built: Built) -> dict[str, Any]:
+    """Open a model from its files."""
+    return driver.ask(cmd="open", model=str(built.model), info=str(built.info), threads=1)
+
+
+def greedy(model: TokenModel, prompt: list[int], count: int) -> tuple[list[int], list[float]]:
+    """ai-edge-litert's greedy tokens, the end token included, and by how much each led."""
+    model.rewind()
+    logits, tokens, leads = model.read(prompt), [], []
+    while True:
+        best, second = np.sort(logits)[::-1][:2]
+        tokens.append(int(logits.argmax()))
+        leads.append(float(best - second))
+        if len(tokens) == count or tokens[-1] == NO_END:
+            return tokens, leads
+        logits = model.step(tokens[-1])
+
+
+def require_equal_writing(driver: HostDriver, built: Built) -> None:
+    """Every prompt length, up to the end of the context: the same tokens, led by the same margins."""
+    model = TokenModel(built.model)
+    compared = 0
+    for length in PROMPT_LENGTHS:
+        prompt = built.prompt(length)
+        room = built.sizes.context - length + 1
+        expected, leads = greedy(model, prompt, min(room, 30) if length < 47 else 1)
+        answer = driver.ask(cmd="generate", prompt_tokens=prompt, max_new_tokens=len(expected))
+        tie = next((step for step, lead in enumerate(leads) if lead < TIE), len(expected))
+        assert answer["tokens"][:tie] == [token for token in expected[:tie] if token != NO_END], length
+        assert answer["margins"][:tie] == pytest.approx(leads[:tie], abs=TIE), length
+        compared += tie
+    assert compared > 200
+
+
+@pytest.mark.parametrize("sizes", [GPT2_LIKE, LLAMA_LIKE], ids=lambda sizes: sizes.name)
+@pytest.mark.parametrize("form", [WeightForm.FLOAT32, WeightForm.FLOAT16])
+def test_tokens_equal_those_of_ai_edge_litert(
+    host_driver: HostDriver, sizes: Sizes, form: WeightForm, tmp_path: Path
+) -> None:
+    built = build(sizes, form, tmp_path)
+    answer = opened(host_driver, built)
+    assert answer["context"] == sizes.context
+    assert tuple(answer["prefill"]) == sizes.prefill
+    require_equal_writing(host_driver, built)
+
+
+def test_int8_starts_as_ai_edge_litert_does(host_driver: HostDriver, tmp_path: Path) -> None:
+    """Activations are rounded to int8 at every step, and builds round apart: the first token is compared."""
+    built = build(GPT2_LIKE, WeightForm.INT8_PER_ROW, tmp_path)
+    opened(host_driver, built)
+    model = TokenModel(built.model)
+    for length in PROMPT_LENGTHS:
+        (expected,), (lead,) = greedy(model, built.prompt(length), 1)
+        answer = host_driver.ask(cmd="generate", prompt_tokens=built.prompt(length), max_new_tokens=1)
+        assert answer["tokens"] == [expected] or lead < 0.1
+        assert answer["margins"] == pytest.approx([lead], abs=0.1)
+
+
+def test_one_generation_leaves_nothing_to_the_next(host_driver: HostDriver, built: Built) -> None:
+    opened(host_driver, built)
+    first = host_driver.ask(cmd="generate", prompt_tokens=built.prompt(5), max_new_tokens=20)
+    host_driver.ask(cmd="generate", prompt_tokens=built.prompt(34), max_new_tokens=10)
+    assert (
+        host_driver.ask(cmd="generate", prompt_tokens=built.prompt(5), max_new_tokens=20)["tokens"] == first["tokens"]
+    )
+
+
+def test_writing_stops_at_the_end_of_the_context(host_driver: HostDriver, built: Built) -> None:
+    opened(host_driver, built)
+    answer = host_driver.ask(cmd="generate", prompt_tokens=built.prompt(40), max_new_tokens=100)
+    assert answer["stop_reason"] == "context_full"
+    assert len(answer["tokens"]) == built.sizes.context - 40 + 1
+    answer = host_driver.ask(cmd="generate", prompt_tokens=built.prompt(built.sizes.context), max_new_tokens=1)
+    assert answer["error"] == "The prompt has 48 tokens and the model's context is 48; shorten the prompt."
+
+
+def test_the_end_token_ends_the_writing_and_is_not_given_out(
+    host_driver: HostDriver, built: Built, tmp_path: Path
+) -> None:
+    opened(host_driver, built)
+    tokens = host_driver.ask(cmd="generate", prompt_tokens=built.prompt(5), max_new_tokens=20)["tokens"]
+    end = tokens[7]
+    info = tmp_path / "info.json"
+    ModelInfo.read(built.info).model_copy(update={"end_token": end}).write(info)
+    opened(host_driver, Built(built.model, info, built.sizes))
+    answer = host_driver.ask(cmd="generate", prompt_tokens=built.prompt(5), max_new_tokens=20)
+    assert answer["tokens"] == tokens[: tokens.index(end)]
+    assert answer["stop_reason"] == "end_token"
+    assert len(answer["margins"]) == len(answer["tokens"]) + 1
+
+
+def package(built: Built, target: Path, **changed: Path) -> Path:
+    """An APK's assets, laid out as the farm does, behind some bytes that shift the model."""
+    contents: dict[str, Path | bytes] = {
+        "assets/filler": b"x" * 12_345,
+        "assets/model-info.json": built.info,
+        "assets/autocomplete.tflite": built.model,
+        "assets/unicode-classes.bin": CLASSES,
+    }
+    archive.write(target, [Member(name, source, 4096) for name, source in (contents | changed).items()])
+    return target
+
+
+def test_the_model_is_used_where_it_lies_in_the_apk(host_driver: HostDriver, built: Built, tmp_path: Path) -> None:
+    path = package(built, tmp_path / "app.apk")
+    assert host_driver.ask(cmd="open", apk=str(path), threads=1)["context"] == built.sizes.context
+    mapped = [region for region in psutil.Process(host_driver.pid).memory_maps() if region.path == str(path)]
+    assert mapped, "the APK is not mapped"
+    require_equal_writing(host_driver, built)
+
+
+def test_a_compressed_model_is_refused(host_driver: HostDriver, built: Built, tmp_path: Path) -> None:
+    path = tmp_path / "app.apk"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as target:
+        target.write(built.info, "assets/model-info.json")
+        target.write(built.model, "assets/autocomplete.tflite")
+    assert "compressed" in host_driver.ask(cmd="open", apk=str(path))["error"]
+
+
+def _truncate(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def _point_elsewhere(content: bytes) -> bytes:
+    return struct.pack("<I", len(content) * 2) + content[4:]
+
+
+def _scramble(content: bytes) -> bytes:
+    return content[:64] + bytes(255 - byte for byte in content[64:4096]) + content[4096:]
+
+
+@pytest.mark.parametrize(
+    "damage", [_truncate, _point_elsewhere, _scramble, lambda _content: b"", lambda content: bytes(len(content))],
+    ids=["truncated", "root-elsewhere", "scrambled", "empty", "zeros"],
+)  # fmt: skip
+def test_a_damaged_model_is_refused_with_a_sentence(
+    host_driver: HostDriver, built: Built, tmp_path: Path, damage: Any
+) -> None:
+    path = tmp_path / "model.tflite"
+    path.write_bytes(damage(built.model.read_bytes()))
+    answer = opened(host_driver, Built(path, built.info, built.sizes))
+    assert answer["error"].startswith("The model ")
+    # The program lives on and opens the next one.
+    assert "error" not in opened(host_driver, built)
+
+
+def test_other_refusals_are_sentences(host_driver: HostDriver, built: Built, tmp_path: Path) -> None:
+    assert "No model" in host_driver.ask(cmd="generate", prompt_tokens=[1], max_new_tokens=1)["error"]
+    opened(host_driver, built)
+    assert "vocabulary" in host_driver.ask(cmd="generate", prompt_tokens=[300], max_new_tokens=1)["error"]
+    assert "at least one" in host_driver.ask(cmd="generate", prompt_tokens=[], max_new_tokens=1)["error"]
+    missing = Built(tmp_path / "none.tflite", built.info, built.sizes)
+    assert "cannot be read" in opened(host_driver, missing)["error"]
+    (tmp_path / "info.json").write_text('{"format": 2}')
+    assert "format" in opened(host_driver, Built(built.model, tmp_path / "info.json", built.sizes))["error"]
+    # A graph whose weights are still inputs would run, on zeros.
+    assert "inputs" in opened(host_driver, Built(built.sizes.path, built.info, built.sizes))["error"]
+
+
+def test_closed_models_give_their_memory_back(host_driver: HostDriver, built: Built) -> None:
+    def resident() -> int:
+        return int(psutil.Process(host_driver.pid).memory_info().rss)
+
+    def reopen(times: int) -> None:
+        for _ in range(times):
+            assert "error" not in opened(host_driver, built)
+            assert len(host_driver.ask(cmd="generate", prompt_tokens=[1], max_new_tokens=2)["tokens"]) == 2
+
+    reopen(20)
+    before = resident()
+    reopen(60)
+    # Sixty leaked models would hold 60 caches of 98 kB, 60 mapped files and as many packed weights: 30 MB.
+    assert resident() - before < 15 << 20
+
+
+@pytest.fixture(scope="module")
+def shrunk_driver(
+    app_jars: AppJars, android_toolchain: Toolchain, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[HostDriver]:
+    """The driver over classes that R8 shrank and renamed by the app's own rules, as class files."""
+    folder = tmp_path_factory.mktemp("shrunk")
+    rules, shrunk = folder / "host.pro", folder / "shrunk.jar"
+    rules.write_text(
+        "-keep class dev.kerasfarm.host.Main { public static void main(java.lang.String[]); }\n"
+        "-dontwarn android.**\n-dontwarn org.json.**\n"
+    )
+    java = Path(shutil.which("java") or "java").resolve().parents[1]
+    process.run(
+        (
+            java / "bin" / "java", "-cp", ":".join(map(str, android_toolchain.paths(Role.SHRINKER))),
+            "com.android.tools.r8.R8", "--classfile", "--release", "--lib", java, "--pg-conf", RULES,
+            "--pg-conf", rules, "--no-data-resources", "--output", shrunk, app_jars.app, app_jars.host,
+            *android_toolchain.paths(Role.LIBRARY),
+        ),
+        timeout=300, error=AssertionError, hint="the rules do not hold",  # type: ignore[arg-type]
+    )  # fmt: skip
+    with zipfile.ZipFile(shrunk) as jar:
+        assert not any(name.startswith("dev/kerasfarm/app/") for name in jar.namelist()), "nothing was renamed"
+    others = [path for role in (Role.HOST_NATIVE, Role.PLATFORM) for path in android_toolchain.paths(role)]
+    driver = Driver([shrunk, *others])
+    yield driver
+    assert driver.quit() == 0
+
+
+def test_the_shrunk_classes_still_reach_the_runtime(shrunk_driver: HostDriver, built: Built) -> None:
+    """What native code looks up by name must survive R8; nothing else runs the phone's code before a phone does."""
+    opened(shrunk_driver, built)
+    require_equal_writing(shrunk_driver, built)
