@@ -80,8 +80,8 @@ def _open_beside(model: Path, threads: int) -> LanguageModel:
                 f"{model} lacks its {TOKENIZER_FILE} beside it; download the job's files into one folder with"
                 " `farm download`."
             )
-        text = TextCodec.open(tokenizer_path)
         _require_digest(info.tokenizer_sha256, digests.of_file(tokenizer_path), str(tokenizer_path))
+        text = TextCodec.open(tokenizer_path)
     return LanguageModel(_open_verified(model, info, threads, str(model)), text, info)
 
 

@@ -16,10 +16,8 @@ import numpy as np
 from worker.inference.generation import greedy
 from worker.inference.interpreter import Float32, TokenModel
 from worker.inference.prefill import Feed
-from worker.inference.reference import PromptReference, Reference
+from worker.inference.reference import PromptReference, Reference, centre
 
-# Where Keras's two best logits lie closer than this share of the largest logit, rounding decides between them.
-TIE = 1e-3
 # A broken model's likelihood can be too small for its perplexity to be a float.
 LARGEST_NLL = math.log(sys.float_info.max)
 
@@ -91,19 +89,19 @@ def margin(logits: Float32) -> float:
 
 
 def largest_logit_difference(model: TokenModel, reference: Reference) -> float:
-    """Largest |artifact - Keras| over the forced tokens, as a share of the largest |Keras logit|; NaN if any is.
+    """Largest |artifact - Keras| of centred logits over the forced tokens, as a share of `logit_scale`; NaN if any is.
 
     Every token is decoded once by itself; then each prefill signature reads a part of the tokens, full and padded,
     and so does the usual cut of a prompt, and the next tokens are decoded behind it.
     """
     tokens = [int(token) for token in reference.forced_tokens][: model.contract.context]
     model.rewind()
-    differences = [_difference(model.step(token), reference.forced_logits[at]) for at, token in enumerate(tokens)]
+    differences = [_difference(model.step(token), reference.centred_logits[at]) for at, token in enumerate(tokens)]
     for feeds, count in _prefills(model, len(tokens)):
         model.rewind()
         model.prefill(tokens[:count], feeds)
         for at in range(count, min(count + 2, len(tokens))):
-            differences.append(_difference(model.step(tokens[at]), reference.forced_logits[at]))
+            differences.append(_difference(model.step(tokens[at]), reference.centred_logits[at]))
     # Python's max passes over a NaN.
     return float(np.max(differences)) / reference.logit_scale
 
@@ -133,7 +131,7 @@ def largest_cache_change(model: TokenModel, reference: Reference) -> float:
 
 
 def _difference(actual: Float32, expected: Float32) -> float:
-    return float(np.abs(actual - expected).max())
+    return float(np.abs(centre(actual) - expected).max())
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -38,16 +39,27 @@ class Reference:
     held_out_tokens: Int32
     held_out_nll: Float32
 
-    @property
+    @cached_property
+    def centred_logits(self) -> Float32:
+        """The forced logits, each step's mean taken off: what softmax sees of them."""
+        return centre(self.forced_logits)
+
+    @cached_property
     def logit_scale(self) -> float:
-        """The largest absolute logit, in which differences and margins are expressed."""
-        return float(np.abs(self.forced_logits).max())
+        """The largest absolute centred logit, in which differences and margins are expressed."""
+        return float(np.abs(self.centred_logits).max())
+
+
+def centre(logits: Float32) -> Float32:
+    """Logits [..., V] without their mean over V."""
+    centred: Float32 = logits - logits.mean(-1, keepdims=True)
+    return centred
 
 
 def read_reference(path: Path) -> Reference:
     """Read the file; FileUnreadable when it is missing, damaged or incomplete."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             prompts = tuple(_prompt(arrays, index) for index in range(len(arrays["prompt_texts"])))
             reference = Reference(
                 prompts,
