@@ -37,10 +37,11 @@ def show_everything(job: JobView, events: Sequence[EventView], terminal: Termina
     _section(terminal, tables.artifact_table(job))
     _show_notes(job, terminal)
     if events:
-        history = tables.plain_table("when", "what happened", "stage")
+        history = tables.plain_table("when", "event", "stage", "message")
         for event in events[-MOST_EVENTS:]:
             stage = event.stage.value if event.stage else ""
-            history.add_row(f"{event.at.astimezone():%H:%M:%S}", printable(event.message), Text(stage, "dim"))
+            kind = event.kind.replace("-", " ")
+            history.add_row(f"{event.at.astimezone():%H:%M:%S}", kind, stage, Text(printable(event.message), "dim"))
         _section(terminal, history)
     suggest(job, terminal)
 
