@@ -64,9 +64,10 @@ class _Check:
         if isinstance(value, dict):
             self._object(value, key)
         elif isinstance(value, list):
+            if key in TOKEN_KEYS and all(isinstance(item, str) for item in value):
+                return
             for item in value:
-                # A list of tokens under a key that could be a path is harmless as a list.
-                self.visit(item, "" if key in FILE_KEYS else key)
+                self.visit(item, key)
         elif isinstance(value, str):
             self._text(value, key)
 
@@ -101,7 +102,7 @@ class _Check:
             raise self._refusal(f"points to a file by {key}={value[:60]!r}")
         if key == "config_file" and not CONFIG_FILE_NAME.fullmatch(value):
             raise self._refusal(f"points to a file by {key}={value[:60]!r}")
-        if key not in TOKEN_KEYS and LEADS_TO_FILE.search(value):
+        if LEADS_TO_FILE.search(value):
             raise self._refusal(f"points to a file or address by {key}={value[:60]!r}")
         if REGISTERED.fullmatch(value):
             raise self._refusal(f"names the registered object {value[:80]} as text")

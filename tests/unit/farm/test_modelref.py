@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from farm import locations, modelref
+from farm.errors import ModelNotFound
+from farm.modelref import ModelKind, ModelRef
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("gpt2_base_en", ModelKind.PRESET),
+        ("kaggle://keras/gpt2/keras/gpt2_base_en", ModelKind.KAGGLE),
+        ("hf://openai-community/gpt2", ModelKind.HUGGINGFACE),
+    ],
+)
+def test_hub_references_are_kept_as_they_are(text: str, kind: ModelKind, tmp_path: Path) -> None:
+    assert modelref.parse(text, tmp_path) == ModelRef(kind, text)
+    assert not kind.local
+
+
+def test_a_folder_and_a_file_become_absolute(tmp_path: Path) -> None:
+    (tmp_path / "preset").mkdir()
+    (tmp_path / "my.keras").touch()
+    assert modelref.parse("preset", tmp_path) == ModelRef(ModelKind.FOLDER, str(tmp_path / "preset"))
+    assert modelref.parse("my.keras", tmp_path) == ModelRef(ModelKind.KERAS_FILE, str(tmp_path / "my.keras"))
+    assert modelref.parse(str(tmp_path / "preset")).kind.local
+
+
+def test_examples_are_found_from_anywhere(tmp_path: Path) -> None:
+    expected = str(locations.EXAMPLES / "tiny_gpt2")
+    assert modelref.parse("examples/tiny_gpt2", tmp_path) == ModelRef(ModelKind.FOLDER, expected)
+
+
+def test_an_own_folder_comes_before_the_repository_s_example(tmp_path: Path) -> None:
+    (tmp_path / "examples" / "tiny_gpt2").mkdir(parents=True)
+    assert modelref.parse("examples/tiny_gpt2", tmp_path).value == str(tmp_path / "examples" / "tiny_gpt2")
+
+
+@pytest.mark.parametrize("text", ["nowhere/model", "missing.keras", "/no/such/model", "../x/y", "a b"])
+def test_what_leads_nowhere_is_refused(text: str, tmp_path: Path) -> None:
+    with pytest.raises(ModelNotFound, match="give a preset folder"):
+        modelref.parse(text, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("ref", "name"),
+    [
+        (ModelRef(ModelKind.FOLDER, "/models/story"), "story"),
+        (ModelRef(ModelKind.KERAS_FILE, "/models/story.keras"), "story"),
+        (ModelRef(ModelKind.KAGGLE, "kaggle://keras/gpt2/keras/gpt2_base_en"), "gpt2_base_en"),
+        (ModelRef(ModelKind.PRESET, "qwen2.5_0.5b_en"), "qwen2.5_0.5b_en"),
+    ],
+)
+def test_short_names(ref: ModelRef, name: str) -> None:
+    assert ref.short_name == name
