@@ -1,7 +1,7 @@
 """The content-addressed artifact store: what lies there is whole, never changes, and is checked when it is read.
 
-STORE/blobs/ab/abcdef...   a file's content, or a folder's listing, under its SHA-256
-STORE/incoming/            files on their way in
+STORE/blobs/<SHA-256>   a file's content, or a folder's listing
+STORE/incoming/         files on their way in
 
 A folder is stored as its files and a listing, the canonical JSON {path: {digest, size}}, whose own digest is the
 folder's digest.
@@ -16,7 +16,8 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,8 @@ from farm.artifacts import Artifact, ArtifactName
 from farm.errors import ArtifactDamaged, ArtifactMissing, DiskFull, FileUnreadable
 
 READ_ONLY = 0o444
+# File systems write several files that are synced at once in one go, which takes little longer than one.
+SYNC_THREADS = 8
 # Without a sandbox a stage could write through a hard link, so that smaller files are copied for it.
 COPY_BYTES = 16 << 20
 
@@ -34,8 +37,8 @@ COPY_BYTES = 16 << 20
 class ArtifactStore(Protocol):
     """Keeps artifacts by their digest. Every reading method checks the hash: ArtifactDamaged, ArtifactMissing."""
 
-    def put(self, name: ArtifactName, path: Path) -> Artifact:
-        """Take a file or folder over from a stage's outputs (it is moved); DiskFull."""
+    def put(self, paths: Mapping[ArtifactName, Path]) -> tuple[Artifact, ...]:
+        """Take files and folders over from a stage's outputs (they are moved); ArtifactDamaged for links; DiskFull."""
 
     def put_bytes(self, name: ArtifactName, data: bytes) -> Artifact:
         """Store a small file; DiskFull."""
@@ -70,27 +73,30 @@ class LocalStore:
         self._incoming = root / "incoming"
         self._checked: dict[str, tuple[int, int, int]] = {}
 
-    def put(self, name: ArtifactName, path: Path) -> Artifact:
-        """Take a file or folder over; see ArtifactStore."""
-        if not name.is_folder:
-            blob = self._take(path)
-            return Artifact(name, blob.digest, blob.size)
-        _require(stat.S_ISDIR, path)
-        blobs = {file.relative_to(path).as_posix(): self._take(file) for file in _files_below(path)}
-        listing = {file: {"digest": blob.digest, "size": blob.size} for file, blob in blobs.items()}
-        stored = self.put_bytes(name, digests.canonical_json(listing))
-        return Artifact(name, stored.digest, sum(blob.size for blob in blobs.values()))
+    def put(self, paths: Mapping[ArtifactName, Path]) -> tuple[Artifact, ...]:
+        """Take files and folders over; see ArtifactStore."""
+        with disk_full_as_sentence(), ThreadPoolExecutor(SYNC_THREADS) as pool:
+            files = {name: _files_of(name, path) for name, path in paths.items()}
+            moves = [path for listing in files.values() for path in listing.values()]
+            blobs = dict(zip(moves, pool.map(_seal, moves), strict=True))
+            stored = []
+            for name, listing in files.items():
+                entries = {file: blobs[path] for file, path in listing.items()}
+                if name.is_folder:
+                    draft = self._draft(_listing(entries))
+                    blobs[draft] = _seal(draft)
+                    stored.append(Artifact(name, blobs[draft].digest, sum(blob.size for blob in entries.values())))
+                else:
+                    stored.append(Artifact(name, entries[""].digest, entries[""].size))
+            self._publish(blobs)
+        return tuple(stored)
 
     def put_bytes(self, name: ArtifactName, data: bytes) -> Artifact:
         """Store a small file; see ArtifactStore."""
         with disk_full_as_sentence():
-            self._incoming.mkdir(parents=True, exist_ok=True)
-            temporary = self._incoming / secrets.token_hex(8)
-            try:
-                temporary.write_bytes(data)
-                blob = self._take(temporary)
-            finally:
-                temporary.unlink(missing_ok=True)
+            draft = self._draft(data)
+            blob = _seal(draft)
+            self._publish({draft: blob})
         return Artifact(name, blob.digest, blob.size)
 
     def has(self, artifact: Artifact) -> bool:
@@ -155,7 +161,7 @@ class LocalStore:
             used.add(artifact.digest)
             if self.has(artifact):
                 used.update(blob.digest for blob in self._files(artifact).values())
-        unused = [path for path in self._blobs.glob("*/*") if path.name not in used]
+        unused = [path for path in self._blobs.glob("*") if path.name not in used]
         for path in unused:
             path.unlink()
         return len(unused)
@@ -170,24 +176,28 @@ class LocalStore:
             except ArtifactMissing:
                 continue
 
-    def _take(self, path: Path) -> _Blob:
-        """Move a file in. It is on disk, under its hash, before this returns."""
-        with disk_full_as_sentence():
-            _require(stat.S_ISREG, path)
-            path.chmod(READ_ONLY)
-            with path.open("rb") as stream:
-                digest = hashlib.file_digest(stream, "sha256").hexdigest()
-                os.fsync(stream.fileno())
-                status = os.fstat(stream.fileno())
-            final = self._path(digest)
-            final.parent.mkdir(parents=True, exist_ok=True)
-            path.rename(final)
-            _fsync_folder(final.parent)
-        self._checked[digest] = _fingerprint(status)
-        return _Blob(digest, status.st_size)
+    def _draft(self, data: bytes) -> Path:
+        """A new file on its way in; a draft that cannot be written in full does not stay."""
+        self._incoming.mkdir(parents=True, exist_ok=True)
+        draft = self._incoming / secrets.token_hex(8)
+        try:
+            draft.write_bytes(data)
+        except OSError:
+            draft.unlink(missing_ok=True)
+            raise
+        return draft
+
+    def _publish(self, blobs: Mapping[Path, _Blob]) -> None:
+        """Rename sealed files to their hashes. They are on disk, under these names, before this returns."""
+        self._blobs.mkdir(parents=True, exist_ok=True)
+        for path, blob in blobs.items():
+            status = path.stat()
+            path.rename(self._path(blob.digest))
+            self._checked[blob.digest] = _fingerprint(status)
+        _fsync(self._blobs)
 
     def _path(self, digest: str) -> Path:
-        return self._blobs / digest[:2] / digest
+        return self._blobs / digest
 
     def _size(self, digest: str) -> int | None:
         try:
@@ -270,8 +280,30 @@ def _require(kind: Callable[[int], bool], path: Path) -> None:
         )
 
 
-def _fsync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+def _seal(path: Path) -> _Blob:
+    """Make a file read-only, take its hash, and have it on disk."""
+    _require(stat.S_ISREG, path)
+    path.chmod(READ_ONLY)
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        os.fsync(stream.fileno())
+        return _Blob(digest, os.fstat(stream.fileno()).st_size)
+
+
+def _files_of(name: ArtifactName, path: Path) -> dict[str, Path]:
+    """An artifact's files by their path below it; a file by the empty path."""
+    if not name.is_folder:
+        return {"": path}
+    _require(stat.S_ISDIR, path)
+    return {file.relative_to(path).as_posix(): file for file in _files_below(path)}
+
+
+def _listing(entries: Mapping[str, _Blob]) -> bytes:
+    return digests.canonical_json({file: {"digest": blob.digest, "size": blob.size} for file, blob in entries.items()})
+
+
+def _fsync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
     finally:

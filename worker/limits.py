@@ -35,7 +35,7 @@ class Meter:
         self._root = root
         self._workdir = workdir
         self._deadline = time.monotonic() + limits.seconds
-        self._next_sample = time.monotonic()
+        self._next_sample = time.monotonic() + SAMPLE_SECONDS
         self.peak_bytes = 0
 
     def seconds_to_next(self) -> float:

@@ -248,7 +248,7 @@ class Supervisor:
         """What later stages and the report need to know."""
         running.artifacts |= {artifact.name: artifact for artifact in record.outputs}
         running.skips |= result.skips
-        running.notes += [note for note in (*result.notes, *result.skips.values()) if note not in running.notes]
+        running.notes = list(dict.fromkeys((*running.notes, *result.notes, *result.skips.values())))
         if result.facts:
             running.facts[stage.name.value] = result.facts
         if stage.name is StageName.FETCH:

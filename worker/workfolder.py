@@ -31,7 +31,7 @@ def collect(folder: Path, stage: Stage, store: ArtifactStore) -> tuple[Artifact,
         # A stage that put a link in place of the folder could have files of the machine taken for its own.
         if outputs.is_symlink() or not (path.is_dir() if name.is_folder else path.exists()):
             raise StageCrashed(f"The stage {stage.name} ended without {name}; its log tells more.")
-    return tuple(store.put(name, path) for name, path in paths.items())
+    return store.put(paths)
 
 
 def adopt(folder: Path, caches: Path) -> Sequence[Path]:
