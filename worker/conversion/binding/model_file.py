@@ -58,14 +58,10 @@ def write_model_file(
     source: DerivedWeights,
     output: Path,
     report: Reporter,
-    inline_limit: int = INLINE_LIMIT,
 ) -> int:
-    """Write the file under a temporary name, flush it, rename it; the head's size in bytes.
-
-    inline_limit: bytes of weights up to which they are `Buffer.data`.
-    """
+    """Write the file under a temporary name, flush it, rename it; the head's size in bytes."""
     total = sum(stored_bytes(weight.shape, weight.form) for weight in stored)
-    inline = total < inline_limit
+    inline = total < INLINE_LIMIT
     _put_stand_ins(model, stored, inline)
     head = pack_model(model)
     layout = _lay_out_scales(stored, len(head))
