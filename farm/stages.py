@@ -89,8 +89,9 @@ STAGES: tuple[Stage, ...] = (
         ("app",), ("worker/stages/package.py", "worker/android/*.py"), 0.15, 1800,
     ),
     Stage(
-        StageName.HOST, "running the app's code against the model", Queue.ANDROID, (A.APP_BASE, A.APK, A.GOLDEN),
-        (A.HOST_RUN,), (), ("worker/stages/host.py", "worker/android/*.py"), 0.15, 1800,
+        StageName.HOST, "running the app's code against the model", Queue.ANDROID,
+        (A.APP_BASE, A.APK, A.GOLDEN, A.REFERENCE), (A.HOST_RUN,), (),
+        ("worker/stages/host.py", "worker/android/*.py", "worker/inference/reference.py"), 0.15, 1800,
     ),
 )  # fmt: skip
 
