@@ -10,9 +10,12 @@ from pathlib import Path
 
 import keras
 import keras_hub
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from examples.byte_level_bpe import train
+from worker.conversion.families import FAMILIES, family_name
 from worker.models import checking, families
 
 ROOT = Path(__file__).parents[2]
@@ -159,9 +162,51 @@ def test_the_lists_are_those_of_the_installed_versions(generated: Path, path: Pa
 
 
 def test_the_supported_model_types_are_converted_to_these_backbones() -> None:
+    # Imported here, since it fails where sentencepiece and protobuf do not fit, which should not hide the tests above.
     from keras_hub.src.utils.transformers.preset_loader import TransformersPresetLoader
 
     for family in families.supported().values():
         for model_type in family.model_types:
             loader = TransformersPresetLoader("", {"model_type": model_type})
             assert loader.check_backbone_class().__name__ == family.backbone
+
+
+def test_the_check_supports_exactly_the_families_that_have_a_mapping() -> None:
+    assert {family.backbone: family.name for family in families.supported().values()} == {
+        backbone: family_name(backbone) for backbone in FAMILIES
+    }
+
+
+def test_a_transformers_checkpoint_is_accepted_and_can_be_loaded(tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoint"
+    folder.mkdir()
+    bpe = train(["one two three"], 280, least_count=1)
+    (folder / "vocab.json").write_text(json.dumps(bpe.vocabulary))
+    (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(bpe.merges))
+    sizes = {"vocab_size": len(bpe.vocabulary), "n_embd": 16, "n_layer": 1, "n_head": 2, "n_inner": None}
+    config = {"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"], **sizes, "n_positions": 32}
+    (folder / "config.json").write_text(json.dumps({**config, "resid_pdrop": 0.1, "_name_or_path": "/home/me/gpt2"}))
+    weights = {
+        name: np.random.default_rng(0).standard_normal(shape, np.float32)
+        for name, shape in checkpoint_shapes(len(bpe.vocabulary), 16, 32).items()
+    }
+    save_file(weights, folder / "model.safetensors")
+    assert checking.check(folder, tmp_path).backbone == "GPT2Backbone"
+    model = keras_hub.models.CausalLM.from_preset(str(folder))
+    assert isinstance(model, keras_hub.models.GPT2CausalLM)
+    np.testing.assert_array_equal(model.backbone.token_embedding.embeddings, weights["wte.weight"])
+
+
+def checkpoint_shapes(vocabulary: int, width: int, positions: int) -> dict[str, tuple[int, ...]]:
+    """A GPT-2 of one layer in Transformers' names."""
+    layer = {
+        "ln_1.weight": (width,), "ln_1.bias": (width,), "ln_2.weight": (width,), "ln_2.bias": (width,),
+        "attn.c_attn.weight": (width, 3 * width), "attn.c_attn.bias": (3 * width,),
+        "attn.c_proj.weight": (width, width), "attn.c_proj.bias": (width,),
+        "mlp.c_fc.weight": (width, 4 * width), "mlp.c_fc.bias": (4 * width,),
+        "mlp.c_proj.weight": (4 * width, width), "mlp.c_proj.bias": (width,),
+    }  # fmt: skip
+    outer = {"wte.weight": (vocabulary, width), "wpe.weight": (positions, width)}
+    return (
+        outer | {"ln_f.weight": (width,), "ln_f.bias": (width,)} | {f"h.0.{key}": shape for key, shape in layer.items()}
+    )
