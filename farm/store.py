@@ -16,7 +16,7 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -75,10 +75,9 @@ class LocalStore:
 
     def put(self, paths: Mapping[ArtifactName, Path]) -> tuple[Artifact, ...]:
         """Take files and folders over; see ArtifactStore."""
-        with disk_full_as_sentence(), ThreadPoolExecutor(SYNC_THREADS) as pool:
+        with disk_full_as_sentence():
             files = {name: _files_of(name, path) for name, path in paths.items()}
-            moves = [path for listing in files.values() for path in listing.values()]
-            blobs = dict(zip(moves, pool.map(_seal, moves), strict=True))
+            blobs = _seal_all([path for listing in files.values() for path in listing.values()])
             stored = []
             for name, listing in files.items():
                 entries = {file: blobs[path] for file, path in listing.items()}
@@ -121,7 +120,8 @@ class LocalStore:
         with disk_full_as_sentence():
             for file, blob in self._files(artifact).items():
                 place = target / file if artifact.name.is_folder else target
-                place.parent.mkdir(parents=True, exist_ok=True)
+                if "/" in file:
+                    place.parent.mkdir(parents=True, exist_ok=True)
                 if protected or blob.size > COPY_BYTES:
                     place.hardlink_to(self._path(blob.digest))
                 else:
@@ -284,6 +284,13 @@ def _seal(path: Path) -> _Blob:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
         os.fsync(stream.fileno())
         return _Blob(digest, os.fstat(stream.fileno()).st_size)
+
+
+def _seal_all(paths: Sequence[Path]) -> dict[Path, _Blob]:
+    if len(paths) == 1:
+        return {paths[0]: _seal(paths[0])}
+    with ThreadPoolExecutor(SYNC_THREADS) as pool:
+        return dict(zip(paths, pool.map(_seal, paths), strict=True))
 
 
 def _files_of(name: ArtifactName, path: Path) -> dict[str, Path]:
