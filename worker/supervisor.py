@@ -23,9 +23,10 @@ from farm.digests import of_file
 from farm.errors import ArtifactDamaged, ArtifactMissing, FarmError
 from farm.jobspec import JobSpec
 from farm.progress import Progress
+from farm.sealing import disk_full_as_sentence
 from farm.settings import Settings
 from farm.stages import STAGES, Stage, StageName
-from farm.store import ArtifactStore, disk_full_as_sentence
+from farm.store import ArtifactStore
 from worker import report, workfolder
 from worker.android import keystore
 from worker.android.keystore import SigningKey
@@ -136,7 +137,7 @@ class Supervisor:
         metrics = [MetricRecord(stage.name, each.name, each.value, each.unit) for each in result.metrics]
         stages.succeed(self._database, running.held, record, metrics, reused=reused)
         if not reused:
-            workfolder.remove(self._folder(running.held) / stage.name.value)
+            workfolder.remove(self._folder(running.held))
         self._take_over(running, stage, record, result)
 
     def _skip_reason(self, running: _Running, stage: Stage) -> str | None:
