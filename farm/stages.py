@@ -83,12 +83,16 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         StageName.APP, "building the app (once per version)", Queue.ANDROID, (), (A.APP_BASE,),
-        (), ("worker/stages/app.py", "worker/android/*.py", "android-builder/**/*"), 0.05, 1800,
+        (), ("worker/stages/app.py", "worker/android/*.py", "android-builder/app/**/*", "android-builder/host/**/*",
+         "android-builder/artifacts.toml"), 0.05, 1800,
     ),
     Stage(
         StageName.PACKAGE, "packaging and signing the app", Queue.ANDROID,
         (A.APP_BASE, A.MODEL, A.TOKENIZER, A.MODEL_INFO), (A.APK,),
-        ("app",), ("worker/stages/package.py", "worker/android/*.py"), 0.15, 1800,
+        ("app",),
+        ("worker/stages/package.py", "worker/android/*.py", "worker/inference/model_info.py",
+         "android-builder/play.toml"),
+        0.15, 1800,
     ),
     Stage(
         StageName.HOST, "running the app's code against the model", Queue.ANDROID,
