@@ -12,10 +12,9 @@ from rich.text import Text
 from cli import figures
 from cli.tables import plain_table
 from cli.terminal import Terminal, printable
-from worker.android import checks, findings
+from worker.android import findings
 from worker.android.checks import Expectation
-from worker.android.findings import Finding, Severity
-from worker.android.package import Package
+from worker.android.findings import Check, Finding, Severity
 
 STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow"}
 
@@ -31,10 +30,17 @@ class CheckPage:
     findings: tuple[Finding, ...]
 
     @classmethod
-    def of(cls, package: Package, expected: Expectation, found: Sequence[Finding]) -> CheckPage:
+    def of(
+        cls,
+        file: Path,
+        methods: dict[str, int],
+        expected: Expectation,
+        run: Sequence[Check[Any, Any]],
+        found: Sequence[Finding],
+    ) -> CheckPage:
         """All that is shown of a checked package."""
-        names = tuple(one.name for one in checks.CHECKS if one.name != "identity" or expected.app)
-        return cls(package.path, package.path.stat().st_size, names, checks.methods(package), tuple(found))
+        names = tuple(one.name for one in run if one.name != "identity" or expected.app)
+        return cls(file, file.stat().st_size, names, methods, tuple(found))
 
     def json_object(self) -> dict[str, Any]:
         """Everything that was found."""
