@@ -80,7 +80,8 @@ class Bundletool:
         environment = {**os.environ, "HOME": str(self.scratch)}
         return process.run(
             (
-                tools.find(Tool.JAVA), *JVM, f"-Duser.home={self.scratch}", "-cp", classpath, MAIN_CLASS, command,
+                tools.find(Tool.JAVA), *JVM, f"-Duser.home={self.scratch}", f"-Djava.io.tmpdir={self.scratch}",
+                "-cp", classpath, MAIN_CLASS, command,
                 *arguments,
             ),
             timeout=TIMEOUT, error=PackageInvalid, hint="see the stage's log.", env=environment,
