@@ -19,6 +19,7 @@ class ArtifactName(StrEnum):
     GOLDEN = "golden.json"
     APP_BASE = "app-base/"
     APK = "app.apk"
+    BUNDLE = "app.aab"
     HOST_RUN = "host-run.json"
     REPORT = "report.json"
 
@@ -31,6 +32,7 @@ class ArtifactName(StrEnum):
 # What `farm download` hands out, in this order.
 PUBLISHED: tuple[ArtifactName, ...] = (
     ArtifactName.APK,
+    ArtifactName.BUNDLE,
     ArtifactName.MODEL,
     ArtifactName.TOKENIZER,
     ArtifactName.MODEL_INFO,

@@ -23,6 +23,7 @@ class StageName(StrEnum):
     APP = "app"
     PACKAGE = "package"
     HOST = "host"
+    BUNDLE = "bundle"
 
 
 class Queue(StrEnum):
@@ -39,7 +40,7 @@ class Stage:
     title: what a user reads while it runs. spec_fields: dotted names of the spec's fields that decide the result.
     code: glob patterns, below the repository, of the sources that decide the result. share: expected part of the
     job's time (all add up to about 1), for progress. time_limit in seconds. memory_limit in bytes, None: the farm's
-    setting. network: only the fetching of a model may use it.
+    setting. network: only the fetching of a model may use it. signs: it is given the key that signs apps.
     """
 
     name: StageName
@@ -52,6 +53,7 @@ class Stage:
     share: float
     time_limit: float
     network: bool = False
+    signs: bool = False
 
 
 _MODEL_FIELDS = ("recipe", "lane", "context", "prefill")
@@ -83,17 +85,29 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         StageName.APP, "building the app (once per version)", Queue.ANDROID, (), (A.APP_BASE,),
-        (), ("worker/stages/app.py", "worker/android/*.py", "android-builder/**/*"), 0.05, 1800,
+        (), ("worker/stages/app.py", "worker/android/*.py", "android-builder/app/**/*", "android-builder/host/**/*",
+         "android-builder/artifacts.toml"), 0.05, 1800,
     ),
     Stage(
         StageName.PACKAGE, "packaging and signing the app", Queue.ANDROID,
         (A.APP_BASE, A.MODEL, A.TOKENIZER, A.MODEL_INFO), (A.APK,),
-        ("app",), ("worker/stages/package.py", "worker/android/*.py"), 0.15, 1800,
+        ("app",),
+        ("worker/stages/package.py", "worker/android/*.py", "worker/inference/model_info.py",
+         "android-builder/play.toml"),
+        0.12, 1800, signs=True,
     ),
     Stage(
         StageName.HOST, "running the app's code against the model", Queue.ANDROID,
         (A.APP_BASE, A.APK, A.GOLDEN, A.REFERENCE), (A.HOST_RUN,), (),
-        ("worker/stages/host.py", "worker/android/*.py", "worker/inference/reference.py"), 0.15, 1800,
+        ("worker/stages/host.py", "worker/android/*.py", "worker/inference/reference.py"), 0.12, 1800,
+    ),
+    Stage(
+        StageName.BUNDLE, "packaging the app for Google Play", Queue.ANDROID,
+        (A.APP_BASE, A.MODEL, A.TOKENIZER, A.MODEL_INFO), (A.BUNDLE,),
+        ("app",),
+        ("worker/stages/bundle.py", "worker/android/*.py", "worker/inference/model_info.py",
+         "android-builder/play.toml"),
+        0.06, 1800, signs=True,
     ),
 )  # fmt: skip
 

@@ -147,8 +147,8 @@ class Supervisor:
         return f"This job has no {lacking[0]}, which the stage needs." if lacking else None
 
     def _signing(self, running: _Running, stage: Stage) -> str | None:
-        """The digest of the keystore that will sign, for the stage that signs."""
-        if stage.name is not StageName.PACKAGE:
+        """The digest of the keystore that will sign, for a stage that signs."""
+        if not stage.signs:
             return None
         own = running.spec.app.keystore
         store = Path(own) if own is not None else SigningKey(keystore.ensure(self._settings.keys)).store
@@ -215,7 +215,7 @@ class Supervisor:
         settings.caches.mkdir(parents=True, exist_ok=True)
         key: Path | None = None
         readable = [settings.caches, settings.toolchain]
-        if stage.name is StageName.PACKAGE:
+        if stage.signs:
             key = folder / "key"
             workfolder.remove(key)
             keystore.prepare(spec.app, settings.keys, key)

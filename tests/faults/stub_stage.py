@@ -22,6 +22,7 @@ OUTPUTS = {
     "verify": ("golden.json",),
     "app": ("app-base/",),
     "package": ("app.apk",),
+    "bundle": ("app.aab",),
     "host": ("host-run.json",),
 }
 

@@ -9,6 +9,7 @@ PT_LOAD = 1
 MACHINES = {62: "x86_64", 183: "arm64-v8a"}
 HEADER_64 = struct.Struct("<16s2HI3QI6H")
 SEGMENT_64 = struct.Struct("<2I6Q")
+DEX_HEADER_BYTES = 0x70
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,13 @@ def defined_classes(dex: bytes) -> frozenset[str]:
     except (struct.error, IndexError) as error:
         raise ValueError("its tables are cut off") from error
     return frozenset(name[1:-1].replace("/", ".") for name in names)
+
+
+def count_methods(dex: bytes) -> int:
+    """How many methods a dex file refers to, its own and others'; ValueError when it is none."""
+    if dex[:4] != b"dex\n" or len(dex) < DEX_HEADER_BYTES:
+        raise ValueError("it is no dex file")
+    return int(struct.unpack_from("<I", dex, 0x58)[0])
 
 
 def _text_at(dex: bytes, start: int) -> str:

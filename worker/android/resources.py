@@ -48,9 +48,11 @@ def generate_sources(manifest: Path, compiled: Path, platform: Path, folder: Pat
 
 
 def link(
-    manifest: Path, compiled: Path, ids: Path, platform: Path, app: AppSpec, target: AndroidTarget, scratch: Path
-) -> Path:
-    """Link the resources for one app: its application id, label and versions. Gives an APK without code."""
+    manifest: Path, compiled: Path, ids: Path, platform: Path, app: AppSpec, target: AndroidTarget, scratch: Path,
+    proto: bool = False,
+) -> Path:  # fmt: skip
+    """Link the resources for one app: its application id, label and versions. Gives an APK without code, or with
+    `proto` the same as a bundle holds it."""
     values = scratch / "label" / "values"
     values.mkdir(parents=True, exist_ok=True)
     (values / "strings.xml").write_text(label_resource(app.label), encoding="utf-8")
@@ -59,9 +61,15 @@ def link(
     _aapt2(
         "link", *_basics(manifest, platform, target), "-o", linked, "--stable-ids", ids,
         "--rename-manifest-package", app.application_id, "--version-code", str(app.version_code),
-        "--version-name", app.version_name, "--replace-version", compiled, "-R", label,
+        "--version-name", app.version_name, "--replace-version", *(("--proto-format",) if proto else ()),
+        compiled, "-R", label,
     )  # fmt: skip
     return linked
+
+
+def link_manifest(manifest: Path, platform: Path, target: Path) -> None:
+    """Link a manifest without resources for a bundle."""
+    _aapt2("link", "--proto-format", "--manifest", manifest, "-I", platform, "-o", target)
 
 
 def label_resource(label: str) -> str:

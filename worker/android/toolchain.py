@@ -42,6 +42,11 @@ class Toolchain:
         """The files of a role, in the table's order."""
         return tuple(self.path(artifact) for artifact in self.pins.with_role(role))
 
+    @property
+    def platform(self) -> Path:
+        """What stands for android.jar."""
+        return self.paths(Role.PLATFORM)[0]
+
     def missing(self) -> tuple[MavenArtifact, ...]:
         """What has not been fetched yet; hashes are not looked at, since nothing becomes visible without its own."""
         return tuple(one for one in self.pins.artifacts if not (self.folder / one.file_name).is_file())

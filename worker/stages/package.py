@@ -8,7 +8,9 @@ from farm.errors import KeystoreUnusable
 from farm.progress import Reporter
 from worker.android import assembly, checks, keystore, resources, signing, toolchain
 from worker.android.base import AppBase
+from worker.android.checks import Expectation
 from worker.android.keystore import SigningKey
+from worker.android.package import Package
 from worker.android.pins import Role
 from worker.order import Metric, StageOrder, StageResult
 
@@ -37,5 +39,5 @@ def run(order: StageOrder, report: Reporter) -> StageResult:
     unsigned.unlink()
     report(0.6, "checking the app")
     contents = {name: digests.of_file(path) for name, path in (base.asset_files() | assets).items()}
-    checks.require(signed, checks.Expectation(app, target, contents))
+    checks.require(Package(signed), Expectation(target, app, contents, model_alignment=target.page_size))
     return StageResult(metrics=(Metric(name="apk_size", value=signed.stat().st_size, unit="bytes"),))

@@ -54,7 +54,7 @@ def test_without_a_terminal_a_line_comes_only_when_something_changed(memory_farm
     assert written(terminal) == f"Job {job.id} queued: next\n"
     progress.wait(memory_farm, job.id, terminal)
     lines = written(terminal).splitlines()[1:]
-    assert len(lines) == 8
+    assert len(lines) == 9
     assert lines[2] == f"Job {job.id} running: converting, 7 %, about 9 s left"
     assert lines[-1] == f"Job {job.id} succeeded"
 

@@ -62,6 +62,12 @@ def test_coordinates_with_a_classifier(tmp_path: Path) -> None:
     assert (artifact.group, artifact.extension, artifact.role) == ("g.h", "aar", Role.NATIVE)
 
 
+def test_coordinates_of_what_is_no_jar(tmp_path: Path) -> None:
+    entry = f'coordinates = "g.h:a:1.2:aar"\nrole = "test"\nsha256 = "{"0" * 64}"'
+    (artifact,) = pins.load(_table(tmp_path, entry)).artifacts
+    assert (artifact.file_name, artifact.coordinates) == ("a-1.2.aar", "g.h:a:1.2:aar")
+
+
 @pytest.mark.parametrize(
     ("entry", "reason"),
     [

@@ -1,0 +1,168 @@
+"""The bundle stage around a random model: a signed bundle whose universal APK passes the checks of an APK."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from cli.main import app as farm_command
+from farm.artifacts import ArtifactName
+from farm.errors import PackageInvalid
+from farm.jobspec import AppSpec
+from farm.stages import StageName
+from tests.fixtures.packaged_apps import MODEL, order_of
+from worker.android import bundle, bundle_checks, bundletool, checks, keystore, play, signing
+from worker.android.assembly import MODEL_ASSET
+from worker.android.base import AppBase
+from worker.android.bundle_checks import Bundle
+from worker.android.bundletool import Bundletool
+from worker.android.checks import Expectation
+from worker.android.keystore import SigningKey
+from worker.android.package import Package
+from worker.android.toolchain import Toolchain
+from worker.order import StageOrder, StageResult
+from worker.stages import bundle as bundle_stage
+
+APP = AppSpec(application_id="org.example.bundled", label="Bundled", version_code=4)
+
+
+@dataclasses.dataclass(frozen=True)
+class Made:
+    """A bundle, its order, and what the stage told."""
+
+    path: Path
+    order: StageOrder
+    result: StageResult
+
+
+@pytest.fixture(scope="module")
+def make(
+    app_base: AppBase, android_toolchain: Toolchain, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[], Made]:
+    keys = tmp_path_factory.mktemp("farm") / "keys"
+
+    def make() -> Made:
+        workdir = tmp_path_factory.mktemp("job")
+        order = order_of(StageName.BUNDLE, APP, app_base, android_toolchain, keys, workdir)
+        said: list[float] = []
+        result = bundle_stage.run(order, lambda share, _doing: said.append(share))
+        assert said == sorted(said)
+        return Made(order.output(ArtifactName.BUNDLE), order, result)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def made(make: Callable[[], Made]) -> Made:
+    return make()
+
+
+@pytest.fixture
+def tool(android_toolchain: Toolchain, tmp_path: Path) -> Bundletool:
+    return Bundletool(android_toolchain, tmp_path)
+
+
+def _check(path: Path) -> tuple[int, list[tuple[str, str]]]:
+    ran = CliRunner().invoke(farm_command, ["check", str(path), "--json"])
+    page = json.loads(ran.stdout)
+    return ran.exit_code, [(one["check"], one["cause"]) for one in page["findings"]]
+
+
+def test_a_small_model_stays_in_the_base_module(made: Made) -> None:
+    assert bundletool.modules(made.path) == ("base",)
+    with zipfile.ZipFile(made.path) as opened:
+        assert opened.read(f"base/{MODEL_ASSET}") == MODEL
+    assert made.result.notes == ()
+    metrics = {metric.name: metric.value for metric in made.result.metrics}
+    assert metrics["bundle_size"] == made.path.stat().st_size
+    # The model is noise and can't be compressed; a phone downloads the libraries of its own ABI only.
+    assert len(MODEL) < metrics["bundle_download"] < len(MODEL) + 6_000_000
+
+
+def test_a_good_bundle_has_no_finding(made: Made) -> None:
+    assert _check(made.path) == (0, [])
+
+
+def test_the_universal_apk_signed_passes_all_checks_of_an_apk(
+    made: Made, tool: Bundletool, android_toolchain: Toolchain
+) -> None:
+    assert made.order.keystore is not None
+    signed = tool.scratch / "signed.apk"
+    signing.sign(tool.universal_apk(made.path), signed, SigningKey(made.order.keystore), keystore.ALIAS)
+    assert checks.inspect(Package(signed), Expectation(android_toolchain.pins.target, APP)) == []
+
+
+def test_a_model_beyond_the_bases_limit_goes_into_an_asset_pack(
+    make: Callable[[], Made], tool: Bundletool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = play.load()
+    small = dataclasses.replace(rules, size=dataclasses.replace(rules.size, base_module=14_000_000))
+    monkeypatch.setattr(play, "load", lambda: small)
+    made = make()
+    assert bundletool.modules(made.path) == ("base", "model")
+    assert made.result.notes == (
+        "The model lies in the bundle's asset pack, since the base module would be too large.",
+    )
+    with zipfile.ZipFile(made.path) as opened:
+        assert opened.read(f"model/{MODEL_ASSET}") == MODEL
+        assert f"base/{MODEL_ASSET}" not in opened.namelist()
+    # Whatever is fused for old systems lies where the app opens it.
+    package = Package(tool.universal_apk(made.path))
+    assert package.entries[MODEL_ASSET].aligned(4)
+    assert _check(made.path) == (0, [])
+
+
+def test_a_bundle_without_signature_and_one_changed_afterwards(made: Made, tool: Bundletool) -> None:
+    bare, changed = tool.scratch / "bare.aab", tool.scratch / "changed.aab"
+    with zipfile.ZipFile(made.path) as source, zipfile.ZipFile(bare, "w") as one, zipfile.ZipFile(changed, "w") as two:
+        for name in source.namelist():
+            content = source.read(name)
+            if not name.startswith("META-INF/"):
+                one.writestr(name, content)
+            two.writestr(name, content + b" " if name.endswith("unicode-classes.bin") else content)
+    for path in (bare, changed):
+        assert not bundle.signature_holds(path)
+        subject = Bundle(path, tool)
+        found = [
+            fault.cause
+            for fault in bundle_checks.check_bundle_signature(subject, Expectation(tool.toolchain.pins.target))
+        ]
+        assert found == ["its upload signature is missing or does not hold"]
+
+
+def test_a_bundle_that_bundletool_refuses(made: Made, tool: Bundletool) -> None:
+    broken = tool.scratch / "broken.aab"
+    with zipfile.ZipFile(made.path) as source, zipfile.ZipFile(broken, "w") as target:
+        for name in source.namelist():
+            if name != "BundleConfig.pb":
+                target.writestr(name, source.read(name))
+    (finding,) = bundle_checks.inspect(Bundle(broken, tool), Expectation(tool.toolchain.pins.target))
+    assert finding.check == "bundle"
+    assert finding.cause.startswith("bundletool refuses it (")
+
+
+def test_the_password_is_not_shown(made: Made, capfd: pytest.CaptureFixture[str], tool: Bundletool) -> None:
+    assert made.order.keystore is not None
+    key = SigningKey(made.order.keystore)
+    bundle.sign(made.path, tool.scratch / "again.aab", key, keystore.ALIAS)
+    assert key.password.read_text() not in "".join(capfd.readouterr())
+
+
+def test_another_model_in_a_bundle_is_found(made: Made, tool: Bundletool) -> None:
+    swapped = tool.scratch / "swapped.aab"
+    with zipfile.ZipFile(made.path) as source, zipfile.ZipFile(swapped, "w") as target:
+        for name in source.namelist():
+            if not name.startswith("META-INF/"):
+                target.writestr(name, MODEL[::-1] if name == f"base/{MODEL_ASSET}" else source.read(name))
+    code, found = _check(swapped)
+    assert code == PackageInvalid.exit_code
+    assert found == [
+        ("bundle-signature", "its upload signature is missing or does not hold"),
+        ("assets", f"{MODEL_ASSET} differs from what assets/model-info.json says"),
+    ]

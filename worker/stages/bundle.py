@@ -1,0 +1,50 @@
+"""Packages the model with the app as an Android App Bundle, the form in which Google Play takes apps."""
+
+from __future__ import annotations
+
+from farm import digests
+from farm.artifacts import ArtifactName
+from farm.errors import KeystoreUnusable
+from farm.progress import Reporter
+from worker.android import assembly, bundle, bundle_checks, findings, keystore, play, toolchain
+from worker.android.base import AppBase
+from worker.android.bundle_checks import Bundle
+from worker.android.bundletool import Bundletool
+from worker.android.checks import Expectation
+from worker.android.keystore import SigningKey
+from worker.order import Metric, StageOrder, StageResult
+
+
+def run(order: StageOrder, report: Reporter) -> StageResult:
+    """Make `app.aab`. KeystoreUnusable, PackageInvalid when a check fails, ToolMissing."""
+    if order.keystore is None:
+        raise KeystoreUnusable("The bundle stage was given no signing key; start it through `farm worker`.")
+    key, base = SigningKey(order.keystore), AppBase(order.input(ArtifactName.APP_BASE))
+    chain, app, rules = toolchain.at(order.toolchain), order.spec.app, play.load()
+    order.scratch.mkdir(parents=True, exist_ok=True)
+    tool = Bundletool(chain, order.scratch)
+    unsigned, signed = order.scratch / "unsigned.aab", order.output(ArtifactName.BUNDLE)
+    assets = {name: order.input(artifact) for artifact, name in assembly.JOB_ASSETS.items()}
+
+    report(0.0, "opening the signing key")
+    alias = keystore.check(key) if app.keystore is not None else keystore.ALIAS
+    report(0.1, "building the bundle")
+    packed = bundle.build(base, assets, app, rules.size.base_module, tool, unsigned)
+    report(0.4, "signing the bundle")
+    signed.parent.mkdir(parents=True, exist_ok=True)
+    bundle.sign(unsigned, signed, key, alias)
+    unsigned.unlink()
+    report(0.6, "checking the bundle and an APK made of it")
+    contents = {name: digests.of_file(path) for name, path in (base.asset_files() | assets).items()}
+    made = Bundle(signed, tool)
+    findings.require_none(
+        signed.name, bundle_checks.inspect(made, Expectation(chain.pins.target, app, contents, rules))
+    )
+    download = max(made.download_size(abi) for abi in app.abis)
+    return StageResult(
+        metrics=(
+            Metric(name="bundle_size", value=signed.stat().st_size, unit="bytes"),
+            Metric(name="bundle_download", value=download, unit="bytes"),
+        ),
+        notes=("The model lies in the bundle's asset pack, since the base module would be too large.",) * packed,
+    )
