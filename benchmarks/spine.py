@@ -151,10 +151,10 @@ class Farm:
         self._home = home
         self._environment = os.environ | {"FARM_HOME": str(home / "farm"), "FARM_THREADS": str(THREADS)}
 
-    def submit(self, model: Path) -> tuple[Report, float]:
-        """Run one int8 job to its end; its report, and the time that the command took in seconds."""
+    def submit(self, model: Path, *options: str) -> tuple[Report, float]:
+        """Run one int8 job to its end, with these further options; its report, and the command's time in seconds."""
         started = time.monotonic()
-        job = self._farm("submit", str(model), "--quant", "int8", "--wait")
+        job = self._farm("submit", str(model), "--quant", "int8", *options, "--wait")
         seconds = time.monotonic() - started
         output = self._home / job["id"]
         if not output.exists():

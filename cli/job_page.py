@@ -12,6 +12,7 @@ from cli.json_views import published
 from cli.terminal import Terminal, printable
 from client.protocol import EventView, JobView
 from farm import recipes
+from farm.jobspec import Lane
 from farm.states import JobState
 
 MOST_EVENTS = 20
@@ -74,6 +75,9 @@ def settings(job: JobView) -> Iterator[tuple[str, str]]:
     yield "model", spec.model_ref.text
     yield "recipe", recipe.name if recipe.name == recipe.alias else f"{recipe.alias} ({recipe.name})"
     yield "context", f"{spec.context} tokens, prefill {', '.join(map(str, spec.prefill_lengths))}"
+    if spec.lane is not Lane.TOKENS:
+        limits = f"prompts up to {spec.prompt_bytes} bytes, answers up to {spec.longest_answer} tokens"
+        yield "lane", f"{spec.lane}, {limits}"
     yield "app", f"{app.label} {app.version_name} ({app.version_code}), {app.application_id}, {', '.join(app.abis)}"
     yield "signed with", app.keystore or "the farm's own key"
     yield "submitted", f"{job.created_at.astimezone():%Y-%m-%d %H:%M:%S} ({figures.age(job.created_at)})"

@@ -22,6 +22,8 @@ class JobRequest:
     lane: str | None = None
     context: int | None = None
     prefill: str | None = None
+    prompt_bytes: int | None = None
+    output_tokens: int | None = None
     label: str | None = None
     application_id: str | None = None
     version_name: str | None = None
@@ -47,6 +49,8 @@ class JobRequest:
             "lane": None if self.lane is None else parse_lane(self.lane),
             "context": self.context,
             "prefill": None if self.prefill is None else parse_prefill(self.prefill),
+            "prompt_bytes": self.prompt_bytes,
+            "output_tokens": self.output_tokens,
         }
         values |= {name: value for name, value in given.items() if value is not None}
         values["app"] = self._app(template.app if template else AppSpec())

@@ -26,6 +26,8 @@ def job_object(job: JobView) -> dict[str, Any]:
         "lane": spec.lane.value,
         "context": spec.context,
         "prefill": list(spec.prefill_lengths),
+        "prompt_bytes": spec.prompt_bytes,
+        "output_tokens": spec.output_tokens,
         "app": spec.app.model_dump(mode="json"),
         "created_at": _time(job.created_at),
         "started_at": _time(job.started_at),

@@ -10,11 +10,13 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
 from farm import digests, recipes
-from farm.errors import BadApplicationId, BadAppSetting, ContextTooLong, UnknownAbi, UnknownLane
+from farm.errors import BadApplicationId, BadAppSetting, ContextTooLong, SequenceTooLong, UnknownAbi, UnknownLane
 from farm.modelref import ModelKind, ModelRef
 
 DEFAULT_CONTEXT = 256
 DEFAULT_PREFILL = (8, 32, 128)
+DEFAULT_PROMPT_BYTES = 512
+MAX_PROMPT_BYTES = 65536
 MAX_VERSION_CODE = 2_100_000_000
 JAVA_KEYWORDS = frozenset(
     "abstract assert boolean break byte case catch char class const continue default do double else enum extends false"
@@ -28,6 +30,7 @@ class Lane(StrEnum):
     """How text gets in and out of the model."""
 
     TOKENS = "tokens"
+    BYTES = "bytes"
 
 
 class Abi(StrEnum):
@@ -90,7 +93,11 @@ class AppSpec(BaseModel):
 
 
 class JobSpec(BaseModel):
-    """One job. `context` and `prefill` in tokens; `model_digest` is None until the model was fetched once."""
+    """One job. `context` and `prefill` in tokens; `model_digest` is None until the model was fetched once.
+
+    prompt_bytes and output_tokens: the longest prompt and answer of a lane that takes text; None for as many tokens as
+    the context holds. The tokens lane does not look at them.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -101,6 +108,8 @@ class JobSpec(BaseModel):
     recipe: str = "none"
     context: int = DEFAULT_CONTEXT
     prefill: tuple[int, ...] = DEFAULT_PREFILL
+    prompt_bytes: int = DEFAULT_PROMPT_BYTES
+    output_tokens: int | None = None
     app: AppSpec = AppSpec()
 
     @field_validator("recipe")
@@ -112,6 +121,15 @@ class JobSpec(BaseModel):
     def _lengths(self) -> Self:
         if self.context < 16:
             raise ContextTooLong(f"A context of {self.context} tokens is too short; use 16 or more.")
+        if not 16 <= self.prompt_bytes <= MAX_PROMPT_BYTES:
+            raise SequenceTooLong(
+                f"A longest prompt of {self.prompt_bytes} bytes is refused; use a number from 16 to {MAX_PROMPT_BYTES}."
+            )
+        if self.output_tokens is not None and not 1 <= self.output_tokens <= self.context:
+            raise SequenceTooLong(
+                f"A longest answer of {self.output_tokens} tokens does not fit into the context of {self.context}; use"
+                " a number from 1 to the context."
+            )
         return self
 
     @property
@@ -123,6 +141,11 @@ class JobSpec(BaseModel):
     def prefill_lengths(self) -> tuple[int, ...]:
         """The prefill signatures' lengths: those that fit into the context."""
         return tuple(sorted({length for length in self.prefill if 1 < length <= self.context})) or (self.context,)
+
+    @property
+    def longest_answer(self) -> int:
+        """How many tokens a lane that takes text writes at most."""
+        return self.context if self.output_tokens is None else self.output_tokens
 
     def key(self, code: str) -> str:
         """SHA-256 over everything that decides the result; `code` is the digest of the farm's own sources."""

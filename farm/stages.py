@@ -56,7 +56,8 @@ class Stage:
     signs: bool = False
 
 
-_MODEL_FIELDS = ("recipe", "lane", "context", "prefill")
+_MODEL_FIELDS = ("recipe", "lane", "context", "prefill", "prompt_bytes", "output_tokens")
+_CLASS_TABLE = "android-builder/app/src/main/assets/unicode-classes.bin"
 # The model's description names the reference and its digest.
 _CONVERT_FIELDS = (*_MODEL_FIELDS, "model", "model_kind", "model_digest")
 
@@ -75,7 +76,8 @@ STAGES: tuple[Stage, ...] = (
         StageName.CONVERT, "converting", Queue.CONVERT, (A.SOURCE, A.CHECKED),
         (A.MODEL, A.TOKENIZER, A.DESCRIPTION, A.REFERENCE, A.MODEL_INFO),
         _CONVERT_FIELDS,
-        ("worker/stages/convert.py", "worker/conversion/**/*.py", "worker/models/*.py", "farm/recipes.py"),
+        ("worker/stages/convert.py", "worker/conversion/**/*.py", "worker/models/*.py", "farm/recipes.py",
+         _CLASS_TABLE),
         0.43, 3600,
     ),
     Stage(

@@ -65,7 +65,26 @@ def command(
         str | None,
         typer.Option(
             metavar="LANE",
-            help=f"How text gets in and out of the model (default: {jobspec.Lane.TOKENS}).",
+            help=f"How text gets in and out of the model: {', '.join(jobspec.Lane)} (default: {jobspec.Lane.TOKENS}).",
+            show_default=False,
+        ),
+    ] = None,
+    prompt_bytes: Annotated[
+        int | None,
+        typer.Option(
+            min=16,
+            max=jobspec.MAX_PROMPT_BYTES,
+            metavar="BYTES",
+            help=f"The longest prompt of a lane that takes text (default: {jobspec.DEFAULT_PROMPT_BYTES}).",
+            show_default=False,
+        ),
+    ] = None,
+    output_tokens: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="TOKENS",
+            help="The longest answer of a lane that takes text (default: what the context holds).",
             show_default=False,
         ),
     ] = None,
@@ -164,6 +183,8 @@ def command(
         lane=lane,
         context=context,
         prefill=prefill,
+        prompt_bytes=prompt_bytes,
+        output_tokens=output_tokens,
         label=name,
         application_id=app_id,
         version_name=app_version,

@@ -6,7 +6,7 @@ Every weight is a signature input `w__<name>`, so that the graph depends on the 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import tensorflow as tf
@@ -35,9 +35,23 @@ def cache_shape(description: DecoderDescription, context: int) -> tuple[int, int
 
 def convert(description: DecoderDescription, context: int, prefill_lengths: Sequence[int]) -> bytes:
     """The graph as a `.tflite` file's content, with built-in operators only and all weights as inputs."""
-    module = tf.Module()
+    return convert_signatures(token_signatures(description, context, prefill_lengths))
+
+
+def token_signatures(
+    description: DecoderDescription, context: int, prefill_lengths: Sequence[int]
+) -> dict[str, tf.function]:
+    """The tokens lane's functions by their names."""
     signatures = {prefill_name(length): _signature(description, context, length) for length in prefill_lengths}
     signatures[DECODE] = _signature(description, context, 1, with_logits=True)
+    return signatures
+
+
+def convert_signatures(
+    signatures: Mapping[str, tf.function], operators: Sequence[str] = (tf.lite.OpsSet.TFLITE_BUILTINS,)
+) -> bytes:
+    """Functions as a `.tflite` file's content with these operators."""
+    module = tf.Module()
     for name, signature in signatures.items():
         setattr(module, name, signature)
     with tempfile.TemporaryDirectory(prefix="graph-") as folder:
@@ -49,7 +63,7 @@ def convert(description: DecoderDescription, context: int, prefill_lengths: Sequ
             options=tf.saved_model.SaveOptions(save_debug_info=False),
         )
         converter = tf.lite.TFLiteConverter.from_saved_model(str(saved_model), signature_keys=list(signatures))
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+        converter.target_spec.supported_ops = list(operators)
         return bytes(converter.convert())
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from farm import digests
 from worker.conversion.description import DecoderDescription
@@ -35,6 +36,12 @@ def graph_key(description: DecoderDescription, context: int, prefill_lengths: Se
             "sources": digests.of_sources(Path(__file__).parent, SOURCES),
         }
     )
+
+
+def lane_key(tokens_key: str, settings: Mapping[str, Any], sources: Sequence[str]) -> str:
+    """The key of a lane's graph: that of the tokens lane's, the lane's own settings, and its sources as patterns."""
+    own = digests.of_sources(Path(__file__).parent, sources)
+    return digests.of_json({"tokens": tokens_key, "settings": dict(settings), "sources": own})
 
 
 def find_graph(key: str, caches: Path, adopt: Path, convert: Callable[[], bytes]) -> CachedGraph:

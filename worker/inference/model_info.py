@@ -14,7 +14,8 @@ class ModelInfo(BaseModel):
     """The content of `model-info.json`.
 
     context and prefill in tokens; start_token is put before every prompt, None for no such token; source is the model
-    reference as text, source_digest the SHA-256 of the fetched files; recipe by its full name.
+    reference as text, source_digest the SHA-256 of the fetched files; recipe by its full name. prompt_bytes and
+    output_tokens: the longest prompt and answer of a lane that takes text, None for the tokens lane.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
@@ -37,6 +38,8 @@ class ModelInfo(BaseModel):
     model_sha256: str
     source: str
     source_digest: str | None
+    prompt_bytes: int | None = None
+    output_tokens: int | None = None
 
     @classmethod
     def parse(cls, content: bytes, where: str) -> ModelInfo:

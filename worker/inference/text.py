@@ -45,6 +45,14 @@ class TextCodec:
         """The text's tokens, without any start or end token."""
         return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
 
+    def encode_literally(self, text: str) -> list[int]:
+        """The same with special tokens in the text read as ordinary text."""
+        self._tokenizer.encode_special_tokens = True
+        try:
+            return self.encode(text)
+        finally:
+            self._tokenizer.encode_special_tokens = False
+
     def decode(self, tokens: Iterable[int]) -> str:
         """The tokens' text, special tokens left out; broken UTF-8 reads as U+FFFD."""
         return str(self._tokenizer.decode(list(tokens), skip_special_tokens=True))

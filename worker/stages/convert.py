@@ -17,9 +17,10 @@ import numpy as np
 from farm import digests, recipes
 from farm.artifacts import ArtifactName
 from farm.errors import ContextTooLong
+from farm.jobspec import Lane
 from farm.progress import Reporter
 from farm.stages import StageName
-from worker.conversion import decoder_gate, full_forward, graph, graph_cache, loading, mapping, reference_plan
+from worker.conversion import decoder_gate, full_forward, lanes, loading, mapping, reference_plan
 from worker.conversion.binding import bind
 from worker.conversion.full_forward import FullForward
 from worker.conversion.mapping import MappedModel
@@ -30,6 +31,14 @@ from worker.order import Metric, StageOrder, StageResult
 
 # Without a tokenizer of the app's kind there is nothing to package.
 NEEDS_TOKENIZER = (StageName.APP, StageName.PACKAGE, StageName.HOST, StageName.BUNDLE)
+
+LANE_NOTES: dict[Lane, tuple[str, ...]] = {
+    Lane.TOKENS: (),
+    Lane.BYTES: (
+        "The app runs this file token by token through its signatures prefill and decode, with the app's own tokenizer;"
+        " a program of your own can call serving_default, from text to text.",
+    ),
+}
 
 
 class Clock:
@@ -57,12 +66,13 @@ def run(order: StageOrder, report: Reporter) -> StageResult:
     model = mapping.map_model(causal_lm)
     check_context(order.spec.context, model.positions)
     export = export_tokenizer(causal_lm.preprocessor, model.family)
+    lanes.require_usable(order.spec, model, export)
     plan = reference_plan.plan_reference(model.description, order.spec.context, export)
     forward = FullForward(causal_lm)
 
     report(0.3, "converting the graph")
     with clock.measure("graph_seconds"):
-        found = find_graph(order, model)
+        found = lanes.find_graph(order, model, export, model_end_token(model, export))
     report(0.5, "comparing the decoder with Keras")
     with clock.measure("gate_seconds"):
         forced_logits = forward.logits([plan.forced_tokens.tolist()])[0]
@@ -92,6 +102,7 @@ def run(order: StageOrder, report: Reporter) -> StageResult:
     )
     return StageResult(
         metrics=(*clock.metrics, *figures),
+        notes=LANE_NOTES[order.spec.lane],
         skips={} if export.reason is None else dict.fromkeys(NEEDS_TOKENIZER, export.reason),
         facts={"family": model.family},
     )
@@ -104,17 +115,6 @@ def check_context(context: int, positions: int | None) -> None:
             f"The context of {context} tokens is longer than the model's {positions} positions; ask for a context of"
             f" at most {positions}."
         )
-
-
-def find_graph(order: StageOrder, model: MappedModel) -> graph_cache.CachedGraph:
-    """The weightless graph of the model's architecture."""
-    context, prefill = order.spec.context, order.spec.prefill_lengths
-    return graph_cache.find_graph(
-        graph_cache.graph_key(model.description, context, prefill),
-        order.caches,
-        order.adopt(graph_cache.CACHE),
-        lambda: graph.convert(model.description, context, prefill),
-    )
 
 
 def model_end_token(model: MappedModel, export: TokenizerExport) -> int:
@@ -146,4 +146,6 @@ def write_papers(order: StageOrder, model: MappedModel, export: TokenizerExport,
         model_sha256=digests.of_file(order.output(ArtifactName.MODEL)),
         source=spec.model_ref.text,
         source_digest=spec.model_digest,
+        prompt_bytes=None if spec.lane is Lane.TOKENS else spec.prompt_bytes,
+        output_tokens=None if spec.lane is Lane.TOKENS else spec.longest_answer,
     ).write(order.output(ArtifactName.MODEL_INFO))

@@ -16,6 +16,7 @@ from typing import Any
 from farm import digests, recipes
 from farm.artifacts import ArtifactName
 from farm.errors import ArtifactDamaged, DescriptionMismatch, QualityMissed
+from farm.jobspec import Lane
 from farm.progress import Reporter
 from farm.recipes import QualityLimits
 from worker.inference import quality
@@ -25,6 +26,8 @@ from worker.inference.quality import Perplexities, PromptOutcome
 from worker.inference.reference import Reference, read_reference
 from worker.inference.speed import Speed, measure_speed
 from worker.inference.text import TextCodec
+from worker.inference.text_model import TextModel
+from worker.inference.text_quality import TextFigures, compare_texts
 from worker.order import Metric, StageOrder, StageResult
 
 # What prefill time and tokens per second are measured with, less where the context is small.
@@ -72,10 +75,60 @@ def run(order: StageOrder, report: Reporter) -> StageResult:
     report(0.9, "measuring speed")
     speed = measure_speed(model, speed_prompt(model, reference), speed_steps(model))
 
+    text_figures = None
+    if info.lane == Lane.BYTES:
+        report(0.92, "writing text beside the tokens")
+        text_figures = check_text(order, info, model, codec, outcomes, limits.tie * reference.logit_scale)
+
     figures = summarise(outcomes, difference, cache_change, perplexities, speed, load_seconds)
     check_limits(figures, limits, info.recipe)
     write_golden(order.output(ArtifactName.GOLDEN), info, outcomes, figures, limits, codec)
-    return StageResult(metrics=metrics(figures), notes=notes(figures))
+    return StageResult(
+        metrics=(*metrics(figures), *text_metrics(text_figures)), notes=(*notes(figures), *text_notes(text_figures))
+    )
+
+
+def check_text(
+    order: StageOrder,
+    info: ModelInfo,
+    model: TokenModel,
+    codec: TextCodec | None,
+    outcomes: Sequence[PromptOutcome],
+    tie: float,
+) -> TextFigures:
+    """Hold the signature that takes text against the tokens signatures of the same file, which Keras has judged."""
+    if codec is None:
+        raise DescriptionMismatch("The model takes text but comes without a tokenizer; run the job again.")
+    texts = TextModel(order.input(ArtifactName.MODEL), order.threads)
+    sizes = (texts.prompt_bytes, texts.context)
+    if sizes != (info.prompt_bytes, info.context):
+        raise DescriptionMismatch(
+            f"The written model takes prompts of {sizes[0]} bytes in a context of {sizes[1]} tokens, its description"
+            f" says {info.prompt_bytes} and {info.context}; run the job again."
+        )
+    return compare_texts(texts, model, codec, outcomes, info.start_token, info.end_token, tie)
+
+
+def text_metrics(figures: TextFigures | None) -> tuple[Metric, ...]:
+    """What is recorded of a lane that takes text."""
+    if figures is None:
+        return ()
+    return (
+        Metric(name="tokenizer_texts", value=figures.texts, unit="texts"),
+        Metric(name="text_prompts", value=figures.prompts, unit="prompts"),
+        Metric(name="text_prompts_equal_to_keras", value=figures.keras_equal, unit="prompts"),
+        Metric(name="text_ties", value=figures.ties, unit="prompts"),
+    )
+
+
+def text_notes(figures: TextFigures | None) -> tuple[str, ...]:
+    """What a reader should know of a lane that takes text."""
+    if figures is None:
+        return ()
+    return (
+        f"From text to text, {figures.keras_equal} of {figures.golden} golden prompts go on exactly as Keras's do; the"
+        f" tokenizer in the graph reads all of {figures.texts} mixed texts as the tokenizers package does.",
+    )
 
 
 def check_files(order: StageOrder, info: ModelInfo) -> TextCodec | None:

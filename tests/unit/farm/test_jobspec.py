@@ -4,7 +4,15 @@ import pytest
 from pydantic import ValidationError
 
 from farm import jobspec
-from farm.errors import BadApplicationId, BadAppSetting, ContextTooLong, UnknownAbi, UnknownLane, UnknownRecipe
+from farm.errors import (
+    BadApplicationId,
+    BadAppSetting,
+    ContextTooLong,
+    SequenceTooLong,
+    UnknownAbi,
+    UnknownLane,
+    UnknownRecipe,
+)
 from farm.jobspec import Abi, AppSpec, JobSpec
 from farm.modelref import ModelKind
 
@@ -55,6 +63,19 @@ def test_a_context_too_short_to_use() -> None:
 def test_prefill_lengths_fit_the_context() -> None:
     assert spec(context=64, prefill=(8, 32, 128)).prefill_lengths == (8, 32)
     assert spec(context=16, prefill=(32,)).prefill_lengths == (16,)
+
+
+@pytest.mark.parametrize("change", [{"prompt_bytes": 15}, {"prompt_bytes": 65537}, {"output_tokens": 0}])
+def test_lengths_of_text_that_are_refused(change: dict[str, int]) -> None:
+    with pytest.raises(SequenceTooLong, match="use a number"):
+        spec(**change)
+
+
+def test_an_answer_fits_into_the_context() -> None:
+    assert spec(context=64).longest_answer == 64
+    assert spec(context=64, output_tokens=20).longest_answer == 20
+    with pytest.raises(SequenceTooLong, match="context of 64"):
+        spec(context=64, output_tokens=65)
 
 
 def test_an_unknown_field_is_refused() -> None:

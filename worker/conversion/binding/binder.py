@@ -9,10 +9,11 @@ from pathlib import Path
 from farm.progress import Reporter
 from farm.recipes import WeightForm
 from worker.conversion.binding.biases import fold_biases
-from worker.conversion.binding.compaction import compact, name_tensors_uniquely
+from worker.conversion.binding.compaction import compact, name_tensors_uniquely, share_equal_buffers
 from worker.conversion.binding.derived import DerivedWeights
 from worker.conversion.binding.flatbuffer import load_model
 from worker.conversion.binding.gains import settle_moved_gains
+from worker.conversion.binding.loops import carry_into_loops
 from worker.conversion.binding.model_file import write_model_file
 from worker.conversion.binding.norms import absorb_norms, looked_up_tables
 from worker.conversion.binding.operators import require_builtins
@@ -43,6 +44,7 @@ def bind(
     model = load_model(graph)
     require_builtins(model)
     taken = take_weight_inputs(model)
+    carry_into_loops(model, taken)
     require_matching(model, taken, weights)
     settle_moved_gains(model, taken)
     tables = looked_up_tables(model, taken)
@@ -50,6 +52,7 @@ def bind(
         fold_biases(model, subgraph, its_weights)
         absorb_norms(model, subgraph, its_weights, tables)
     derived = DerivedWeights(weights)
+    share_equal_buffers(model)
     stored = assign_storage(model, taken, derived, form)
     follow_buffers(stored, compact(model))
     name_tensors_uniquely(model)

@@ -56,6 +56,18 @@ def _compact_buffers(model: Model) -> dict[int, int]:
     return moved
 
 
+def share_equal_buffers(model: Model) -> None:
+    """Let tensors of equal content read one buffer: a table that several subgraphs read is then stored once."""
+    first: dict[bytes, int] = {}
+    kept = {}
+    for index, buffer in enumerate(model.buffers):
+        content = b"" if buffer.data is None else np.asarray(buffer.data, np.uint8).tobytes()
+        kept[index] = first.setdefault(content, index) if content else index
+    for graph in model.subgraphs:
+        for tensor in graph.tensors:
+            tensor.buffer = kept[tensor.buffer]
+
+
 def name_tensors_uniquely(model: Model) -> None:
     """Let no two tensors of the file have the same name, which ai-edge-quantizer insists on."""
     seen: set[bytes] = set()

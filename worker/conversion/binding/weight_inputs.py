@@ -16,7 +16,7 @@ GraphWeights = dict[int, Weight]
 def take_weight_inputs(model: Model) -> list[GraphWeights]:
     """Remove the inputs named `w__<name>` from signatures and subgraphs; what each subgraph's tensors stand for.
 
-    BindingFailed when a signature has none, or one that is not float32.
+    A signature may do without. BindingFailed when none has any, or has one that is not float32.
     """
     weights: list[GraphWeights] = [{} for _ in model.subgraphs]
     for signature in model.signatureDefs or []:
@@ -36,12 +36,11 @@ def take_weight_inputs(model: Model) -> list[GraphWeights]:
         signature.inputs = [item for item in signature.inputs if item.tensorIndex not in taken]
         graph.inputs = [tensor for tensor in graph.inputs if int(tensor) not in taken]
         weights[signature.subgraphIndex] = taken
-    for graph, taken in zip(model.subgraphs, weights, strict=True):
-        if not taken:
-            raise BindingFailed(
-                f"The subgraph {graph_name(graph)} takes no weights by the name {WEIGHT_PREFIX}...; only graphs of the"
-                " farm's own builder can be bound."
-            )
+    if not any(weights):
+        raise BindingFailed(
+            f"The subgraph {graph_name(model.subgraphs[0])} takes no weights by the name {WEIGHT_PREFIX}..., and no"
+            " other does; only graphs of the farm's own builder can be bound."
+        )
     return weights
 
 

@@ -1,0 +1,75 @@
+"""From a job's lane to its weightless graph."""
+
+from __future__ import annotations
+
+from farm import digests
+from farm.errors import UnsupportedFamily
+from farm.jobspec import JobSpec, Lane
+from worker.conversion import graph_cache
+from worker.conversion.byte_bpe import splitting, unicode_classes
+from worker.conversion.byte_bpe.tables import read_tables
+from worker.conversion.generation import TextModel
+from worker.conversion.graph_cache import CachedGraph
+from worker.conversion.lanes import bytes as bytes_lane
+from worker.conversion.lanes import tokens as tokens_lane
+from worker.conversion.mapping import MappedModel
+from worker.conversion.tokenizer import TokenizerExport
+from worker.order import StageOrder
+
+# The prompt is read in pieces of the longest prefill length up to this one: longer ones waste work on short prompts.
+LONGEST_PIECE = 32
+# The sources that decide a graph with text in it, beside those of the tokens lane.
+TEXT_SOURCES = ("byte_bpe/*.py", "lanes/*.py", "generation.py", "sampling.py")
+
+
+def require_usable(spec: JobSpec, model: MappedModel, export: TokenizerExport) -> None:
+    """UnsupportedFamily when the lane needs a tokenizer in the graph and the model's can't be put there."""
+    if spec.lane is not Lane.TOKENS and export.kind is None:
+        raise UnsupportedFamily(
+            f"The lane {spec.lane} needs a byte-level BPE tokenizer that splits by GPT-2's pattern, and this model of"
+            f" the family {model.family} has none; choose the lane {Lane.TOKENS}."
+        )
+
+
+def find_graph(order: StageOrder, model: MappedModel, export: TokenizerExport, end_token: int) -> CachedGraph:
+    """The graph of the lane and the model's architecture, from the farm's cache or newly converted."""
+    spec, description = order.spec, model.description
+    tokens_key = tokens_lane.key(description, spec.context, spec.prefill_lengths)
+    if spec.lane is Lane.TOKENS:
+        return graph_cache.find_graph(
+            tokens_key,
+            order.caches,
+            order.adopt(graph_cache.CACHE),
+            lambda: tokens_lane.convert(description, spec.context, spec.prefill_lengths),
+        )
+    settings = {
+        "lane": spec.lane.value,
+        "prompt_bytes": spec.prompt_bytes,
+        "output_tokens": spec.longest_answer,
+        "start_token": export.start_token,
+        "end_token": end_token,
+        "tokenizer": digests.of_bytes(export.content),
+        "classes": digests.of_file(unicode_classes.TABLE),
+    }
+    return graph_cache.find_graph(
+        graph_cache.lane_key(tokens_key, settings, TEXT_SOURCES),
+        order.caches,
+        order.adopt(graph_cache.CACHE),
+        lambda: bytes_lane.convert(text_model(spec, model, export, end_token), spec.prefill_lengths),
+    )
+
+
+def text_model(spec: JobSpec, model: MappedModel, export: TokenizerExport, end_token: int) -> TextModel:
+    """The model with its tokenizer as arrays."""
+    lengths = spec.prefill_lengths
+    return TextModel(
+        description=model.description,
+        tables=read_tables(export.content, model.description.vocabulary_size),
+        pattern=splitting.find_pattern(splitting.GPT2),
+        context=spec.context,
+        prompt_bytes=spec.prompt_bytes,
+        output_tokens=spec.longest_answer,
+        piece=max((length for length in lengths if length <= LONGEST_PIECE), default=min(lengths)),
+        start_token=export.start_token,
+        end_token=end_token,
+    )
