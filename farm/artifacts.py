@@ -20,6 +20,8 @@ class ArtifactName(StrEnum):
     APP_BASE = "app-base/"
     APK = "app.apk"
     HOST_RUN = "host-run.json"
+    SCREENSHOT_LIGHT = "screenshot-light.png"
+    SCREENSHOT_DARK = "screenshot-dark.png"
     REPORT = "report.json"
 
     @property
@@ -35,6 +37,8 @@ PUBLISHED: tuple[ArtifactName, ...] = (
     ArtifactName.TOKENIZER,
     ArtifactName.MODEL_INFO,
     ArtifactName.GOLDEN,
+    ArtifactName.SCREENSHOT_LIGHT,
+    ArtifactName.SCREENSHOT_DARK,
     ArtifactName.REPORT,
 )
 

@@ -23,6 +23,7 @@ class StageName(StrEnum):
     APP = "app"
     PACKAGE = "package"
     HOST = "host"
+    SCREENSHOTS = "screenshots"
 
 
 class Queue(StrEnum):
@@ -93,7 +94,12 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         StageName.HOST, "running the app's code against the model", Queue.ANDROID,
         (A.APP_BASE, A.APK, A.GOLDEN, A.REFERENCE), (A.HOST_RUN,), (),
-        ("worker/stages/host.py", "worker/android/*.py", "worker/inference/reference.py"), 0.15, 1800,
+        ("worker/stages/host.py", "worker/android/*.py", "worker/inference/reference.py"), 0.1, 1800,
+    ),
+    Stage(
+        StageName.SCREENSHOTS, "drawing the app's screen", Queue.ANDROID, (A.APP_BASE, A.APK, A.GOLDEN),
+        (A.SCREENSHOT_LIGHT, A.SCREENSHOT_DARK), (),
+        ("worker/stages/screenshots.py", "worker/android/*.py", "android-builder/screens/**/*"), 0.05, 1800,
     ),
 )  # fmt: skip
 

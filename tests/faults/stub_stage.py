@@ -23,6 +23,7 @@ OUTPUTS = {
     "app": ("app-base/",),
     "package": ("app.apk",),
     "host": ("host-run.json",),
+    "screenshots": ("screenshot-light.png", "screenshot-dark.png"),
 }
 
 

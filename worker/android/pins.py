@@ -23,6 +23,8 @@ class Role(StrEnum):
     PLATFORM = "platform"
     NATIVE = "native"
     HOST_NATIVE = "host-native"
+    TEST = "test"
+    TEST_PLATFORM = "test-platform"
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,11 @@ class MavenArtifact:
 
     @property
     def coordinates(self) -> str:
-        """`group:name:version`, with `:extension:classifier` where there is a classifier."""
+        """`group:name:version`, with `:extension` where that is no jar, and `:extension:classifier`."""
         base = f"{self.group}:{self.name}:{self.version}"
-        return base if self.classifier is None else f"{base}:{self.extension}:{self.classifier}"
+        if self.classifier is not None:
+            return f"{base}:{self.extension}:{self.classifier}"
+        return base if self.extension == "jar" else f"{base}:{self.extension}"
 
     @property
     def file_name(self) -> str:
@@ -94,9 +98,10 @@ def load(table: Path = TABLE) -> Pins:
 def _artifact(coordinates: str, role: str, sha256: str) -> MavenArtifact:
     """One entry; ValueError when it is incomplete."""
     parts = coordinates.split(":")
-    if len(parts) not in (3, 5) or not all(re.fullmatch(r"[A-Za-z0-9._-]+", part) for part in parts):
-        raise ValueError(f"{coordinates!r} is not group:artifact:version[:extension:classifier]")
+    if not 3 <= len(parts) <= 5 or not all(re.fullmatch(r"[A-Za-z0-9._-]+", part) for part in parts):
+        raise ValueError(f"{coordinates!r} is not group:artifact:version[:extension[:classifier]]")
     if not re.fullmatch(r"[0-9a-f]{64}", sha256):
         raise ValueError(f"{coordinates} has no SHA-256")
-    extension, classifier = parts[3:] if len(parts) == 5 else ("jar", None)
+    extension = parts[3] if len(parts) > 3 else "jar"
+    classifier = parts[4] if len(parts) > 4 else None
     return MavenArtifact(parts[0], parts[1], parts[2], extension, classifier, Role(role), sha256)

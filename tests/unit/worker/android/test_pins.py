@@ -62,6 +62,12 @@ def test_coordinates_with_a_classifier(tmp_path: Path) -> None:
     assert (artifact.group, artifact.extension, artifact.role) == ("g.h", "aar", Role.NATIVE)
 
 
+def test_coordinates_with_an_extension(tmp_path: Path) -> None:
+    entry = f'coordinates = "g.h:a:1.2:aar"\nrole = "test"\nsha256 = "{"0" * 64}"'
+    (artifact,) = pins.load(_table(tmp_path, entry)).artifacts
+    assert (artifact.file_name, artifact.coordinates, artifact.classifier) == ("a-1.2.aar", "g.h:a:1.2:aar", None)
+
+
 @pytest.mark.parametrize(
     ("entry", "reason"),
     [
