@@ -22,7 +22,7 @@ from farm.modelref import ModelKind
 from farm.stages import StageName
 from worker.android import archive, checks, keystore, signing
 from worker.android.archive import Member
-from worker.android.assembly import JOB_ASSETS, MODEL_ASSET
+from worker.android.assembly import APP_SETTINGS_ASSET, JOB_ASSETS, MODEL_ASSET
 from worker.android.base import AppBase
 from worker.android.checks import Expectation, Finding, Package
 from worker.android.keystore import SigningKey
@@ -75,6 +75,8 @@ def make(
         assert said == sorted(said)
         assert not list(order.scratch.glob("*unsigned*"))
         files = app_base.asset_files() | {name: order.input(artifact) for artifact, name in JOB_ASSETS.items()}
+        files[APP_SETTINGS_ASSET] = order.scratch / "app-settings.json"
+        assert json.loads(files[APP_SETTINGS_ASSET].read_text()) == {"format": 1, "filter": app.filter}
         assets = {name: digests.of_file(path) for name, path in files.items()}
         target = android_toolchain.pins.target
         return Made(order.output(ArtifactName.APK), key, Expectation(app, target, assets))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,9 +26,9 @@ from worker.stages import convert, screenshots, verify
 CLASSES = sorted(
     path.relative_to(AppSources().tests).with_suffix("").as_posix().replace("/", ".")
     for path in AppSources().tests.rglob("*Test.kt")
-    if path.stem not in ("AppTest", "RefusedPackageTest")
+    if path.stem not in ("AppTest", "RefusedPackageTest", "UnfilteredPackageTest")
 )
-REFUSED = "dev.kerasfarm.app.RefusedPackageTest"
+REFUSED, UNFILTERED = "dev.kerasfarm.app.RefusedPackageTest", "dev.kerasfarm.app.UnfilteredPackageTest"
 PNG = b"\x89PNG\r\n\x1a\n"
 # What Keras's own code says while it loads a model.
 pytestmark = [
@@ -95,15 +96,27 @@ def package(harness: Harness, tmp_path_factory: pytest.TempPathFactory) -> Calla
     return make
 
 
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the tests put what they draw."""
+    return tmp_path_factory.mktemp("pictures")
+
+
 Run = Callable[..., tuple[JUnitTest, ...]]
 
 
 @pytest.fixture(scope="module")
-def run(harness: Harness, jars: tuple[Path, ...], tiny_job: TinyJob) -> Run:
+def run(harness: Harness, jars: tuple[Path, ...], tiny_job: TinyJob, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Runs JUnit classes against an APK."""
 
     def run(package: Path, classes: list[str], **properties: str) -> tuple[JUnitTest, ...]:
-        golden = {"golden": str(tiny_job.order.output(ArtifactName.GOLDEN))}
+        sources = AppSources()
+        golden = {
+            "golden": str(tiny_job.order.output(ArtifactName.GOLDEN)),
+            "word.lists": str(sources.main / "assets" / "filter"),
+            "corpus": str(sources.tests.parent / "resources"),
+            "pictures": str(pictures),
+        }
         return harness.run(
             package, jars, classes, golden | properties, timeout=400, error=AssertionError,  # type: ignore[arg-type]
             hint="a test of the app's screens failed; its trace is above.",
@@ -113,13 +126,15 @@ def run(harness: Harness, jars: tuple[Path, ...], tiny_job: TinyJob) -> Run:
 
 
 def test_the_screens_pass_their_junit_tests(
-    run: Run, package: Callable[..., Path], tiny_job: TinyJob, subtests: pytest.Subtests
+    run: Run, package: Callable[..., Path], tiny_job: TinyJob, pictures: Path, subtests: pytest.Subtests
 ) -> None:
     found = run(package(tiny_job.assets()), CLASSES)
     for test in found:
         with subtests.test(msg=test.name):
             assert test.failure is None
     assert {test.name.rpartition("(")[2].rstrip(")") for test in found} == set(CLASSES)
+    # Shown with `pytest -s`: how the filter does on its corpus.
+    sys.stdout.write((pictures / "filter.txt").read_text())
 
 
 def test_a_package_with_a_damaged_model_says_so(
@@ -129,6 +144,15 @@ def test_a_package_with_a_damaged_model_says_so(
     damaged.write_bytes(tiny_job.order.output(ArtifactName.MODEL).read_bytes()[:100_000])
     assets = tiny_job.assets() | {assembly.MODEL_ASSET: damaged}
     (test,) = run(package(assets), [REFUSED], sentence="the model is damaged")
+    assert test.failure is None
+
+
+def test_a_job_can_switch_the_filter_off(
+    run: Run, package: Callable[..., Path], tiny_job: TinyJob, tmp_path: Path
+) -> None:
+    settings = tmp_path / "app-settings.json"
+    assembly.write_app_settings(AppSpec(filter=False), settings)
+    (test,) = run(package(tiny_job.assets() | {assembly.APP_SETTINGS_ASSET: settings}), [UNFILTERED])
     assert test.failure is None
 
 

@@ -78,10 +78,12 @@ class Harness:
             timeout=timeout, error=error, hint=hint,
         )  # fmt: skip
         tests = read_lines(completed.stdout)
-        for test in tests:
-            if test.failure is not None:
-                sys.stderr.write(f"{test.name}: {test.failure}\n")
-                raise error(f"{test.name} failed: {test.failure.splitlines()[0].strip().rstrip('.')}; {hint}")
+        failures = [(test.name, test.failure) for test in tests if test.failure is not None]
+        for name, trace in failures:
+            sys.stderr.write(f"{name}: {trace}\n")
+        if failures or not tests:
+            name, trace = failures[0] if failures else ("JUnit", "no test ran")
+            raise error(f"{name} failed: {trace.splitlines()[0].strip().rstrip('.')}; {hint}")
         return tests
 
     def _configure(self, package: Path, folder: Path) -> None:

@@ -23,6 +23,9 @@ def run(order: StageOrder, report: Reporter) -> StageResult:
     order.scratch.mkdir(parents=True, exist_ok=True)
     unsigned, signed = order.scratch / "unsigned.apk", order.output(ArtifactName.APK)
     assets = {name: order.input(artifact) for artifact, name in assembly.JOB_ASSETS.items()}
+    settings = order.scratch / "app-settings.json"
+    assembly.write_app_settings(app, settings)
+    assets[assembly.APP_SETTINGS_ASSET] = settings
 
     report(0.0, "opening the signing key")
     alias = keystore.check(key) if app.keystore is not None else keystore.ALIAS

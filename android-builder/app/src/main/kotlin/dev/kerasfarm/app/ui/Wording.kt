@@ -10,6 +10,9 @@ import dev.kerasfarm.app.generation.SessionState
 fun sentence(notice: Notice, resources: Resources): String = when (notice) {
     Notice.ContextFull -> resources.getString(R.string.notice_context_full)
     is Notice.LongPrompt -> resources.getString(R.string.notice_prompt_too_long, notice.tokens, notice.context)
+    is Notice.PromptCut -> resources.getString(R.string.notice_prompt_cut, notice.read, notice.left)
+    Notice.UnsuitablePrompt -> resources.getString(R.string.notice_unsuitable_prompt)
+    Notice.UnsuitableText -> resources.getString(R.string.notice_unsuitable_text)
     Notice.EmptyPrompt -> resources.getString(R.string.notice_empty_prompt)
     is Notice.Unusable -> resources.getString(R.string.notice_model_unusable, notice.detail)
     Notice.NoMemory -> resources.getString(R.string.notice_no_memory)
