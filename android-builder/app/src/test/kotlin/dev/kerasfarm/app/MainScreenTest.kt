@@ -69,7 +69,7 @@ class MainScreenTest : AppTest() {
         press(R.id.stop)
         await("the end") { !session.state.busy }
         assertTrue(session.state.stopped)
-        assertTrue(text(R.id.status).endsWith("stopped"))
+        await("the screen to say so") { text(R.id.status).endsWith("stopped") }
         assertFalse(view<Button>(R.id.stop).isEnabled)
     }
 

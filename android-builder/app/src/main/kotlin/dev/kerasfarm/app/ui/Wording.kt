@@ -26,7 +26,7 @@ fun status(state: SessionState, resources: Resources): String {
     return when {
         state.phase == Phase.OPENING -> resources.getString(R.string.status_opening)
         state.phase == Phase.READING -> resources.getString(R.string.status_reading)
-        state.tokens > 0 -> rate(state, resources)
+        state.tokens > 0 || state.stopped -> rate(state, resources)
         info != null -> resources.getString(R.string.status_ready, info.name, info.recipe, info.context)
         else -> ""
     }
