@@ -92,7 +92,6 @@ def run(order: StageOrder, report: Reporter) -> StageResult:
     )
     return StageResult(
         metrics=(*clock.metrics, *figures),
-        notes=() if export.reason is None else (f"{export.reason[0].upper()}{export.reason[1:]}.",),
         skips={} if export.reason is None else dict.fromkeys(NEEDS_TOKENIZER, export.reason),
         facts={"family": model.family},
     )
