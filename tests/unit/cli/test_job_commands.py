@@ -122,7 +122,7 @@ def test_logs(farm, memory_farm) -> None:
     assert farm("logs", job.id).stdout == ""
     ran = farm("logs", "--follow")
     assert ran.stdout.splitlines()[0] == "fetch: ran"
-    assert ran.stdout.splitlines()[-1] == "host: ran"
+    assert ran.stdout.splitlines()[-1] == "screenshots: ran"
     assert farm("logs", job.id, "--json").json == {"id": job.id, "lines": ran.stdout.splitlines()}
 
 
