@@ -106,7 +106,7 @@ Run = Callable[..., tuple[JUnitTest, ...]]
 
 
 @pytest.fixture(scope="module")
-def run(harness: Harness, jars: tuple[Path, ...], tiny_job: TinyJob, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def run(harness: Harness, jars: tuple[Path, ...], tiny_job: TinyJob, pictures: Path) -> Run:
     """Runs JUnit classes against an APK."""
 
     def run(package: Path, classes: list[str], **properties: str) -> tuple[JUnitTest, ...]:
