@@ -32,6 +32,7 @@ class JobRequest:
     keystore: Path | None = None
     key_alias: str | None = None
     password_source: str | None = None
+    filter: bool | None = None
 
     def spec(self, template: JobSpec | None = None) -> JobSpec:
         """The job that was asked for; what was not given comes from the template, else from the defaults.
@@ -72,6 +73,7 @@ class JobRequest:
             "keystore": None if self.keystore is None else find_keystore(self.keystore),
             "key_alias": self.key_alias,
             "password_source": None if self.password_source is None else parse_password_source(self.password_source),
+            "filter": self.filter,
         }
         app = AppSpec(**template.model_dump() | {name: value for name, value in given.items() if value is not None})
         if app.keystore is not None and app.password_source is None:

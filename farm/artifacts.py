@@ -21,6 +21,8 @@ class ArtifactName(StrEnum):
     APK = "app.apk"
     BUNDLE = "app.aab"
     HOST_RUN = "host-run.json"
+    SCREENSHOT_LIGHT = "screenshot-light.png"
+    SCREENSHOT_DARK = "screenshot-dark.png"
     REPORT = "report.json"
 
     @property
@@ -37,6 +39,8 @@ PUBLISHED: tuple[ArtifactName, ...] = (
     ArtifactName.TOKENIZER,
     ArtifactName.MODEL_INFO,
     ArtifactName.GOLDEN,
+    ArtifactName.SCREENSHOT_LIGHT,
+    ArtifactName.SCREENSHOT_DARK,
     ArtifactName.REPORT,
 )
 

@@ -41,10 +41,10 @@ class Abi(StrEnum):
 
 
 class AppSpec(BaseModel):
-    """What the packaged app is called and how it is signed.
+    """What the packaged app is called, what it does and how it is signed.
 
     keystore: path of the user's own PKCS12 or JKS file, None for the farm's; password_source: `file:PATH` or
-    `env:NAME`, never the password itself.
+    `env:NAME`, never the password itself. filter: whether the app refuses unsuitable words.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -57,6 +57,7 @@ class AppSpec(BaseModel):
     keystore: str | None = None
     key_alias: str | None = None
     password_source: str | None = None
+    filter: bool = True
 
     @field_validator("application_id")
     @classmethod

@@ -23,6 +23,7 @@ class StageName(StrEnum):
     APP = "app"
     PACKAGE = "package"
     HOST = "host"
+    SCREENSHOTS = "screenshots"
     BUNDLE = "bundle"
 
 
@@ -78,7 +79,7 @@ STAGES: tuple[Stage, ...] = (
         _CONVERT_FIELDS,
         ("worker/stages/convert.py", "worker/conversion/**/*.py", "worker/models/*.py", "farm/recipes.py",
          _CLASS_TABLE),
-        0.43, 3600,
+        0.41, 3600,
     ),
     Stage(
         StageName.VERIFY, "verifying the model", Queue.CONVERT, (A.MODEL, A.TOKENIZER, A.REFERENCE, A.MODEL_INFO),
@@ -101,7 +102,12 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         StageName.HOST, "running the app's code against the model", Queue.ANDROID,
         (A.APP_BASE, A.APK, A.GOLDEN, A.REFERENCE), (A.HOST_RUN,), (),
-        ("worker/stages/host.py", "worker/android/*.py", "worker/inference/reference.py"), 0.12, 1800,
+        ("worker/stages/host.py", "worker/android/*.py", "worker/inference/reference.py"), 0.09, 1800,
+    ),
+    Stage(
+        StageName.SCREENSHOTS, "drawing the app's screen", Queue.ANDROID, (A.APP_BASE, A.APK, A.GOLDEN),
+        (A.SCREENSHOT_LIGHT, A.SCREENSHOT_DARK), (),
+        ("worker/stages/screenshots.py", "worker/android/*.py", "android-builder/screens/**/*"), 0.05, 1800,
     ),
     Stage(
         StageName.BUNDLE, "packaging the app for Google Play", Queue.ANDROID,

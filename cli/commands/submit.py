@@ -143,6 +143,15 @@ def command(
             rich_help_panel=APP_PANEL,
         ),
     ] = None,
+    word_filter: Annotated[
+        bool | None,
+        typer.Option(
+            "--filter/--no-filter",
+            help="Refuse unsuitable words in the app, in what is typed and in what is written (default: --filter).",
+            show_default=False,
+            rich_help_panel=APP_PANEL,
+        ),
+    ] = None,
     keystore: Annotated[
         Path | None,
         typer.Option(
@@ -193,6 +202,7 @@ def command(
         keystore=keystore,
         key_alias=key_alias,
         password_source=keystore_password_source,
+        filter=word_filter,
     )
     terminal = open_terminal(as_json)
     farm = connect(ctx)

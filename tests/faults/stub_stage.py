@@ -24,6 +24,7 @@ OUTPUTS = {
     "package": ("app.apk",),
     "bundle": ("app.aab",),
     "host": ("host-run.json",),
+    "screenshots": ("screenshot-light.png", "screenshot-dark.png"),
 }
 
 

@@ -140,7 +140,7 @@ def test_a_good_package_has_no_error(made: Made) -> None:
 
 
 def test_a_library_for_pages_of_4_kb(workshop: Workshop) -> None:
-    (older,) = workshop.toolchain.paths(Role.TEST)
+    (older,) = workshop.toolchain.paths(Role.SPECIMEN)
     with zipfile.ZipFile(older) as library:
         content = library.read("jni/arm64-v8a/libtensorflowlite_jni.so")
     added = Member("lib/arm64-v8a/libtensorflowlite_jni.so", content, PAGE)
@@ -156,7 +156,7 @@ def test_a_library_of_another_machine(workshop: Workshop) -> None:
 
 
 def test_32_bit_libraries_alone(workshop: Workshop) -> None:
-    with zipfile.ZipFile(workshop.toolchain.paths(Role.TEST)[0]) as library:
+    with zipfile.ZipFile(workshop.toolchain.paths(Role.SPECIMEN)[0]) as library:
         content = library.read("jni/armeabi-v7a/libtensorflowlite_jni.so")
 
     def change(members: Members) -> Iterable[Member]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from farm.artifacts import ArtifactName
-from farm.jobspec import Abi
+from farm.jobspec import Abi, AppSpec
 from worker.android import archive
 from worker.android.archive import Member
 from worker.android.base import AppBase
+from worker.order import StageOrder
 
+APP_SETTINGS_ASSET = "assets/app-settings.json"
 MODEL_ASSET = "assets/autocomplete.tflite"
 # What a job puts into the app, under the names by which the app opens them.
 JOB_ASSETS: Mapping[ArtifactName, str] = {
@@ -19,6 +22,19 @@ JOB_ASSETS: Mapping[ArtifactName, str] = {
     ArtifactName.TOKENIZER: "assets/tokenizer.json",
     ArtifactName.MODEL_INFO: "assets/model-info.json",
 }
+
+
+def write_app_settings(app: AppSpec, target: Path) -> None:
+    """Write what a job decides about the app's behaviour, as the app reads it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(json.dumps({"format": 1, "filter": app.filter}) + "\n")
+
+
+def job_assets(order: StageOrder) -> dict[str, Path]:
+    """What the job puts into the app, by entry name; its settings are written into the stage's scratch folder."""
+    settings = order.scratch / "app-settings.json"
+    write_app_settings(order.spec.app, settings)
+    return {name: order.input(artifact) for artifact, name in JOB_ASSETS.items()} | {APP_SETTINGS_ASSET: settings}
 
 
 def assemble(

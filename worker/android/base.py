@@ -39,6 +39,16 @@ class AppSources:
         """The driver that runs the app's classes on the JVM."""
         return self.root / "host" / "src" / "main" / "kotlin"
 
+    @property
+    def screens(self) -> Path:
+        """What shows the app's screens on the JVM."""
+        return self.root / "screens" / "src" / "main" / "kotlin"
+
+    @property
+    def tests(self) -> Path:
+        """The tests of the app's screens, which run on the JVM."""
+        return self.root / "app" / "src" / "test" / "kotlin"
+
 
 @dataclass(frozen=True)
 class AppBase:
@@ -55,6 +65,11 @@ class AppBase:
     def host_jar(self) -> Path:
         """The JVM driver."""
         return self.folder / "host.jar"
+
+    @property
+    def identifiers(self) -> Path:
+        """The class of the resources' numbers, which the compiler copied into the app's own."""
+        return self.folder / "identifiers.jar"
 
     @property
     def resources(self) -> Path:
@@ -105,17 +120,16 @@ def build(sources: AppSources, toolchain: Toolchain, target: Path, scratch: Path
     generated = scratch / "generated"
     resources.generate_sources(base.manifest, base.resources, platform[0], generated, android)
     shutil.copyfile(generated / "ids.txt", base.ids)
-    identifiers = scratch / "identifiers.jar"
-    compilation.compile_java(toolchain, generated / "java", identifiers)
+    compilation.compile_java(toolchain, generated / "java", base.identifiers)
 
     report(0.05, "compiling the app")
     classpath = (*platform, *libraries)
-    compilation.compile_kotlin(toolchain, sources.main / "kotlin", (identifiers, *classpath), base.app_jar, "app")
+    compilation.compile_kotlin(toolchain, sources.main / "kotlin", (base.identifiers, *classpath), base.app_jar, "app")
     report(0.2, "compiling the host driver")
     compilation.compile_kotlin(toolchain, sources.host, (base.app_jar, *classpath), base.host_jar, "host")
 
     report(0.3, "shrinking the app's code")
-    jars = (base.app_jar, identifiers, *libraries)
+    jars = (base.app_jar, base.identifiers, *libraries)
     for dex in compilation.shrink(toolchain, jars, (sources.rules, generated / "keep.pro"), scratch / "dex"):
         shutil.copyfile(dex, target / dex.name)
 

@@ -24,7 +24,9 @@ class Role(StrEnum):
     NATIVE = "native"
     HOST_NATIVE = "host-native"
     BUNDLER = "bundler"
+    SPECIMEN = "specimen"
     TEST = "test"
+    TEST_PLATFORM = "test-platform"
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def load(table: Path = TABLE) -> Pins:
 def _artifact(coordinates: str, role: str, sha256: str) -> MavenArtifact:
     """One entry; ValueError when it is incomplete."""
     parts = coordinates.split(":")
-    if len(parts) not in (3, 4, 5) or not all(re.fullmatch(r"[A-Za-z0-9._-]+", part) for part in parts):
+    if not 3 <= len(parts) <= 5 or not all(re.fullmatch(r"[A-Za-z0-9._-]+", part) for part in parts):
         raise ValueError(f"{coordinates!r} is not group:artifact:version[:extension[:classifier]]")
     if not re.fullmatch(r"[0-9a-f]{64}", sha256):
         raise ValueError(f"{coordinates} has no SHA-256")

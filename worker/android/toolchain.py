@@ -75,7 +75,7 @@ def fetch(toolchain: Toolchain, say: Callable[[str], None]) -> int:
         return 0
     toolchain.folder.mkdir(parents=True, exist_ok=True)
     say(
-        f"Fetching {len(wanted)} Maven artifacts (250 MB in all on a new machine): "
+        f"Fetching {len(wanted)} Maven artifacts (620 MB in all on a new machine): "
         + ", ".join(artifact.coordinates for artifact in wanted)
     )
     with tempfile.TemporaryDirectory(dir=toolchain.folder, prefix=".fetch-") as scratch:
@@ -144,15 +144,28 @@ def _copy_dependencies(
     table: Pins, wanted: Sequence[MavenArtifact], second_repository: str | None, scratch: Path
 ) -> Path:
     definition, downloads = scratch / "pom.xml", scratch / "downloads"
-    definition.write_text(project(wanted, second_repository))
-    process.run(
-        (
-            tools.find(Tool.MAVEN), "--batch-mode", "--no-transfer-progress", "--file", definition,
-            f"{table.plugin}:copy-dependencies", f"-DoutputDirectory={downloads}",
-        ),
-        timeout=FETCH_TIMEOUT, error=ToolMissing, hint=HINT, cwd=scratch,
-    )  # fmt: skip
+    for compatible in rounds(wanted):
+        definition.write_text(project(compatible, second_repository))
+        process.run(
+            (
+                tools.find(Tool.MAVEN), "--batch-mode", "--no-transfer-progress", "--file", definition,
+                f"{table.plugin}:copy-dependencies", f"-DoutputDirectory={downloads}",
+            ),
+            timeout=FETCH_TIMEOUT, error=ToolMissing, hint=HINT, cwd=scratch,
+        )  # fmt: skip
     return downloads
+
+
+def rounds(wanted: Sequence[MavenArtifact]) -> list[list[MavenArtifact]]:
+    """The artifacts in as few lists as possible, each with one version of a thing: a Maven project takes no two."""
+    found: list[dict[tuple[str | None, ...], MavenArtifact]] = []
+    for artifact in wanted:
+        identity = (artifact.group, artifact.name, artifact.extension, artifact.classifier)
+        free = next((taken for taken in found if identity not in taken), None)
+        if free is None:
+            found.append(free := {})
+        free[identity] = artifact
+    return [list(taken.values()) for taken in found]
 
 
 def main() -> int:

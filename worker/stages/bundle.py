@@ -24,7 +24,7 @@ def run(order: StageOrder, report: Reporter) -> StageResult:
     order.scratch.mkdir(parents=True, exist_ok=True)
     tool = Bundletool(chain, order.scratch)
     unsigned, signed = order.scratch / "unsigned.aab", order.output(ArtifactName.BUNDLE)
-    assets = {name: order.input(artifact) for artifact, name in assembly.JOB_ASSETS.items()}
+    assets = assembly.job_assets(order)
 
     report(0.0, "opening the signing key")
     alias = keystore.check(key) if app.keystore is not None else keystore.ALIAS

@@ -30,7 +30,7 @@ from worker.inference.model_info import ModelInfo
 from worker.order import Metric, StageOrder, StageResult
 
 # Without a tokenizer of the app's kind there is nothing to package.
-NEEDS_TOKENIZER = (StageName.APP, StageName.PACKAGE, StageName.HOST, StageName.BUNDLE)
+NEEDS_TOKENIZER = (StageName.APP, StageName.PACKAGE, StageName.HOST, StageName.SCREENSHOTS, StageName.BUNDLE)
 
 LANE_NOTES: dict[Lane, tuple[str, ...]] = {
     Lane.TOKENS: (),

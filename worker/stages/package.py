@@ -24,7 +24,7 @@ def run(order: StageOrder, report: Reporter) -> StageResult:
     target = chain.pins.target
     order.scratch.mkdir(parents=True, exist_ok=True)
     unsigned, signed = order.scratch / "unsigned.apk", order.output(ArtifactName.APK)
-    assets = {name: order.input(artifact) for artifact, name in assembly.JOB_ASSETS.items()}
+    assets = assembly.job_assets(order)
 
     report(0.0, "opening the signing key")
     alias = keystore.check(key) if app.keystore is not None else keystore.ALIAS

@@ -29,6 +29,8 @@ CONTENTS = {
     ArtifactName.TOKENIZER: b"{}",
     ArtifactName.MODEL_INFO: b'{"format": 1}',
     ArtifactName.GOLDEN: b'{"prompts": []}',
+    ArtifactName.SCREENSHOT_LIGHT: b"light",
+    ArtifactName.SCREENSHOT_DARK: b"dark",
     ArtifactName.REPORT: b'{"state": "succeeded"}',
     ArtifactName.REFERENCE: b"numbers",
 }

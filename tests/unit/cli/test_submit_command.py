@@ -115,7 +115,7 @@ def test_every_option_reaches_the_spec(farm, memory_farm) -> None:
     ran = farm(
         "submit", "model", "--quant", "fp16", "--context", "512", "--prefill", "32,8", "--lane", "tokens",
         "--name", "Story", "--app-id", "org.example.story", "--app-version", "1.2", "--version-code", "7",
-        "--abi", "x86_64", "--keystore", "key.p12", "--key-alias", "me",
+        "--abi", "x86_64", "--no-filter", "--keystore", "key.p12", "--key-alias", "me",
         "--keystore-password-source", "file:password",
     )  # fmt: skip
     assert ran.code == 0, ran.stderr
@@ -126,6 +126,7 @@ def test_every_option_reaches_the_spec(farm, memory_farm) -> None:
         "Story", "org.example.story", "1.2", 7,
     )  # fmt: skip
     assert app.abis == (Abi.X86_64,)
+    assert app.filter is False
     assert app.keystore == str(Path("key.p12").absolute())
     assert app.key_alias == "me"
     assert app.password_source == f"file:{Path('password').absolute()}", "a worker runs in another folder"

@@ -18,10 +18,13 @@ class AppModel(val info: ModelInfo, private val tokenizer: Tokenizer, private va
         if (tokenizer.size > model.vocabularySize) throw ModelUnusable("its tokenizer belongs to another model")
     }
 
-    /** The tokens of a prompt, the start token included. */
-    fun prompt(text: String): IntArray {
-        val tokens = tokenizer.encode(text)
-        return if (info.startToken == null) tokens else intArrayOf(info.startToken) + tokens
+    /** The text's tokens, without the start token. */
+    fun encode(text: String): IntArray = tokenizer.encode(text)
+
+    /** What the model reads of a prompt's [tokens]: the last ones, [window] in all with the start token before them. */
+    fun prompt(tokens: IntArray, window: Int): IntArray {
+        val start = info.startToken ?: return tokens.takeLast(window).toIntArray()
+        return intArrayOf(start) + tokens.takeLast(maxOf(window - 1, 0))
     }
 
     /** Writes on from [prompt], at most [limit] tokens; [written] gets the text as it comes. */

@@ -1,6 +1,7 @@
 package dev.kerasfarm.app.generation
 
 import dev.kerasfarm.app.engine.ModelUnusable
+import dev.kerasfarm.app.filter.WordFilter
 import dev.kerasfarm.app.model.ModelInfoUnusable
 import dev.kerasfarm.app.tokenizer.TokenizerUnusable
 import java.io.IOException
@@ -14,12 +15,17 @@ class TokenizerMissing : Exception("the model has no tokenizer that this app can
  * One model and one generation at a time, for the whole process: a screen that is turned or left does not stop it.
  *
  * The work is done on a thread of its own. [post] runs something on the main thread, on which all public functions
- * are to be called; [openModel] opens the app's model.
+ * are to be called; [openModel] opens the app's model, [openFilter] the filter of words, null when the app has none.
  */
-class Session(private val openModel: () -> AppModel, private val post: (Runnable) -> Unit) {
+class Session(
+    private val openModel: () -> AppModel,
+    private val openFilter: () -> WordFilter?,
+    private val post: (Runnable) -> Unit,
+) {
     private val worker = Executors.newSingleThreadExecutor { task -> Thread(task, "model") }
     private val announced = AtomicBoolean(false)
     private var model: AppModel? = null // touched by the worker alone
+    private val filter by lazy(openFilter) // by the worker alone
 
     @Volatile
     private var cancelled = false
@@ -39,12 +45,12 @@ class Session(private val openModel: () -> AppModel, private val post: (Runnable
         worker.execute { attempt { ready() } }
     }
 
-    /** Writes on from [prompt], at most [limit] tokens; does nothing while a generation is under way. */
-    fun generate(prompt: String, limit: Int) {
+    /** Writes on from [prompt]; does nothing while a generation is under way. */
+    fun generate(prompt: String, options: WritingOptions) {
         if (state.busy || state.phase == Phase.OPENING) return
         cancelled = false
         change { SessionState(Phase.READING, it.info, prompt) }
-        worker.execute { attempt { write(ready(), prompt, limit) } }
+        worker.execute { attempt { write(ready(), prompt, options) } }
     }
 
     /** Stops the generation before its next token. */
@@ -68,28 +74,59 @@ class Session(private val openModel: () -> AppModel, private val post: (Runnable
         return open
     }
 
-    private fun write(model: AppModel, prompt: String, limit: Int) {
-        val tokens = model.prompt(prompt)
-        if (tokens.isEmpty()) return fail(Notice.EmptyPrompt)
+    private fun write(model: AppModel, prompt: String, options: WritingOptions) {
+        if (filter?.find(prompt) != null) return fail(Notice.UnsuitablePrompt)
+        val tokens = model.encode(prompt)
+        val read = model.prompt(tokens, windowFor(options.window, model.info.context))
+        if (read.isEmpty()) return fail(Notice.EmptyPrompt)
+        val left = tokens.size + (if (model.info.startToken == null) 0 else 1) - read.size
+        val attempts = if (options.sampling.varies) ATTEMPTS else 1
+        for (attempt in 0 until attempts) {
+            change { it.copy(phase = Phase.READING, text = "", tokens = 0, tokensPerSecond = 0.0) }
+            if (writeOnce(model, read, options, attempt, left)) return
+        }
+        change { it.copy(text = "", tokens = 0, tokensPerSecond = 0.0) }
+        fail(Notice.UnsuitableText)
+    }
+
+    /** One try; false when its text is unsuitable. [left]: tokens of the prompt that the window has no place for. */
+    private fun writeOnce(
+        model: AppModel,
+        prompt: IntArray,
+        options: WritingOptions,
+        attempt: Int,
+        left: Int,
+    ): Boolean {
+        val text = FilteredText(filter)
+        val sampler = options.sampling.sampler(prompt, attempt)
         var began = 0L
-        val generation = model.write(tokens, limit, GreedySampler, { cancelled }) { text ->
+        val generation = model.write(prompt, options.limit, sampler, { cancelled || text.unsuitable }) { part ->
             val now = System.nanoTime()
             if (began == 0L) began = now
+            val shown = text.push(part)
             change {
                 val seconds = (now - began) / NANOSECONDS
                 val rate = if (seconds > 0) it.tokens / seconds else 0.0
-                it.copy(phase = Phase.WRITING, text = it.text + text, tokens = it.tokens + 1, tokensPerSecond = rate)
+                it.copy(phase = Phase.WRITING, text = it.text + shown, tokens = it.tokens + 1, tokensPerSecond = rate)
             }
         }
+        val rest = text.finish()
+        if (text.unsuitable) return false
         change {
             it.copy(
                 phase = Phase.READY,
+                text = it.text + rest,
                 tokens = generation.tokens.size,
                 tokensPerSecond = generation.tokensPerSecond,
                 stopped = generation.reason == StopReason.CANCELLED,
-                notice = if (generation.reason == StopReason.CONTEXT_FULL) Notice.ContextFull else null,
+                notice = when {
+                    generation.reason == StopReason.CONTEXT_FULL -> Notice.ContextFull
+                    left > 0 -> Notice.PromptCut(prompt.size, left)
+                    else -> null
+                },
             )
         }
+        return true
     }
 
     /** Runs [work] and turns what can go wrong there into a notice. */
@@ -130,5 +167,8 @@ class Session(private val openModel: () -> AppModel, private val post: (Runnable
 
     private companion object {
         const val NANOSECONDS = 1e9
+
+        /** How often an unsuitable text is written again. */
+        const val ATTEMPTS = 3
     }
 }

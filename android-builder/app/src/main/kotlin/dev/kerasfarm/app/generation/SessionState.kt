@@ -13,6 +13,15 @@ sealed interface Notice {
     /** The prompt leaves no room: it has [tokens] tokens where the context has [context] places. */
     data class LongPrompt(val tokens: Int, val context: Int) : Notice
 
+    /** The model read the last [read] tokens of the prompt; [left] before them had no place in the window. */
+    data class PromptCut(val read: Int, val left: Int) : Notice
+
+    /** The prompt has words that the app does not take. */
+    data object UnsuitablePrompt : Notice
+
+    /** The model wrote words that the app does not show. */
+    data object UnsuitableText : Notice
+
     /** There is nothing to go on from. */
     data object EmptyPrompt : Notice
 

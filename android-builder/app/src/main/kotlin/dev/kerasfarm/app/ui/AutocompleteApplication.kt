@@ -10,6 +10,6 @@ class AutocompleteApplication : Application() {
     /** The one session of the process. */
     val session: Session by lazy {
         val main = Handler(Looper.getMainLooper())
-        Session({ openModel(assets) }, { main.post(it) })
+        Session({ openModel(assets) }, { openFilter(assets) }, { main.post(it) })
     }
 }

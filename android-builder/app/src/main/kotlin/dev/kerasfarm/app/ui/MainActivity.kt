@@ -1,6 +1,7 @@
 package dev.kerasfarm.app.ui
 
 import android.app.Activity
+import android.content.Intent
 import android.os.Bundle
 import android.text.SpannableStringBuilder
 import android.text.Spanned
@@ -42,6 +43,9 @@ class MainActivity : Activity() {
         setUpLimit()
         generate.setOnClickListener { startGenerating() }
         stop.setOnClickListener { session.stop() }
+        findViewById<View>(R.id.settings).setOnClickListener {
+            startActivity(Intent(this, SettingsActivity::class.java))
+        }
     }
 
     override fun onStart() {
@@ -65,7 +69,7 @@ class MainActivity : Activity() {
     private fun startGenerating() {
         prompt.clearFocus()
         getSystemService(InputMethodManager::class.java).hideSoftInputFromWindow(prompt.windowToken, 0)
-        session.generate(prompt.text.toString(), preferences.limit)
+        session.generate(prompt.text.toString(), preferences.options)
     }
 
     private fun setUpLimit() {

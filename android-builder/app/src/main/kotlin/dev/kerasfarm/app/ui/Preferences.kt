@@ -1,6 +1,8 @@
 package dev.kerasfarm.app.ui
 
 import android.content.Context
+import dev.kerasfarm.app.generation.Sampling
+import dev.kerasfarm.app.generation.WritingOptions
 
 /** What the user set, kept on the phone. */
 class Preferences(context: Context) {
@@ -11,10 +13,49 @@ class Preferences(context: Context) {
         get() = stored.getInt(LIMIT, LIMIT_DEFAULT).coerceIn(LIMIT_STEP, LIMIT_HIGHEST)
         set(value) = stored.edit().putInt(LIMIT, value).apply()
 
+    /** How many of the prompt's last tokens the model reads; null: half of its context. */
+    var window: Int?
+        get() = stored.getInt(WINDOW, 0).takeIf { it > 0 }
+        set(value) = stored.edit().putInt(WINDOW, value ?: 0).apply()
+
+    /** How tokens are chosen. */
+    var sampling: Sampling
+        get() = Sampling(
+            temperature = stored.getFloat(TEMPERATURE, 0f).coerceIn(0f, TEMPERATURE_HIGHEST),
+            topK = stored.getInt(TOP_K, TOP_K_DEFAULT).coerceIn(0, TOP_K_HIGHEST),
+            topP = stored.getFloat(TOP_P, TOP_P_DEFAULT).coerceIn(TOP_P_LOWEST, 1f),
+            repetitionPenalty = stored.getFloat(PENALTY, 1f).coerceIn(1f, PENALTY_HIGHEST),
+            seed = if (stored.contains(SEED)) stored.getLong(SEED, 0) else null,
+        )
+        set(value) {
+            val edit = stored.edit()
+                .putFloat(TEMPERATURE, value.temperature)
+                .putInt(TOP_K, value.topK)
+                .putFloat(TOP_P, value.topP)
+                .putFloat(PENALTY, value.repetitionPenalty)
+            if (value.seed == null) edit.remove(SEED) else edit.putLong(SEED, value.seed)
+            edit.apply()
+        }
+
+    /** All that a generation needs. */
+    val options: WritingOptions get() = WritingOptions(limit, window, sampling)
+
     companion object {
         const val LIMIT_STEP = 8
         const val LIMIT_HIGHEST = 256
+        const val TEMPERATURE_HIGHEST = 2f
+        const val TOP_K_HIGHEST = 100
+        const val TOP_P_LOWEST = 0.05f
+        const val PENALTY_HIGHEST = 2f
         private const val LIMIT_DEFAULT = 64
+        private const val TOP_K_DEFAULT = 40
+        private const val TOP_P_DEFAULT = 0.95f
         private const val LIMIT = "max_new_tokens"
+        private const val WINDOW = "window"
+        private const val TEMPERATURE = "temperature"
+        private const val TOP_K = "top_k"
+        private const val TOP_P = "top_p"
+        private const val PENALTY = "repetition_penalty"
+        private const val SEED = "seed"
     }
 }

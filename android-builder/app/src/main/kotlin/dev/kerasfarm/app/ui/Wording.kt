@@ -10,6 +10,9 @@ import dev.kerasfarm.app.generation.SessionState
 fun sentence(notice: Notice, resources: Resources): String = when (notice) {
     Notice.ContextFull -> resources.getString(R.string.notice_context_full)
     is Notice.LongPrompt -> resources.getString(R.string.notice_prompt_too_long, notice.tokens, notice.context)
+    is Notice.PromptCut -> resources.getString(R.string.notice_prompt_cut, notice.read, notice.left)
+    Notice.UnsuitablePrompt -> resources.getString(R.string.notice_unsuitable_prompt)
+    Notice.UnsuitableText -> resources.getString(R.string.notice_unsuitable_text)
     Notice.EmptyPrompt -> resources.getString(R.string.notice_empty_prompt)
     is Notice.Unusable -> resources.getString(R.string.notice_model_unusable, notice.detail)
     Notice.NoMemory -> resources.getString(R.string.notice_no_memory)
@@ -23,7 +26,7 @@ fun status(state: SessionState, resources: Resources): String {
     return when {
         state.phase == Phase.OPENING -> resources.getString(R.string.status_opening)
         state.phase == Phase.READING -> resources.getString(R.string.status_reading)
-        state.tokens > 0 -> rate(state, resources)
+        state.tokens > 0 || state.stopped -> rate(state, resources)
         info != null -> resources.getString(R.string.status_ready, info.name, info.recipe, info.context)
         else -> ""
     }

@@ -1,0 +1,110 @@
+package dev.kerasfarm.app.ui
+
+import android.app.Activity
+import android.os.Bundle
+import android.text.Editable
+import android.text.TextWatcher
+import android.view.View
+import android.widget.EditText
+import android.widget.SeekBar
+import android.widget.TextView
+import dev.kerasfarm.app.R
+import dev.kerasfarm.app.generation.Sampling
+import dev.kerasfarm.app.generation.windowFor
+import kotlin.math.roundToInt
+
+/** How tokens are chosen, and how much of the text the model reads. Every change counts at once. */
+class SettingsActivity : Activity() {
+    private lateinit var preferences: Preferences
+
+    override fun onCreate(savedInstanceState: Bundle?) {
+        super.onCreate(savedInstanceState)
+        setContentView(R.layout.settings)
+        keepClearOfSystemBars(findViewById(R.id.root))
+        preferences = Preferences(this)
+        setUpSampling()
+        setUpSeed()
+        setUpWindow()
+    }
+
+    private fun setUpSampling() {
+        val now = preferences.sampling
+        val highest = (Preferences.TEMPERATURE_HIGHEST * STEPS).roundToInt()
+        bar(R.id.temperature, R.id.temperature_label, 0..highest, hundredths(now.temperature)) { value ->
+            change { it.copy(temperature = value / STEPS) }
+            if (value == 0) getString(R.string.temperature_greedy) else getString(R.string.temperature, value / STEPS)
+        }
+        bar(R.id.top_k, R.id.top_k_label, 0..Preferences.TOP_K_HIGHEST, now.topK) { value ->
+            change { it.copy(topK = value) }
+            if (value == 0) getString(R.string.top_k_all) else getString(R.string.top_k, value)
+        }
+        bar(R.id.top_p, R.id.top_p_label, hundredths(Preferences.TOP_P_LOWEST)..100, hundredths(now.topP)) { value ->
+            change { it.copy(topP = value / STEPS) }
+            getString(R.string.top_p, value)
+        }
+        val most = hundredths(Preferences.PENALTY_HIGHEST)
+        bar(R.id.penalty, R.id.penalty_label, 100..most, hundredths(now.repetitionPenalty)) { value ->
+            change { it.copy(repetitionPenalty = value / STEPS) }
+            if (value == 100) getString(R.string.penalty_none) else getString(R.string.penalty, value / STEPS)
+        }
+    }
+
+    private fun setUpSeed() {
+        val field = findViewById<EditText>(R.id.seed)
+        field.setText(preferences.sampling.seed?.toString().orEmpty())
+        field.addTextChangedListener(object : TextWatcher {
+            override fun afterTextChanged(text: Editable) = change { it.copy(seed = text.toString().toLongOrNull()) }
+
+            override fun beforeTextChanged(text: CharSequence, start: Int, count: Int, after: Int) = Unit
+
+            override fun onTextChanged(text: CharSequence, start: Int, before: Int, count: Int) = Unit
+        })
+    }
+
+    /** The window's bar needs the model's context, hence an opened model. */
+    private fun setUpWindow() {
+        val context = (application as AutocompleteApplication).session.state.info?.context
+        val shown = if (context == null) View.GONE else View.VISIBLE
+        for (id in listOf(R.id.window, R.id.window_picture, R.id.window_explanation)) {
+            findViewById<View>(id).visibility = shown
+        }
+        if (context == null) return findViewById<TextView>(R.id.window_label).setText(R.string.window_no_model)
+        val picture = findViewById<WindowPicture>(R.id.window_picture)
+        val chosen = windowFor(preferences.window, context)
+        bar(R.id.window, R.id.window_label, 1 until context, chosen) { value ->
+            // Half stays "half" for a model with another context.
+            preferences.window = value.takeIf { it != windowFor(null, context) }
+            picture.show(value, context)
+            getString(R.string.window, value, context)
+        }
+    }
+
+    private fun change(next: (Sampling) -> Sampling) {
+        preferences.sampling = next(preferences.sampling)
+    }
+
+    /** Sets up a bar over [values]; [changed] stores a value and gives the label's words. */
+    private fun bar(id: Int, label: Int, values: IntRange, value: Int, changed: (Int) -> String) {
+        val text = findViewById<TextView>(label)
+        val bar = findViewById<SeekBar>(id)
+        bar.max = values.last - values.first
+        bar.progress = value - values.first
+        text.text = changed(value)
+        bar.setOnSeekBarChangeListener(object : SeekBar.OnSeekBarChangeListener {
+            override fun onProgressChanged(bar: SeekBar, progress: Int, fromUser: Boolean) {
+                text.text = changed(values.first + progress)
+            }
+
+            override fun onStartTrackingTouch(bar: SeekBar) = Unit
+
+            override fun onStopTrackingTouch(bar: SeekBar) = Unit
+        })
+    }
+
+    private fun hundredths(value: Float): Int = (value * STEPS).roundToInt()
+
+    private companion object {
+        /** Bars count in hundredths. */
+        const val STEPS = 100f
+    }
+}

@@ -1,0 +1,176 @@
+"""The app's own screens on the JVM: JUnit tests of the unchanged bytecode, with the real runtime and a real model."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from farm import locations
+from farm.artifacts import ArtifactName
+from farm.jobspec import AppSpec, JobSpec
+from farm.modelref import ModelKind
+from farm.stages import StageName
+from worker.android import assembly, resources
+from worker.android.base import AppBase, AppSources
+from worker.android.pins import Role
+from worker.android.robolectric import Harness, JUnitTest
+from worker.android.toolchain import Toolchain
+from worker.order import StageOrder
+from worker.stages import convert, screenshots, verify
+
+CLASSES = sorted(
+    path.relative_to(AppSources().tests).with_suffix("").as_posix().replace("/", ".")
+    for path in AppSources().tests.rglob("*Test.kt")
+    if path.stem not in ("AppTest", "RefusedPackageTest", "UnfilteredPackageTest")
+)
+REFUSED, UNFILTERED = "dev.kerasfarm.app.RefusedPackageTest", "dev.kerasfarm.app.UnfilteredPackageTest"
+PNG = b"\x89PNG\r\n\x1a\n"
+# What Keras's own code says while it loads a model.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:`build\\(\\)` was called on layer:UserWarning"),
+    pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"),
+]
+
+
+@dataclass(frozen=True)
+class TinyJob:
+    """`examples/tiny_gpt2` as the farm converts and verifies it."""
+
+    order: StageOrder
+
+    def assets(self) -> dict[str, Path]:
+        """What goes into the package."""
+        return {name: self.order.output(artifact) for artifact, name in assembly.JOB_ASSETS.items()}
+
+
+@pytest.fixture(scope="module")
+def tiny_job(tmp_path_factory: pytest.TempPathFactory, android_toolchain: Toolchain) -> TinyJob:
+    workdir = tmp_path_factory.mktemp("tiny-job")
+    for name in ("inputs", "outputs", "scratch", "caches"):
+        (workdir / name).mkdir()
+    spec = JobSpec(model_kind=ModelKind.FOLDER, model="examples/tiny_gpt2")
+    order = StageOrder(
+        stage=StageName.CONVERT, spec=spec, workdir=workdir, caches=workdir / "caches",
+        toolchain=android_toolchain.folder, keystore=None, threads=1,
+    )  # fmt: skip
+    order.input(ArtifactName.SOURCE).symlink_to(locations.EXAMPLES / "tiny_gpt2")
+    convert.run(order, lambda _share, _doing: None)
+    for artifact in (ArtifactName.MODEL, ArtifactName.TOKENIZER, ArtifactName.REFERENCE, ArtifactName.MODEL_INFO):
+        order.input(artifact).symlink_to(order.output(artifact))
+    verify.run(order, lambda _share, _doing: None)
+    return TinyJob(order)
+
+
+@pytest.fixture(scope="module")
+def harness(app_base: AppBase, android_toolchain: Toolchain, tmp_path_factory: pytest.TempPathFactory) -> Harness:
+    return Harness(app_base, android_toolchain, tmp_path_factory.mktemp("robolectric"))
+
+
+@pytest.fixture(scope="module")
+def jars(harness: Harness) -> tuple[Path, ...]:
+    """The driver and the tests, compiled."""
+    screens, tests = harness.scratch / "screens.jar", harness.scratch / "tests.jar"
+    harness.compile(AppSources().screens, (), screens)
+    harness.compile(AppSources().tests, (screens,), tests)
+    return screens, tests
+
+
+@pytest.fixture(scope="module")
+def package(harness: Harness, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Mapping[str, Any]], Path]:
+    """Makes an unsigned APK with these assets beside the app's own."""
+    folder = tmp_path_factory.mktemp("packages")
+    pins, base = harness.toolchain.pins.target, harness.base
+    platform = harness.toolchain.paths(Role.PLATFORM)[0]
+    linked = resources.link(base.manifest, base.resources, base.ids, platform, AppSpec(), pins, folder)
+
+    def make(assets: Mapping[str, Any]) -> Path:
+        target = folder / f"{len(list(folder.iterdir()))}.apk"
+        assembly.assemble(linked, base, dict(assets), (), pins.page_size, target)
+        return target
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the tests put what they draw."""
+    return tmp_path_factory.mktemp("pictures")
+
+
+Run = Callable[..., tuple[JUnitTest, ...]]
+
+
+@pytest.fixture(scope="module")
+def run(harness: Harness, jars: tuple[Path, ...], tiny_job: TinyJob, pictures: Path) -> Run:
+    """Runs JUnit classes against an APK."""
+
+    def run(package: Path, classes: list[str], **properties: str) -> tuple[JUnitTest, ...]:
+        sources = AppSources()
+        golden = {
+            "golden": str(tiny_job.order.output(ArtifactName.GOLDEN)),
+            "word.lists": str(sources.main / "assets" / "filter"),
+            "corpus": str(sources.tests.parent / "resources"),
+            "pictures": str(pictures),
+        }
+        return harness.run(
+            package, jars, classes, golden | properties, timeout=400, error=AssertionError,  # type: ignore[arg-type]
+            hint="a test of the app's screens failed; its trace is above.",
+        )  # fmt: skip
+
+    return run
+
+
+def test_the_screens_pass_their_junit_tests(
+    run: Run, package: Callable[..., Path], tiny_job: TinyJob, pictures: Path, subtests: pytest.Subtests
+) -> None:
+    found = run(package(tiny_job.assets()), CLASSES)
+    for test in found:
+        with subtests.test(msg=test.name):
+            assert test.failure is None
+    assert {test.name.rpartition("(")[2].rstrip(")") for test in found} == set(CLASSES)
+    # Shown with `pytest -s`: how the filter does on its corpus.
+    sys.stdout.write((pictures / "filter.txt").read_text())
+
+
+def test_a_package_with_a_damaged_model_says_so(
+    run: Run, package: Callable[..., Path], tiny_job: TinyJob, tmp_path: Path
+) -> None:
+    damaged = tmp_path / "damaged.tflite"
+    damaged.write_bytes(tiny_job.order.output(ArtifactName.MODEL).read_bytes()[:100_000])
+    assets = tiny_job.assets() | {assembly.MODEL_ASSET: damaged}
+    (test,) = run(package(assets), [REFUSED], sentence="the model is damaged")
+    assert test.failure is None
+
+
+def test_a_job_can_switch_the_filter_off(
+    run: Run, package: Callable[..., Path], tiny_job: TinyJob, tmp_path: Path
+) -> None:
+    settings = tmp_path / "app-settings.json"
+    assembly.write_app_settings(AppSpec(filter=False), settings)
+    (test,) = run(package(tiny_job.assets() | {assembly.APP_SETTINGS_ASSET: settings}), [UNFILTERED])
+    assert test.failure is None
+
+
+def test_the_stage_draws_both_themes(
+    harness: Harness, package: Callable[..., Path], tiny_job: TinyJob, tmp_path: Path
+) -> None:
+    order = tiny_job.order.model_copy(update={"stage": StageName.SCREENSHOTS, "workdir": tmp_path})
+    for name in ("inputs", "outputs", "scratch"):
+        (tmp_path / name).mkdir()
+    order.input(ArtifactName.APP_BASE).symlink_to(harness.base.folder)
+    order.input(ArtifactName.GOLDEN).symlink_to(tiny_job.order.output(ArtifactName.GOLDEN))
+    order.input(ArtifactName.APK).symlink_to(package(tiny_job.assets()))
+    screenshots.run(order, lambda _share, _doing: None)
+    light, dark = (
+        order.output(name).read_bytes() for name in (ArtifactName.SCREENSHOT_LIGHT, ArtifactName.SCREENSHOT_DARK)
+    )
+    assert light.startswith(PNG)
+    assert dark.startswith(PNG)
+    assert light != dark
+    # The compiled driver goes into the farm's cache, for the next job.
+    assert len(list((tmp_path / "adopt" / "screens").iterdir())) == 1
