@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import escape
@@ -49,12 +49,16 @@ class Toolchain:
 
     def missing(self) -> tuple[MavenArtifact, ...]:
         """What has not been fetched yet; hashes are not looked at, since nothing becomes visible without its own."""
-        return tuple(one for one in self.pins.artifacts if not (self.folder / one.file_name).is_file())
+        return tuple(one for one in self._files() if not (self.folder / one.file_name).is_file())
 
     def damaged(self) -> tuple[MavenArtifact, ...]:
         """What is there with another hash than the pinned one."""
-        present = (one for one in self.pins.artifacts if (self.folder / one.file_name).is_file())
+        present = (one for one in self._files() if (self.folder / one.file_name).is_file())
         return tuple(one for one in present if digests.of_file(self.folder / one.file_name) != one.sha256)
+
+    def _files(self) -> Iterable[MavenArtifact]:
+        """Every file once: an artifact may be pinned in more than one role."""
+        return {(one.file_name, one.sha256): one for one in self.pins.artifacts}.values()
 
 
 def at(folder: Path) -> Toolchain:

@@ -32,10 +32,11 @@ def _table(tmp_path: Path, entry: str) -> Path:
     return path
 
 
-def test_the_farms_table_pins_every_artifact_once() -> None:
+def test_the_farms_table_pins_every_artifact_once_a_role() -> None:
     table = pins.load()
-    names = [artifact.file_name for artifact in table.artifacts]
-    assert len(set(names)) == len(names)
+    entries = [(artifact.file_name, artifact.role) for artifact in table.artifacts]
+    assert len(set(entries)) == len(entries)
+    assert len({name for name, _ in entries}) == len({(one.file_name, one.sha256) for one in table.artifacts})
     assert all(len(artifact.sha256) == 64 for artifact in table.artifacts)
     assert all(table.with_role(role) for role in Role)
 

@@ -88,3 +88,13 @@ def test_the_second_repository_is_named_only_when_it_is_asked() -> None:
     project = ElementTree.fromstring(toolchain.project((ARTIFACT,), "https://example.org/a&b"))  # noqa: S314  made above
     (url,) = project.iter(f"{NAMESPACE}url")
     assert url.text == "https://example.org/a&b"
+
+
+def test_no_two_versions_of_a_thing_are_asked_for_at_once() -> None:
+    chosen = pins.load().artifacts
+    parts = toolchain.rounds(chosen)
+    assert sorted(one.coordinates for part in parts for one in part) == sorted(one.coordinates for one in chosen)
+    for part in parts:
+        things = [(one.group, one.name, one.extension, one.classifier) for one in part]
+        assert len(things) == len(set(things))
+    assert len(parts) == 2
