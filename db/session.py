@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
@@ -74,7 +74,9 @@ def open_database(url: str) -> Database:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     database = Database(engine)
-    if _revision(database) != HEAD:
+    with _migration_lock(engine, fcntl.LOCK_SH):
+        ready = _revision(database) == HEAD
+    if not ready:
         _migrate(database)
     return database
 
@@ -83,7 +85,6 @@ def _prepare_sqlite(connection: sqlite3.Connection, _entry: ConnectionPoolEntry)
     # The driver would begin transactions by itself, and late; `_begin_sqlite` does it instead.
     connection.isolation_level = None
     connection.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
-    connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA foreign_keys = ON")
 
 
@@ -111,7 +112,7 @@ def _migrate(database: Database) -> None:
     script = import_module("alembic.script")
     config = alembic_config()
     known = {revision.revision for revision in script.ScriptDirectory.from_config(config).walk_revisions()}
-    with _migration_lock(database.engine):
+    with _migration_lock(database.engine, fcntl.LOCK_EX):
         revision = _revision(database)
         if revision is not None and revision not in known:
             raise DatabaseUnusable(
@@ -119,6 +120,7 @@ def _migrate(database: Database) -> None:
                 f" (revision {revision}); install that version or set FARM_HOME to another folder."
             )
         if revision != HEAD:
+            _use_write_ahead_log(database)
             with database.write(durable=True) as connection:
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
@@ -132,14 +134,29 @@ def alembic_config() -> Any:
     return config
 
 
+def _use_write_ahead_log(database: Database) -> None:
+    """Readers and a writer at once. Kept in the file; the switch wants the database to itself and does not wait."""
+    if database.engine.dialect.name == "sqlite":
+        database.close()
+        with _translated(), closing(database.engine.raw_connection()) as connection:
+            connection.cursor().execute("PRAGMA journal_mode = WAL")
+
+
 @contextmanager
-def _migration_lock(engine: Engine) -> Iterator[None]:
-    """One process migrates at a time."""
+def _migration_lock(engine: Engine, kind: int) -> Iterator[None]:
+    """One process migrates at a time, while no other is about to open the database."""
     if engine.dialect.name != "sqlite" or not engine.url.database:
         yield
         return
-    with Path(f"{engine.url.database}.migration").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    place = Path(f"{engine.url.database}.migration")
+    try:
+        lock = place.open("w")
+    except OSError as error:
+        raise DatabaseUnusable(
+            f"The farm cannot write to {place.parent} ({error.strerror}); set FARM_HOME to a folder that you may write."
+        ) from error
+    with lock:
+        fcntl.flock(lock, kind)
         yield
 
 

@@ -131,7 +131,7 @@ class LocalStore:
         """Copy it out; see ArtifactStore."""
         temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
         try:
-            with disk_full_as_sentence():
+            with disk_full_as_sentence(), _removed_on_failure(temporary):
                 target.parent.mkdir(parents=True, exist_ok=True)
                 for file, blob in self._files(artifact).items():
                     place = temporary / file if artifact.name.is_folder else temporary
@@ -139,13 +139,9 @@ class LocalStore:
                     self._copy(blob.digest, place, artifact.name)
                 temporary.rename(target)
         except OSError as error:
-            raise FileUnreadable(f"Nothing can be written to {target} ({error.strerror}); choose another place.") from (
-                error
-            )
-        finally:
-            if temporary.is_dir():
-                shutil.rmtree(temporary)
-            temporary.unlink(missing_ok=True)
+            raise FileUnreadable(
+                f"Nothing can be written to {target} ({error.strerror}); choose another place."
+            ) from error
 
     def remove_incoming(self) -> int:
         """Remove what a dead process left half-way in; returns how many files. Only while nobody else writes."""
@@ -308,6 +304,19 @@ def _fsync(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def _removed_on_failure(path: Path) -> Iterator[None]:
+    """A file or folder that does not stay when the block raises."""
+    try:
+        yield
+    except BaseException:
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.exists():
+            path.unlink()
+        raise
 
 
 @contextmanager

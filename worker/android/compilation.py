@@ -17,9 +17,8 @@ from worker.android.tools import Tool
 COMPILE_TIMEOUT = 600.0
 SHRINK_TIMEOUT = 1200.0
 HINT = "see the stage's log and the sources in android-builder."
-# Compilers run once and briefly: the second compiler tier costs more than it gains there. R8 runs long enough for it.
-SHORT_LIVED = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto")
-LONG_LIVED = ("-XX:+UseParallelGC", "-Xmx3g")
+# Programs that run once: the second compiler tier of the JVM costs more than it gains, even in R8's half minute.
+JVM = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto", "-Xmx2g")
 
 
 def compile_kotlin(toolchain: Toolchain, sources: Path, classpath: Sequence[Path], target: Path, module: str) -> None:
@@ -27,7 +26,7 @@ def compile_kotlin(toolchain: Toolchain, sources: Path, classpath: Sequence[Path
     classes = target.with_suffix(".classes")
     process.run(
         (
-            tools.find(Tool.JAVA), *SHORT_LIVED, "-cp", _joined(_compiler(toolchain)),
+            tools.find(Tool.JAVA), *JVM, "-cp", _joined(_compiler(toolchain)),
             "org.jetbrains.kotlin.cli.jvm.K2JVMCompiler", "-no-stdlib", "-no-reflect",
             "-jvm-target", toolchain.pins.target.jvm_target, "-module-name", module,
             "-classpath", _joined(classpath), "-d", classes, sources,
@@ -63,7 +62,7 @@ def shrink(toolchain: Toolchain, jars: Sequence[Path], rules: Sequence[Path], ta
     target.mkdir(parents=True, exist_ok=True)
     process.run(
         (
-            tools.find(Tool.JAVA), *LONG_LIVED, "-cp", _joined(toolchain.paths(Role.SHRINKER)),
+            tools.find(Tool.JAVA), *JVM, "-cp", _joined(toolchain.paths(Role.SHRINKER)),
             "com.android.tools.r8.R8", *arguments, "--no-data-resources", "--output", target, *jars,
         ),
         timeout=SHRINK_TIMEOUT, error=StageCrashed, hint=HINT,

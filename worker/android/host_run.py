@@ -19,9 +19,6 @@ from worker.android.tools import Tool
 
 TIMEOUT = 1200.0
 DRIVER = "dev.kerasfarm.host.Main"
-# Two builds of a runtime may add in another order. Where the best logit leads by less than this share of the largest
-# lead of all golden steps, either token is right, and what follows belongs to another text.
-TIE = 1e-3
 JVM = ("-XX:+UseSerialGC", "-Xshare:auto", "-Xmx1g")
 HINT = "the app's code stopped on this machine; see the stage's log."
 
@@ -124,11 +121,6 @@ def judge(number: int, prompt: GoldenPrompt, answer: HostAnswer, special: Specia
         f"The app's engine leaves golden prompt {number} at step {step}: token {_at(answer.tokens, step)} where"
         f" {_at(expected, step)} is right; don't ship this package, and report it with its model.tflite."
     )
-
-
-def tie_margin(golden: Golden) -> float:
-    """The lead below which a step counts as a tie."""
-    return TIE * max((margin for prompt in golden.prompts for margin in prompt.margins), default=0.0)
 
 
 def _first_difference(found: Sequence[int], expected: Sequence[int]) -> int | None:

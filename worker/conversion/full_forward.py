@@ -28,13 +28,14 @@ class Continuation:
 
 
 class FullForward:
-    """Keras's own forward pass over whole sequences, traced once for all shapes."""
+    """Keras's own forward pass over whole sequences, traced once for all shapes where its layers allow that."""
 
     def __init__(self, causal_lm: Any) -> None:
         def call(tokens: tf.Tensor) -> tf.Tensor:
             return causal_lm({"token_ids": tokens, "padding_mask": tf.ones_like(tokens)}, training=False)
 
         spec = tf.TensorSpec([None, None], tf.int32)
+        self._eager = call
         self._call = tf.function(call, input_signature=[spec], autograph=False)
 
     def logits(self, rows: Sequence[Sequence[int]]) -> Float32:
@@ -42,7 +43,13 @@ class FullForward:
         tokens = np.zeros((len(rows), max(len(row) for row in rows)), np.int32)
         for index, row in enumerate(rows):
             tokens[index, : len(row)] = row
-        return np.asarray(self._call(tf.constant(tokens)), dtype=np.float32)
+        try:
+            logits = self._call(tf.constant(tokens))
+        except tf.errors.OperatorNotAllowedInGraphError:
+            # A layer asks for the sequence's length in Python, as Phi-3's scaling does.
+            self._call = self._eager
+            logits = self._call(tf.constant(tokens))
+        return np.asarray(logits, dtype=np.float32)
 
 
 def continue_greedily(forward: FullForward, plan: Plan, end_token: int) -> tuple[Continuation, ...]:

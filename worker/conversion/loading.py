@@ -13,6 +13,7 @@ from typing import Any
 
 import keras
 import keras_hub
+import numpy as np
 
 from farm.errors import ModelDamaged, NotCausalLM, UnsupportedArchitecture
 from worker.conversion.families import FAMILIES
@@ -43,12 +44,27 @@ def load_causal_lm(source: Path) -> CausalLM:
     with quick_loading(), warnings.catch_warnings():
         # Keras says so of every KerasHub task; its layers are built by their own call.
         warnings.filterwarnings("ignore", message=r"`build\(\)` was called on layer", category=UserWarning)
+        # What it leaves unread is found below.
+        warnings.filterwarnings("ignore", message="Skipping nested container", category=UserWarning)
         model = _load_keras_file(keras_file, config) if keras_file.is_file() else _load_preset(source, config)
     if not isinstance(model, keras_hub.models.CausalLM):
         raise NotCausalLM(
             f"The model is a {type(model).__name__} and not a KerasHub CausalLM; save the CausalLM that generates text."
         )
+    _require_weights(model)
     return model
+
+
+def _require_weights(model: CausalLM) -> None:
+    """ModelDamaged when a matrix was in none of the files: quick loading leaves zeros where Keras would guess."""
+    for variable in model.weights:
+        if len(variable.shape) < 2 or "lora" in variable.path:
+            continue
+        values = np.asarray(variable.value.read_value())
+        if not values[0].any() and not values.any():
+            raise ModelDamaged(
+                f"The model's files hold no values for {variable.path}; save the model again or copy all its files."
+            )
 
 
 def _read_preset_config(source: Path) -> Json:

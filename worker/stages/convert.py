@@ -7,12 +7,12 @@ Keras's logits.
 from __future__ import annotations
 
 import gc
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
-import tensorflow as tf
 
 from farm import digests, recipes
 from farm.artifacts import ArtifactName
@@ -49,7 +49,8 @@ class Clock:
 def run(order: StageOrder, report: Reporter) -> StageResult:
     """Convert one model."""
     clock = Clock()
-    tf.config.threading.set_intra_op_parallelism_threads(order.threads)
+    # TensorFlow reads it at its first operation.
+    os.environ["TF_NUM_INTRAOP_THREADS"] = str(order.threads)
     report(0.0, "loading the model")
     with clock.measure("load_seconds"):
         causal_lm = loading.load_causal_lm(order.input(ArtifactName.SOURCE))

@@ -20,7 +20,7 @@ from worker.order import Metric, StageOrder, StageResult
 def run(order: StageOrder, report: Reporter) -> StageResult:
     """Make `host-run.json`. HostMismatch when the app reads or writes other tokens than the verified model."""
     wanted, package = golden.read(order.input(ArtifactName.GOLDEN)), order.input(ArtifactName.APK)
-    special, tie = _special_tokens(package), host_run.tie_margin(wanted)
+    special = _special_tokens(package)
     report(0.0, f"running the app's code on {len(wanted.prompts)} golden prompts")
     answers = host_run.run(
         AppBase(order.input(ArtifactName.APP_BASE)), toolchain.at(order.toolchain), package, wanted, order.threads,
@@ -28,7 +28,7 @@ def run(order: StageOrder, report: Reporter) -> StageResult:
     )  # fmt: skip
     report(0.9, "comparing its tokens with the golden ones")
     verdicts = [
-        host_run.judge(number, prompt, answer, special, tie)
+        host_run.judge(number, prompt, answer, special, wanted.tie_margin)
         for number, (prompt, answer) in enumerate(zip(wanted.prompts, answers, strict=True))
     ]
     _write(order.output(ArtifactName.HOST_RUN), wanted, answers, verdicts)
@@ -51,10 +51,9 @@ def _special_tokens(package: Path) -> SpecialTokens:
 
 
 def _decode_rate(answers: tuple[HostAnswer, ...]) -> float:
-    """Tokens a second over all prompts; the first prompt warms the JVM up and does not count if there are others."""
-    timed = answers[1:] or answers
-    seconds = sum(answer.decode_seconds for answer in timed)
-    return sum(len(answer.tokens) for answer in timed) / seconds if seconds else 0.0
+    """Tokens a second: the median over the prompts, since the JVM is still warming up in the first ones."""
+    rates = [len(answer.tokens) / answer.decode_seconds for answer in answers if answer.tokens]
+    return statistics.median(rates) if rates else 0.0
 
 
 def _median_prefill(answers: tuple[HostAnswer, ...]) -> float:

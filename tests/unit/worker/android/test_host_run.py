@@ -9,14 +9,15 @@ import pytest
 
 from farm.errors import ArtifactDamaged, HostMismatch
 from worker.android import golden, host_run
-from worker.android.golden import Golden, GoldenPrompt
+from worker.android.golden import Golden, GoldenLimits, GoldenPrompt
 from worker.android.host_run import HostAnswer, SpecialTokens, Verdict
 
 START, END = 1, 2
 SPECIAL = SpecialTokens(START, END)
 PROMPT = GoldenPrompt(text="Hi", prompt_tokens=(1, 7, 8), tokens=(20, 21, 22), margins=(3.0, 0.001, 2.0))
-GOLDEN = Golden(format=1, prompts=(PROMPT,))
-TIE = host_run.tie_margin(GOLDEN)
+LIMITS = GoldenLimits(tie=1e-3)
+GOLDEN = Golden(format=1, prompts=(PROMPT,), limits=LIMITS)
+TIE = GOLDEN.tie_margin
 
 
 def _answer(tokens: tuple[int, ...], ids: tuple[int, ...] | None = (7, 8)) -> HostAnswer:
@@ -36,6 +37,7 @@ def test_another_token_is_named_with_prompt_and_step() -> None:
 
 def test_a_tie_ends_the_comparison_where_two_tokens_are_as_good() -> None:
     assert pytest.approx(0.003) == TIE
+    assert GOLDEN.model_copy(update={"logit_scale": 20.0}).tie_margin == pytest.approx(0.02)
     assert host_run.judge(0, PROMPT, _answer((20, 99, 98)), SPECIAL, TIE) == Verdict(agreed=1, tie=1)
 
 
@@ -54,7 +56,8 @@ def test_an_end_token_that_was_written_down_does_not_count() -> None:
 
 def test_the_commands_are_json_lines_in_order() -> None:
     bare = PROMPT.model_copy(update={"text": None})
-    lines = host_run.commands(Path("/a.apk"), Golden(format=1, prompts=(PROMPT, bare)), threads=2).decode().splitlines()
+    golden_prompts = GOLDEN.model_copy(update={"prompts": (PROMPT, bare)})
+    lines = host_run.commands(Path("/a.apk"), golden_prompts, threads=2).decode().splitlines()
     assert [json.loads(line)["cmd"] for line in lines] == ["open", "tokenize", "generate", "generate", "quit"]
     assert json.loads(lines[0]) == {"cmd": "open", "apk": "/a.apk", "threads": 2}
     assert json.loads(lines[2]) == {"cmd": "generate", "prompt_tokens": [1, 7, 8], "max_new_tokens": 3}
@@ -80,11 +83,15 @@ def test_too_little_is_a_mismatch(output: str) -> None:
 def test_golden_json_is_read_with_what_it_holds_besides(tmp_path: Path) -> None:
     path = tmp_path / "golden.json"
     prompt = {**PROMPT.model_dump(), "keras_tokens": [1], "completion": " there"}
-    path.write_text(json.dumps({"format": 1, "recipe": "none", "prompts": [prompt], "figures": {}}))
+    path.write_text(
+        json.dumps({"format": 1, "recipe": "none", "prompts": [prompt], "figures": {}, "limits": {"tie": 1e-3}})
+    )
     assert golden.read(path) == GOLDEN
 
 
-@pytest.mark.parametrize("text", ["", "{}", '{"format": 2, "prompts": []}', '{"format": 1, "prompts": [{}]}'])
+@pytest.mark.parametrize(
+    "text", ["", "{}", '{"format": 2, "prompts": []}', '{"format": 1, "prompts": []}', '{"format": 1, "prompts": [{}]}']
+)
 def test_a_golden_json_of_another_form_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "golden.json").write_text(text)
     with pytest.raises(ArtifactDamaged, match=r"golden\.json is damaged at"):

@@ -1,0 +1,372 @@
+"""The conversion stage on small models of every form of file, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import keras
+import keras_hub
+import numpy as np
+import pytest
+from keras_hub import models
+from tokenizers import Tokenizer
+from tokenizers.pre_tokenizers import ByteLevel
+
+from farm import digests
+from farm.artifacts import ArtifactName
+from farm.errors import (
+    ContextTooLong,
+    ModelDamaged,
+    NotCausalLM,
+    UnsupportedArchitecture,
+    UnsupportedFamily,
+)
+from farm.jobspec import JobSpec
+from farm.modelref import ModelKind
+from farm.stages import StageName
+from worker.conversion.description import from_json
+from worker.conversion.loading import load_causal_lm
+from worker.inference.interpreter import TokenModel
+from worker.inference.model_info import ModelInfo
+from worker.inference.reference import read_reference
+from worker.order import StageOrder, StageResult
+from worker.stages import convert
+
+END = "<|endoftext|>"
+SHAPE: dict[str, Any] = {"num_layers": 2, "num_heads": 2, "hidden_dim": 32, "intermediate_dim": 64}
+POSITIONS = 64
+CONTEXT = 48
+
+# What Keras's own code says while a model is made and saved.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:`build\\(\\)` was called on layer:UserWarning"),
+    pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"),
+]
+
+
+def gpt2(preprocessor: bool = True) -> Any:
+    """A lively GPT-2 with the 256 bytes, three merges and an end token of its own."""
+    merges = ["t h", "th e", "Ġ the"]
+    tokens = [*sorted(ByteLevel.alphabet()), *(merge.replace(" ", "") for merge in merges), END]
+    tokenizer = models.GPT2Tokenizer(vocabulary={token: i for i, token in enumerate(tokens)}, merges=merges)
+    keras.utils.set_random_seed(3)
+    causal_lm = models.GPT2CausalLM(
+        backbone=models.GPT2Backbone(vocabulary_size=len(tokens), max_sequence_length=POSITIONS, **SHAPE),
+        preprocessor=models.GPT2CausalLMPreprocessor(tokenizer, sequence_length=POSITIONS) if preprocessor else None,
+    )
+    random = np.random.default_rng(4)
+    for variable in causal_lm.backbone.trainable_weights:
+        # Exact in bfloat16, so that a short copy of the model holds the same numbers.
+        values = variable.numpy() + np.round(random.normal(size=tuple(variable.shape)) * 16) / 64
+        variable.assign(np.round(values * 64) / 64)
+    return causal_lm
+
+
+@pytest.fixture(scope="module")
+def preset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("preset") / "tiny"
+    gpt2().save_to_preset(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def keras_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("keras-file")
+    gpt2().save(folder / "model.keras")
+    return folder
+
+
+@pytest.fixture
+def order(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., StageOrder]:
+    """An order for the model in a folder."""
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "1")
+
+    def make(source: Path, **spec: Any) -> StageOrder:
+        workdir = tmp_path / "work"
+        for name in ("inputs", "outputs", "scratch"):
+            (workdir / name).mkdir(parents=True)
+        (workdir / "inputs" / "source").symlink_to(source)
+        return StageOrder(
+            stage=StageName.CONVERT,
+            spec=JobSpec(model_kind=ModelKind.FOLDER, model="/models/tiny", **{"context": CONTEXT, **spec}),
+            workdir=workdir,
+            caches=tmp_path / "caches",
+            toolchain=tmp_path,
+            keystore=None,
+            threads=1,
+        )
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def parameters() -> list[np.ndarray[Any, Any]]:
+    return [variable.numpy() for variable in gpt2().weights]
+
+
+def run(order: StageOrder) -> StageResult:
+    shares: list[float] = []
+    result = convert.run(order, lambda share, _doing: shares.append(share))
+    assert shares == sorted(shares)
+    return result
+
+
+def edit_json(path: Path, change: Callable[[str], str]) -> None:
+    path.write_text(change(path.read_text()))
+
+
+def same_parameters(source: Path, expected: list[np.ndarray[Any, Any]]) -> bool:
+    loaded = load_causal_lm(source).weights
+    return len(loaded) == len(expected) and all(
+        np.array_equal(variable.numpy(), values) for variable, values in zip(loaded, expected, strict=True)
+    )
+
+
+def test_a_preset_becomes_a_model_with_its_papers(preset: Path, order: Callable[..., StageOrder]) -> None:
+    job = order(preset, recipe="int8", prefill=(4, 16))
+    result = run(job)
+    metrics = {metric.name: metric.value for metric in result.metrics}
+    assert metrics["graph_cached"] == 0
+    assert 0 < metrics["decoder_difference"] < 1e-4
+    assert metrics["file_bytes"] == job.output(ArtifactName.MODEL).stat().st_size
+    assert not result.skips
+    assert result.facts == {"family": "GPT2"}
+
+    info = ModelInfo.read(job.output(ArtifactName.MODEL_INFO))
+    assert (info.family, info.recipe, info.tokenizer) == ("GPT2", "dynamic_wi8_afp32", "byte-level-bpe")
+    assert (info.context, info.prefill, info.vocabulary_size) == (CONTEXT, (4, 16), 260)
+    assert (info.layers, info.kv_heads, info.head_dim) == (2, 2, 16)
+    assert info.start_token == info.end_token == 259
+    assert info.model_sha256 == digests.of_file(job.output(ArtifactName.MODEL))
+    assert info.tokenizer_sha256 == digests.of_file(job.output(ArtifactName.TOKENIZER))
+
+    description = from_json(json.loads(job.output(ArtifactName.DESCRIPTION).read_bytes()))
+    assert description.position_count == POSITIONS
+    tokenizer = Tokenizer.from_file(str(job.output(ArtifactName.TOKENIZER)))
+    reference = read_reference(job.output(ArtifactName.REFERENCE))
+    assert reference.forced_logits.shape == (40, 260)
+    texts = [prompt.text for prompt in reference.prompts if prompt.text]
+    assert len(texts) >= 3
+    for prompt in reference.prompts:
+        assert prompt.text is None or prompt.tokens == (259, *tokenizer.encode(prompt.text).ids)
+    assert TokenModel(job.output(ArtifactName.MODEL)).contract.prefill == (4, 16)
+
+
+def test_the_reference_is_keras_full_forward_pass(preset: Path, order: Callable[..., StageOrder]) -> None:
+    job = order(preset, prefill=(4,))
+    run(job)
+    reference = read_reference(job.output(ArtifactName.REFERENCE))
+    causal_lm = gpt2()
+
+    def logits(tokens: list[int]) -> np.ndarray[Any, Any]:
+        ids = np.array([tokens], np.int32)
+        return np.asarray(causal_lm({"token_ids": ids, "padding_mask": np.ones_like(ids)}))[0]
+
+    np.testing.assert_allclose(reference.forced_logits, logits(reference.forced_tokens.tolist()), atol=1e-4)
+    for prompt in reference.prompts:
+        tokens = list(prompt.tokens)
+        for token, margin in zip(prompt.greedy, prompt.margins, strict=True):
+            last = np.sort(logits(tokens)[-1])
+            assert margin == pytest.approx(last[-1] - last[-2], abs=1e-3)
+            assert token == int(logits(tokens)[-1].argmax()) or margin < 1e-3
+            tokens.append(token)
+    held_out = reference.held_out_tokens.tolist()
+    assert len(held_out) == CONTEXT
+    rows = logits(held_out).astype(np.float64)[:-1]
+    shares = rows - np.log(np.exp(rows).sum(-1, keepdims=True))
+    expected = -shares[np.arange(len(rows)), held_out[1:]]
+    np.testing.assert_allclose(reference.held_out_nll, expected, atol=1e-3)
+
+
+def test_a_second_model_of_the_architecture_needs_no_conversion(
+    preset: Path, order: Callable[..., StageOrder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = order(preset, prefill=(4,))
+    run(job)
+    first = job.output(ArtifactName.MODEL).read_bytes()
+    (graph,) = job.adopt("graphs").iterdir()
+    (job.caches / "graphs").mkdir(parents=True)
+    shutil.move(graph, job.caches / "graphs" / graph.name)
+    monkeypatch.setattr(convert.graph, "convert", lambda *_: pytest.fail("converted again"))
+    result = run(job)
+    assert {metric.name: metric.value for metric in result.metrics}["graph_cached"] == 1
+    assert job.output(ArtifactName.MODEL).read_bytes() == first
+
+
+def test_a_model_without_tokenizer_ends_at_the_verified_model(tmp_path: Path, order: Callable[..., StageOrder]) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    gpt2(preprocessor=False).save(source / "model.keras")
+    job = order(source, prefill=(4,))
+    result = run(job)
+    assert set(result.skips) == {StageName.APP, StageName.PACKAGE, StageName.HOST}
+    assert "without a tokenizer" in result.skips[StageName.PACKAGE]
+    assert ModelInfo.read(job.output(ArtifactName.MODEL_INFO)).tokenizer is None
+    assert all(prompt.text is None for prompt in read_reference(job.output(ArtifactName.REFERENCE)).prompts)
+
+
+def test_a_keras_file_holds_the_same_model(keras_file: Path, parameters: list[np.ndarray[Any, Any]]) -> None:
+    assert same_parameters(keras_file, parameters)
+
+
+def test_a_preset_holds_the_same_model(preset: Path, parameters: list[np.ndarray[Any, Any]]) -> None:
+    assert same_parameters(preset, parameters)
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_short_floats_are_loaded_as_float32(
+    precision: str, tmp_path: Path, parameters: list[np.ndarray[Any, Any]]
+) -> None:
+    causal_lm = gpt2()
+    config = causal_lm.get_config()
+    backbone = models.GPT2Backbone.from_config({**causal_lm.backbone.get_config(), "dtype": precision})
+    backbone.set_weights(causal_lm.backbone.get_weights())
+    short = models.GPT2CausalLM(backbone=backbone, preprocessor=causal_lm.preprocessor)
+    assert config["name"]
+    (tmp_path / "file").mkdir()
+    short.save(tmp_path / "file" / "model.keras")
+    short.save_to_preset(tmp_path / "preset")
+    for source in ("file", "preset"):
+        assert same_parameters(tmp_path / source, parameters)
+
+
+def as_keras_nlp(text: str) -> str:
+    """As KerasNLP wrote it."""
+    return text.replace("keras_hub>", "keras_nlp>").replace("keras_hub.src.", "keras_nlp.src.")
+
+
+def without_registered_names(text: str) -> str:
+    """As files have it whose classes are found by their module only."""
+    value = json.loads(as_keras_nlp(text))
+    pending = [value["config"]]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, dict):
+            if str(node.get("registered_name")).startswith("keras_nlp>"):
+                node["registered_name"] = node["class_name"]
+            pending += node.values()
+    return json.dumps(value)
+
+
+@pytest.mark.parametrize("rewrite", [as_keras_nlp, without_registered_names])
+def test_a_preset_of_keras_nlp_is_read(
+    rewrite: Callable[[str], str], preset: Path, tmp_path: Path, parameters: list[np.ndarray[Any, Any]]
+) -> None:
+    source = tmp_path / "preset"
+    shutil.copytree(preset, source)
+    for name in ("config.json", "task.json", "tokenizer.json", "preprocessor.json"):
+        edit_json(source / name, rewrite)
+    assert "keras_hub" not in (source / "task.json").read_text()
+    assert same_parameters(source, parameters)
+
+
+def test_a_preset_without_task_is_read(preset: Path, tmp_path: Path, parameters: list[np.ndarray[Any, Any]]) -> None:
+    """As KerasNLP's first presets were: configuration, weights and tokenizer."""
+    source = tmp_path / "preset"
+    shutil.copytree(preset, source)
+    for name in ("task.json", "preprocessor.json", "metadata.json"):
+        (source / name).unlink()
+    assert same_parameters(source, parameters)
+
+
+@pytest.mark.parametrize("rewrite", [as_keras_nlp, without_registered_names])
+def test_a_keras_file_of_keras_nlp_is_read(
+    rewrite: Callable[[str], str], keras_file: Path, tmp_path: Path, parameters: list[np.ndarray[Any, Any]]
+) -> None:
+    with (
+        zipfile.ZipFile(keras_file / "model.keras") as archive,
+        zipfile.ZipFile(tmp_path / "model.keras", "w") as copy,
+    ):
+        for member in archive.namelist():
+            content = archive.read(member)
+            copy.writestr(member, rewrite(content.decode()) if member == "config.json" else content)
+    assert same_parameters(tmp_path, parameters)
+
+
+def test_a_context_beyond_the_positions_is_refused(preset: Path, order: Callable[..., StageOrder]) -> None:
+    with pytest.raises(ContextTooLong, match=r"context of 65 tokens .* 64 positions; ask for .* at most 64"):
+        run(order(preset, context=POSITIONS + 1))
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.weights.h5", "task.json"])
+def test_a_truncated_preset_is_refused(name: str, preset: Path, tmp_path: Path) -> None:
+    source = tmp_path / "preset"
+    shutil.copytree(preset, source)
+    content = (source / name).read_bytes()
+    (source / name).write_bytes(content[: len(content) // 2])
+    with pytest.raises(ModelDamaged):
+        load_causal_lm(source)
+
+
+def test_a_truncated_keras_file_is_refused(keras_file: Path, tmp_path: Path) -> None:
+    content = (keras_file / "model.keras").read_bytes()
+    (tmp_path / "model.keras").write_bytes(content[: len(content) // 2])
+    with pytest.raises(ModelDamaged):
+        load_causal_lm(tmp_path)
+
+
+def test_weights_of_another_model_are_refused(preset: Path, tmp_path: Path) -> None:
+    source = tmp_path / "preset"
+    shutil.copytree(preset, source)
+    for name in ("config.json", "task.json"):
+        edit_json(source / name, lambda text: text.replace('"hidden_dim": 32', '"hidden_dim": 40'))
+    with pytest.raises(ModelDamaged):
+        load_causal_lm(source)
+
+
+def test_weights_that_are_in_no_file_are_refused(preset: Path, tmp_path: Path) -> None:
+    source = tmp_path / "preset"
+    shutil.copytree(preset, source)
+    with h5py.File(source / "model.weights.h5", "r+") as weights:
+        kernels: list[str] = []
+        weights.visititems(lambda name, item: kernels.append(name) if getattr(item, "shape", ()) == (32, 64) else None)
+        weights[kernels[0]][...] = 0
+    with pytest.raises(ModelDamaged, match=r"hold no values for .*kernel"):
+        load_causal_lm(source)
+
+
+def test_a_keras_model_that_writes_no_text_is_refused(tmp_path: Path) -> None:
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    model.save(tmp_path / "model.keras")
+    with pytest.raises(NotCausalLM, match="Sequential and not a KerasHub CausalLM"):
+        load_causal_lm(tmp_path)
+
+
+def test_a_preset_that_writes_no_text_is_refused(tmp_path: Path) -> None:
+    bert = models.BertBackbone(
+        vocabulary_size=20, num_layers=1, num_heads=2, hidden_dim=8, intermediate_dim=8, max_sequence_length=8
+    )
+    bert.save_to_preset(tmp_path / "bert")
+    with pytest.raises(NotCausalLM, match="BertBackbone"):
+        load_causal_lm(tmp_path / "bert")
+
+
+def test_a_preset_of_another_family_is_refused_before_its_weights_are_read(preset: Path, tmp_path: Path) -> None:
+    source = tmp_path / "preset"
+    shutil.copytree(preset, source)
+    edit_json(source / "config.json", lambda text: text.replace("GPT2Backbone", "MixtralBackbone"))
+    (source / "model.weights.h5").unlink()
+    with pytest.raises(UnsupportedFamily, match="family Mixtral"):
+        load_causal_lm(source)
+
+
+def test_a_preset_quantized_by_keras_is_refused(preset: Path, tmp_path: Path) -> None:
+    source = tmp_path / "preset"
+    shutil.copytree(preset, source)
+    edit_json(source / "config.json", lambda text: text.replace('"DTypePolicy"', '"QuantizedDTypePolicy"'))
+    with pytest.raises(UnsupportedArchitecture, match="quantized by Keras"):
+        load_causal_lm(source)
+
+
+def test_loading_leaves_keras_as_it_was(preset: Path) -> None:
+    load_causal_lm(preset)
+    normal = keras.initializers.RandomNormal(seed=1)((8, 8))
+    assert float(keras.ops.std(normal)) > 0
+    tokenizer = keras_hub.models.GPT2Tokenizer.from_preset(str(preset))
+    assert np.asarray(tokenizer("the")).tolist() == [tokenizer.token_to_id("the")]

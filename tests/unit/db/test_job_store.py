@@ -1,0 +1,307 @@
+"""Jobs and claims: the transitions, the fence, equal jobs, attempts."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+import pytest
+
+from db import claims, events, jobs, stages, workers
+from db.claims import Claim, LeaseLost
+from db.records import JobRecord, MetricRecord, ResultRecord
+from db.session import Database
+from farm.artifacts import Artifact, ArtifactName
+from farm.errors import AmbiguousJob, FarmError, JobNotFound, NoJobYet, OutOfMemory, QualityMissed, TransitionRefused
+from farm.jobspec import JobSpec
+from farm.modelref import ModelKind
+from farm.stages import StageName
+from farm.states import JobState, StageState
+
+STAGES = (StageName.FETCH, StageName.CHECK)
+
+
+def all_there(_artifacts: Sequence[Artifact]) -> bool:
+    return True
+
+
+def submit(database: Database, model: str = "gpt2", key: str | None = None) -> str:
+    spec = JobSpec(model_kind=ModelKind.PRESET, model=model)
+    return jobs.submit(database, spec, key or spec.key("code"), STAGES, all_there).job_id
+
+
+def get(database: Database, job_id: str) -> JobRecord:
+    with database.read() as connection:
+        return jobs.get(connection, job_id)
+
+
+def claim(database: Database, lease_seconds: float = 60) -> Claim:
+    held = claims.claim(database, "worker", lease_seconds)
+    assert held is not None
+    return held
+
+
+def finish(database: Database, held: Claim) -> None:
+    with database.write() as connection:
+        claims.finish(connection, held)
+
+
+def test_a_new_job_is_queued_with_its_stages(database: Database) -> None:
+    job = get(database, submit(database))
+    assert (job.state, job.attempt, job.charged) == (JobState.QUEUED, 0, 0)
+    assert [(stage.name, stage.state) for stage in job.stages] == [(name, StageState.PENDING) for name in STAGES]
+
+
+def test_ids_are_short_and_begin_with_a_letter() -> None:
+    found = {jobs.new_id() for _ in range(1000)}
+    assert len(found) == 1000
+    assert all(len(each) == 10 and each[0].isalpha() and each == each.lower() for each in found)
+
+
+def test_prefixes(database: Database) -> None:
+    ids = [submit(database, f"model-{number}") for number in range(40)]
+    assert get(database, ids[0].upper()).id == ids[0]
+    assert get(database, ids[0][:9]).id == ids[0]
+    shared = next(a[0] for a in ids if sum(b[0] == a[0] for b in ids) > 1)
+    with pytest.raises(AmbiguousJob, match="give more letters"):
+        get(database, shared)
+    for prefix in ("", "0", "%", "_"):
+        with pytest.raises(JobNotFound):
+            get(database, prefix)
+
+
+def test_no_job_yet(database: Database) -> None:
+    with database.read() as connection, pytest.raises(NoJobYet, match="no succeeded job yet"):
+        jobs.latest(connection, JobState.SUCCEEDED)
+
+
+def test_filters_and_order(database: Database) -> None:
+    ids = [submit(database, model) for model in ("gpt2", "gemma_2b", "gpt2_large")]
+    jobs.cancel(database, ids[0])
+    with database.read() as connection:
+        assert [job.id for job in jobs.newest(connection, (), None, None, 10)] == ids[::-1]
+        assert [job.id for job in jobs.newest(connection, (), "gpt2", None, 10)] == [ids[2], ids[0]]
+        assert [job.id for job in jobs.newest(connection, (JobState.CANCELLED,), None, None, 10)] == [ids[0]]
+        assert jobs.newest(connection, (), None, "dynamic_wi8_afp32", 10) == []
+        assert len(jobs.newest(connection, (), None, None, 2)) == 2
+        assert jobs.latest(connection, None).id == ids[2]
+        assert [jobs.position(connection, jobs.get(connection, each)) for each in ids] == [None, 0, 1]
+
+
+def test_the_oldest_is_claimed_first_and_once(database: Database) -> None:
+    ids = [submit(database, f"model-{number}") for number in range(3)]
+    held = [claim(database) for _ in ids]
+    assert [each.job_id for each in held] == ids
+    assert claims.claim(database, "worker", 60) is None
+    job = get(database, ids[0])
+    assert (job.state, job.attempt, job.charged, job.worker_id) == (JobState.RUNNING, 1, 1, "worker")
+    assert job.started_at is not None
+
+
+@pytest.mark.parametrize("state", [JobState.QUEUED, JobState.RUNNING, JobState.SUCCEEDED])
+def test_an_equal_job_is_shared(database: Database, state: JobState) -> None:
+    first = submit(database)
+    if state is not JobState.QUEUED:
+        held = claim(database)
+        if state is JobState.SUCCEEDED:
+            finish(database, held)
+    assert submit(database) == first
+    assert submit(database, "another") != first
+
+
+def test_a_failed_or_cancelled_job_is_not_shared(database: Database) -> None:
+    first = submit(database)
+    jobs.cancel(database, first)
+    second = submit(database)
+    assert second != first
+    claims.fail(database, claim(database), QualityMissed("Too far off."), 3)
+    assert submit(database) != second
+
+
+def test_a_job_that_is_being_cancelled_is_not_shared(database: Database) -> None:
+    first = submit(database)
+    claim(database)
+    jobs.cancel(database, first)
+    assert submit(database) != first
+
+
+def test_a_succeeded_job_without_its_files_is_not_shared(database: Database) -> None:
+    first = submit(database)
+    finish(database, claim(database))
+    spec = JobSpec(model_kind=ModelKind.PRESET, model="gpt2")
+    again = jobs.submit(database, spec, spec.key("code"), STAGES, lambda _artifacts: False)
+    assert (again.reused, again.job_id == first) == (False, False)
+
+
+def test_a_hundred_equal_submissions_at_once_make_one_job(database: Database) -> None:
+    """R15."""
+    found: list[str] = []
+    barrier = threading.Barrier(10)
+
+    def submit_ten() -> None:
+        barrier.wait()
+        found.extend(submit(database) for _ in range(10))
+
+    threads = [threading.Thread(target=submit_ten) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 100
+    assert len(set(found)) == 1
+    with database.read() as connection:
+        assert len(jobs.newest(connection, (), None, None, 10)) == 1
+
+
+def test_retry_is_refused_while_an_equal_job_is_there(database: Database) -> None:
+    first = submit(database)
+    jobs.cancel(database, first)
+    second = submit(database)
+    with pytest.raises(TransitionRefused, match="an equal job is there"):
+        jobs.retry(database, first)
+    assert get(database, first).state is JobState.CANCELLED
+    jobs.cancel(database, second)
+    jobs.retry(database, first)
+    assert get(database, first).state is JobState.QUEUED
+
+
+def test_what_cannot_be_retried_or_cancelled(database: Database) -> None:
+    job_id = submit(database)
+    with pytest.raises(TransitionRefused):
+        jobs.retry(database, job_id)
+    held = claim(database)
+    with pytest.raises(TransitionRefused, match="is running"):
+        jobs.retry(database, job_id)
+    finish(database, held)
+    for change in (jobs.retry, jobs.cancel):
+        with pytest.raises(TransitionRefused):
+            change(database, job_id)
+
+
+def test_heartbeat_tells_of_cancellation(database: Database) -> None:
+    held_id = submit(database)
+    held = claim(database)
+    assert not claims.heartbeat(database, held)
+    jobs.cancel(database, held_id)
+    assert claims.cancel_requested(database, held)
+    assert claims.heartbeat(database, held)
+    claims.cancelled(database, held)
+    assert get(database, held_id).state is JobState.CANCELLED
+
+
+def test_what_has_ended_is_held_by_nobody(database: Database) -> None:
+    submit(database)
+    held = claim(database)
+    finish(database, held)
+    with pytest.raises(LeaseLost):
+        claims.heartbeat(database, held)
+
+
+def test_a_retryable_error_is_tried_so_often(database: Database) -> None:
+    job_id = submit(database)
+    states = [claims.fail(database, claim(database), OutOfMemory(f"No memory, {n}."), 3) for n in range(3)]
+    assert states == [JobState.QUEUED, JobState.QUEUED, JobState.FAILED]
+    job = get(database, job_id)
+    assert (job.error_code, job.error_sentence) == ("out-of-memory", "No memory, 2.")
+    with database.read() as connection:
+        assert [each.reason for each in jobs.attempts(connection, job_id)] == [f"No memory, {n}." for n in range(3)]
+
+
+def test_giving_back_charges_nothing_and_raises_the_fence(database: Database) -> None:
+    job_id = submit(database)
+    for expected in range(1, 6):
+        held = claim(database)
+        assert (held.attempt, held.charged) == (expected, 1)
+        claims.give_back(database, held, "asked to stop")
+    assert (get(database, job_id).attempt, get(database, job_id).charged) == (5, 0)
+
+
+def test_lost_jobs_are_freed_by_lease_and_by_dead_worker(database: Database) -> None:
+    late, dead, healthy = (submit(database, name) for name in ("late", "dead", "healthy"))
+    claims.claim(database, "a", -1)
+    claims.claim(database, "b", 60)
+    claims.claim(database, "c", 60)
+    assert sorted(claims.requeue_lost(database, ["b"], 3)) == sorted([late, dead])
+    assert [get(database, each).state for each in (late, dead, healthy)] == [
+        JobState.QUEUED, JobState.QUEUED, JobState.RUNNING,
+    ]  # fmt: skip
+    assert claims.requeue_lost(database, ["b"], 3) == []
+
+
+def test_a_lost_job_is_cancelled_or_fails_when_its_time_has_come(database: Database) -> None:
+    wished, spent = submit(database, "wished"), submit(database, "spent")
+    claims.claim(database, "a", -1)
+    claims.claim(database, "a", -1)
+    jobs.cancel(database, wished)
+    claims.requeue_lost(database, [], max_attempts=1)
+    assert get(database, wished).state is JobState.CANCELLED
+    assert (get(database, spent).state, get(database, spent).error_code) == (JobState.FAILED, "worker-lost")
+
+
+def test_a_stage_and_its_result(database: Database) -> None:
+    job_id = submit(database)
+    held = claim(database)
+    outputs = (Artifact(ArtifactName.CHECKED, "d" * 64, 7),)
+    record = ResultRecord("k" * 64, StageName.CHECK, 1.5, 99, outputs, {"notes": []})
+    metrics = [MetricRecord(StageName.CHECK, "files", 3.0, "files")]
+    stages.start(database, held, StageName.CHECK, record.key, "checking")
+    stages.progress(database, held, StageName.CHECK, 0.5, "half")
+    assert get(database, job_id).stages[1].doing == "half"
+    for reused in (False, True):
+        stages.succeed(database, held, record, metrics, reused=reused)
+    job = get(database, job_id)
+    assert (job.stages[1].state, job.stages[1].seconds, job.stages[1].peak_bytes) == (StageState.REUSED, 1.5, 99)
+    assert job.artifacts == outputs
+    assert job.metrics == tuple(metrics)
+    assert stages.result(database, record.key) == record
+    with database.read() as connection:
+        assert stages.outputs_by_key(connection) == {record.key: outputs}
+        assert stages.typical_seconds(connection) == {StageName.CHECK: 1.5}
+        kinds = [event.kind for event in events.since(connection, job_id, 0)]
+    assert kinds == ["submitted", "claimed", "stage-started", "stage-succeeded", "stage-reused"]
+    stages.forget_result(database, record.key)
+    assert stages.result(database, record.key) is None
+
+
+def test_events_after(database: Database) -> None:
+    job_id = submit(database)
+    claim(database)
+    with database.read() as connection:
+        first, second = events.since(connection, job_id, 0)
+        assert events.since(connection, job_id, first.id) == [second]
+
+
+def test_one_worker_is_started_however_many_ask(database: Database) -> None:
+    submit(database)
+    started = []
+
+    def start() -> str:
+        started.append("process")
+        return "process"
+
+    answers = [workers.start_unless_alive(database, f"w{n}", lambda _process: True, start) for n in range(5)]
+    assert (answers, started) == ([True, False, False, False, False], ["process"])
+    assert workers.start_unless_alive(database, "after-death", lambda _process: False, start)
+
+
+def test_no_worker_is_started_without_work(database: Database) -> None:
+    assert not workers.start_unless_alive(database, "w", lambda _process: True, lambda: "process")
+
+
+def test_eight_writers_at_once_meet_no_lock(database: Database) -> None:
+    """R18 in small."""
+    failures: list[FarmError] = []
+
+    def write(number: int) -> None:
+        try:
+            for each in range(25):
+                submit(database, f"model-{number}-{each}")
+        except FarmError as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []

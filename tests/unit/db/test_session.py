@@ -1,0 +1,113 @@
+"""Opening, migrating and refusing databases."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from db import session
+from db.models import Base, Worker
+from db.session import Database, alembic_config, now, open_database
+from farm.errors import DatabaseUnusable, FarmError
+
+
+def test_migrations_make_what_the_models_say(database: Database) -> None:
+    with database.read() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+        indexes = {index["name"] for index in sa.inspect(connection).get_indexes("jobs")}
+    assert indexes == {"ix_jobs_queue", "ix_jobs_created_at", "uq_jobs_key_shared"}
+
+
+def test_head_is_the_newest_migration() -> None:
+    assert ScriptDirectory.from_config(alembic_config()).get_current_head() == session.HEAD
+
+
+def test_downgrade_takes_everything_back(database: Database) -> None:
+    config = alembic_config()
+    with database.write() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "base")
+    with database.read() as connection:
+        assert sa.inspect(connection).get_table_names() == ["alembic_version"]
+
+
+def test_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir("/")
+    open_database(f"sqlite:///{tmp_path / 'deep' / 'farm.db'}").close()
+    assert (tmp_path / "deep" / "farm.db").exists()
+
+
+def test_an_open_database_is_opened_again_without_alembic(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "import_module", lambda name: pytest.fail(f"{name} was imported"))
+    open_database(str(database.engine.url)).close()
+
+
+def test_sqlite_is_set_up_for_many_writers(database: Database) -> None:
+    with database.write(durable=True) as connection:
+        assert connection.scalar(sa.text("PRAGMA journal_mode")) == "wal"
+        assert connection.scalar(sa.text("PRAGMA synchronous")) == 2
+        assert connection.scalar(sa.text("PRAGMA busy_timeout")) == session.BUSY_MILLISECONDS
+        assert connection.scalar(sa.text("PRAGMA foreign_keys")) == 1
+    with database.write() as connection:
+        assert connection.scalar(sa.text("PRAGMA synchronous")) == 1
+
+
+def test_a_failed_transaction_leaves_nothing(database: Database) -> None:
+    with pytest.raises(RuntimeError), database.write() as connection:
+        connection.execute(sa.insert(Worker).values(id="w", process="p", started_at=now()))
+        raise RuntimeError
+    with database.read() as connection:
+        assert connection.scalar(sa.select(sa.func.count()).select_from(Worker)) == 0
+
+
+def test_moments_come_back_in_utc(database: Database) -> None:
+    moment = now()
+    with database.write() as connection:
+        connection.execute(sa.insert(Worker).values(id="w", process="p", started_at=moment))
+    with database.read() as connection:
+        assert connection.scalar(sa.select(Worker.started_at)) == moment
+
+
+def test_a_newer_database_is_refused(database: Database) -> None:
+    with database.write() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(DatabaseUnusable, match="newer version of the farm"):
+        open_database(str(database.engine.url))
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "farm.db"
+    path.write_bytes(b"no database at all" * 100)
+    with pytest.raises(DatabaseUnusable, match="file is not a database"):
+        open_database(f"sqlite:///{path}")
+    assert path.read_bytes() == b"no database at all" * 100
+
+
+def test_a_folder_in_the_databases_place_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "farm.db").mkdir()
+    with pytest.raises(DatabaseUnusable, match="unable to open"):
+        open_database(f"sqlite:///{tmp_path / 'farm.db'}")
+
+
+def test_many_open_a_new_database_at_once(tmp_path: Path) -> None:
+    failures: list[FarmError] = []
+
+    def open_one() -> None:
+        try:
+            open_database(f"sqlite:///{tmp_path / 'farm.db'}").close()
+        except FarmError as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=open_one) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
