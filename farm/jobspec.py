@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, StrictInt, field_validator, model_validator
 
 from farm import digests, recipes
 from farm.errors import BadApplicationId, BadAppSetting, ContextTooLong, UnknownAbi, UnknownLane
@@ -48,7 +48,7 @@ class AppSpec(BaseModel):
 
     application_id: str = "dev.kerasfarm.autocomplete"
     label: str = "Autocomplete"
-    version_code: int = 1
+    version_code: StrictInt = 1
     version_name: str = "1.0"
     abis: tuple[Abi, ...] = (Abi.ARM64, Abi.X86_64)
     keystore: str | None = None
@@ -99,8 +99,8 @@ class JobSpec(BaseModel):
     model_digest: str | None = None
     lane: Lane = Lane.TOKENS
     recipe: str = "none"
-    context: int = DEFAULT_CONTEXT
-    prefill: tuple[int, ...] = DEFAULT_PREFILL
+    context: StrictInt = DEFAULT_CONTEXT
+    prefill: tuple[StrictInt, ...] = DEFAULT_PREFILL
     app: AppSpec = AppSpec()
 
     @field_validator("recipe")
