@@ -63,14 +63,16 @@ def main() -> None:
     keras.utils.set_random_seed(SEED)
 
     texts = documentation.documents()
-    bpe = train(_part(texts, held_out=False), VOCABULARY)
-    corpus = Corpus(_tokens(bpe, _part(texts, held_out=False)), _tokens(bpe, _part(texts, held_out=True)))
+    bpe = train(part(texts, held_out=False), VOCABULARY)
+    corpus = Corpus(tokens(bpe, part(texts, held_out=False)), tokens(bpe, part(texts, held_out=True)))
     print(f"{len(texts)} texts, {corpus.training.size} training tokens, {corpus.held_out.size} held out")
 
     model = _model(bpe)
     _fit(model, bpe, corpus, arguments.steps)
-    baseline = math.exp(_unigram_loss(corpus, len(bpe.vocabulary)))
-    print(f"held-out perplexity per token: {math.exp(_loss(model, bpe, corpus.held_out)):.1f}, unigram {baseline:.1f}")
+    baseline = math.exp(unigram_loss(corpus.training, corpus.held_out, len(bpe.vocabulary)))
+    print(
+        f"held-out perplexity per token: {math.exp(mean_loss(model, bpe, corpus.held_out)):.1f}, unigram {baseline:.1f}"
+    )
 
     model.save_to_preset(str(arguments.output))
     size = sum(path.stat().st_size for path in arguments.output.rglob("*") if path.is_file())
@@ -80,11 +82,13 @@ def main() -> None:
         print("*", model.generate(prompt, max_length=64))
 
 
-def _part(texts: list[str], *, held_out: bool) -> list[str]:
+def part(texts: list[str], *, held_out: bool) -> list[str]:
+    """The texts to learn from, or those kept apart."""
     return [text for index, text in enumerate(texts) if (index % HELD_OUT_SHARE == 0) == held_out]
 
 
-def _tokens(bpe: Bpe, texts: list[str]) -> Ids:
+def tokens(bpe: Bpe, texts: list[str]) -> Ids:
+    """All texts as one row, an end token after each."""
     rows = [[*encoding.ids, bpe.end_token] for encoding in bpe.tokenizer().encode_batch(texts)]
     return np.concatenate([np.array(row, np.int32) for row in rows])
 
@@ -137,7 +141,7 @@ def _fit(model: keras_hub.models.GPT2CausalLM, bpe: Bpe, corpus: Corpus, steps: 
         recent.append(step(tf.constant(windows)))
         if number % 400 == 0 or number == steps:
             mean = float(tf.reduce_mean(tf.stack(recent)))
-            held_out = _loss(model, bpe, corpus.held_out)
+            held_out = mean_loss(model, bpe, corpus.held_out)
             seconds = time.monotonic() - started
             print(f"step {number}: loss {mean:.3f}, held out {held_out:.3f}, {seconds:.0f} s", flush=True)
             recent = []
@@ -156,22 +160,22 @@ def _inputs(windows: tf.Tensor) -> dict[str, tf.Tensor]:
     return {"token_ids": ids, "padding_mask": tf.ones_like(ids)}
 
 
-def _loss(model: keras_hub.models.GPT2CausalLM, bpe: Bpe, tokens: Ids) -> float:
+def mean_loss(model: keras_hub.models.GPT2CausalLM, bpe: Bpe, tokens: Ids) -> float:
     """Mean nats per token over all whole windows, each begun with the end token."""
     rows = tokens[: tokens.size // POSITIONS * POSITIONS].reshape(-1, POSITIONS)
     windows = np.concatenate([np.full((len(rows), 1), bpe.end_token, np.int32), rows], axis=1)
     total = 0.0
     for start in range(0, len(windows), BATCH):
-        part = tf.constant(windows[start : start + BATCH])
-        logits = model(_inputs(part), training=False)
-        total += float(tf.reduce_sum(tf.nn.sparse_softmax_cross_entropy_with_logits(part[:, 1:], logits)))
+        batch = tf.constant(windows[start : start + BATCH])
+        logits = model(_inputs(batch), training=False)
+        total += float(tf.reduce_sum(tf.nn.sparse_softmax_cross_entropy_with_logits(batch[:, 1:], logits)))
     return total / rows.size
 
 
-def _unigram_loss(corpus: Corpus, size: int) -> float:
+def unigram_loss(training: Ids, held_out: Ids, size: int) -> float:
     """Mean nats per held-out token under the tokens' frequencies in the training texts, each counted once more."""
-    counts = np.bincount(corpus.training, minlength=size) + 1.0
-    return float(-np.log(counts / counts.sum())[corpus.held_out].mean())
+    counts = np.bincount(training, minlength=size) + 1.0
+    return float(-np.log(counts / counts.sum())[held_out].mean())
 
 
 if __name__ == "__main__":

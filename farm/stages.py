@@ -55,6 +55,8 @@ class Stage:
 
 
 _MODEL_FIELDS = ("recipe", "lane", "context", "prefill")
+# The model's description names the reference and its digest.
+_CONVERT_FIELDS = (*_MODEL_FIELDS, "model", "model_kind", "model_digest")
 
 STAGES: tuple[Stage, ...] = (
     Stage(
@@ -70,7 +72,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         StageName.CONVERT, "converting", Queue.CONVERT, (A.SOURCE, A.CHECKED),
         (A.MODEL, A.TOKENIZER, A.DESCRIPTION, A.REFERENCE, A.MODEL_INFO),
-        _MODEL_FIELDS,
+        _CONVERT_FIELDS,
         ("worker/stages/convert.py", "worker/conversion/**/*.py", "worker/models/*.py", "farm/recipes.py"),
         0.43, 3600,
     ),
@@ -89,8 +91,9 @@ STAGES: tuple[Stage, ...] = (
         ("app",), ("worker/stages/package.py", "worker/android/*.py"), 0.15, 1800,
     ),
     Stage(
-        StageName.HOST, "running the app's code against the model", Queue.ANDROID, (A.APP_BASE, A.APK, A.GOLDEN),
-        (A.HOST_RUN,), (), ("worker/stages/host.py", "worker/android/*.py"), 0.15, 1800,
+        StageName.HOST, "running the app's code against the model", Queue.ANDROID,
+        (A.APP_BASE, A.APK, A.GOLDEN, A.REFERENCE), (A.HOST_RUN,), (),
+        ("worker/stages/host.py", "worker/android/*.py", "worker/inference/reference.py"), 0.15, 1800,
     ),
 )  # fmt: skip
 

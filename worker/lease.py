@@ -10,7 +10,7 @@ from typing import Self
 from db import claims
 from db.claims import Claim, LeaseLost
 from db.session import Database
-from farm.errors import StoreError
+from farm.errors import FarmError
 from worker.interruption import Interruption, Reason
 
 CANCEL_CHECK_SECONDS = 1.0
@@ -19,8 +19,8 @@ CANCEL_CHECK_SECONDS = 1.0
 class LeaseKeeper:
     """A thread that renews the lease while the block runs.
 
-    A lost lease or a wish to cancel becomes a reason in `interruption`. A database that does not answer is asked again
-    until the lease would have run out; then the lease counts as lost.
+    A lost lease or a wish to cancel becomes a reason in `interruption`. When the database does not answer or its disk
+    is full it is tried again until the lease would have run out; then the lease counts as lost.
     """
 
     def __init__(self, database: Database, held: Claim, heartbeat_seconds: float, interruption: Interruption) -> None:
@@ -55,7 +55,7 @@ class LeaseKeeper:
                 # The job's own end, written by the supervisor, looks the same from here and harms nobody.
                 self._interruption.request(Reason.LEASE_LOST)
                 return
-            except StoreError:
+            except FarmError:
                 if time.monotonic() - renewed < self._held.lease_seconds:
                     continue
                 self._interruption.request(Reason.LEASE_LOST)

@@ -104,7 +104,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
         prompt = [START, *(tokenizer.encode(text).ids if text is not None else [5, 250, 99])]
         tokens, margins = _continuation(model, prompt)
         prompts.append({"text": text, "prompt_tokens": prompt, "tokens": tokens, "margins": margins})
-    return Bundle(files, {"format": 1, "prompts": prompts, "limits": {"tie": 1e-4}, "logit_scale": 1.0})
+    return Bundle(files, {"format": 1, "prompts": prompts, "limits": {"tie": 1e-4}})
 
 
 Run = Callable[[Golden, dict[ArtifactName, Path]], tuple[StageResult, dict[str, Any]]]
@@ -123,12 +123,27 @@ def run(tmp_path: Path, app_base: AppBase, android_toolchain: Toolchain) -> Run:
         )  # fmt: skip
         order.input(ArtifactName.APP_BASE).symlink_to(app_base.folder)
         order.input(ArtifactName.GOLDEN).write_text(json.dumps(golden))
+        _write_reference(order.input(ArtifactName.REFERENCE), golden)
         assets = app_base.asset_files() | {JOB_ASSETS[artifact]: path for artifact, path in files.items()}
         archive.write(order.input(ArtifactName.APK), (Member(name, path, 16384) for name, path in assets.items()))
         result = host_stage.run(order, lambda _share, _doing: None)
         return result, json.loads(order.output(ArtifactName.HOST_RUN).read_text())
 
     return run
+
+
+def _write_reference(path: Path, golden: Golden) -> None:
+    """A reference whose largest logit is 1, so that a tie is as wide as the limit says."""
+    logits = np.zeros((2, 4), np.float32)
+    logits[:, :2] = 1, -1
+    arrays: dict[str, Any] = {"prompt_texts": np.array([one["text"] or "" for one in golden["prompts"]])}
+    for number, one in enumerate(golden["prompts"]):
+        arrays[f"prompt_{number}"] = np.array(one["prompt_tokens"], np.int32)
+        arrays[f"greedy_{number}"] = np.array(one["tokens"], np.int32)
+        arrays[f"margin_{number}"] = np.array(one["margins"], np.float32)
+    tokens, nll = np.zeros(2, np.int32), np.zeros(1, np.float32)
+    with path.open("wb") as stream:
+        np.savez(stream, **arrays, forced_tokens=tokens, forced_logits=logits, held_out_tokens=tokens, held_out_nll=nll)
 
 
 def _changed(golden: Golden, prompt: int, field: str, step: int, token: int) -> Golden:

@@ -45,24 +45,13 @@ class GoldenLimits(BaseModel):
 
 
 class Golden(BaseModel):
-    """The prompts of `golden.json`. logit_scale: the largest logit in size, the mean of its step taken off."""
+    """The prompts of `golden.json`."""
 
     model_config = ConfigDict(frozen=True)
 
     format: Literal[1]
     prompts: tuple[GoldenPrompt, ...]
     limits: GoldenLimits
-    logit_scale: float | None = None
-
-    @property
-    def tie_margin(self) -> float:
-        """The lead of the best logit below which a step is a tie.
-
-        Two builds of a runtime add in another order, and with int8 activations that moves logits visibly. Without a
-        scale on record the largest lead stands for it, which is smaller.
-        """
-        largest_lead = max((margin for prompt in self.prompts for margin in prompt.margins), default=0.0)
-        return self.limits.tie * (largest_lead if self.logit_scale is None else self.logit_scale)
 
 
 def read(path: Path) -> Golden:

@@ -50,7 +50,7 @@ def export_tokenizer(preprocessor: Any, family: str) -> TokenizerExport:
     tokenizer = getattr(preprocessor, "tokenizer", None)
     if tokenizer is None:
         return _without_equal(
-            {"class": None}, "the model was saved without a tokenizer; save it with its preprocessor to get an app"
+            {"class": None}, "The model was saved without a tokenizer; save it with its preprocessor to get an app."
         )
     start = tokenizer.start_token_id if getattr(preprocessor, "add_start_token", True) else None
     end = tokenizer.end_token_id
@@ -110,4 +110,4 @@ def _without_equal(
 
 
 def _no_app_sentence(family: str) -> str:
-    return f"the app has no tokenizer for the family {family} yet; the job ends at the verified model.tflite"
+    return f"The app has no tokenizer for the family {family} yet; the job ends at the verified model.tflite."

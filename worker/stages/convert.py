@@ -60,15 +60,15 @@ def run(order: StageOrder, report: Reporter) -> StageResult:
     plan = reference_plan.plan_reference(model.description, order.spec.context, export)
     forward = FullForward(causal_lm)
 
-    report(0.35, "comparing the decoder with Keras")
+    report(0.3, "converting the graph")
+    with clock.measure("graph_seconds"):
+        found = find_graph(order, model)
+    report(0.5, "comparing the decoder with Keras")
     with clock.measure("gate_seconds"):
         forced_logits = forward.logits([plan.forced_tokens.tolist()])[0]
         decoder_difference = decoder_gate.compare_with_keras(
             model.description, model.weights, plan.forced_tokens, forced_logits
         )
-    report(0.5, "converting the graph")
-    with clock.measure("graph_seconds"):
-        found = find_graph(order, model)
     report(0.65, "writing the weights")
     with clock.measure("bind_seconds"):
         form = recipes.find(order.spec.recipe).form
@@ -92,7 +92,6 @@ def run(order: StageOrder, report: Reporter) -> StageResult:
     )
     return StageResult(
         metrics=(*clock.metrics, *figures),
-        notes=() if export.reason is None else (f"{export.reason[0].upper()}{export.reason[1:]}.",),
         skips={} if export.reason is None else dict.fromkeys(NEEDS_TOKENIZER, export.reason),
         facts={"family": model.family},
     )

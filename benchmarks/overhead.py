@@ -1,0 +1,80 @@
+"""The farm's own part of a job: everything but the stages' work and the start of their interpreters.
+
+    python -m benchmarks.overhead [--jobs 20]
+
+Runs jobs through the real queue, database, store and supervisor; only the stage processes are replaced by a runner that
+writes small outputs at once. What the runner takes is not counted: in a real job it is the process's start and work.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from client.local import LocalFarm
+from farm.jobspec import AppSpec, JobSpec
+from farm.modelref import ModelKind
+from farm.progress import Progress
+from farm.settings import Settings
+from farm.stages import BY_NAME
+from worker import service
+from worker.interruption import Interruption
+from worker.order import StageResult
+from worker.sandbox import Sandbox, Unconfined
+from worker.stage_process import StageJob, StageOutcome
+
+
+class InstantRunner:
+    """Writes a stage's outputs in this process, and adds up the time that this takes."""
+
+    def __init__(self) -> None:
+        self.sandbox: Sandbox = Unconfined("a benchmark")
+        self.seconds = 0.0
+
+    def run(self, job: StageJob, _interruption: Interruption, on_progress: Callable[[Progress], None]) -> StageOutcome:
+        """See StageRunner."""
+        started = time.perf_counter()
+        for name in BY_NAME[job.order.stage].outputs:
+            target = job.order.output(name)
+            content = json.dumps([job.order.spec.app.label, job.order.stage, name])
+            if name.is_folder:
+                target.mkdir(parents=True)
+                target = target / "config.json"
+            target.write_text(content)
+        seconds = time.perf_counter() - started
+        on_progress(Progress(1.0, "written"))
+        self.seconds += seconds
+        return StageOutcome(StageResult(), None, seconds, 0)
+
+
+def measure(jobs: int = 20) -> float:
+    """The median over `jobs` jobs of the farm's own seconds a job, from submit to the final state."""
+    figures = []
+    with tempfile.TemporaryDirectory(prefix="farm-overhead-") as folder:
+        settings = Settings(home=Path(folder), toolchain=Path(folder))
+        farm = LocalFarm(settings)
+        for number in range(jobs + 1):
+            # Another label makes another job; another model name makes every stage new.
+            spec = JobSpec(model_kind=ModelKind.PRESET, model=f"model_{number}", app=AppSpec(label=f"Job {number}"))
+            runner = InstantRunner()
+            started = time.perf_counter()
+            farm.submit(spec)
+            service.serve(settings, once=True, runner=runner)
+            figures.append(time.perf_counter() - started - runner.seconds)
+    return statistics.median(figures[1:])  # the first makes the database and the signing key
+
+
+def main() -> None:
+    """Print it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--jobs", type=int, default=20)
+    print(f"{1000 * measure(parser.parse_args().jobs):.1f} ms a job")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,234 @@
+"""The main job at GPT-2 base size against the runbook's recipe, in one run on one machine: prints docs/benchmarks.md.
+
+    python -m benchmarks.spine [--folder FOLDER] [--write]
+
+GPT-2 base with random weights, a prompt of 32 tokens, 100 new ones, 2 threads. Takes about ten minutes, most of it the
+baseline's conversion. FOLDER (default: a temporary one) keeps the models from run to run. `--write` writes the page.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks import overhead, runbook
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "benchmarks.md"
+PROMPT_TOKENS = 32
+NEW_TOKENS = 100
+THREADS = 2
+GIB = 1 << 30
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure: `measured` must not be above `goal`. baseline: what it is measured against, if anything."""
+
+    what: str
+    goal: float
+    measured: float
+    unit: str
+    baseline: str = ""
+
+
+def main() -> None:
+    """Run everything and print the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--write", action="store_true")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="farm-benchmark-") as temporary:
+        folder = arguments.folder or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        page = render(measure(folder))
+    print(page)
+    if arguments.write:
+        PAGE.write_text(page)
+
+
+def measure(folder: Path) -> list[Row]:
+    """Every row of the table; progress goes to stderr."""
+    first, second = (_random_base(folder, seed) for seed in (1, 2))
+    say("the runbook's recipe: converting")
+    baseline_file = folder / "runbook-int8.tflite"
+    built = runbook.build(first, "int8", baseline_file, prompt=PROMPT_TOKENS, tokens=NEW_TOKENS)
+    say("the runbook's recipe: running")
+    baseline = runbook.time_to_tokens(baseline_file, threads=THREADS)
+
+    with tempfile.TemporaryDirectory(prefix="farm-home-", dir=folder) as home:
+        farm = Farm(Path(home))
+        say("the app, once")
+        farm.submit(ROOT / "examples" / "tiny_gpt2")
+        say("the first of the architecture")
+        cold, _ = farm.submit(first)
+        say("the second of the architecture")
+        warm, submit_seconds = farm.submit(second)
+        say("an equal job")
+        _, again_seconds = farm.submit(second)
+        say("time to tokens")
+        ours = farm.time_to_tokens(warm)
+
+    return [
+        Row(
+            f"int8, time to {NEW_TOKENS} tokens",
+            0.30,
+            ours / baseline.seconds,
+            "of the runbook recipe's int8",
+            f"{ours:.2f} s against {baseline.seconds:.2f} s",
+        ),
+        Row(
+            "int8 file",
+            0.262,
+            warm.metric("convert", "file_to_float32_ratio"),
+            "of the float32 weights",
+            f"{warm.metric('convert', 'file_bytes') / 1e6:.1f} MB; the runbook's: {built.size / 1e6:.1f} MB",
+        ),
+        Row(
+            "loaded model to .tflite, first of an architecture",
+            10,
+            _conversion_seconds(cold),
+            "s",
+            f"the runbook's: {built.seconds:.1f} s",
+        ),
+        Row("loaded model to .tflite, graph cached", 2, _conversion_seconds(warm), "s"),
+        Row(
+            "conversion stage, peak memory",
+            1.5,
+            max(cold.peak("convert"), warm.peak("convert")) / GIB,
+            "GiB",
+            f"the runbook's: {built.peak_bytes / GIB:.1f} GiB",
+        ),
+        Row("submit to signed APK, second fine-tune", 20, submit_seconds, "s", warm.stage_times()),
+        Row("APK from a finished model", 10, warm.seconds("package"), "s"),
+        Row("the farm's own overhead a job", 50, 1000 * overhead.measure(), "ms"),
+        Row("an equal job again", 1, again_seconds, "s"),
+    ]
+
+
+@dataclass(frozen=True)
+class Report:
+    """A job's report.json, and where its model lies."""
+
+    content: dict[str, Any]
+    model: Path
+
+    def metric(self, stage: str, name: str) -> float:
+        """One figure."""
+        return next(m["value"] for m in self.content["metrics"] if m["stage"] == stage and m["name"] == name)
+
+    def seconds(self, stage: str) -> float:
+        """A stage's time."""
+        return float(self._stage(stage)["seconds"])
+
+    def peak(self, stage: str) -> float:
+        """A stage's peak memory in bytes."""
+        return float(self._stage(stage)["peak_bytes"])
+
+    def stage_times(self) -> str:
+        """All stages' times in one line."""
+        ran = [stage for stage in self.content["stages"] if stage["seconds"] and not stage["reused"]]
+        return ", ".join(f"{stage['name']} {stage['seconds']:.1f}" for stage in ran)
+
+    def _stage(self, name: str) -> dict[str, Any]:
+        return next(stage for stage in self.content["stages"] if stage["name"] == name)
+
+
+class Farm:
+    """The farm as a user has it: the command, with a home of its own."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._environment = os.environ | {"FARM_HOME": str(home / "farm"), "FARM_THREADS": str(THREADS)}
+
+    def submit(self, model: Path) -> tuple[Report, float]:
+        """Run one int8 job to its end; its report, and the time that the command took in seconds."""
+        started = time.monotonic()
+        job = self._farm("submit", str(model), "--quant", "int8", "--wait")
+        seconds = time.monotonic() - started
+        output = self._home / job["id"]
+        if not output.exists():
+            self._farm("download", job["id"], "--output", str(output))
+        return Report(json.loads((output / "report.json").read_text()), output / "model.tflite"), seconds
+
+    def time_to_tokens(self, report: Report) -> float:
+        """Seconds from a prompt to its last new token, the median of some runs, in a process of its own."""
+        words = [sys.executable, "-c", _TIME, str(report.model), *map(str, (PROMPT_TOKENS, NEW_TOKENS, THREADS))]
+        done = subprocess.run(words, cwd=ROOT, stdout=subprocess.PIPE, check=True)
+        return statistics.median(json.loads(done.stdout))
+
+    def _farm(self, *words: str) -> dict[str, Any]:
+        command = [str(Path(sys.executable).with_name("farm")), *words, "--json"]
+        done = subprocess.run(command, env=self._environment, capture_output=True, check=True)
+        answer: dict[str, Any] = json.loads(done.stdout)
+        return answer
+
+
+_TIME = """
+import json, sys, time
+from pathlib import Path
+from worker.inference.generation import generate
+from worker.inference.interpreter import TokenModel
+path, prompt, new, threads = Path(sys.argv[1]), *map(int, sys.argv[2:])
+model = TokenModel(path, threads)
+tokens = [(7919 * place) % 50000 for place in range(prompt)]
+seconds = []
+for _ in range(6):
+    started = time.monotonic()
+    assert len(list(generate(model, tokens, new, None))) == new
+    seconds.append(time.monotonic() - started)
+print(json.dumps(seconds[1:]))
+"""
+
+
+def render(rows: list[Row]) -> str:
+    """The page."""
+    lines = [
+        "# Benchmarks",
+        "",
+        "Printed by `python -m benchmarks.spine --write`; not written by hand.",
+        "",
+        f"GPT-2 base size (12 layers, hidden size 768, vocabulary 50,257) with random weights, a prompt of"
+        f" {PROMPT_TOKENS} tokens, {NEW_TOKENS} new ones, {THREADS} threads, all in one run on {os.cpu_count()} cores"
+        f" ({platform.machine()}). The baseline is the runbook's recipe (strings in and out, Flex ops), which"
+        " `benchmarks/runbook.py` builds.",
+        "",
+        "| what | goal: at most | measured | | |",
+        "|---|---|---|---|---|",
+    ]
+    for row in rows:
+        verdict = "reached" if row.measured <= row.goal else "**missed**"
+        lines.append(f"| {row.what} | {row.goal:g} {row.unit} | {row.measured:.3g} | {verdict} | {row.baseline} |")
+    return "\n".join(lines) + "\n"
+
+
+def say(text: str) -> None:
+    """Progress."""
+    print(f"==> {text}", file=sys.stderr, flush=True)
+
+
+def _conversion_seconds(report: Report) -> float:
+    return report.metric("convert", "graph_seconds") + report.metric("convert", "bind_seconds")
+
+
+def _random_base(folder: Path, seed: int) -> Path:
+    preset = folder / f"gpt2_base_{seed}"
+    if not (preset / "config.json").exists():
+        say(f"random GPT-2 base, seed {seed}")
+        words = [sys.executable, "-m", "examples.random_gpt2", str(preset), "--seed", str(seed)]
+        subprocess.run(words, cwd=ROOT, check=True)
+    return preset
+
+
+if __name__ == "__main__":
+    main()

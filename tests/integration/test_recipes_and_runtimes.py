@@ -1,0 +1,104 @@
+"""The trained example from Keras to a verified file with every recipe, and the file in another runtime."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from farm import locations, recipes
+from farm.artifacts import ArtifactName
+from farm.errors import StageCrashed
+from farm.jobspec import JobSpec
+from farm.modelref import ModelKind
+from farm.stages import StageName
+from worker import process
+from worker.inference.archive import open_language_model
+from worker.order import StageOrder, StageResult
+from worker.stages import convert, verify
+
+# Not to be imported here: see its docstring.
+LITERT_LM_PROGRAM = Path(__file__).parents[1] / "fixtures" / "litert_lm_program.py"
+HANDED_ON = (ArtifactName.MODEL, ArtifactName.TOKENIZER, ArtifactName.REFERENCE, ArtifactName.MODEL_INFO)
+PROMPTS = (
+    "The list type",
+    "Return the first item of",
+    "If an exception is raised while the body of the with statement is executed, the context manager's exit method"
+    " is called with the type, the value and the traceback of that exception as its arguments, and so",
+)
+
+
+def say_nothing(_share: float, _doing: str) -> None:
+    return
+
+
+@pytest.fixture(scope="module")
+def verified(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, StageResult]]:
+    """By recipe: the folder with the model's files, and what the verification gave. The graph is converted once."""
+    top = tmp_path_factory.mktemp("example")
+    graphs = top / "caches" / "graphs"
+    graphs.mkdir(parents=True)
+    found = {}
+    for recipe in recipes.RECIPES:
+        workdir = top / recipe.alias
+        for name in ("inputs", "outputs", "scratch"):
+            (workdir / name).mkdir(parents=True)
+        (workdir / "inputs" / "source").symlink_to(locations.EXAMPLES / "tiny_gpt2")
+        order = StageOrder(
+            stage=StageName.CONVERT,
+            spec=JobSpec(model_kind=ModelKind.FOLDER, model="examples/tiny_gpt2", recipe=recipe.name),
+            workdir=workdir,
+            caches=top / "caches",
+            toolchain=top,
+            keystore=None,
+            threads=1,
+        )
+        convert.run(order, say_nothing)
+        for made in (workdir / "adopt" / "graphs").glob("*.tflite"):
+            shutil.copy(made, graphs)
+        for artifact in HANDED_ON:
+            shutil.copy(order.output(artifact), order.input(artifact))
+        result = verify.run(order.model_copy(update={"stage": StageName.VERIFY}), say_nothing)
+        found[recipe.alias] = (workdir / "outputs", result)
+    assert len(list(graphs.iterdir())) == 1
+    return found
+
+
+def figure(result: StageResult, name: str) -> float:
+    return next(metric.value for metric in result.metrics if metric.name == name)
+
+
+def test_every_recipe_passes_its_limits(verified: dict[str, tuple[Path, StageResult]]) -> None:
+    for _, result in verified.values():
+        assert figure(result, "perplexity") < 1000
+        assert figure(result, "greedy_steps") > 20
+    assert figure(verified["none"][1], "greedy_agreement") == 1.0
+    differences = [figure(verified[alias][1], "logit_difference") for alias in ("none", "fp16", "int8")]
+    assert differences == sorted(differences)
+
+
+def test_sizes_are_what_the_recipes_promise(verified: dict[str, tuple[Path, StageResult]]) -> None:
+    sizes = {alias: (folder / "model.tflite").stat().st_size for alias, (folder, _) in verified.items()}
+    assert sizes["fp16"] / sizes["none"] < 0.53
+    assert sizes["int8"] / sizes["none"] < 0.30
+
+
+@pytest.mark.parametrize("alias", ["none", "int8"])
+def test_litert_lm_writes_the_same(alias: str, verified: dict[str, tuple[Path, StageResult]], tmp_path: Path) -> None:
+    folder, _ = verified[alias]
+    model = open_language_model(folder)
+    expected = ["".join(model.complete(prompt, 24)) for prompt in PROMPTS]
+    assert sum(map(len, expected)) > 60
+    completed = process.run(
+        [sys.executable, LITERT_LM_PROGRAM, folder, tmp_path, "24", *PROMPTS],
+        cwd=locations.ROOT,
+        env={**os.environ, "PYTHONPATH": str(locations.ROOT), "TEMPORARILY_DISABLE_PROTOBUF_VERSION_CHECK": "true"},
+        timeout=300,
+        error=StageCrashed,
+        hint="LiteRT-LM did not run the model.",
+    )
+    assert json.loads(completed.stdout.strip().splitlines()[-1]) == expected

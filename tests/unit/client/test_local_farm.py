@@ -1,0 +1,132 @@
+"""The embedded farm's answers, without a worker."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from pathlib import Path
+
+import pytest
+
+from client.local import LocalFarm
+from farm import digests, sources
+from farm.artifacts import ArtifactName
+from farm.errors import (
+    ArtifactMissing,
+    DatabaseUnusable,
+    JobNotFinished,
+    JobNotFound,
+    ModelEmpty,
+    ModelNotFound,
+    SettingsInvalid,
+)  # fmt: skip
+from farm.jobspec import JobSpec
+from farm.modelref import ModelKind
+from farm.settings import Settings
+from farm.stages import STAGES
+from farm.states import JobState, StageState
+
+HUB = JobSpec(model_kind=ModelKind.PRESET, model="gpt2_base_en", recipe="int8")
+
+
+@pytest.fixture
+def farm(tmp_path: Path) -> LocalFarm:
+    return LocalFarm(Settings(home=tmp_path / "home"))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> JobSpec:
+    path = tmp_path / "model"
+    path.mkdir()
+    (path / "config.json").write_text("{}")
+    (path / "model.weights.h5").write_bytes(b"weights")
+    return JobSpec(model_kind=ModelKind.FOLDER, model=str(path))
+
+
+def test_a_submitted_job_can_be_looked_at(farm: LocalFarm) -> None:
+    submission = farm.submit(HUB)
+    job = submission.job
+    assert not submission.reused
+    assert (job.state, job.position, job.share, job.seconds_left) == (JobState.QUEUED, 0, 0.0, None)
+    assert [stage.name for stage in job.stages] == [stage.name for stage in STAGES]
+    assert all(stage.state is StageState.PENDING for stage in job.stages)
+    assert farm.job(job.id[:5]) == farm.latest() == farm.jobs()[0] == job
+    assert [event.kind for event in farm.events(job.id)] == ["submitted"]
+    assert list(farm.logs(job.id)) == []
+
+
+def test_an_equal_job_is_found_in_another_process_as_well(farm: LocalFarm, tmp_path: Path) -> None:
+    first = farm.submit(HUB)
+    again = LocalFarm(Settings(home=tmp_path / "home")).submit(HUB)
+    assert (again.reused, again.job.id) == (True, first.job.id)
+
+
+def test_a_local_models_content_decides(farm: LocalFarm, folder: JobSpec, tmp_path: Path) -> None:
+    first = farm.submit(folder).job
+    assert first.spec.model_digest == sources.digest(folder.model_ref)
+    copy = tmp_path / "copy"
+    Path(folder.model).rename(copy)
+    moved = folder.model_copy(update={"model": str(copy)})
+    assert farm.submit(moved).job.id == first.id
+    (copy / "model.weights.h5").write_bytes(b"other weights")
+    assert farm.submit(moved).job.id != first.id
+
+
+def test_an_unchanged_model_is_not_read_again(
+    farm: LocalFarm, folder: JobSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = farm.submit(folder)
+    monkeypatch.setattr(digests, "of_file", lambda path: pytest.fail(f"{path} was read again"))
+    assert farm.submit(folder).job.id == first.job.id
+
+
+def test_an_equal_submit_of_a_large_model_takes_less_than_a_second(farm: LocalFarm, folder: JobSpec) -> None:
+    os.truncate(Path(folder.model) / "model.weights.h5", 500 << 20)
+    farm.submit(folder)
+    started = time.monotonic()
+    assert farm.submit(folder).reused
+    assert time.monotonic() - started < 1.0
+
+
+def test_a_model_that_is_not_there(farm: LocalFarm, folder: JobSpec, tmp_path: Path) -> None:
+    with pytest.raises(ModelNotFound):
+        farm.submit(folder.model_copy(update={"model": str(tmp_path / "nowhere")}))
+    (Path(folder.model) / "config.json").unlink()
+    with pytest.raises(ModelEmpty):
+        farm.submit(folder)
+    assert farm.jobs() == []
+
+
+def test_downloads_before_there_is_something(farm: LocalFarm, tmp_path: Path) -> None:
+    job = farm.submit(HUB).job
+    with pytest.raises(JobNotFinished):
+        farm.download(job.id, ArtifactName.APK, tmp_path / "app.apk")
+    farm.cancel(job.id)
+    with pytest.raises(ArtifactMissing):
+        farm.download(job.id, ArtifactName.APK, tmp_path / "app.apk")
+    with pytest.raises(JobNotFound):
+        farm.download("zzz", ArtifactName.APK, tmp_path / "app.apk")
+
+
+def test_cancel_and_retry(farm: LocalFarm) -> None:
+    job = farm.submit(HUB).job
+    assert farm.cancel(job.id).state is JobState.CANCELLED
+    assert farm.retry(job.id).state is JobState.QUEUED
+
+
+def test_a_home_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SettingsInvalid, match="set FARM_HOME"):
+        LocalFarm(Settings(home=tmp_path / "file" / "home")).jobs()
+
+
+def test_a_damaged_database(tmp_path: Path) -> None:
+    (tmp_path / "farm.db").write_bytes(b"\0" * 5000)
+    with pytest.raises(DatabaseUnusable):
+        LocalFarm(Settings(home=tmp_path)).jobs()
+
+
+def test_the_home_is_its_owners(farm: LocalFarm, tmp_path: Path) -> None:
+    farm.jobs()
+    assert stat.S_IMODE((tmp_path / "home").stat().st_mode) == 0o700

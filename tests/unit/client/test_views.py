@@ -1,0 +1,60 @@
+"""Shares and times that views tell."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from client import views
+from db.records import JobRecord, StageRecord
+from farm.jobspec import JobSpec
+from farm.modelref import ModelKind
+from farm.stages import BY_NAME, STAGES, StageName
+from farm.states import JobState, StageState
+
+MOMENT = datetime(2026, 1, 2, tzinfo=UTC)
+TYPICAL = {stage.name: 10.0 for stage in STAGES}
+
+
+def record(state: JobState, shares: dict[StageName, float], error: str | None = None) -> JobRecord:
+    """A job whose stages have these shares done."""
+    stages = tuple(
+        StageRecord(
+            stage.name,
+            StageState.SUCCEEDED if shares.get(stage.name) == 1.0 else StageState.PENDING,
+            None, shares.get(stage.name, 0.0), "", None, None, None, None,
+        )
+        for stage in STAGES
+    )  # fmt: skip
+    spec = JobSpec(model_kind=ModelKind.PRESET, model="gpt2")
+    return JobRecord(
+        id="a", key="k", state=state, spec=spec, created_at=MOMENT, queued_at=MOMENT, started_at=None,
+        finished_at=None, attempt=3, charged=2, worker_id=None, cancel_requested=False, error_code=error,
+        error_sentence=error and "A sentence.", notes=(), stages=stages, metrics=(), artifacts=(),
+    )  # fmt: skip
+
+
+def test_share_weighs_the_stages() -> None:
+    half = record(JobState.RUNNING, {StageName.FETCH: 1.0, StageName.CONVERT: 0.5})
+    total = sum(stage.share for stage in STAGES)
+    expected = (BY_NAME[StageName.FETCH].share + BY_NAME[StageName.CONVERT].share / 2) / total
+    assert views.share(half) == pytest.approx(expected)
+    assert views.share(record(JobState.SUCCEEDED, {})) == 1.0
+
+
+def test_seconds_left_come_from_earlier_runs() -> None:
+    running = record(JobState.RUNNING, {StageName.FETCH: 1.0, StageName.CHECK: 1.0, StageName.CONVERT: 0.25})
+    assert views.seconds_left(running, TYPICAL) == pytest.approx(7.5 + 4 * 10)
+
+
+def test_seconds_left_are_unknown_without_earlier_runs_or_a_running_job() -> None:
+    assert views.seconds_left(record(JobState.RUNNING, {}), {StageName.FETCH: 1.0}) is None
+    assert views.seconds_left(record(JobState.QUEUED, {}), TYPICAL) is None
+
+
+def test_an_error_has_its_exit_code_and_the_attempts_are_those_charged() -> None:
+    view = views.job_view(record(JobState.FAILED, {}, "quality-missed"), None, {})
+    assert view.error is not None
+    assert (view.error.code, view.error.exit_code, view.error.sentence) == ("quality-missed", 52, "A sentence.")
+    assert view.attempt == 2

@@ -1,0 +1,141 @@
+"""What a stage is given to see: its environment, its sandbox, its work folder."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from farm import locations
+from farm.artifacts import ArtifactName
+from farm.errors import SettingsInvalid, StageCrashed
+from farm.jobspec import JobSpec
+from farm.modelref import ModelKind
+from farm.settings import SandboxMode
+from farm.stages import BY_NAME, StageName
+from farm.store import LocalStore
+from worker import process_tree, sandbox, workfolder
+from worker.limits import Limits
+from worker.order import StageOrder
+from worker.sandbox import Bubblewrap, Unconfined, View
+from worker.stage_process import StageJob, environment
+
+SECRETS = {"HF_TOKEN": "hf", "AWS_SECRET_ACCESS_KEY": "aws", "KEYSTORE_PASSWORD": "pw", "FARM_HOME": "/f", "PATH": "/b"}
+
+
+def job(tmp_path: Path, network: bool) -> StageJob:
+    order = StageOrder(
+        stage=StageName.FETCH, spec=JobSpec(model_kind=ModelKind.PRESET, model="gpt2"), workdir=tmp_path,
+        caches=tmp_path, toolchain=tmp_path, keystore=None, threads=3,
+    )  # fmt: skip
+    return StageJob(order, View(tmp_path, (), network), Limits(1, 1, 1), "worker", tmp_path / "log")
+
+
+@pytest.mark.parametrize(("network", "passed_on"), [(False, {"PATH"}), (True, {"PATH", "HF_TOKEN"})])
+def test_secrets_stay_outside(tmp_path: Path, network: bool, passed_on: set[str]) -> None:
+    found = environment(SECRETS, job(tmp_path, network), "mark")
+    assert set(found) & set(SECRETS) == passed_on
+    assert found["HOME"] == found["TMPDIR"] == str(tmp_path / "scratch")
+    assert found[process_tree.MARK_VARIABLE] == "mark"
+    assert found["OMP_NUM_THREADS"] == "3"
+
+
+def test_the_sandbox_writes_to_the_work_folder_only(tmp_path: Path) -> None:
+    words = Bubblewrap().wrap(("python", "x"), View(tmp_path, (Path("/given"),), network=False))
+    writable = [words[place + 1] for place, word in enumerate(words) if word == "--bind"]
+    assert writable == [str(tmp_path)]
+    assert "--share-net" not in words
+    assert {"--unshare-all", "--die-with-parent"} <= set(words)
+    assert "/given" in words
+    assert str(locations.ROOT / "worker") in words
+    assert words[-3:] == ("--", "python", "x")
+    later = words[words.index(str(tmp_path)) :]
+    assert f"{tmp_path}/inputs" in later, "bound read-only over the writable folder, so after it"
+
+
+def test_a_network_only_where_it_is_asked_for(tmp_path: Path) -> None:
+    assert "--share-net" in Bubblewrap().wrap(("x",), View(tmp_path, (), network=True))
+
+
+def test_the_choice_of_a_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "FARM_SANDBOX" in sandbox.choose(SandboxMode.OFF).description
+    monkeypatch.setattr(sandbox, "probe", lambda: None)
+    assert isinstance(sandbox.choose(SandboxMode.REQUIRED), Bubblewrap)
+    monkeypatch.setattr(sandbox, "probe", lambda: "bubblewrap is not installed")
+    assert sandbox.choose(SandboxMode.AUTO).description == "none (bubblewrap is not installed)"
+    with pytest.raises(SettingsInvalid, match="bubblewrap is not installed"):
+        sandbox.choose(SandboxMode.REQUIRED)
+    assert Unconfined("x").wrap(("a", "b"), View(Path(), (), network=False)) == ("a", "b")
+
+
+def test_the_probe_tells_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda _name: None)
+    assert sandbox.probe() == "bubblewrap is not installed"
+    monkeypatch.setattr("shutil.which", lambda name: name)
+    failed = subprocess.CompletedProcess((), 1, b"", b"no permission\n")
+    monkeypatch.setattr(subprocess, "run", lambda *_words, **_options: failed)
+    assert sandbox.probe() == "bubblewrap fails: no permission"
+
+
+def test_a_work_folder_has_its_inputs_and_is_removed_whatever_its_permissions(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "store")
+    made = store.put_bytes(ArtifactName.CHECKED, b"{}")
+    folder = tmp_path / "work"
+    workfolder.make(folder, {ArtifactName.CHECKED: made}, store, protected=True)
+    assert (folder / "inputs" / "checked.json").read_bytes() == b"{}"
+    (folder / "scratch" / "locked").mkdir(mode=0o000)
+    workfolder.remove(folder)
+    assert not folder.exists()
+    assert store.has(made)
+
+
+def test_collect_wants_every_output(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "store")
+    workfolder.make(tmp_path / "work", {}, store, protected=True)
+    with pytest.raises(StageCrashed, match=r"ended without checked\.json"):
+        workfolder.collect(tmp_path / "work", BY_NAME[StageName.CHECK], store)
+    (tmp_path / "work" / "outputs" / "checked.json").write_text("{}")
+    [artifact] = workfolder.collect(tmp_path / "work", BY_NAME[StageName.CHECK], store)
+    assert artifact.name is ArtifactName.CHECKED
+
+
+def test_links_in_place_of_folders_are_not_followed(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "store")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "checked.json").write_text("secret")
+    folder = tmp_path / "work"
+    workfolder.make(folder, {}, store, protected=True)
+    (folder / "outputs").rmdir()
+    (folder / "outputs").symlink_to(elsewhere)
+    (folder / "adopt").symlink_to(elsewhere)
+    with pytest.raises(StageCrashed):
+        workfolder.collect(folder, BY_NAME[StageName.CHECK], store)
+    assert workfolder.adopt(folder, tmp_path / "caches") == []
+    assert (elsewhere / "checked.json").read_text() == "secret"
+
+
+def test_memory_is_measured() -> None:
+    own = process_tree.memory([os.getpid()])
+    ballast = bytearray(b"x") * (32 << 20)
+    assert process_tree.memory([os.getpid()]) > own + (24 << 20)
+    assert len(ballast) == 32 << 20
+    assert process_tree.memory([2**22 + 1]) == 0
+
+
+def test_descendants_are_members() -> None:
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(writing)
+        os.read(reading, 1)
+        os._exit(0)
+    try:
+        assert pid in process_tree.members("no-such-mark", os.getpid())
+        assert process_tree.kill("no-such-mark", pid) == 0, "a zombie is gone"
+    finally:
+        os.close(writing)
+        os.close(reading)
+        assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == 9
