@@ -35,7 +35,7 @@ class BusyWorker:
 def jobs_by_state(connection: Connection) -> dict[JobState, int]:
     """How many jobs are in each state."""
     found = dict.fromkeys(JobState, 0)
-    for state, count in connection.execute(sa.select(Job.state, sa.func.count()).group_by(Job.state)).tuples():
+    for state, count in connection.execute(sa.select(Job.state, sa.func.count()).group_by(Job.state)):
         found[JobState(state)] = count
     return found
 
@@ -49,14 +49,14 @@ def oldest_queued(connection: Connection) -> datetime | None:
 def stage_times(connection: Connection) -> list[StageTimes]:
     """For each stage that has ever run."""
     query = sa.select(StageResultRow.stage, sa.func.count(), sa.func.sum(StageResultRow.seconds))
-    rows = connection.execute(query.group_by(StageResultRow.stage)).tuples()
+    rows = connection.execute(query.group_by(StageResultRow.stage))
     return [StageTimes(StageName(stage), count, seconds or 0.0) for stage, count, seconds in rows]
 
 
 def failures(connection: Connection) -> dict[str, int]:
     """How many attempts ended with each error's code, whether the job was tried again or not."""
     query = sa.select(Attempt.error_code, sa.func.count()).where(Attempt.error_code.is_not(None))
-    return {code or "": count for code, count in connection.execute(query.group_by(Attempt.error_code)).tuples()}
+    return {code or "": count for code, count in connection.execute(query.group_by(Attempt.error_code))}
 
 
 def busy_workers(connection: Connection) -> list[BusyWorker]:
