@@ -26,6 +26,10 @@ class HttpFarm:
         self._client = client or httpx.Client(timeout=TIMEOUT, follow_redirects=False)
         self._headers = {"Authorization": f"Bearer {token}"}
 
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
     def ask(self, kind: type[T] | Any, method: str, path: str, **options: Any) -> T:
         """The answer as a `kind`; the farm's errors, FarmUnreachable, AnswerUnusable."""
         with self.stream(method, path, **options) as answer:

@@ -38,6 +38,6 @@ def is_public(text: str) -> bool:
         wrapped = address.ipv4_mapped or address.sixtofour
         if wrapped is not None:
             address = wrapped
-        elif int(address) < 1 << 32:
-            return False  # the outdated form ::a.b.c.d
+        elif address.is_site_local or int(address) < 1 << 32:
+            return False  # outdated: fec0::/10, which Python takes for public, and ::a.b.c.d
     return address.is_global and not address.is_multicast and not address.is_reserved

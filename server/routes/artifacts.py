@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Annotated, BinaryIO
+from typing import Annotated
 
 from fastapi import APIRouter, Header
 from fastapi.responses import Response, StreamingResponse
@@ -13,6 +13,7 @@ from db import jobs
 from farm.artifacts import Artifact, ArtifactName
 from farm.digests import CHUNK_BYTES
 from farm.errors import AmbiguousJob, ArtifactDamaged, ArtifactMissing, JobNotFinished, JobNotFound
+from farm.store import ArtifactStore
 from server.auth import Reader
 from server.problems import documented
 from server.requests import JobId
@@ -61,7 +62,9 @@ def get_artifact(
         headers["Content-Range"] = f"bytes {start}-{stop - 1}/{artifact.size}"
     headers["Content-Length"] = str(stop - start)
     headers["Content-Disposition"] = f'attachment; filename="{name.value}"'
-    content = _chunks(state.store.open(artifact), start, stop)
+    # Damage is told before the answer begins. Opened only when it is sent: the client may be gone by then.
+    state.store.check(artifact)
+    content = _chunks(state.store, artifact, start, stop)
     return StreamingResponse(content, status, headers, "application/octet-stream")
 
 
@@ -90,8 +93,8 @@ def _find(state: State, job_id: str, name: ArtifactName) -> Artifact:
     raise ArtifactMissing(f"Job {job.id} has no artifact {name}; `farm status {job.id}` shows what it made.")
 
 
-def _chunks(stream: BinaryIO, start: int, stop: int) -> Iterator[bytes]:
-    with stream:
+def _chunks(store: ArtifactStore, artifact: Artifact, start: int, stop: int) -> Iterator[bytes]:
+    with store.open(artifact) as stream:
         stream.seek(start)
         while start < stop and (chunk := stream.read(min(CHUNK_BYTES, stop - start))):
             start += len(chunk)

@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from client.local import LocalFarm
 from client.protocol import JobView
 from db import claims, stages, workers
 from db.events import EventKind
+from db.models import Webhook
 from farm import errors, identity, logs
 from farm.access import Scope
 from farm.artifacts import Artifact, ArtifactName
@@ -285,3 +287,19 @@ def test_events_of_the_api_are_json(api) -> None:
     found = api.client.get(f"/v1/jobs/{job.id}/events", headers=api.headers(Scope.READ)).json()
     assert [each["kind"] for each in found] == [EventKind.SUBMITTED.value]
     assert json.dumps(found)
+
+
+def test_what_is_no_webhook_is_refused(api) -> None:
+    headers, secret_key = api.headers(Scope.SUBMIT), "a-secret-of-some-length"
+    spec = {"model_kind": "preset", "model": "gpt2_base_en"}
+    for url, secret in (
+        ("file:///etc/passwd", secret_key),
+        ("https://x.org/\n", secret_key),
+        ("https://x.org/", "short"),
+    ):
+        body = {"spec": spec, "webhook": {"url": url, "secret": secret}}
+        assert api.client.post("/v1/jobs", headers=headers, json=body).status_code == 422
+    body = {"spec": spec, "webhook": {"url": "https://x.org/", "secret": secret_key}}
+    assert api.client.post("/v1/jobs", headers=headers, json=body).status_code == 201
+    with api.database.read() as connection:
+        assert connection.execute(sa.select(Webhook.url)).scalar_one() == "https://x.org/"
