@@ -41,11 +41,12 @@ class LocalFarm:
         if spec.model_kind.local:
             spec = spec.model_copy(update={"model_digest": self._model_digest(spec.model_ref)})
         submitted = jobs.submit(
-<<<<<<< HEAD
-            self._open(), spec, spec.key(code.of_job()), [stage.name for stage in STAGES], self._all_stored, also
-=======
-            self._open(), spec, spec.key(_deciding_files(spec)), [stage.name for stage in STAGES], self._all_stored
->>>>>>> main
+            self._open(),
+            spec,
+            spec.key(_deciding_files(spec)),
+            [stage.name for stage in STAGES],
+            self._all_stored,
+            also,
         )
         return Submission(self.job(submitted.job_id), submitted.reused)
 

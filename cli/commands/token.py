@@ -28,7 +28,9 @@ class Action(StrEnum):
 
 def command(
     ctx: typer.Context,
-    action: Annotated[Action, typer.Argument(metavar="create|list|revoke", show_default=False)],
+    action: Annotated[
+        Action, typer.Argument(metavar="create|list|revoke", help="What to do with tokens.", show_default=False)
+    ],
     token: Annotated[
         str | None,
         typer.Argument(metavar="TOKEN", help="create: a name for it; revoke: its id.", show_default=False),
