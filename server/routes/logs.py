@@ -28,6 +28,7 @@ POLL_SECONDS = 0.25
 QUIET_SECONDS = 15.0
 CHUNK_LINES = 500
 _LOOKUP = documented(JobNotFound, AmbiguousJob)
+_EVENT = {"type": "object", "properties": {name: {"type": "string"} for name in ("id", "event", "data")}}
 Place = Annotated[str | None, Query(max_length=80, description="The `next` of an earlier page, or an event's id.")]
 
 
@@ -57,7 +58,7 @@ def get_logs(
 @router.get(
     "/stream",
     response_class=StreamingResponse,
-    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}, **_LOOKUP},
+    responses={200: {"content": {"text/event-stream": {"schema": _EVENT}}}, **_LOOKUP},
 )
 def stream_logs(
     state: FarmState,
