@@ -28,9 +28,9 @@ from farm.settings import Settings
 from server.app import make_app
 from server.settings import ServerSettings
 
-EXAMPLES = int(os.environ.get("FARM_FUZZ_EXAMPLES", "45"))
+EXAMPLES = int(os.environ.get("FARM_FUZZ_EXAMPLES", "12"))
 SEED = int(os.environ.get("FARM_FUZZ_SEED", "1"))
-LEAST_CALLS = 2000
+LEAST_CALLS = 800
 
 
 @dataclass
