@@ -3,21 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import typer
 
+from cli import profile_option
 from cli.loading import uncollected
+from client import profiles
 from client.protocol import Farm
 from farm import settings
 
+if TYPE_CHECKING:
+    from client.http import HttpFarm
+    from client.tokens import TokenRegister
+
 
 def connect(ctx: typer.Context) -> Farm:
-    """The embedded farm, unless the caller of the app handed another in as `obj`, a function that gives it."""
+    """The farm of the chosen profile, unless the caller of the app handed another in as `obj`, which gives it."""
     if ctx.obj is not None:
         return cast(Callable[[], Farm], ctx.obj)()
+    profile = chosen_profile(ctx)
     # Half of a command's start-up is the import of the database's library; who does without the farm need not wait.
     with uncollected():
-        from client.local import LocalFarm
+        if profile is None:
+            from client.local import LocalFarm
 
-    return LocalFarm(settings.load())
+            return LocalFarm(settings.load())
+        from client.remote import RemoteFarm
+    return RemoteFarm(_http(profile))
+
+
+def connect_tokens(ctx: typer.Context) -> TokenRegister:
+    """The tokens of the farm of the chosen profile."""
+    profile = chosen_profile(ctx)
+    with uncollected():
+        if profile is None:
+            from client.local_tokens import LocalTokens
+
+            return LocalTokens(settings.load())
+        from client.tokens import RemoteTokens
+    return RemoteTokens(_http(profile))
+
+
+def chosen_profile(ctx: typer.Context) -> profiles.Profile | None:
+    """The profile that was asked for, or the default one; None for the embedded farm. ProfileUnknown."""
+    return profiles.load().choose(ctx.meta.get(profile_option.META_KEY))
+
+
+def _http(profile: profiles.Profile) -> HttpFarm:
+    # Only who talks to a farm elsewhere needs the HTTP library.
+    from client.http import HttpFarm
+
+    return HttpFarm(profile.url, profiles.token(profile))

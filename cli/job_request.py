@@ -9,6 +9,7 @@ from pathlib import Path
 from farm import modelref
 from farm.errors import KeystorePasswordMissing, KeystoreUnusable, SequenceTooLong, UsageError
 from farm.jobspec import AppSpec, JobSpec, parse_abis, parse_lane
+from farm.modelref import ModelKind
 
 PASSWORD_SOURCE = re.compile(r"file:(?P<path>.+)|env:(?P<name>[A-Za-z_][A-Za-z0-9_]*)")
 
@@ -43,8 +44,9 @@ class JobRequest:
         if self.model is not None or template is None:
             reference = modelref.parse(self.model or modelref.DEFAULT)
             values |= {"model_kind": reference.kind, "model": reference.value}
-        # The model may have changed since the template's job; submitting looks it up anew.
-        values["model_digest"] = None
+        if self.model is not None or template is None or template.model_kind is not ModelKind.UPLOADED:
+            # The model may have changed since the template's job; submitting looks it up anew.
+            values["model_digest"] = None
         given = {
             "recipe": self.recipe,
             "lane": None if self.lane is None else parse_lane(self.lane),

@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
-from cli import faults
+from cli import faults, profile_option
 from cli.loading import uncollected
 from cli.terminal import open_terminal
 from farm.errors import FarmError
@@ -38,6 +38,9 @@ COMMANDS: dict[str, str] = {
     "recipes": "List the quantization recipes and their limits.",
     "doctor": "Check what this machine has and lacks, each with its mend.",
     "worker": "Run queued jobs in the foreground.",
+    "login": "Remember a farm elsewhere and your token for it.",
+    "token": "Make, list or revoke the tokens by which others use this farm.",
+    "serve": "Offer this machine's farm to others over HTTP.",
 }
 
 
@@ -109,11 +112,21 @@ def show_version(wanted: bool) -> None:
 @app.callback()
 def farm(
     ctx: typer.Context,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            envvar=profile_option.VARIABLE,
+            help="The farm to talk to, from farm.toml; `local` is this machine.",
+            show_default=False,
+        ),
+    ] = None,
     _version: Annotated[
         bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Turns a Keras language model into a verified .tflite and a signed Android app."""
+    ctx.meta[profile_option.META_KEY] = profile
     if ctx.invoked_subcommand is None:
         typer.echo(ctx.get_help())
 

@@ -106,6 +106,8 @@ def _common_rules() -> list[str]:
     return [
         "## For all commands\n",
         "* A job's id may be shortened to any beginning that no other job has.",
+        "* `farm --profile NAME COMMAND` talks to the farm of that profile, `FARM_PROFILE` and the `default` in"
+        " `farm.toml` do so for all; `local` is this machine ([more](server.md)).",
         "* `--json` prints one JSON value on stdout and asks nothing; sentences for people go to stderr.",
         "* Results go to stdout, progress and remarks to stderr. Colours and the live display appear on a terminal"
         " only; `NO_COLOR` switches colours off, `CI` the live display.",

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+
+from sqlalchemy.engine import Connection
 
 from client import views
 from client.protocol import EventView, JobView, Submission
 from db import digests as digest_cache
 from db import events, jobs, stages, workers
+from db.jobs import Submitted
 from db.records import JobRecord
 from db.session import Database, open_database
 from farm import code, digests, identity, locations, logs, sources
@@ -28,17 +31,22 @@ from farm.store import LocalStore
 class LocalFarm:
     """Fulfils client.protocol.Farm on one machine."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, database: Database | None = None) -> None:
         self._settings = settings
-        self._database: Database | None = None
+        self._database = database
         self._store = LocalStore(settings.store)
 
-    def submit(self, spec: JobSpec) -> Submission:
-        """Enqueue a job, or find its equal."""
+    def submit(self, spec: JobSpec, also: Callable[[Connection, Submitted], None] | None = None) -> Submission:
+        """Enqueue a job, or find its equal; `also` takes part in the transaction, see db.jobs.submit."""
         if spec.model_kind.local:
             spec = spec.model_copy(update={"model_digest": self._model_digest(spec.model_ref)})
         submitted = jobs.submit(
-            self._open(), spec, spec.key(_deciding_files(spec)), [stage.name for stage in STAGES], self._all_stored
+            self._open(),
+            spec,
+            spec.key(_deciding_files(spec)),
+            [stage.name for stage in STAGES],
+            self._all_stored,
+            also,
         )
         return Submission(self.job(submitted.job_id), submitted.reused)
 

@@ -15,9 +15,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from db import events, jobs
+from db import events, jobs, tokens
 from db.events import EventKind
-from db.models import Attempt, Job
+from db.models import Attempt, Job, JobOwner
 from db.session import Database, now
 from farm.errors import FarmError, WorkerLost
 from farm.jobspec import JobSpec
@@ -171,13 +171,11 @@ def requeue_lost(database: Database, dead_workers: Sequence[str], max_attempts: 
 
 
 def _next_queued(connection: Connection) -> str | None:
-    return connection.scalar(
-        sa.select(Job.id)
-        .where(Job.state == JobState.QUEUED.value)
-        .order_by(Job.queued_at, Job.id)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
+    query = sa.select(Job.id).where(Job.state == JobState.QUEUED.value).order_by(Job.queued_at, Job.id).limit(1)
+    if busy := tokens.at_running_limit(connection):
+        held_back = sa.select(JobOwner.job_id).where(JobOwner.job_id == Job.id, JobOwner.token_id.in_(busy))
+        query = query.where(~held_back.exists())
+    return connection.scalar(query.with_for_update(skip_locked=True))
 
 
 def _end_badly(connection: Connection, job_id: str, attempt: int, error: FarmError, *, retry: bool) -> JobState:

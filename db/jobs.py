@@ -48,8 +48,12 @@ def submit(
     key: str,
     stages: Sequence[StageName],
     usable: Callable[[Sequence[Artifact]], bool],
+    also: Callable[[Connection, Submitted], None] | None = None,
 ) -> Submitted:
     """Queue a job, or find the equal one that is queued, running or succeeded.
+
+    `also` is called in the transaction that makes the job, or, when there is an equal one, in one of its own; what it
+    raises undoes the transaction.
 
     `usable` says whether a succeeded job's artifacts are still in the store; one whose are not is not shared any
     more. Of any number of equal submissions at once one makes the job: the database's unique index decides.
@@ -60,12 +64,19 @@ def submit(
             artifacts = _artifacts(connection, [equal.id])[equal.id] if equal else []
         if equal is not None:
             if equal.state != JobState.SUCCEEDED or usable(artifacts):
-                return Submitted(equal.id, reused=True)
+                found = Submitted(equal.id, reused=True)
+                if also is not None:
+                    with database.write(durable=True) as connection:
+                        also(connection, found)
+                return found
             with database.write() as connection:
                 connection.execute(sa.update(Job).where(Job.id == equal.id).values(shareable=False))
         try:
             with database.write(durable=True) as connection:
-                return Submitted(_insert(connection, spec, key, stages), reused=False)
+                made = Submitted(_insert(connection, spec, key, stages), reused=False)
+                if also is not None:
+                    also(connection, made)
+                return made
         except IntegrityError:
             # An equal submission came between; the next round finds it.
             continue
@@ -90,9 +101,17 @@ def find(connection: Connection, prefix: str) -> str:
 
 
 def newest(
-    connection: Connection, chosen: Sequence[JobState], model: str | None, recipe: str | None, limit: int
+    connection: Connection,
+    chosen: Sequence[JobState],
+    model: str | None,
+    recipe: str | None,
+    limit: int,
+    before: str | None = None,
 ) -> list[JobRecord]:
-    """The newest jobs first: of these states (all when empty), with `model` in their reference, of that recipe."""
+    """The newest jobs first: of these states (all when empty), with `model` in their reference, of that recipe.
+
+    before: only those that come after the job of that id in this order, for the next page.
+    """
     query = sa.select(Job).order_by(Job.created_at.desc(), Job.id).limit(limit)
     if chosen:
         query = query.where(Job.state.in_([state.value for state in chosen]))
@@ -100,6 +119,9 @@ def newest(
         query = query.where(Job.model.contains(model, autoescape=True))
     if recipe is not None:
         query = query.where(Job.recipe == recipe)
+    if before is not None:
+        last = sa.select(Job.created_at).where(Job.id == find(connection, before)).scalar_subquery()
+        query = query.where(sa.or_(Job.created_at < last, sa.and_(Job.created_at == last, Job.id > before)))
     return _load(connection, query)
 
 
@@ -151,8 +173,11 @@ def cancel(database: Database, prefix: str) -> str:
         return job_id
 
 
-def retry(database: Database, prefix: str) -> str:
-    """Queue a failed or cancelled job again, with all its attempts; TransitionRefused otherwise. Returns its id."""
+def retry(database: Database, prefix: str, also: Callable[[Connection, str], None] | None = None) -> str:
+    """Queue a failed or cancelled job again, with all its attempts; TransitionRefused otherwise. Returns its id.
+
+    `also` is called with the id at the end of the transaction; what it raises undoes the transaction.
+    """
     with database.read() as connection:
         job_id = find(connection, prefix)
     try:
@@ -171,6 +196,8 @@ def retry(database: Database, prefix: str) -> str:
             )  # fmt: skip
             reset_stages(connection, job_id)
             events.append(connection, job_id, EventKind.RETRIED, "queued again on request")
+            if also is not None:
+                also(connection, job_id)
     except IntegrityError as error:
         raise TransitionRefused(
             f"Job {job_id} cannot be retried because an equal job is there; `farm list` shows it."

@@ -206,3 +206,74 @@ class FileDigest(Base):
     mtime_ns: Mapped[int]
     inode: Mapped[int]
     digest: Mapped[str] = mapped_column(String(DIGEST_LENGTH))
+
+
+class Token(Base):
+    """Who may use the API, and for what. hash: SHA-256 of the secret, which is kept nowhere. Quotas: None is no limit.
+
+    max_queued and max_running count the jobs that this token made; max_bytes the files that it uploaded.
+    """
+
+    __tablename__ = "tokens"
+    id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    name: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    hash: Mapped[str] = mapped_column(String(DIGEST_LENGTH))
+    scopes: Mapped[Any]
+    created_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+    max_queued: Mapped[int | None]
+    max_running: Mapped[int | None]
+    max_bytes: Mapped[int | None]
+
+    __table_args__ = (Index("uq_tokens_hash", "hash", unique=True),)
+
+
+class JobOwner(Base):
+    """The token by which a job was made; a job that was made at the farm's own machine has none."""
+
+    __tablename__ = "job_owners"
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    token_id: Mapped[str] = mapped_column(ForeignKey("tokens.id"))
+
+    __table_args__ = (Index("ix_job_owners_token_id", "token_id"),)
+
+
+class Upload(Base):
+    """A file of a model that was announced; its content is in the store once completed_at is set."""
+
+    __tablename__ = "uploads"
+    digest: Mapped[str] = mapped_column(String(DIGEST_LENGTH), primary_key=True)
+    size: Mapped[int]
+    token_id: Mapped[str] = mapped_column(ForeignKey("tokens.id"))
+    created_at: Mapped[datetime]
+    completed_at: Mapped[datetime | None]
+
+    __table_args__ = (Index("ix_uploads_token_id", "token_id"),)
+
+
+class UploadedModel(Base):
+    """A model whose files were all uploaded: the digest is that of its listing in the store; size of all files."""
+
+    __tablename__ = "uploaded_models"
+    digest: Mapped[str] = mapped_column(String(DIGEST_LENGTH), primary_key=True)
+    size: Mapped[int]
+    created_at: Mapped[datetime]
+
+
+class Webhook(Base):
+    """An address that is to hear of a job's end. next_at: when it is tried (again); None once that has ended.
+
+    secret: the key of the signature, erased when the delivery has ended. outcome: what became of the last try.
+    """
+
+    __tablename__ = "webhooks"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    url: Mapped[str] = mapped_column(Text)
+    secret: Mapped[str | None] = mapped_column(Text)
+    tries: Mapped[int]
+    next_at: Mapped[datetime | None]
+    delivered: Mapped[bool] = mapped_column(Boolean)
+    outcome: Mapped[str | None] = mapped_column(Text)
+
+    __table_args__ = (Index("ix_webhooks_next_at", "next_at"), Index("ix_webhooks_job_id", "job_id"))

@@ -7,8 +7,9 @@ from enum import StrEnum
 
 
 class ArtifactName(StrEnum):
-    """Every file or folder that a stage makes. Names ending in `/` are folders."""
+    """Every file or folder that a stage makes, and one file of an uploaded model. Names ending in `/` are folders."""
 
+    MODEL_FILE = "model-file"
     SOURCE = "source/"
     CHECKED = "checked.json"
     MODEL = "model.tflite"

@@ -54,6 +54,16 @@
     ├── TransitionRefused 84
     ├── FileUnreadable 85
     ├── OutputExists 86
+    ├── RemoteError
+    │   ├── FarmUnreachable 91
+    │   ├── NotAuthenticated 92
+    │   ├── NotPermitted 93
+    │   ├── QuotaExceeded 94
+    │   ├── UploadTooLarge 95
+    │   ├── UploadConflict 96
+    │   ├── AnswerUnusable 97
+    │   ├── ProfileUnknown 98
+    │   └── TokenNotFound 99
     └── SettingsInvalid 90
 
 The number is the process's exit code. A class without one is a family and is never raised itself.
@@ -389,6 +399,67 @@ class OutputExists(FarmError):
     """A download would overwrite a file."""
 
     exit_code = 86
+
+
+class RemoteError(FarmError):
+    """Something between a client and a farm elsewhere."""
+
+
+class FarmUnreachable(RemoteError):
+    """The remote farm does not answer."""
+
+    exit_code = 91
+    retryable = True
+
+
+class NotAuthenticated(RemoteError):
+    """No token was given, or one that the farm does not know or has revoked."""
+
+    exit_code = 92
+
+
+class NotPermitted(RemoteError):
+    """The token lacks the scope for what was asked."""
+
+    exit_code = 93
+
+
+class QuotaExceeded(RemoteError):
+    """The token has as many jobs or stored bytes as it may have."""
+
+    exit_code = 94
+    retryable = True
+
+
+class UploadTooLarge(RemoteError):
+    """More bytes than the farm takes, or than were announced."""
+
+    exit_code = 95
+
+
+class UploadConflict(RemoteError):
+    """Another upload of the same file is under way, or this one does not go on where the last one ended."""
+
+    exit_code = 96
+    retryable = True
+
+
+class AnswerUnusable(RemoteError):
+    """The remote farm's answer is not one of a farm of this version."""
+
+    exit_code = 97
+
+
+class ProfileUnknown(RemoteError):
+    """No profile of that name."""
+
+    exit_code = 98
+
+
+class TokenNotFound(RemoteError):
+    """No token of that id."""
+
+    exit_code = 99
 
 
 class SettingsInvalid(FarmError):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, StrictInt, field_validator, model_validator
 
 from farm import digests, recipes
 from farm.errors import BadApplicationId, BadAppSetting, ContextTooLong, SequenceTooLong, UnknownAbi, UnknownLane
@@ -51,7 +51,7 @@ class AppSpec(BaseModel):
 
     application_id: str = "dev.kerasfarm.autocomplete"
     label: str = "Autocomplete"
-    version_code: int = 1
+    version_code: StrictInt = 1
     version_name: str = "1.0"
     abis: tuple[Abi, ...] = (Abi.ARM64, Abi.X86_64)
     keystore: str | None = None
@@ -107,10 +107,10 @@ class JobSpec(BaseModel):
     model_digest: str | None = None
     lane: Lane = Lane.TOKENS
     recipe: str = "none"
-    context: int = DEFAULT_CONTEXT
-    prefill: tuple[int, ...] = DEFAULT_PREFILL
-    prompt_bytes: int = DEFAULT_PROMPT_BYTES
-    output_tokens: int | None = None
+    context: StrictInt = DEFAULT_CONTEXT
+    prefill: tuple[StrictInt, ...] = DEFAULT_PREFILL
+    prompt_bytes: StrictInt = DEFAULT_PROMPT_BYTES
+    output_tokens: StrictInt | None = None
     app: AppSpec = AppSpec()
 
     @field_validator("recipe")

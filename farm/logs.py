@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from farm.errors import UsageError
 from farm.stages import StageName
 
 FOLLOW_SECONDS = 0.1
@@ -42,38 +43,64 @@ def follow(logs: Path, job_id: str, ended: Callable[[], bool]) -> Iterator[str]:
     Nothing is lost or doubled: each log is read on from where the last look ended, and only whole lines are handed
     out before the log's end.
     """
-    begun = 0
-    tail: _Tail | None = None
+    cursor: Cursor | None = None
     while True:
         # Asked before looking: what was written before the job's end is then surely read.
         last = ended()
-        paths = job_logs(logs, job_id)
-        for path in paths[begun:]:
-            if tail is None:
-                tail = _Tail(path)
-                yield f"== {path.stem} =="
-            final = last or path != paths[-1]
-            yield from tail.lines(final=final)
-            if final:
-                begun, tail = begun + 1, None
+        for line in since(logs, job_id, cursor, ended=last):
+            cursor = line.cursor
+            yield line.text
         if last:
             return
         time.sleep(FOLLOW_SECONDS)
 
 
-@dataclass
-class _Tail:
-    """One log, read on from `offset` at each look."""
+@dataclass(frozen=True)
+class Cursor:
+    """How far a reader has come: the log's name and the bytes of it that were handed out."""
 
-    path: Path
-    offset: int = 0
+    log: str
+    offset: int
 
-    def lines(self, *, final: bool) -> Iterator[str]:
-        """The lines that were added; an unfinished last line only when the log is `final`."""
-        with self.path.open("rb") as stream:
-            stream.seek(self.offset)
-            while line := stream.readline(LINE_BYTES):
-                if not line.endswith(b"\n") and len(line) < LINE_BYTES and not final:
-                    return
-                self.offset = stream.tell()
-                yield line.decode(errors="replace").rstrip("\n")
+    def __str__(self) -> str:
+        return f"{self.log}:{self.offset}"
+
+    @classmethod
+    def parse(cls, text: str) -> Cursor:
+        """Read what `str` made; UsageError for anything else."""
+        if match := re.fullmatch(r"(\d{1,4}-[a-z]{1,32}\.\d{1,9}):(\d{1,15})", text, re.ASCII):
+            return cls(match[1], int(match[2]))
+        raise UsageError(f"{text[:80]!r} is no place in a job's logs; give one that came with a line.")
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """A line, and the cursor after which the next one comes."""
+
+    text: str
+    cursor: Cursor
+
+
+def since(logs: Path, job_id: str, cursor: Cursor | None, *, ended: bool) -> Iterator[LogLine]:
+    """What there is now after the cursor, all when there is none; a last unfinished line only when the job has ended.
+
+    A log of which the cursor knows nothing is read from the start, so that nothing is lost.
+    """
+    paths = job_logs(logs, job_id)
+    names = [path.stem for path in paths]
+    first = names.index(cursor.log) if cursor is not None and cursor.log in names else 0
+    for path in paths[first:]:
+        offset = cursor.offset if cursor is not None and cursor.log == path.stem else None
+        if offset is None:
+            yield LogLine(f"== {path.stem} ==", Cursor(path.stem, 0))
+        yield from _lines(path, offset or 0, final=ended or path != paths[-1])
+
+
+def _lines(path: Path, offset: int, *, final: bool) -> Iterator[LogLine]:
+    """The log's lines from the offset on; an unfinished last line only when the log is `final`."""
+    with path.open("rb") as stream:
+        stream.seek(offset)
+        while line := stream.readline(LINE_BYTES):
+            if not line.endswith(b"\n") and len(line) < LINE_BYTES and not final:
+                return
+            yield LogLine(line.decode(errors="replace").rstrip("\n"), Cursor(path.stem, stream.tell()))

@@ -21,16 +21,23 @@ class ModelKind(StrEnum):
     HUGGINGFACE = "hf"
     FOLDER = "folder"
     KERAS_FILE = "keras"
+    UPLOADED = "uploaded"
 
     @property
     def local(self) -> bool:
-        """Whether no network is needed."""
+        """Whether the model lies on this machine's disk, at a path of the user's."""
         return self in (ModelKind.FOLDER, ModelKind.KERAS_FILE)
+
+    @property
+    def on_hub(self) -> bool:
+        """Whether the network is needed to fetch it. An uploaded model lies in the store under its digest."""
+        return self in (ModelKind.PRESET, ModelKind.KAGGLE, ModelKind.HUGGINGFACE)
 
 
 @dataclass(frozen=True)
 class ModelRef:
-    """`value` is an absolute path for local kinds, else what KerasHub's `from_preset` takes."""
+    """`value` is an absolute path for local kinds, the given name for an uploaded model, else what KerasHub's
+    `from_preset` takes."""
 
     kind: ModelKind
     value: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 
 from farm import digests
@@ -71,9 +72,14 @@ def digest(ref: ModelRef) -> str:
 
 def digest_of(listing: dict[str, Path]) -> str:
     """The digest of files under their names."""
-    return digests.of_json(
+    return digest_of_listing(
         {name: {"digest": digests.of_file(path), "size": path.stat().st_size} for name, path in listing.items()}
     )
+
+
+def digest_of_listing(listing: Mapping[str, Mapping[str, str | int]]) -> str:
+    """The digest of files of which digest and size are known: {name: {"digest", "size"}}."""
+    return digests.of_json(listing)
 
 
 def belongs(name: str, *, transformers: bool) -> bool:

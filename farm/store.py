@@ -16,7 +16,7 @@ import secrets
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from farm import digests
 from farm.artifacts import Artifact, ArtifactName
@@ -53,6 +53,9 @@ class ArtifactStore(Protocol):
 
     def materialise(self, artifact: Artifact, target: Path, *, protected: bool) -> None:
         """Show it at `target` for a stage to read; `protected` says that the stage cannot write there."""
+
+    def open(self, artifact: Artifact) -> BinaryIO:
+        """A stored file (no folder) to read, its content checked before."""
 
     def discard(self, artifact: Artifact) -> None:
         """Remove those of its files whose content is wrong, so that they can be stored again."""
@@ -138,6 +141,14 @@ class LocalStore:
             raise FileUnreadable(
                 f"Nothing can be written to {target} ({error.strerror}); choose another place."
             ) from error
+
+    def open(self, artifact: Artifact) -> BinaryIO:
+        """A stored file to read; see ArtifactStore."""
+        self.check(artifact)
+        try:
+            return self._path(artifact.digest).open("rb")
+        except FileNotFoundError as error:
+            raise _missing(artifact.name) from error
 
     def remove_incoming(self) -> int:
         """Remove what a dead process left half-way in; returns how many files. Only while nobody else writes."""

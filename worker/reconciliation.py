@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from db import claims, jobs, stages, workers
+from db import claims, jobs, stages, uploads, workers
 from db.records import WorkerRecord
 from db.session import Database
 from farm import identity
@@ -50,7 +50,8 @@ def register_and_reconcile(settings: Settings, database: Database, store: LocalS
             forgotten = _forget_results_without_files(database, store)
             with database.read() as connection:
                 filed = stages.outputs_by_key(connection).values()
-                referenced = jobs.all_artifacts(connection) + [each for outputs in filed for each in outputs]
+                made = [each for outputs in filed for each in outputs]
+                referenced = [*jobs.all_artifacts(connection), *made, *uploads.kept(connection)]
             unreferenced = store.remove_unreferenced(referenced)
     found = Reconciled(tuple(worker.id for worker in dead), tuple(freed), folders, incoming, forgotten, unreferenced)
     _log.info("reconciled: %s", found)

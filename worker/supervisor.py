@@ -20,8 +20,9 @@ from db.session import Database
 from farm import code, logs
 from farm.artifacts import Artifact, ArtifactName
 from farm.digests import of_file
-from farm.errors import ArtifactDamaged, ArtifactMissing, FarmError
+from farm.errors import ArtifactDamaged, ArtifactMissing, FarmError, ModelNotFound
 from farm.jobspec import JobSpec
+from farm.modelref import ModelKind
 from farm.progress import Progress
 from farm.sealing import disk_full_as_sentence
 from farm.settings import Settings
@@ -220,8 +221,11 @@ class Supervisor:
             workfolder.remove(key)
             keystore.prepare(spec.app, settings.keys, key)
             readable.append(key)
-        if stage.name is StageName.FETCH and spec.model_kind.local:
-            readable.append(Path(spec.model))
+        if stage.name is StageName.FETCH:
+            if spec.model_kind.local:
+                readable.append(Path(spec.model))
+            elif spec.model_kind is ModelKind.UPLOADED:
+                self._lay_out_upload(spec, workdir)
         order = StageOrder(
             stage=stage.name, spec=spec, workdir=workdir, caches=settings.caches, toolchain=settings.toolchain,
             keystore=key, threads=settings.threads,
@@ -229,11 +233,19 @@ class Supervisor:
         order.write()
         return StageJob(
             order=order,
-            view=View(workdir, tuple(readable), network=stage.network and not spec.model_kind.local),
+            view=View(workdir, tuple(readable), network=stage.network and spec.model_kind.on_hub),
             limits=Limits(stage.time_limit, settings.memory_limit, settings.disk_reserve),
             mark=self._worker_id,
             log=logs.stage_log(settings.logs, held.job_id, position, stage.name, held.attempt),
         )
+
+    def _lay_out_upload(self, spec: JobSpec, workdir: Path) -> None:
+        """An uploaded model comes out of the store, under the digest that was checked when it was uploaded."""
+        if spec.model_digest is None:
+            raise ModelNotFound(f"The uploaded model {spec.model} has no digest; upload and submit it again.")
+        artifact = Artifact(ArtifactName.SOURCE, spec.model_digest, 0)
+        target = workdir / "inputs" / ArtifactName.SOURCE.value.rstrip("/")
+        self._store.materialise(artifact, target, protected=self._runner.sandbox.confines)
 
     def _take_over(self, running: _Running, stage: Stage, record: ResultRecord, result: StageResult) -> None:
         """What later stages and the report need to know."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from farm import sources
 from farm.artifacts import ArtifactName
+from farm.modelref import ModelKind, ModelRef
 from farm.progress import Reporter
 from worker.models import fetching
 from worker.order import Metric, StageOrder, StageResult
@@ -13,7 +15,18 @@ def run(order: StageOrder, report: Reporter) -> StageResult:
     target = order.output(ArtifactName.SOURCE)
     order.scratch.mkdir(parents=True, exist_ok=True)
     digest = fetching.fetch(
-        order.spec.model_ref, target, digest=order.spec.model_digest, scratch=order.scratch, report=report
+        _reference(order), target, digest=order.spec.model_digest, scratch=order.scratch, report=report
     )
     size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
     return StageResult(metrics=(Metric(name="model_size", value=size, unit="bytes"),), facts={"source_digest": digest})
+
+
+def _reference(order: StageOrder) -> ModelRef:
+    """Where the files lie: for an uploaded model among the stage's inputs, where the supervisor laid them out."""
+    if order.spec.model_kind is not ModelKind.UPLOADED:
+        return order.spec.model_ref
+    folder = order.input(ArtifactName.SOURCE)
+    keras_file = folder / sources.KERAS_FILE
+    if keras_file.exists():
+        return ModelRef(ModelKind.KERAS_FILE, str(keras_file))
+    return ModelRef(ModelKind.FOLDER, str(folder))

@@ -1,0 +1,52 @@
+"""`farm serve`."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Annotated
+
+import typer
+
+from cli.arguments import AsJson
+from cli.terminal import open_terminal
+from farm import settings
+from farm.errors import ToolMissing
+
+# Streams of log lines would otherwise keep a process that is to stop.
+STOP_SECONDS = 5
+
+
+def command(
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="Where to listen.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, metavar="PORT", help="On which port.")] = 8765,
+    as_json: AsJson = False,
+) -> None:
+    """Offer this machine's farm to others over HTTP.
+
+    Put a proxy that speaks HTTPS in front of it, and make tokens with `farm token create`. Settings: docs/server.md.
+    """
+    # No other command needs what it brings, and a farm of one machine does not have it installed.
+    try:
+        import uvicorn
+        from uvicorn.config import LOGGING_CONFIG
+
+        from server import app
+        from server import settings as server_settings
+    except ModuleNotFoundError as error:
+        raise ToolMissing(
+            f"The package {error.name} is not installed; run: pip install 'keras-android-farm[server]'"
+        ) from error
+
+    application = app.make_app(settings.load(), server_settings.load())
+    logging = deepcopy(LOGGING_CONFIG)
+    logging["handlers"]["access"]["stream"] = "ext://sys.stderr"
+    if as_json:
+        open_terminal(as_json).write_json({"address": host, "port": port})
+    uvicorn.run(
+        application,
+        host=host,
+        port=port,
+        timeout_graceful_shutdown=STOP_SECONDS,
+        server_header=False,
+        log_config=logging,
+    )

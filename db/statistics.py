@@ -1,0 +1,70 @@
+"""The farm at a glance: the queue, the workers, and what the metrics are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from db.models import Attempt, Job, StageResultRow, Worker
+from farm.stages import StageName
+from farm.states import JobState
+
+
+@dataclass(frozen=True)
+class StageTimes:
+    """How many results of a stage are on file, and the seconds that they took together."""
+
+    stage: StageName
+    count: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class BusyWorker:
+    """A registered worker and the job that it holds."""
+
+    id: str
+    process: str
+    started_at: datetime
+    job_id: str | None
+
+
+def jobs_by_state(connection: Connection) -> dict[JobState, int]:
+    """How many jobs are in each state."""
+    found = dict.fromkeys(JobState, 0)
+    for state, count in connection.execute(sa.select(Job.state, sa.func.count()).group_by(Job.state)):
+        found[JobState(state)] = count
+    return found
+
+
+def oldest_queued(connection: Connection) -> datetime | None:
+    """Since when the job that waits longest is queued."""
+    query = sa.select(Job.queued_at).where(Job.state == JobState.QUEUED.value).order_by(Job.queued_at).limit(1)
+    return connection.scalar(query)
+
+
+def stage_times(connection: Connection) -> list[StageTimes]:
+    """For each stage that has ever run."""
+    query = sa.select(StageResultRow.stage, sa.func.count(), sa.func.sum(StageResultRow.seconds))
+    rows = connection.execute(query.group_by(StageResultRow.stage))
+    return [StageTimes(StageName(stage), count, seconds or 0.0) for stage, count, seconds in rows]
+
+
+def failures(connection: Connection) -> dict[str, int]:
+    """How many attempts ended with each error's code, whether the job was tried again or not."""
+    query = sa.select(Attempt.error_code, sa.func.count()).where(Attempt.error_code.is_not(None))
+    return {code or "": count for code, count in connection.execute(query.group_by(Attempt.error_code))}
+
+
+def busy_workers(connection: Connection) -> list[BusyWorker]:
+    """Every registered worker with what it does."""
+    running = sa.and_(Job.worker_id == Worker.id, Job.state == JobState.RUNNING.value)
+    query = (
+        sa.select(Worker.id, Worker.process, Worker.started_at, Job.id.label("job_id"))
+        .outerjoin(Job, running)
+        .order_by(Worker.started_at, Worker.id)
+    )
+    return [BusyWorker(row.id, row.process, row.started_at, row.job_id) for row in connection.execute(query)]

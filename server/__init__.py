@@ -1,0 +1,1 @@
+"""The farm over HTTP: a FastAPI application in front of the farm of this machine."""

@@ -1,0 +1,52 @@
+"""Which jobs a stranger may submit: nothing in a spec may name a path or a variable of this machine."""
+
+from __future__ import annotations
+
+import re
+
+from db import uploads
+from db.session import Database
+from farm.errors import ContextTooLong, KeystoreUnusable, ModelNotFound, SequenceTooLong
+from farm.jobspec import JobSpec
+from farm.modelref import ModelKind
+
+MAX_PREFILLS = 16
+MAX_CONTEXT = 1 << 20
+_REFERENCES = {
+    ModelKind.PRESET: r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}",
+    ModelKind.KAGGLE: r"kaggle://[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*){1,5}",
+    ModelKind.HUGGINGFACE: r"hf://[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*){0,2}",
+    ModelKind.UPLOADED: r"[^\x00-\x1f\x7f/]{1,200}",
+}
+
+
+def admit(database: Database, spec: JobSpec) -> JobSpec:
+    """The spec as it may be run here. ModelNotFound, KeystoreUnusable, ContextTooLong, SequenceTooLong.
+
+    A local model is one of the client's machine: it is taken from the store, where it was uploaded.
+    """
+    if spec.app.keystore or spec.app.key_alias or spec.app.password_source:
+        raise KeystoreUnusable("A remote farm signs with its own key; leave the keystore out and sign the APK again.")
+    if spec.context > MAX_CONTEXT:
+        raise ContextTooLong(f"A context of {spec.context} tokens is too long; use at most {MAX_CONTEXT}.")
+    if len(spec.prefill) > MAX_PREFILLS or not all(1 < length <= MAX_CONTEXT for length in spec.prefill):
+        raise SequenceTooLong(f"Give at most {MAX_PREFILLS} prefill lengths, each from 2 to {MAX_CONTEXT}.")
+    if spec.model_kind.on_hub:
+        return _known_form(spec).model_copy(update={"model_digest": None})
+    return _uploaded(database, spec)
+
+
+def _uploaded(database: Database, spec: JobSpec) -> JobSpec:
+    digest = spec.model_digest or ""
+    with database.read() as connection:
+        known = re.fullmatch(r"[0-9a-f]{64}", digest) is not None and uploads.has_model(connection, digest)
+    if not known:
+        raise ModelNotFound("This farm has no model of that digest; upload the model's files, then submit again.")
+    name = spec.model_ref.short_name
+    return _known_form(spec.model_copy(update={"model_kind": ModelKind.UPLOADED, "model": name}))
+
+
+def _known_form(spec: JobSpec) -> JobSpec:
+    if re.fullmatch(_REFERENCES[spec.model_kind], spec.model) is None:
+        raise ModelNotFound(f"{spec.model[:80]!r} is no model reference of the kind {spec.model_kind}; check it.")
+    return spec

@@ -1,0 +1,71 @@
+"""Around every request: its body's size is limited, its answer gets the security headers, and it is counted."""
+
+from __future__ import annotations
+
+import time
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from farm.errors import UploadTooLarge
+from server.metrics import Metrics
+from server.problems import problem
+
+UPLOADS = "/v1/uploads/"
+
+
+class Guard:
+    """ASGI middleware. Uploads are streamed and limited by their route; every other body is read here."""
+
+    def __init__(self, app: ASGIApp, body_bytes: int, metrics: Metrics) -> None:
+        self._app = app
+        self._body_bytes = body_bytes
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+
+        async def counted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.setdefault("Cache-Control", "no-store")
+                headers["X-Content-Type-Options"] = "nosniff"
+                # The route's pattern and not the path, which would make a time series of every job.
+                route = getattr(scope.get("route"), "path", "none")
+                self._metrics.requests.labels(scope["method"], route, str(message["status"])).inc()
+                self._metrics.seconds.labels(scope["method"], route).observe(time.perf_counter() - started)
+            await send(message)
+
+        if scope["path"].startswith(UPLOADS):
+            await self._app(scope, receive, counted)
+            return
+        messages = await self._read(scope, receive)
+        if messages is None:
+            error = UploadTooLarge(f"The request's body is larger than {self._body_bytes} bytes; make it smaller.")
+            await problem(error, headers={"Connection": "close"})(scope, receive, counted)
+            return
+
+        async def replay() -> Message:
+            return messages.pop(0) if messages else await receive()
+
+        await self._app(scope, replay, counted)
+
+    async def _read(self, scope: Scope, receive: Receive) -> list[Message] | None:
+        """The body's messages; None when they are too large."""
+        length = Headers(scope=scope).get("content-length", "0")
+        if length.isdecimal() and int(length) > self._body_bytes:
+            return None
+        messages: list[Message] = []
+        size = 0
+        while True:
+            message = await receive()
+            messages.append(message)
+            size += len(message.get("body", b""))
+            if size > self._body_bytes:
+                return None
+            if not message.get("more_body", False):
+                return messages

@@ -1,0 +1,56 @@
+"""The queue and the workers as the API shows them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from sqlalchemy.engine import Connection
+
+from db import statistics
+from db.session import now
+from farm import identity
+from farm.identity import ProcessIdentity
+from farm.states import JobState
+
+
+@dataclass(frozen=True)
+class QueueView:
+    """oldest_seconds: how long the next job has been waiting; 0 when none does."""
+
+    queued: int
+    running: int
+    oldest_seconds: float
+
+
+@dataclass(frozen=True)
+class WorkerView:
+    """A registered worker. dead: its process is known to have ended, and the next worker will free its job."""
+
+    id: str
+    host: str
+    started_at: datetime
+    state: Literal["busy", "idle", "dead"]
+    job_id: str | None
+
+
+def queue_view(connection: Connection) -> QueueView:
+    """The queue now."""
+    states = statistics.jobs_by_state(connection)
+    oldest = statistics.oldest_queued(connection)
+    waits = max(0.0, (now() - oldest).total_seconds()) if oldest else 0.0
+    return QueueView(states[JobState.QUEUED], states[JobState.RUNNING], waits)
+
+
+def worker_views(connection: Connection) -> list[WorkerView]:
+    """Every registered worker."""
+    return [_worker_view(each) for each in statistics.busy_workers(connection)]
+
+
+def _worker_view(worker: statistics.BusyWorker) -> WorkerView:
+    process = ProcessIdentity.parse(worker.process)
+    state: Literal["busy", "idle", "dead"] = "busy" if worker.job_id else "idle"
+    if identity.known_dead(process):
+        state = "dead"
+    return WorkerView(worker.id, process.host, worker.started_at, state, worker.job_id)

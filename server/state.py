@@ -1,0 +1,37 @@
+"""What all requests share: the settings, the farm of this machine, its database and store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from client.local import LocalFarm
+from db.session import Database
+from farm.settings import Settings
+from farm.store import LocalStore
+from server.files import UploadFolder
+from server.metrics import Metrics
+from server.settings import ServerSettings
+
+
+@dataclass(frozen=True)
+class State:
+    """One application's state."""
+
+    settings: Settings
+    server: ServerSettings
+    farm: LocalFarm
+    database: Database
+    store: LocalStore
+    uploads: UploadFolder
+    metrics: Metrics
+
+
+def of(request: Request) -> State:
+    """The state of the application that got the request."""
+    return cast(State, request.app.state.farm)
+
+
+FarmState = Annotated[State, Depends(of)]
