@@ -43,8 +43,6 @@ class LeaseLost(Exception):
 @dataclass(frozen=True)
 class Claim:
     """A job that a worker holds. attempt: the fence; charged: how many attempts count against the job, this included.
-
-    queue: in which it waited; a job that waits for another than the first has stages behind it.
     lease_seconds: how long the job stays this worker's after each change or heartbeat.
     """
 
@@ -53,7 +51,6 @@ class Claim:
     charged: int
     spec: JobSpec
     lease_seconds: float
-    queue: Queue = Queue.CONVERT
 
 
 def claim(
@@ -89,16 +86,14 @@ def claim(
         )  # fmt: skip
         if changed.rowcount == 0:
             return None
-        row = connection.execute(sa.select(Job.attempt, Job.charged, Job.spec, Job.queue).where(Job.id == job_id)).one()
+        row = connection.execute(sa.select(Job.attempt, Job.charged, Job.spec).where(Job.id == job_id)).one()
         connection.execute(
             sa.insert(Attempt).values(
                 job_id=job_id, number=row.attempt, worker_id=worker_id, started_at=moment, charged=True
             )
         )
         events.append(connection, job_id, EventKind.CLAIMED, f"attempt {row.charged}")
-        return Claim(
-            job_id, row.attempt, row.charged, JobSpec.model_validate(row.spec), lease_seconds, Queue(row.queue)
-        )
+        return Claim(job_id, row.attempt, row.charged, JobSpec.model_validate(row.spec), lease_seconds)
 
 
 def hold(connection: Connection, held: Claim, **changes: Any) -> None:

@@ -207,6 +207,13 @@ def retry(database: Database, prefix: str, also: Callable[[Connection, str], Non
     return job_id
 
 
+def waits_in(connection: Connection, job_id: str) -> Queue | None:
+    """The queue in which the job waits; None when it does not."""
+    query = sa.select(Job.queue).where(Job.id == job_id, Job.state == JobState.QUEUED.value)
+    found = connection.scalar(query)
+    return None if found is None else Queue(found)
+
+
 def reset_stages(connection: Connection, job_id: str) -> None:
     """All stages of the job to pending; what they made stays filed under their keys."""
     connection.execute(

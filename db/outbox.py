@@ -50,7 +50,7 @@ def waiting(database: Database) -> dict[Queue, int]:
     """How many jobs wait in each queue."""
     with database.read() as connection:
         query = sa.select(Job.queue, sa.func.count()).where(Job.state == JobState.QUEUED.value).group_by(Job.queue)
-        return {Queue(queue): count for queue, count in connection.execute(query).tuples()}
+        return {Queue(queue): count for queue, count in connection.execute(query)}
 
 
 def announce_forgotten(database: Database, queues: Mapping[Queue, int], after_seconds: float) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -19,6 +20,16 @@ from farm.artifacts import Artifact, ArtifactName
 from farm.errors import FarmError
 from farm.stages import StageName
 from farm.states import StageState
+
+
+@dataclass(frozen=True)
+class DoneStage:
+    """What a worker needs to know of a stage that another worker did. key: of its result; note: why it was skipped."""
+
+    state: StageState
+    key: str | None
+    note: str | None
+
 
 # How many earlier runs of a stage tell how long it will take.
 TYPICAL_RUNS = 5
@@ -101,6 +112,16 @@ def file_artifacts(connection: Connection, held: Claim, artifacts: Collection[Ar
             for artifact in artifacts
         ],
     )
+
+
+def of_job(connection: Connection, job_id: str, name: StageName) -> DoneStage:
+    """How far a stage of the job is."""
+    row = connection.execute(
+        sa.select(JobStage.state, JobStage.key, JobStage.note).where(
+            JobStage.job_id == job_id, JobStage.name == name.value
+        )
+    ).one()
+    return DoneStage(StageState(row.state), row.key, row.note)
 
 
 def result(database: Database, key: str) -> ResultRecord | None:

@@ -355,6 +355,12 @@ class DatabaseUnusable(StoreError):
     exit_code = 72
 
 
+class BrokerUnusable(StoreError):
+    """The broker does not answer or refuses a message."""
+
+    exit_code = 75
+
+
 class JobLookupError(FarmError):
     """The job that was named cannot be used."""
 
