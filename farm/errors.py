@@ -45,7 +45,8 @@
     ├── StoreError
     │   ├── ArtifactDamaged 70
     │   ├── ArtifactMissing 71
-    │   └── DatabaseUnusable 72
+    │   ├── DatabaseUnusable 72
+    │   └── BrokerUnusable 75
     ├── JobLookupError
     │   ├── JobNotFound 80
     │   ├── AmbiguousJob 81
