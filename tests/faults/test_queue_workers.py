@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import random
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,12 +18,16 @@ import sqlalchemy as sa
 
 from db import jobs, outbox
 from db.models import Event, Job
+from farm import locations
 from farm.errors import BrokerUnusable
 from farm.stages import Queue
 from farm.states import JobState
 from tests.faults.fleet import Fleet, stop
 from tests.servers import PostgresServer, RedisServer
 from worker import broker
+
+# How many workers are killed; 117 for the full figure.
+KILLS = int(os.environ.get("FARM_FAULT_KILLS", "4"))
 
 
 @pytest.fixture
@@ -92,26 +99,26 @@ def test_a_worker_that_is_asked_to_stop_gives_its_job_back_uncharged(fleet) -> N
 
 
 def test_killed_workers_lose_nothing_and_make_nothing_twice(make_fleet) -> None:
-    """R2 and R7 in small; half way the broker forgets everything (R9) and is killed (R8)."""
+    """R2 and R7; every fourth time the broker forgets everything (R9), and every fourth it is killed (R8)."""
     fleet = make_fleet(max_attempts=1000)
     chance = random.Random(20262)  # noqa: S311 # reproducible
     fleet.start_relay()
-    count = 20
+    count = 5 * KILLS
     workers = [fleet.start_celery(), fleet.start_celery()]
     for number in range(count):
         fleet.submit({"seed": number % 4}, label=f"App {number}")
-    for kill in range(4):
+    for kill in range(KILLS):
         time.sleep(chance.uniform(1.0, 3.0))
         place = chance.randrange(2)
         workers[place].kill()
         workers[place].wait()
         workers[place] = fleet.start_celery()
-        if kill == 1:
+        if kill % 4 == 1:
             fleet.redis.client().flushall()
-        if kill == 2:
+        if kill % 4 == 2:
             fleet.redis.stop(signal.SIGKILL)
             fleet.redis.start()
-    fleet.until(lambda: all_ended_well_once(fleet, count), 90)
+    fleet.until(lambda: all_ended_well_once(fleet, count), 60 + 5 * KILLS)
 
 
 def test_the_database_is_restarted_in_mid_job(fleet) -> None:
@@ -205,3 +212,33 @@ def test_a_broker_that_is_not_there_is_told_in_a_sentence(fleet) -> None:
     app = broker.connect(fleet.settings)
     with pytest.raises(BrokerUnusable, match="check FARM_BROKER_URL"), app.connection_for_write() as connection:
         broker.publish(app, connection, "a", Queue.CONVERT, begun=False)
+
+
+def test_no_pool_forks_around_the_supervisor(fleet) -> None:
+    """By the real entry point, as people start it."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "celery", "-A", "worker.celery_app", "worker", "-Q", "convert", "--pool=processes"],
+        cwd=locations.ROOT,
+        env={**os.environ, "FARM_HOME": str(fleet.settings.home), "FARM_BROKER_URL": fleet.redis.url},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode != 0
+    assert "start the worker with --pool=threads or solo" in ended.stderr
+
+
+def test_the_entry_point_needs_a_broker(tmp_path) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("FARM_")}
+    ended = subprocess.run(
+        [sys.executable, "-c", "import worker.celery_app"],
+        cwd=locations.ROOT,
+        env=environment | {"FARM_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
+    assert "set FARM_BROKER_URL" in ended.stderr

@@ -36,9 +36,7 @@ def register(app: Celery, settings: Settings, open_worker: _Open = queue_worker.
     def start(sender: Any, **_: Any) -> None:
         pool = sender.pool_cls if isinstance(sender.pool_cls, str) else sender.pool_cls.__module__.rpartition(".")[2]
         if not pool.startswith(("thread", "solo")):
-            sys.exit(
-                f"The pool {pool} cannot run the farm's jobs; start the worker with --pool=threads or solo."
-            )
+            sys.exit(f"The pool {pool} cannot run the farm's jobs; start the worker with --pool=threads or solo.")
         try:
             worker = open_worker(settings, [Queue(name) for name in app.amqp.queues.consume_from])
             worker.start()
