@@ -104,9 +104,17 @@ class LocalFarm:
         raise ArtifactMissing(f"Job {job.id} has no artifact {name}; `farm status {job.id}` shows what it made.")
 
     def ensure_worker(self) -> None:
-        """Start a background worker if none is alive and there is work."""
+        """Start a background worker if none is alive and there is work; where there is a broker, workers run anyway."""
+        if self._settings.announcing:
+            return
         worker_id = jobs.new_id()
         workers.start_unless_alive(self._open(), worker_id, _alive, lambda: self._start_worker(worker_id))
+
+    def close(self) -> None:
+        """Give the database's connections back."""
+        if self._database is not None:
+            self._database.close()
+            self._database = None
 
     def _open(self) -> Database:
         if self._database is None:
@@ -117,7 +125,7 @@ class LocalFarm:
                     f"The farm's folder {self._settings.home} cannot be made ({error.strerror}); set FARM_HOME to a"
                     " folder that you may write."
                 ) from error
-            self._database = open_database(self._settings.database)
+            self._database = open_database(self._settings.database, announcing=self._settings.announcing)
         return self._database
 
     def _record(self, job_id: str) -> JobRecord:

@@ -7,7 +7,7 @@ change also renews the lease.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -15,12 +15,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from db import events, jobs, tokens
+from db import events, jobs, outbox, tokens
 from db.events import EventKind
 from db.models import Attempt, Job, JobOwner
 from db.session import Database, now
 from farm.errors import FarmError, WorkerLost
 from farm.jobspec import JobSpec
+from farm.stages import Queue
 from farm.states import JobState
 
 # The fence. Built once: it is part of every write while a job runs.
@@ -42,7 +43,6 @@ class LeaseLost(Exception):
 @dataclass(frozen=True)
 class Claim:
     """A job that a worker holds. attempt: the fence; charged: how many attempts count against the job, this included.
-
     lease_seconds: how long the job stays this worker's after each change or heartbeat.
     """
 
@@ -53,15 +53,26 @@ class Claim:
     lease_seconds: float
 
 
-def claim(database: Database, worker_id: str, lease_seconds: float) -> Claim | None:
-    """Take the job that waits longest; None when there is none."""
+def claim(
+    database: Database,
+    worker_id: str,
+    lease_seconds: float,
+    queues: Collection[Queue] = tuple(Queue),
+    only: str | None = None,
+) -> Claim | None:
+    """Take the job that waits longest in these queues, or, with `only`, the one of that id; None when there is none.
+
+    Of any number of workers at once one gets the job: each passes over what another has locked, and the change is
+    conditional on the state.
+    """
+    waiting = _waiting(queues, only)
     with database.read() as connection:
         # A look without a lock, so that an idle worker keeps nobody from writing.
-        if _next_queued(connection) is None:
+        if connection.scalar(_next(connection, waiting)) is None:
             return None
     with database.write() as connection:
-        job_id = _next_queued(connection)
-        if job_id is None:
+        job_id = connection.scalar(_next(connection, waiting).with_for_update(skip_locked=True, of=Job))
+        if job_id is None or not tokens.may_run(connection, job_id):
             return None
         moment = now()
         changed = connection.execute(
@@ -122,6 +133,16 @@ def give_back(database: Database, held: Claim, reason: str) -> None:
         _requeue(connection, held.job_id, reason, charged=Job.charged - 1)
 
 
+def hand_on(database: Database, held: Claim, queue: Queue) -> None:
+    """The next stage needs another kind of worker: the job waits for one, its stages as they are, nothing charged."""
+    with database.write(durable=True) as connection:
+        hold(connection, held)
+        reason = f"goes on in the queue {queue}"
+        _end_attempt(connection, held.job_id, held.attempt, None, reason, charged=False)
+        _queue(connection, held.job_id, queue, charged=Job.charged - 1)
+        events.append(connection, held.job_id, EventKind.HANDED_ON, reason)
+
+
 def finish(connection: Connection, held: Claim) -> None:
     """The job has succeeded; part of the transaction that files its last artifact."""
     hold(connection, held, state=JobState.SUCCEEDED.value, finished_at=now())
@@ -158,7 +179,9 @@ def requeue_lost(database: Database, dead_workers: Sequence[str], max_attempts: 
             return []
     with database.write(durable=True) as connection:
         rows = connection.execute(
-            sa.select(Job.id, Job.attempt, Job.charged, Job.cancel_requested).where(lost).with_for_update()
+            sa.select(Job.id, Job.attempt, Job.charged, Job.cancel_requested)
+            .where(lost)
+            .with_for_update(skip_locked=True)
         ).all()
         for row in rows:
             error = WorkerLost(f"The worker vanished in attempt {row.charged}; `farm retry` runs the job again.")
@@ -170,12 +193,20 @@ def requeue_lost(database: Database, dead_workers: Sequence[str], max_attempts: 
         return [row.id for row in rows]
 
 
-def _next_queued(connection: Connection) -> str | None:
+def _waiting(queues: Collection[Queue], only: str | None) -> sa.Select[str]:
     query = sa.select(Job.id).where(Job.state == JobState.QUEUED.value).order_by(Job.queued_at, Job.id).limit(1)
-    if busy := tokens.at_running_limit(connection):
-        held_back = sa.select(JobOwner.job_id).where(JobOwner.job_id == Job.id, JobOwner.token_id.in_(busy))
-        query = query.where(~held_back.exists())
-    return connection.scalar(query.with_for_update(skip_locked=True))
+    if set(queues) != set(Queue):
+        query = query.where(Job.queue.in_([queue.value for queue in queues]))
+    return query if only is None else query.where(Job.id == only)
+
+
+def _next(connection: Connection, waiting: sa.Select[str]) -> sa.Select[str]:
+    """Of those that wait, one whose owner may have another job running."""
+    busy = tokens.at_running_limit(connection)
+    if not busy:
+        return waiting
+    held_back = sa.select(JobOwner.job_id).where(JobOwner.job_id == Job.id, JobOwner.token_id.in_(busy))
+    return waiting.where(~held_back.exists())
 
 
 def _end_badly(connection: Connection, job_id: str, attempt: int, error: FarmError, *, retry: bool) -> JobState:
@@ -193,13 +224,19 @@ def _end_badly(connection: Connection, job_id: str, attempt: int, error: FarmErr
 
 
 def _requeue(connection: Connection, job_id: str, reason: str, **changes: Any) -> None:
+    # From the first queue: what was made before is found there by its key, and passed over in a moment.
+    _queue(connection, job_id, Queue.CONVERT, **changes)
+    jobs.reset_stages(connection, job_id)
+    events.append(connection, job_id, EventKind.REQUEUED, reason)
+
+
+def _queue(connection: Connection, job_id: str, queue: Queue, **changes: Any) -> None:
     connection.execute(
         sa.update(Job)
         .where(Job.id == job_id)
-        .values(state=JobState.QUEUED.value, worker_id=None, lease_until=None, **changes)
+        .values(state=JobState.QUEUED.value, queue=queue.value, worker_id=None, lease_until=None, **changes)
     )
-    jobs.reset_stages(connection, job_id)
-    events.append(connection, job_id, EventKind.REQUEUED, reason)
+    outbox.announce(connection, job_id, queue, started=True)
 
 
 def _cancel(connection: Connection, job_id: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from db.models import FileDigest, ModelDigest
-from db.session import Database, now
+from db.session import Database, now, replace
 
 
 def known_files(database: Database, paths: Sequence[Path]) -> dict[Path, str]:
@@ -34,15 +34,13 @@ def remember_files(database: Database, digests: Mapping[Path, tuple[os.stat_resu
         size, mtime_ns, inode = _fingerprint(status)
         rows.append({"path": str(path), "size": size, "mtime_ns": mtime_ns, "inode": inode, "digest": digest})
     with database.write() as connection:
-        connection.execute(sa.delete(FileDigest).where(FileDigest.path.in_([row["path"] for row in rows])))
-        connection.execute(sa.insert(FileDigest), rows)
+        replace(connection, FileDigest, rows)
 
 
 def remember_model(database: Database, reference: str, digest: str) -> None:
     """What a model reference led to when it was fetched."""
     with database.write() as connection:
-        connection.execute(sa.delete(ModelDigest).where(ModelDigest.reference == reference))
-        connection.execute(sa.insert(ModelDigest).values(reference=reference, digest=digest, seen_at=now()))
+        replace(connection, ModelDigest, [{"reference": reference, "digest": digest, "seen_at": now()}])
 
 
 def model(database: Database, reference: str) -> str | None:

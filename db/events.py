@@ -24,6 +24,7 @@ class EventKind(StrEnum):
     STAGE_SKIPPED = "stage-skipped"
     STAGE_FAILED = "stage-failed"
     REQUEUED = "requeued"
+    HANDED_ON = "handed-on"
     CANCEL_REQUESTED = "cancel-requested"
     RETRIED = "retried"
     SUCCEEDED = "succeeded"

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
-from db import events
+from db import events, outbox
 from db.events import EventKind
 from db.models import ID_LENGTH, SHARING_STATES, ArtifactRow, Attempt, Job, JobStage, MetricRow
 from db.records import AttemptRecord, JobRecord, MetricRecord, StageRecord
@@ -22,7 +22,7 @@ from farm import states
 from farm.artifacts import Artifact, ArtifactName
 from farm.errors import AmbiguousJob, JobNotFound, NoJobYet, TransitionRefused
 from farm.jobspec import JobSpec
-from farm.stages import StageName
+from farm.stages import Queue, StageName
 from farm.states import JobState, StageState
 
 
@@ -192,10 +192,12 @@ def retry(database: Database, prefix: str, also: Callable[[Connection, str], Non
                 .values(
                     state=JobState.QUEUED.value, queued_at=now(), started_at=None, finished_at=None, charged=0,
                     shareable=True, cancel_requested=False, error_code=None, error_sentence=None, notes=[],
+                    queue=Queue.CONVERT.value,
                 )
             )  # fmt: skip
             reset_stages(connection, job_id)
             events.append(connection, job_id, EventKind.RETRIED, "queued again on request")
+            outbox.announce(connection, job_id, Queue.CONVERT)
             if also is not None:
                 also(connection, job_id)
     except IntegrityError as error:
@@ -203,6 +205,13 @@ def retry(database: Database, prefix: str, also: Callable[[Connection, str], Non
             f"Job {job_id} cannot be retried because an equal job is there; `farm list` shows it."
         ) from error
     return job_id
+
+
+def waits_in(connection: Connection, job_id: str) -> Queue | None:
+    """The queue in which the job waits; None when it does not."""
+    query = sa.select(Job.queue).where(Job.id == job_id, Job.state == JobState.QUEUED.value)
+    found = connection.scalar(query)
+    return None if found is None else Queue(found)
 
 
 def reset_stages(connection: Connection, job_id: str) -> None:
@@ -228,7 +237,7 @@ def _insert(connection: Connection, spec: JobSpec, key: str, stages: Sequence[St
         sa.insert(Job).values(
             id=job_id, key=key, state=JobState.QUEUED.value, shareable=True, spec=spec.model_dump(mode="json"),
             model=spec.model, recipe=spec.recipe, created_at=moment, queued_at=moment, attempt=0, charged=0,
-            cancel_requested=False, notes=[],
+            cancel_requested=False, notes=[], queue=Queue.CONVERT.value,
         )
     )  # fmt: skip
     connection.execute(
@@ -240,6 +249,7 @@ def _insert(connection: Connection, spec: JobSpec, key: str, stages: Sequence[St
         ],
     )  # fmt: skip
     events.append(connection, job_id, EventKind.SUBMITTED, f"{spec.model} as {spec.recipe}")
+    outbox.announce(connection, job_id, Queue.CONVERT)
     return job_id
 
 

@@ -1,4 +1,4 @@
-"""The tables. SQLite today, PostgreSQL tomorrow: nothing here is particular to one of them."""
+"""The tables, for SQLite and PostgreSQL alike."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from sqlalchemy import JSON, BigInteger, Boolean, DateTime, ForeignKey, Index, I
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
+
+from farm.stages import Queue
 
 ID_LENGTH = 10
 DIGEST_LENGTH = 64
@@ -58,7 +60,8 @@ class Job(Base):
 
     attempt rises with every claim and fences every write of a running job; charged counts the attempts that are held
     against the job (a worker that was asked to stop gives its attempt back). shareable: whether an equal submission
-    may be answered with this job.
+    may be answered with this job. queue: which kind of worker the next stage needs. woken_at: when a wake-up was last
+    put into the outbox; None where there is no broker.
     """
 
     __tablename__ = "jobs"
@@ -69,8 +72,10 @@ class Job(Base):
     spec: Mapped[Any]
     model: Mapped[str] = mapped_column(Text)
     recipe: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    queue: Mapped[str] = mapped_column(String(NAME_LENGTH), server_default=Queue.CONVERT.value)
     created_at: Mapped[datetime]
     queued_at: Mapped[datetime]
+    woken_at: Mapped[datetime | None]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     attempt: Mapped[int]
@@ -84,6 +89,7 @@ class Job(Base):
 
     __table_args__ = (
         Index("ix_jobs_queue", "state", "queued_at", "id"),
+        Index("ix_jobs_lease", "state", "lease_until"),
         Index("ix_jobs_created_at", "created_at"),
         Index(
             "uq_jobs_key_shared",
@@ -177,6 +183,19 @@ class Event(Base):
     message: Mapped[str] = mapped_column(Text)
 
     __table_args__ = (Index("ix_events_job_id_id", "job_id", "id"),)
+
+
+class Outgoing(Base):
+    """A wake-up that is to be published: written with the change that queues the job, deleted once published.
+
+    started: whether some worker has had the job before; such a job goes before new ones.
+    """
+
+    __tablename__ = "outbox"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    queue: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    started: Mapped[bool] = mapped_column(Boolean)
 
 
 class Worker(Base):

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import fcntl
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from farm.errors import DatabaseUnusable, DiskFull
+from farm.errors import DatabaseUnusable, DiskFull, SettingsInvalid
 
 # The newest migration. Known here without Alembic, whose import would cost every command a fifth of a second.
-HEAD = "0002"
+HEAD = "0003"
 BUSY_MILLISECONDS = 60_000
+# PostgreSQL's advisory locks: the farm's own number, and what is locked.
+_LOCKS = 0x6661726D
+MIGRATION, WORKERS = 1, 2
 # A broken constraint or a wrong statement must not pass for a database that cannot be used.
 OUR_FAULTS = (sa.exc.IntegrityError, sa.exc.ProgrammingError, sa.exc.InterfaceError, sa.exc.DataError)
 
@@ -32,16 +38,28 @@ def now() -> datetime:
 
 
 class Database:
-    """An open database of this version. Threads may share it; a process that forks must open its own."""
+    """An open database of this version. Threads may share it; a process that forks must open its own.
 
-    def __init__(self, engine: Engine) -> None:
+    announcing: whether a job that is queued is put into the outbox too, for a broker.
+    """
+
+    def __init__(self, engine: Engine, *, announcing: bool = False) -> None:
         self.engine = engine
+        self.announcing = announcing
+
+    @property
+    def one_writer(self) -> bool:
+        """Whether write transactions come one after the other, as in SQLite."""
+        return self.engine.dialect.name == "sqlite"
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that sees one state of the database and changes nothing."""
         with _translated(), self.engine.connect() as connection:
-            connection = connection.execution_options(farm_begin="BEGIN")
+            if self.one_writer:
+                connection = connection.execution_options(farm_begin="BEGIN")
+            else:
+                connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             yield connection
             connection.rollback()
 
@@ -50,12 +68,14 @@ class Database:
         """A transaction that changes things; commits at the end of the block, rolls back when it raises.
 
         durable: the commit survives a power cut, as what is acknowledged to somebody must. Any commit survives the
-        death of the process, and a durable one makes those before it durable too.
+        death of the process, and a durable one makes those before it durable too. In PostgreSQL every commit is
+        durable: its server can die alone, and a claim that it forgot would give the fence's number to two workers.
         """
         with _translated(), self.engine.connect() as connection:
             connection = connection.execution_options(
-                farm_begin="BEGIN IMMEDIATE", farm_synchronous="FULL" if durable else "NORMAL"
-            )
+                farm_begin="BEGIN IMMEDIATE", farm_synchronous="FULL" if durable else "NORMAL",
+                farm_announcing=self.announcing,
+            )  # fmt: skip
             with connection.begin():
                 yield connection
 
@@ -64,21 +84,82 @@ class Database:
         self.engine.dispose()
 
 
-def open_database(url: str) -> Database:
-    """Open the database and bring it to this version; DatabaseUnusable when that cannot be done."""
-    parsed = sa.make_url(url)
-    if parsed.get_backend_name() == "sqlite" and parsed.database:
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(parsed)
+def open_database(url: str, *, announcing: bool = False) -> Database:
+    """Open the database and bring it to this version; DatabaseUnusable when that cannot be done, SettingsInvalid.
+
+    announcing: see Database.
+    """
+    engine = _engine(url)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
-    database = Database(engine)
-    with _migration_lock(engine, fcntl.LOCK_SH):
-        ready = _revision(database) == HEAD
-    if not ready:
-        _migrate(database)
+    database = Database(engine, announcing=announcing)
+    with ExitStack() as failing:
+        failing.callback(database.close)
+        with _migration_lock(engine, fcntl.LOCK_SH):
+            ready = _revision(database) == HEAD
+        if not ready:
+            _migrate(database)
+        failing.pop_all()
     return database
+
+
+def take_turns(connection: Connection, subject: int) -> None:
+    """Until this transaction ends, be the only one that takes this turn; in SQLite a writer is alone anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCKS, subject)))
+
+
+def replace(connection: Connection, table: type[DeclarativeBase], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert these rows, each in place of the one with its primary key, also while others do the same."""
+    if rows:
+        keys, columns = _primary_key(table), tuple(rows[0])
+        # In one order everywhere, so that two that replace the same rows do not wait for each other.
+        ordered = sorted(rows, key=lambda row: [str(row[key]) for key in keys])
+        connection.execute(_replacement(table, columns, connection.dialect.name), ordered)
+
+
+def _primary_key(table: type[DeclarativeBase]) -> tuple[str, ...]:
+    return tuple(column.name for column in sa.inspect(table).primary_key)
+
+
+@cache
+def _replacement(table: type[DeclarativeBase], columns: tuple[str, ...], dialect: str) -> sa.Executable:
+    keys = _primary_key(table)
+    changed = [column for column in columns if column not in keys]
+    if dialect == "postgresql":
+        for_postgresql = postgresql.insert(table)
+        return for_postgresql.on_conflict_do_update(
+            index_elements=keys, set_={column: for_postgresql.excluded[column] for column in changed}
+        )
+    for_sqlite = sqlite.insert(table)
+    return for_sqlite.on_conflict_do_update(
+        index_elements=keys, set_={column: for_sqlite.excluded[column] for column in changed}
+    )
+
+
+def _engine(url: str) -> Engine:
+    try:
+        parsed = sa.make_url(url)
+        if parsed.get_backend_name() == "sqlite":
+            if parsed.database:
+                Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+            return sa.create_engine(parsed)
+        if parsed.drivername != "postgresql+psycopg":
+            raise SettingsInvalid(
+                f"FARM_DATABASE_URL names the database {parsed.drivername}, which the farm does not know; use"
+                " postgresql+psycopg:// or sqlite:///."
+            )
+        # A connection is tried before it is used, so that a restarted server is met with a new one.
+        return sa.create_engine(parsed, pool_pre_ping=True)
+    except sa.exc.ArgumentError as error:
+        raise SettingsInvalid(
+            "FARM_DATABASE_URL is no database URL; use postgresql+psycopg:// or sqlite:///."
+        ) from error
+    except ModuleNotFoundError as error:
+        raise SettingsInvalid(
+            f"The database needs the package {error.name}; install keras-android-farm[server]."
+        ) from error
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
@@ -122,6 +203,8 @@ def _migrate(database: Database) -> None:
         if revision != HEAD:
             _use_write_ahead_log(database)
             with database.write(durable=True) as connection:
+                # Alembic looks at the revision after this, so whoever had to wait finds the work done.
+                take_turns(connection, MIGRATION)
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
 
@@ -166,11 +249,16 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except (DBAPIError, sqlite3.Error) as error:
-        if isinstance(error, OUR_FAULTS):
+        lost = isinstance(error, DBAPIError) and error.connection_invalidated
+        if isinstance(error, OUR_FAULTS) and not lost:
             raise
         reason = str(getattr(error, "orig", error)).splitlines()[0]
         if "disk is full" in reason:
             raise DiskFull("The disk that holds the farm's database is full; free some room and try again.") from error
-        raise DatabaseUnusable(
-            f"The farm's database cannot be used ({reason}); check the file in FARM_HOME and its permissions."
-        ) from error
+        raise DatabaseUnusable(f"The farm's database cannot be used ({reason}); {_advice(error)}.") from error
+
+
+def _advice(error: DBAPIError | sqlite3.Error) -> str:
+    if isinstance(getattr(error, "orig", error), sqlite3.Error):
+        return "check the file in FARM_HOME and its permissions"
+    return "check FARM_DATABASE_URL and that the server runs"

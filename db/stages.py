@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -14,11 +15,21 @@ from db.claims import Claim
 from db.events import EventKind
 from db.models import ArtifactRow, JobStage, MetricRow, StageResultRow
 from db.records import MetricRecord, ResultRecord
-from db.session import Database, now
+from db.session import Database, now, replace
 from farm.artifacts import Artifact, ArtifactName
 from farm.errors import FarmError
 from farm.stages import StageName
 from farm.states import StageState
+
+
+@dataclass(frozen=True)
+class DoneStage:
+    """What a worker needs to know of a stage that another worker did. key: of its result; note: why it was skipped."""
+
+    state: StageState
+    key: str | None
+    note: str | None
+
 
 # How many earlier runs of a stage tell how long it will take.
 TYPICAL_RUNS = 5
@@ -26,7 +37,6 @@ TYPICAL_RUNS = 5
 # Built once: building a statement takes five times as long as running it, and these are run for every stage.
 _RESULT = sa.select(StageResultRow.__table__).where(StageResultRow.key == sa.bindparam("of_key"))
 _DELETE_RESULT = sa.delete(StageResultRow).where(StageResultRow.key == sa.bindparam("of_key"))
-_INSERT_RESULT = sa.insert(StageResultRow)
 _INSERT_ARTIFACTS = sa.insert(ArtifactRow)
 _INSERT_METRICS = sa.insert(MetricRow)
 
@@ -104,6 +114,16 @@ def file_artifacts(connection: Connection, held: Claim, artifacts: Collection[Ar
     )
 
 
+def of_job(connection: Connection, job_id: str, name: StageName) -> DoneStage:
+    """How far a stage of the job is."""
+    row = connection.execute(
+        sa.select(JobStage.state, JobStage.key, JobStage.note).where(
+            JobStage.job_id == job_id, JobStage.name == name.value
+        )
+    ).one()
+    return DoneStage(StageState(row.state), row.key, row.note)
+
+
 def result(database: Database, key: str) -> ResultRecord | None:
     """What is filed under a stage's key."""
     with database.read() as connection:
@@ -173,15 +193,12 @@ def _set_columns(columns: tuple[str, ...]) -> sa.Update:
 
 def _file(connection: Connection, record: ResultRecord) -> None:
     """Equal stages make equal results: the latest one stays."""
-    connection.execute(_DELETE_RESULT, {"of_key": record.key})
     outputs = [{"name": each.name.value, "digest": each.digest, "size": each.size} for each in record.outputs]
-    connection.execute(
-        _INSERT_RESULT,
-        {
-            "key": record.key, "stage": record.stage.value, "created_at": now(), "seconds": record.seconds,
-            "peak_bytes": record.peak_bytes, "result": record.result, "outputs": outputs,
-        },
-    )  # fmt: skip
+    row = {
+        "key": record.key, "stage": record.stage.value, "created_at": now(), "seconds": record.seconds,
+        "peak_bytes": record.peak_bytes, "result": record.result, "outputs": outputs,
+    }  # fmt: skip
+    replace(connection, StageResultRow, [row])
 
 
 def _replace_metrics(connection: Connection, held: Claim, stage: StageName, metrics: Sequence[MetricRecord]) -> None:

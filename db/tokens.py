@@ -114,6 +114,20 @@ def at_running_limit(connection: Connection) -> list[str]:
     )
 
 
+def may_run(connection: Connection, job_id: str) -> bool:
+    """Whether the job's owner may have it running, for the transaction that starts it.
+
+    The owner's starts come one after the other here, so that two at once cannot pass the limit together.
+    """
+    owner = connection.scalar(
+        sa.select(Token.id)
+        .join(JobOwner, JobOwner.token_id == Token.id)
+        .where(JobOwner.job_id == job_id, Token.max_running.is_not(None))
+        .with_for_update(of=Token)
+    )
+    return owner is None or owner not in at_running_limit(connection)
+
+
 def _owned(connection: Connection, token_id: str, state: JobState) -> int:
     query = sa.select(sa.func.count()).select_from(JobOwner).join(Job, Job.id == JobOwner.job_id)
     return connection.scalar(query.where(JobOwner.token_id == token_id, Job.state == state.value)) or 0

@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 
 from db.models import Job, Worker
 from db.records import WorkerRecord
-from db.session import Database, now
+from db.session import WORKERS, Database, now, take_turns
 from farm.states import JobState
 
 
@@ -33,6 +33,7 @@ def leave_if_idle(database: Database, worker_id: str) -> bool:
     finds no worker and starts one.
     """
     with database.write() as connection:
+        take_turns(connection, WORKERS)
         if connection.scalar(sa.select(Job.id).where(Job.state == JobState.QUEUED.value).limit(1)) is not None:
             return False
         connection.execute(sa.delete(Worker).where(Worker.id == worker_id))
@@ -60,10 +61,13 @@ def start_unless_alive(
     `alive` tells of a process's identity whether it lives; `start` starts one and returns its identity. All in one
     write transaction, so that of any number of callers one starts a worker.
     """
-    with database.read() as connection:
-        if not _wanted(connection, alive):
-            return False
+    if database.one_writer:
+        # A look without a lock; where others write beside, a worker that is about to leave would still be seen.
+        with database.read() as connection:
+            if not _wanted(connection, alive):
+                return False
     with database.write() as connection:
+        take_turns(connection, WORKERS)
         if not _wanted(connection, alive):
             return False
         _insert(connection, worker_id, start())

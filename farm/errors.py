@@ -45,7 +45,8 @@
     ├── StoreError
     │   ├── ArtifactDamaged 70
     │   ├── ArtifactMissing 71
-    │   └── DatabaseUnusable 72
+    │   ├── DatabaseUnusable 72
+    │   └── BrokerUnusable 75
     ├── JobLookupError
     │   ├── JobNotFound 80
     │   ├── AmbiguousJob 81
@@ -353,6 +354,12 @@ class DatabaseUnusable(StoreError):
     """The database cannot be opened or is of a newer version."""
 
     exit_code = 72
+
+
+class BrokerUnusable(StoreError):
+    """The broker does not answer or refuses a message."""
+
+    exit_code = 75
 
 
 class JobLookupError(FarmError):

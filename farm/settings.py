@@ -25,12 +25,22 @@ class SandboxMode(StrEnum):
 
 
 class Settings(BaseSettings):
-    """All times in seconds, all sizes in bytes."""
+    """All times in seconds, all sizes in bytes.
+
+    broker_url: the broker that wakes workers elsewhere up; None in the embedded farm, whose worker looks for itself.
+    broker_visibility_seconds: after which Redis gives out again what a worker fetched and never acknowledged.
+    relay_seconds: between two looks of the relay for wake-ups to publish. forgotten_seconds: after which the wake-up
+    of a job that still waits is published again.
+    """
 
     model_config = SettingsConfigDict(env_prefix="FARM_", frozen=True, extra="forbid")
 
     home: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("keras-android-farm", appauthor=False)))
     database_url: str | None = None
+    broker_url: str | None = None
+    broker_visibility_seconds: int = 300
+    relay_seconds: float = 0.02
+    forgotten_seconds: float = 20.0
     lease_seconds: float = 60.0
     heartbeat_seconds: float = 10.0
     grace_seconds: float = 10.0
@@ -55,6 +65,11 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """The SQLAlchemy URL of the database; by default a SQLite file in `home`."""
         return self.database_url or f"sqlite:///{self.home / 'farm.db'}"
+
+    @property
+    def announcing(self) -> bool:
+        """Whether queued jobs are announced to a broker."""
+        return self.broker_url is not None
 
     @property
     def store(self) -> Path:

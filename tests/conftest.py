@@ -9,7 +9,27 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers import PostgresServer, RedisServer
+
 UNIT = Path(__file__).parent / "unit"
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgresServer]:
+    """A server for the whole run; each test makes a database of its own in it."""
+    server = PostgresServer()
+    server.start()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def redis_server() -> Iterator[RedisServer]:
+    """An empty server for one test."""
+    server = RedisServer()
+    server.start()
+    yield server
+    server.close()
 
 
 @pytest.fixture(autouse=True)

@@ -37,7 +37,7 @@ def serve(
     settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
     chosen = runner or ProcessRunner(sandbox.choose(settings.sandbox), settings.grace_seconds)
     own_id = worker_id or jobs.new_id()
-    database = open_database(settings.database)
+    database = open_database(settings.database, announcing=settings.announcing)
     store = LocalStore(settings.store)
     supervisor = Supervisor(settings, database, store, chosen, own_id)
     with Interruption() as stopping:

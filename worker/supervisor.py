@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,13 +20,14 @@ from db.session import Database
 from farm import code, logs
 from farm.artifacts import Artifact, ArtifactName
 from farm.digests import of_file
-from farm.errors import ArtifactDamaged, ArtifactMissing, FarmError, ModelNotFound
+from farm.errors import ArtifactDamaged, ArtifactMissing, DatabaseUnusable, FarmError, ModelNotFound
 from farm.jobspec import JobSpec
 from farm.modelref import ModelKind
 from farm.progress import Progress
 from farm.sealing import disk_full_as_sentence
 from farm.settings import Settings
-from farm.stages import STAGES, Stage, StageName
+from farm.stages import STAGES, Queue, Stage, StageName
+from farm.states import StageState
 from farm.store import ArtifactStore
 from worker import report, workfolder
 from worker.android import keystore
@@ -65,13 +66,20 @@ class Supervisor:
     """One worker's hands."""
 
     def __init__(
-        self, settings: Settings, database: Database, store: ArtifactStore, runner: StageRunner, worker_id: str
+        self,
+        settings: Settings,
+        database: Database,
+        store: ArtifactStore,
+        runner: StageRunner,
+        worker_id: str,
+        queues: Collection[Queue] = tuple(Queue),
     ) -> None:
         self._settings = settings
         self._database = database
         self._store = store
         self._runner = runner
         self._worker_id = worker_id
+        self._queues = queues
         self._current: Interruption | None = None
         self._stopping = False
 
@@ -81,9 +89,10 @@ class Supervisor:
         if self._current is not None:
             self._current.request(Reason.STOP)
 
-    def run_next(self) -> str | None:
-        """Claim the job that waits longest and run it until it ends, one way or another; its id."""
-        held = claims.claim(self._database, self._worker_id, self._settings.lease_seconds)
+    def run_next(self, only: str | None = None) -> str | None:
+        """Claim the job that waits longest, or, with `only`, the one of that id, and run it until it ends, one way or
+        another, or needs a worker of another queue; its id. None when there is none to claim."""
+        held = claims.claim(self._database, self._worker_id, self._settings.lease_seconds, self._queues, only)
         if held is None:
             return None
         _log.info("job %s: attempt %d", held.job_id, held.charged)
@@ -106,7 +115,10 @@ class Supervisor:
             with LeaseKeeper(self._database, held, self._settings.heartbeat_seconds, running.interruption):
                 for position, stage in enumerate(STAGES):
                     running.interruption.check()
-                    self._pass_stage(running, position, stage)
+                    if not self._pass_stage(running, position, stage):
+                        claims.hand_on(self._database, held, stage.queue)
+                        _log.info("job %s: goes on in the queue %s", held.job_id, stage.queue)
+                        return
                 self._finish(running)
             _log.info("job %s: succeeded", held.job_id)
         except Interrupted as interrupted:
@@ -115,19 +127,36 @@ class Supervisor:
                 claims.cancelled(self._database, held)
             elif interrupted.reason is Reason.STOP:
                 claims.give_back(self._database, held, Reason.STOP.value)
+        except DatabaseUnusable as error:
+            # No fault of the job's. Nothing is lost if the database stays away: the lease will run out.
+            _log.warning("job %s: %s", held.job_id, error.sentence)
+            self._give_back_once_possible(held)
         except FarmError as error:
             state = claims.fail(self._database, held, error, self._settings.max_attempts)
             _log.info("job %s: %s: %s", held.job_id, state.value, error.sentence)
         finally:
             workfolder.remove(self._folder(held))
 
-    def _pass_stage(self, running: _Running, position: int, stage: Stage) -> None:
-        """Skip the stage, use an earlier result, or run it; then its outputs are among the job's artifacts."""
+    def _give_back_once_possible(self, held: Claim) -> None:
+        until = time.monotonic() + self._settings.lease_seconds
+        while time.monotonic() < until and not self._stopping:
+            with suppress(DatabaseUnusable):
+                claims.give_back(self._database, held, "the database was away")
+                return
+            time.sleep(self._settings.poll_seconds)
+
+    def _pass_stage(self, running: _Running, position: int, stage: Stage) -> bool:
+        """Skip the stage, use an earlier result, or run it; then its outputs are among the job's artifacts.
+
+        False when it needs a worker of another queue.
+        """
+        if stage.queue not in self._queues:
+            return self._pass_what_others_did(running, stage)
         reason = self._skip_reason(running, stage)
         if reason is not None:
             running.skips[stage.name] = reason
             stages.skip(self._database, running.held, stage.name, reason)
-            return
+            return True
         inputs = {name: running.artifacts[name] for name in stage.inputs}
         key = stage_key(stage, running.spec, inputs, running.code[stage.name], self._signing(running, stage))
         record = self._earlier_result(key)
@@ -140,6 +169,22 @@ class Supervisor:
         if not reused:
             workfolder.remove(self._folder(running.held))
         self._take_over(running, stage, record, result)
+        return True
+
+    def _pass_what_others_did(self, running: _Running, stage: Stage) -> bool:
+        """Take over what a worker of another queue has done for this job; False when that is still to be done."""
+        with self._database.read() as connection:
+            done = stages.of_job(connection, running.held.job_id, stage.name)
+        if done.state is StageState.SKIPPED:
+            running.skips[stage.name] = done.note or ""
+            return True
+        if done.key is None or done.state not in (StageState.SUCCEEDED, StageState.REUSED):
+            return False
+        record = self._earlier_result(done.key)
+        if record is None:
+            return False
+        self._take_over(running, stage, record, StageResult.model_validate(record.result))
+        return True
 
     def _skip_reason(self, running: _Running, stage: Stage) -> str | None:
         if stage.name in running.skips:

@@ -1,4 +1,4 @@
-"""A fresh database in a folder of its own."""
+"""A fresh database of each kind."""
 
 from __future__ import annotations
 
@@ -10,8 +10,19 @@ import pytest
 from db.session import Database, open_database
 
 
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.programs)])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path / 'farm.db'}"
+    else:
+        url = request.getfixturevalue("postgresql").new_database()
+    opened = open_database(url)
+    yield opened
+    opened.close()
+
+
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
+def sqlite_database(tmp_path: Path) -> Iterator[Database]:
     opened = open_database(f"sqlite:///{tmp_path / 'farm.db'}")
     yield opened
     opened.close()

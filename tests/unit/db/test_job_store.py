@@ -284,7 +284,7 @@ def test_one_worker_is_started_however_many_ask(database: Database) -> None:
 
     answers = [workers.start_unless_alive(database, f"w{n}", lambda _process: True, start) for n in range(5)]
     assert (answers, started) == ([True, False, False, False, False], ["process"])
-    assert workers.start_unless_alive(database, "after-death", lambda _process: False, start)
+    assert workers.start_unless_alive(database, "successor", lambda _process: False, start)
 
 
 def test_no_worker_is_started_without_work(database: Database) -> None:

@@ -13,16 +13,16 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from db import session
-from db.models import Base, Worker
+from db.models import Base, ModelDigest, Worker
 from db.session import Database, alembic_config, now, open_database
-from farm.errors import DatabaseUnusable, FarmError
+from farm.errors import DatabaseUnusable, FarmError, SettingsInvalid
 
 
 def test_migrations_make_what_the_models_say(database: Database) -> None:
     with database.read() as connection:
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
         indexes = {index["name"] for index in sa.inspect(connection).get_indexes("jobs")}
-    assert indexes == {"ix_jobs_queue", "ix_jobs_created_at", "uq_jobs_key_shared"}
+    assert indexes == {"ix_jobs_queue", "ix_jobs_lease", "ix_jobs_created_at", "uq_jobs_key_shared"}
 
 
 def test_head_is_the_newest_migration() -> None:
@@ -49,13 +49,13 @@ def test_an_open_database_is_opened_again_without_alembic(database: Database, mo
     open_database(str(database.engine.url)).close()
 
 
-def test_sqlite_is_set_up_for_many_writers(database: Database) -> None:
-    with database.write(durable=True) as connection:
+def test_sqlite_is_set_up_for_many_writers(sqlite_database: Database) -> None:
+    with sqlite_database.write(durable=True) as connection:
         assert connection.scalar(sa.text("PRAGMA journal_mode")) == "wal"
         assert connection.scalar(sa.text("PRAGMA synchronous")) == 2
         assert connection.scalar(sa.text("PRAGMA busy_timeout")) == session.BUSY_MILLISECONDS
         assert connection.scalar(sa.text("PRAGMA foreign_keys")) == 1
-    with database.write() as connection:
+    with sqlite_database.write() as connection:
         assert connection.scalar(sa.text("PRAGMA synchronous")) == 1
 
 
@@ -96,12 +96,15 @@ def test_a_folder_in_the_databases_place_is_refused(tmp_path: Path) -> None:
         open_database(f"sqlite:///{tmp_path / 'farm.db'}")
 
 
-def test_many_open_a_new_database_at_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.programs)])
+def test_many_open_a_new_database_at_once(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    sqlite = f"sqlite:///{tmp_path / 'farm.db'}"
+    url = sqlite if kind == "sqlite" else request.getfixturevalue("postgresql").new_database()
     failures: list[FarmError] = []
 
     def open_one() -> None:
         try:
-            open_database(f"sqlite:///{tmp_path / 'farm.db'}").close()
+            open_database(url).close()
         except FarmError as error:
             failures.append(error)
 
@@ -111,3 +114,23 @@ def test_many_open_a_new_database_at_once(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert failures == []
+
+
+def test_replacing_leaves_the_last(database: Database) -> None:
+    for digest in ("a", "b"):
+        with database.write() as connection:
+            rows = [{"reference": name, "digest": digest * 64, "seen_at": now()} for name in ("one", "two")]
+            session.replace(connection, ModelDigest, rows)
+    with database.read() as connection:
+        assert list(connection.scalars(sa.select(ModelDigest.digest))) == ["b" * 64] * 2
+
+
+@pytest.mark.parametrize("url", ["mysql://farm@127.0.0.1/farm", "postgresql://farm@127.0.0.1/farm", "nonsense"])
+def test_a_database_that_the_farm_does_not_know(url: str) -> None:
+    with pytest.raises(SettingsInvalid, match=r"FARM_DATABASE_URL .* use postgresql\+psycopg"):
+        open_database(url)
+
+
+def test_a_server_that_is_not_there() -> None:
+    with pytest.raises(DatabaseUnusable, match="check FARM_DATABASE_URL and that the server runs"):
+        open_database("postgresql+psycopg://farm@127.0.0.1:1/farm")

@@ -1,0 +1,146 @@
+"""PostgreSQL and Redis for tests: started by hand on loopback in a temporary folder, ended by their process number."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+import redis
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Server:
+    """A server process in a folder of its own, as a user without rights."""
+
+    def __init__(self, name: str) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix=f"farm-{name}-"))
+        self.port = free_port()
+        # PostgreSQL refuses to run as root, and nothing here needs to.
+        self._user = "nobody" if os.geteuid() == 0 else None
+        if self._user is not None:
+            shutil.chown(self.folder, self._user)
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def command(self) -> list[str]:
+        raise NotImplementedError
+
+    def answers(self) -> bool:
+        raise NotImplementedError
+
+    def run_as(self, argv: list[str]) -> subprocess.Popen[bytes]:
+        entry = pwd.getpwnam(self._user) if self._user is not None else None
+        with (self.folder / "server.log").open("ab") as log:
+            return subprocess.Popen(
+                argv,
+                cwd=self.folder,
+                env={"PATH": os.environ["PATH"], "LC_ALL": "C", "HOME": str(self.folder)},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                user=entry.pw_uid if entry is not None else None,
+                group=entry.pw_gid if entry is not None else None,
+                extra_groups=[] if entry is not None else None,
+                start_new_session=True,
+            )
+
+    def start(self) -> None:
+        self.process = self.run_as(self.command())
+        until(self.answers, 30, self.folder / "server.log")
+
+    def stop(self, number: signal.Signals = signal.SIGKILL) -> None:
+        if self.process is not None:
+            self.process.send_signal(number)
+            self.process.wait(30)
+            self.process = None
+
+    def close(self) -> None:
+        self.stop()
+        shutil.rmtree(self.folder)
+
+
+class PostgresServer(Server):
+    """Debian's PostgreSQL, whichever version is installed.
+
+    Without fsync, which only a power cut could tell: what a killed server has written the kernel still has.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("postgresql")
+        self._programs = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
+        argv = [str(self._programs / "initdb"), "--pgdata", str(self.folder / "data"), "--username", "farm"]
+        argv += ["--auth", "trust", "--encoding", "UTF8", "--no-sync"]
+        assert self.run_as(argv).wait(60) == 0, (self.folder / "server.log").read_text()
+        self._databases = 0
+
+    def command(self) -> list[str]:
+        options = {"listen_addresses": "127.0.0.1", "port": self.port, "unix_socket_directories": "", "fsync": "off",
+                   "max_connections": 200}  # fmt: skip
+        argv = [str(self._programs / "postgres"), "-D", str(self.folder / "data")]
+        return argv + [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
+
+    def answers(self) -> bool:
+        try:
+            self.execute("SELECT 1")
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def execute(self, statement: str) -> None:
+        with psycopg.connect(f"postgresql://farm@127.0.0.1:{self.port}/postgres", autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+    def new_database(self) -> str:
+        """A URL of an empty database."""
+        self._databases += 1
+        name = f"farm_{self._databases}"
+        self.execute(f"CREATE DATABASE {name}")
+        return f"postgresql+psycopg://farm@127.0.0.1:{self.port}/{name}"
+
+    def stop(self, number: signal.Signals = signal.SIGQUIT) -> None:
+        """SIGQUIT is PostgreSQL's own crash: nothing is written any more, and it leaves no process behind."""
+        super().stop(number)
+
+
+class RedisServer(Server):
+    """Debian's Redis, with nothing written to the disk unless asked for."""
+
+    def __init__(self) -> None:
+        super().__init__("redis")
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def command(self) -> list[str]:
+        return ["redis-server", "--bind", "127.0.0.1", "--port", str(self.port), "--save", "", "--appendonly", "no"]
+
+    def client(self) -> redis.Redis:
+        return redis.Redis.from_url(self.url)
+
+    def answers(self) -> bool:
+        try:
+            with self.client() as client:
+                return bool(client.ping())
+        except redis.ConnectionError:
+            return False
+
+
+def until(condition: Callable[[], bool], seconds: float, log: Path) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s\n{log.read_text()[-2000:]}"
+        time.sleep(0.02)
