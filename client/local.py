@@ -41,7 +41,12 @@ class LocalFarm:
         if spec.model_kind.local:
             spec = spec.model_copy(update={"model_digest": self._model_digest(spec.model_ref)})
         submitted = jobs.submit(
-            self._open(), spec, spec.key(code.of_job()), [stage.name for stage in STAGES], self._all_stored, also
+            self._open(),
+            spec,
+            spec.key(_deciding_files(spec)),
+            [stage.name for stage in STAGES],
+            self._all_stored,
+            also,
         )
         return Submission(self.job(submitted.job_id), submitted.reused)
 
@@ -159,6 +164,14 @@ class LocalFarm:
             )
         # Until the child is reaped its number stays its own, so the identity is surely the child's.
         return str(identity.of_process(pid))
+
+
+def _deciding_files(spec: JobSpec) -> str:
+    """The digest of what decides the result beside the spec: the farm's sources, and the user's keystore."""
+    keystore = Path(spec.app.keystore) if spec.app.keystore is not None else None
+    if keystore is None or not keystore.is_file():
+        return code.of_job()
+    return digests.of_json([code.of_job(), digests.of_file(keystore)])
 
 
 def _alive(process: str) -> bool:

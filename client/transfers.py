@@ -15,7 +15,7 @@ from client.http import HttpFarm
 from farm import digests
 from farm.artifacts import Artifact
 from farm.errors import ArtifactDamaged, FarmUnreachable, FileUnreadable, UploadConflict
-from farm.store import disk_full_as_sentence
+from farm.sealing import disk_full_as_sentence
 
 # A transfer is given up when it fails so often without a single byte getting through.
 FRUITLESS_TRIES = 6

@@ -23,6 +23,17 @@ from farm.errors import FarmError, WorkerLost
 from farm.jobspec import JobSpec
 from farm.states import JobState
 
+# The fence. Built once: it is part of every write while a job runs.
+_HOLD = (
+    sa.update(Job)
+    .where(
+        Job.id == sa.bindparam("held_id"),
+        Job.attempt == sa.bindparam("held_attempt"),
+        Job.state == JobState.RUNNING.value,
+    )
+    .values(lease_until=sa.bindparam("lease_until"))
+)
+
 
 class LeaseLost(Exception):
     """The job is no longer this worker's: stop at once and touch nothing. Never shown to a user."""
@@ -76,10 +87,10 @@ def claim(database: Database, worker_id: str, lease_seconds: float) -> Claim | N
 
 def hold(connection: Connection, held: Claim, **changes: Any) -> None:
     """Renew the lease, with further changes of the job's row; LeaseLost when the job is another's or has ended."""
+    statement = _HOLD.values(changes) if changes else _HOLD
+    lease_until = now() + timedelta(seconds=held.lease_seconds)
     changed = connection.execute(
-        sa.update(Job)
-        .where(Job.id == held.job_id, Job.attempt == held.attempt, Job.state == JobState.RUNNING.value)
-        .values(lease_until=now() + timedelta(seconds=held.lease_seconds), **changes)
+        statement, {"held_id": held.job_id, "held_attempt": held.attempt, "lease_until": lease_until}
     )
     if changed.rowcount != 1:
         raise LeaseLost(held.job_id)

@@ -31,10 +31,14 @@ class EventKind(StrEnum):
     CANCELLED = "cancelled"
 
 
+_APPEND = sa.insert(Event)
+
+
 def append(connection: Connection, job_id: str, kind: EventKind, message: str, stage: StageName | None = None) -> None:
     """Add an event; part of the transaction that makes it true."""
     connection.execute(
-        sa.insert(Event).values(job_id=job_id, at=now(), kind=kind.value, stage=stage and stage.value, message=message)
+        _APPEND,
+        {"job_id": job_id, "at": now(), "kind": kind.value, "stage": stage and stage.value, "message": message},
     )
 
 

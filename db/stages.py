@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,6 +22,13 @@ from farm.states import StageState
 
 # How many earlier runs of a stage tell how long it will take.
 TYPICAL_RUNS = 5
+
+# Built once: building a statement takes five times as long as running it, and these are run for every stage.
+_RESULT = sa.select(StageResultRow.__table__).where(StageResultRow.key == sa.bindparam("of_key"))
+_DELETE_RESULT = sa.delete(StageResultRow).where(StageResultRow.key == sa.bindparam("of_key"))
+_INSERT_RESULT = sa.insert(StageResultRow)
+_INSERT_ARTIFACTS = sa.insert(ArtifactRow)
+_INSERT_METRICS = sa.insert(MetricRow)
 
 
 def start(database: Database, held: Claim, name: StageName, key: str, title: str) -> None:
@@ -84,10 +92,11 @@ def file_artifacts(connection: Connection, held: Claim, artifacts: Collection[Ar
     """The job has these artifacts, in place of any of the same names."""
     if not artifacts:
         return
-    names = [artifact.name.value for artifact in artifacts]
-    connection.execute(sa.delete(ArtifactRow).where(ArtifactRow.job_id == held.job_id, ArtifactRow.name.in_(names)))
+    if held.attempt > 1:
+        names = [artifact.name.value for artifact in artifacts]
+        connection.execute(sa.delete(ArtifactRow).where(ArtifactRow.job_id == held.job_id, ArtifactRow.name.in_(names)))
     connection.execute(
-        sa.insert(ArtifactRow),
+        _INSERT_ARTIFACTS,
         [
             {"job_id": held.job_id, "name": artifact.name.value, "digest": artifact.digest, "size": artifact.size}
             for artifact in artifacts
@@ -98,7 +107,7 @@ def file_artifacts(connection: Connection, held: Claim, artifacts: Collection[Ar
 def result(database: Database, key: str) -> ResultRecord | None:
     """What is filed under a stage's key."""
     with database.read() as connection:
-        row = connection.execute(sa.select(StageResultRow.__table__).where(StageResultRow.key == key)).one_or_none()
+        row = connection.execute(_RESULT, {"of_key": key}).one_or_none()
     if row is None:
         return None
     return ResultRecord(
@@ -114,7 +123,7 @@ def result(database: Database, key: str) -> ResultRecord | None:
 def forget_result(database: Database, key: str) -> None:
     """Drop a result whose files are gone or damaged, so that the stage runs again."""
     with database.write() as connection:
-        connection.execute(sa.delete(StageResultRow).where(StageResultRow.key == key))
+        connection.execute(_DELETE_RESULT, {"of_key": key})
 
 
 def outputs_by_key(connection: Connection) -> dict[str, tuple[Artifact, ...]]:
@@ -149,29 +158,39 @@ def _set(
 ) -> None:
     if state is not None:
         values["state"] = state.value
-    connection.execute(
-        sa.update(JobStage).where(JobStage.job_id == held.job_id, JobStage.name == name.value).values(values)
+    connection.execute(_set_columns(tuple(values)), {"of_job": held.job_id, "of_stage": name.value} | values)
+
+
+@cache
+def _set_columns(columns: tuple[str, ...]) -> sa.Update:
+    """The statement that sets these columns of a stage; few are ever asked for."""
+    return (
+        sa.update(JobStage)
+        .where(JobStage.job_id == sa.bindparam("of_job"), JobStage.name == sa.bindparam("of_stage"))
+        .values({column: sa.bindparam(column) for column in columns})
     )
 
 
 def _file(connection: Connection, record: ResultRecord) -> None:
     """Equal stages make equal results: the latest one stays."""
-    connection.execute(sa.delete(StageResultRow).where(StageResultRow.key == record.key))
+    connection.execute(_DELETE_RESULT, {"of_key": record.key})
+    outputs = [{"name": each.name.value, "digest": each.digest, "size": each.size} for each in record.outputs]
     connection.execute(
-        sa.insert(StageResultRow).values(
-            key=record.key, stage=record.stage.value, created_at=now(), seconds=record.seconds,
-            peak_bytes=record.peak_bytes, result=record.result,
-            outputs=[{"name": each.name.value, "digest": each.digest, "size": each.size} for each in record.outputs],
-        )
+        _INSERT_RESULT,
+        {
+            "key": record.key, "stage": record.stage.value, "created_at": now(), "seconds": record.seconds,
+            "peak_bytes": record.peak_bytes, "result": record.result, "outputs": outputs,
+        },
     )  # fmt: skip
 
 
 def _replace_metrics(connection: Connection, held: Claim, stage: StageName, metrics: Sequence[MetricRecord]) -> None:
-    connection.execute(sa.delete(MetricRow).where(MetricRow.job_id == held.job_id, MetricRow.stage == stage.value))
+    if held.attempt > 1:
+        connection.execute(sa.delete(MetricRow).where(MetricRow.job_id == held.job_id, MetricRow.stage == stage.value))
     by_name = {metric.name: metric for metric in metrics}
     if by_name:
         connection.execute(
-            sa.insert(MetricRow),
+            _INSERT_METRICS,
             [
                 {"job_id": held.job_id, "stage": stage.value, "name": each.name, "value": each.value, "unit": each.unit}
                 for each in by_name.values()

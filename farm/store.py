@@ -9,27 +9,29 @@ folder's digest.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
 import secrets
 import shutil
-import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from farm import digests
 from farm.artifacts import Artifact, ArtifactName
-from farm.errors import ArtifactDamaged, ArtifactMissing, DiskFull, FileUnreadable
+from farm.errors import ArtifactDamaged, ArtifactMissing, FileUnreadable
+from farm.sealing import (
+    Blob,
+    disk_full_as_sentence,
+    files_of,
+    fsync_folder,
+    listing_of,
+    removed_on_failure,
+    seal,
+    seal_all,
+)  # fmt: skip
 
-READ_ONLY = 0o444
-# File systems write several files that are synced at once in one go, which takes little longer than one.
-SYNC_THREADS = 8
 # Without a sandbox a stage could write through a hard link, so that smaller files are copied for it.
 COPY_BYTES = 16 << 20
 
@@ -62,12 +64,6 @@ class ArtifactStore(Protocol):
         """Copy it to `target`, whole or not at all; DiskFull, FileUnreadable."""
 
 
-@dataclass(frozen=True)
-class _Blob:
-    digest: str
-    size: int
-
-
 class LocalStore:
     """The store in a folder of this machine."""
 
@@ -78,16 +74,15 @@ class LocalStore:
 
     def put(self, paths: Mapping[ArtifactName, Path]) -> tuple[Artifact, ...]:
         """Take files and folders over; see ArtifactStore."""
-        with disk_full_as_sentence(), ThreadPoolExecutor(SYNC_THREADS) as pool:
-            files = {name: _files_of(name, path) for name, path in paths.items()}
-            moves = [path for listing in files.values() for path in listing.values()]
-            blobs = dict(zip(moves, pool.map(_seal, moves), strict=True))
+        with disk_full_as_sentence():
+            files = {name: files_of(name, path) for name, path in paths.items()}
+            blobs = seal_all([path for listing in files.values() for path in listing.values()])
             stored = []
             for name, listing in files.items():
                 entries = {file: blobs[path] for file, path in listing.items()}
                 if name.is_folder:
-                    draft = self._draft(_listing(entries))
-                    blobs[draft] = _seal(draft)
+                    draft = self._draft(listing_of(entries))
+                    blobs[draft] = seal(draft)
                     stored.append(Artifact(name, blobs[draft].digest, sum(blob.size for blob in entries.values())))
                 else:
                     stored.append(Artifact(name, entries[""].digest, entries[""].size))
@@ -98,7 +93,7 @@ class LocalStore:
         """Store a small file; see ArtifactStore."""
         with disk_full_as_sentence():
             draft = self._draft(data)
-            blob = _seal(draft)
+            blob = seal(draft)
             self._publish({draft: blob})
         return Artifact(name, blob.digest, blob.size)
 
@@ -124,7 +119,8 @@ class LocalStore:
         with disk_full_as_sentence():
             for file, blob in self._files(artifact).items():
                 place = target / file if artifact.name.is_folder else target
-                place.parent.mkdir(parents=True, exist_ok=True)
+                if "/" in file:
+                    place.parent.mkdir(parents=True, exist_ok=True)
                 if protected or blob.size > COPY_BYTES:
                     place.hardlink_to(self._path(blob.digest))
                 else:
@@ -134,7 +130,7 @@ class LocalStore:
         """Copy it out; see ArtifactStore."""
         temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
         try:
-            with disk_full_as_sentence(), _removed_on_failure(temporary):
+            with disk_full_as_sentence(), removed_on_failure(temporary):
                 target.parent.mkdir(parents=True, exist_ok=True)
                 for file, blob in self._files(artifact).items():
                     place = temporary / file if artifact.name.is_folder else temporary
@@ -194,14 +190,14 @@ class LocalStore:
             raise
         return draft
 
-    def _publish(self, blobs: Mapping[Path, _Blob]) -> None:
+    def _publish(self, blobs: Mapping[Path, Blob]) -> None:
         """Rename sealed files to their hashes. They are on disk, under these names, before this returns."""
         self._blobs.mkdir(parents=True, exist_ok=True)
         for path, blob in blobs.items():
             status = path.stat()
             path.rename(self._path(blob.digest))
             self._checked[blob.digest] = _fingerprint(status)
-        _fsync(self._blobs)
+        fsync_folder(self._blobs)
 
     def _path(self, digest: str) -> Path:
         return self._blobs / digest
@@ -212,15 +208,15 @@ class LocalStore:
         except FileNotFoundError:
             return None
 
-    def _files(self, artifact: Artifact) -> dict[str, _Blob]:
+    def _files(self, artifact: Artifact) -> dict[str, Blob]:
         """The files by path below the folder; a file by the empty path."""
         if not artifact.name.is_folder:
-            return {"": _Blob(artifact.digest, artifact.size)}
+            return {"": Blob(artifact.digest, artifact.size)}
         self._check_blob(artifact.digest, artifact.name)
         listing = json.loads(self._path(artifact.digest).read_bytes())
-        return {file: _Blob(entry["digest"], entry["size"]) for file, entry in listing.items()}
+        return {file: Blob(entry["digest"], entry["size"]) for file, entry in listing.items()}
 
-    def _files_if_readable(self, artifact: Artifact) -> list[_Blob]:
+    def _files_if_readable(self, artifact: Artifact) -> list[Blob]:
         try:
             return list(self._files(artifact).values())
         except (ArtifactDamaged, ArtifactMissing):
@@ -269,73 +265,3 @@ def _missing(name: ArtifactName) -> ArtifactMissing:
 
 def _fingerprint(status: os.stat_result) -> tuple[int, int, int]:
     return status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def _files_below(folder: Path) -> Iterator[Path]:
-    for path in sorted(folder.iterdir()):
-        if path.is_dir() and not path.is_symlink():
-            yield from _files_below(path)
-        else:
-            yield path
-
-
-def _require(kind: Callable[[int], bool], path: Path) -> None:
-    # A link could lead to a file of the machine that the stage itself was not allowed to read.
-    if not kind(path.lstat().st_mode):
-        raise ArtifactDamaged(
-            f"The output {path.name} is a link or special file; a stage may only make ordinary files."
-        )
-
-
-def _seal(path: Path) -> _Blob:
-    """Make a file read-only, take its hash, and have it on disk."""
-    _require(stat.S_ISREG, path)
-    path.chmod(READ_ONLY)
-    with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        os.fsync(stream.fileno())
-        return _Blob(digest, os.fstat(stream.fileno()).st_size)
-
-
-def _files_of(name: ArtifactName, path: Path) -> dict[str, Path]:
-    """An artifact's files by their path below it; a file by the empty path."""
-    if not name.is_folder:
-        return {"": path}
-    _require(stat.S_ISDIR, path)
-    return {file.relative_to(path).as_posix(): file for file in _files_below(path)}
-
-
-def _listing(entries: Mapping[str, _Blob]) -> bytes:
-    return digests.canonical_json({file: {"digest": blob.digest, "size": blob.size} for file, blob in entries.items()})
-
-
-def _fsync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _removed_on_failure(path: Path) -> Iterator[None]:
-    """A file or folder that does not stay when the block raises."""
-    try:
-        yield
-    except BaseException:
-        if path.is_dir():
-            shutil.rmtree(path)
-        elif path.exists():
-            path.unlink()
-        raise
-
-
-@contextmanager
-def disk_full_as_sentence() -> Iterator[None]:
-    """Turn the system's error for a full disk into DiskFull."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFull("The disk is full; free some room and run the job again.") from error
-        raise

@@ -17,8 +17,9 @@ from db.uploads import UploadRecord
 from farm import digests
 from farm.artifacts import Artifact, ArtifactName
 from farm.errors import ArtifactDamaged, DiskFull, UploadConflict, UploadTooLarge
+from farm.sealing import disk_full_as_sentence
 from farm.settings import Settings
-from farm.store import LocalStore, disk_full_as_sentence
+from farm.store import LocalStore
 
 
 class UploadFolder:

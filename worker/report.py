@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib import metadata
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -91,7 +90,7 @@ def assemble(
     by_name = {artifact.name: artifact for artifact in job.artifacts}
     report = Report(
         format=FORMAT,
-        farm_version=metadata.version("keras-android-farm"),
+        farm_version=code.farm_version(),
         job=job.id,
         created_at=job.created_at.isoformat(),
         started_at=job.started_at.isoformat() if job.started_at else None,

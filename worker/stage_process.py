@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 import selectors
@@ -26,6 +27,7 @@ from worker.limits import Limits, Meter
 from worker.order import StageOrder, StageResult
 from worker.sandbox import Sandbox, View
 
+PROGRESS_SECONDS = 0.25
 STAGE_COMMAND = (sys.executable, "-m", "worker.stages")
 
 # What a stage's process gets of the supervisor's environment; one with a network also gets what leads it to the hubs.
@@ -95,12 +97,16 @@ class ProcessRunner:
             process = self._start(job, mark, writing, log.fileno())
             # However this block is left, nothing of the stage survives it.
             stack.callback(process.wait)
-            stack.callback(process_tree.kill, mark, process.pid)
+            killing = stack.enter_context(ExitStack())
+            killing.callback(process_tree.kill, mark, process.pid)
             meter = Meter(job.order.stage, job.limits, mark, process.pid, job.order.workdir)
             error = _Watch(process.pid, reading, interruption, meter, on_progress).until_end()
             if error is None and interruption.reason is not None:
                 self._ask_to_end(mark, process.pid)
                 raise Interrupted(interruption.reason)
+            if error is None and self.sandbox.confines:
+                # Its outermost process has ended, and the kernel ends the namespace with it.
+                killing.pop_all()
         seconds = time.monotonic() - started
         result = None
         # A shell and bubblewrap give a signal's number as an exit code above 128.
@@ -167,6 +173,9 @@ class _Watch:
         self._meter = meter
         self._on_progress = on_progress
         self._unread = b""
+        self._latest: Progress | None = None
+        # A stage that is over in a moment has nothing to tell on the way.
+        self._tell_at = time.monotonic() + PROGRESS_SECONDS
 
     def until_end(self) -> FarmError | None:
         """Until the process ended, must stop (None) or passed a limit (its error)."""
@@ -178,18 +187,30 @@ class _Watch:
                 selector.register(self._interruption, selectors.EVENT_READ)
                 selector.register(self._reading, selectors.EVENT_READ)
                 while True:
-                    ready = {key.fd for key, _ in selector.select(self._meter.seconds_to_next())}
+                    ready = {key.fd for key, _ in selector.select(self._seconds_to_next())}
                     if self._reading in ready and not self._read_progress():
                         selector.unregister(self._reading)
                     if end in ready or self._interruption.reason is not None:
                         return None
                     if (error := self._meter.check()) is not None:
                         return error
+                    self._tell_progress()
         finally:
             os.close(end)
 
+    def _seconds_to_next(self) -> float:
+        untold = self._tell_at - time.monotonic() if self._latest is not None else math.inf
+        return max(0.0, min(self._meter.seconds_to_next(), untold))
+
+    def _tell_progress(self) -> None:
+        """Hand the latest word on, a few times a second; the last word is never lost while the stage runs."""
+        if self._latest is not None and time.monotonic() >= self._tell_at:
+            self._on_progress(self._latest)
+            self._latest = None
+            self._tell_at = time.monotonic() + PROGRESS_SECONDS
+
     def _read_progress(self) -> bool:
-        """Hand the latest whole line on; False at the pipe's end. What is no progress of ours is passed over."""
+        """Keep the latest whole line; False at the pipe's end. What is no progress of ours is passed over."""
         try:
             data = os.read(self._reading, 1 << 16)
         except BlockingIOError:
@@ -198,7 +219,7 @@ class _Watch:
         self._unread = self._unread[-(1 << 16) :]
         for line in reversed(lines):
             with suppress(ValueError, KeyError, TypeError):
-                self._on_progress(progress.decode(line))
+                self._latest = progress.decode(line)
                 break
         return bool(data)
 

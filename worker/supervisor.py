@@ -24,9 +24,10 @@ from farm.errors import ArtifactDamaged, ArtifactMissing, FarmError, ModelNotFou
 from farm.jobspec import JobSpec
 from farm.modelref import ModelKind
 from farm.progress import Progress
+from farm.sealing import disk_full_as_sentence
 from farm.settings import Settings
 from farm.stages import STAGES, Stage, StageName
-from farm.store import ArtifactStore, disk_full_as_sentence
+from farm.store import ArtifactStore
 from worker import report, workfolder
 from worker.android import keystore
 from worker.android.keystore import SigningKey
@@ -38,16 +39,17 @@ from worker.resolution import stage_key
 from worker.sandbox import View
 from worker.stage_process import StageJob, StageOutcome, StageRunner
 
-PROGRESS_SECONDS = 0.25
 _log = logging.getLogger("farm.worker")
 
 
 @dataclass
 class _Running:
-    """What is known of a job while its stages run. skips: stages that it cannot have, and why."""
+    """What is known of a job while its stages run. code: the digest of each stage's sources. skips: stages that it
+    cannot have, and why."""
 
     held: Claim
     interruption: Interruption
+    code: Mapping[StageName, str]
     artifacts: dict[ArtifactName, Artifact] = field(default_factory=dict)
     skips: dict[StageName, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -57,21 +59,6 @@ class _Running:
     def spec(self) -> JobSpec:
         """What was asked for."""
         return self.held.spec
-
-
-class _ProgressWriter:
-    """Writes a stage's progress to the database, but not every word of it."""
-
-    def __init__(self, database: Database, held: Claim, stage: StageName) -> None:
-        self._database = database
-        self._held = held
-        self._stage = stage
-        self._next = 0.0
-
-    def __call__(self, progress: Progress) -> None:
-        if time.monotonic() >= self._next:
-            stages.progress(self._database, self._held, self._stage, progress.share, progress.doing)
-            self._next = time.monotonic() + PROGRESS_SECONDS
 
 
 class Supervisor:
@@ -105,7 +92,7 @@ class Supervisor:
             if self._stopping:
                 interruption.request(Reason.STOP)
             try:
-                self._run_and_record(_Running(held, interruption))
+                self._run_and_record(_Running(held, interruption, code.of_stages()))
             except LeaseLost:
                 _log.warning("job %s: %s", held.job_id, Reason.LEASE_LOST.value)
             finally:
@@ -142,7 +129,7 @@ class Supervisor:
             stages.skip(self._database, running.held, stage.name, reason)
             return
         inputs = {name: running.artifacts[name] for name in stage.inputs}
-        key = stage_key(stage, running.spec, inputs, code.of_stage(stage.name), self._signing(running, stage))
+        key = stage_key(stage, running.spec, inputs, running.code[stage.name], self._signing(running, stage))
         record = self._earlier_result(key)
         reused = record is not None
         if record is None:
@@ -151,7 +138,7 @@ class Supervisor:
         metrics = [MetricRecord(stage.name, each.name, each.value, each.unit) for each in result.metrics]
         stages.succeed(self._database, running.held, record, metrics, reused=reused)
         if not reused:
-            workfolder.remove(self._folder(running.held) / stage.name.value)
+            workfolder.remove(self._folder(running.held))
         self._take_over(running, stage, record, result)
 
     def _skip_reason(self, running: _Running, stage: Stage) -> str | None:
@@ -192,13 +179,17 @@ class Supervisor:
     ) -> ResultRecord:
         """Run the stage in its process; its outputs are in the store and its caches adopted when this returns."""
         held = running.held
+
+        def report_progress(progress: Progress) -> None:
+            stages.progress(self._database, held, stage.name, progress.share, progress.doing)
+
         stages.start(self._database, held, stage.name, key, stage.title)
         started = time.monotonic()
         outcome = StageOutcome(None, None, 0.0, 0)
         try:
             with disk_full_as_sentence():
                 job = self._prepare(running, position, stage, inputs)
-                outcome = self._runner.run(job, running.interruption, _ProgressWriter(self._database, held, stage.name))
+                outcome = self._runner.run(job, running.interruption, report_progress)
                 if outcome.error is not None:
                     raise outcome.error
                 outputs = workfolder.collect(job.order.workdir, stage, self._store)

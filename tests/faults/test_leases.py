@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import signal
 
 import pytest
@@ -61,7 +62,8 @@ def test_without_the_fence_the_late_worker_would_win(yard) -> None:
     with database.write() as connection:
         publish(connection, current, "b")
     with database.write() as connection:
-        stages.file_artifacts(connection, late, [Artifact(ArtifactName.REPORT, "a" * 64, 1)])
+        unfenced = dataclasses.replace(late, attempt=current.attempt)
+        stages.file_artifacts(connection, unfenced, [Artifact(ArtifactName.REPORT, "a" * 64, 1)])
         connection.execute(sa.update(Job).where(Job.id == late.job_id).values(state="succeeded"))
     with database.read() as connection:
         digests = list(connection.scalars(sa.select(ArtifactRow.digest).where(ArtifactRow.job_id == late.job_id)))

@@ -21,7 +21,7 @@ from farm.errors import (
     ModelNotFound,
     SettingsInvalid,
 )  # fmt: skip
-from farm.jobspec import JobSpec
+from farm.jobspec import AppSpec, JobSpec
 from farm.modelref import ModelKind
 from farm.settings import Settings
 from farm.stages import STAGES
@@ -87,6 +87,16 @@ def test_an_equal_submit_of_a_large_model_takes_less_than_a_second(farm: LocalFa
     started = time.monotonic()
     assert farm.submit(folder).reused
     assert time.monotonic() - started < 1.0
+
+
+def test_another_keystore_at_the_same_place_makes_another_job(farm: LocalFarm, tmp_path: Path) -> None:
+    keystore = tmp_path / "own.p12"
+    spec = HUB.model_copy(update={"app": AppSpec(keystore=str(keystore), password_source="env:SECRET")})  # noqa: S106 # a name
+    found = []
+    for content in ("one", "one", "two"):
+        keystore.write_text(content)
+        found.append(farm.submit(spec).reused)
+    assert found == [False, True, False]
 
 
 def test_a_model_that_is_not_there(farm: LocalFarm, folder: JobSpec, tmp_path: Path) -> None:
