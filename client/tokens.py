@@ -30,7 +30,7 @@ class RemoteTokens:
 
     def own(self) -> TokenView:
         """The token that asks."""
-        token: TokenView = self._http.ask(TokenView, "GET", "/v1/tokens/self")
+        token: TokenView = self._http.ask(TokenView, "GET", "/v1/token")
         return token
 
     def create(self, name: str, scopes: Collection[Scope], quotas: Quotas) -> NewToken:

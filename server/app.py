@@ -49,6 +49,7 @@ def make_app(settings: Settings, server: ServerSettings) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         generate_unique_id_function=_operation,
     )
     app.state.farm = state

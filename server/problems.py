@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
@@ -118,16 +119,31 @@ async def _invalid(_request: Request, error: Exception) -> JSONResponse:
     return problem(UsageError(_sentence(error.errors())))
 
 
-async def _http_error(_request: Request, error: Exception) -> JSONResponse:
+async def _http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101
     words = HTTPStatus(error.status_code).phrase.lower()
     refused = UsageError(f"The request was refused ({words}); /openapi.json lists what can be asked.")
-    return problem(refused, error.status_code, dict(error.headers or {}))
+    if error.status_code == HTTPStatus.BAD_REQUEST:
+        return problem(UsageError("The request's body cannot be read; send JSON in UTF-8."))
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(sorted(_methods(request)))
+    return problem(refused, error.status_code, headers)
 
 
 async def _unexpected(_request: Request, _error: Exception) -> JSONResponse:
     """No details for strangers; Starlette logs the trace after this."""
     return problem(FarmError("The farm itself is at fault; its operator finds the trace in the server's log."))
+
+
+def _methods(request: Request) -> set[str]:
+    """All methods of the path; the framework names those of the first route that has it."""
+    paths = request.app.openapi()["paths"]
+    asked = request.url.path
+    patterns = {path: re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(path)) for path in paths}
+    return {
+        method.upper() for path, pattern in patterns.items() if re.fullmatch(pattern, asked) for method in paths[path]
+    }
 
 
 def _sentence(found: Sequence[Any]) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Request, Response
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 
 from db import uploads
 from farm import sources
@@ -146,11 +147,13 @@ def require_model_names(names: list[str]) -> None:
 async def _receive(request: Request, writer: UploadWriter) -> None:
     """The body to the disk, in chunks that are few enough for threads and small enough for memory."""
     held = bytearray()
-    async for chunk in request.stream():
-        held += chunk
-        if len(held) >= CHUNK_BYTES:
-            await run_in_threadpool(writer.write, bytes(held))
-            held.clear()
+    # What came before the client went away is kept for when it comes back.
+    with suppress(ClientDisconnect):
+        async for chunk in request.stream():
+            held += chunk
+            if len(held) >= CHUNK_BYTES:
+                await run_in_threadpool(writer.write, bytes(held))
+                held.clear()
     if held:
         await run_in_threadpool(writer.write, bytes(held))
 

@@ -1,0 +1,95 @@
+"""S4: generated calls against the API in this process: every operation, alone and in sequences, with all checks.
+
+`scripts/fuzz-api` runs the same with more examples.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import schemathesis
+from schemathesis.config import SchemathesisConfig
+from schemathesis.engine import events, from_schema
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from db import claims, tokens
+from db.session import Database
+from farm import access
+from farm.jobspec import JobSpec
+from farm.modelref import ModelKind
+from farm.settings import Settings
+from server.app import make_app
+from server.settings import ServerSettings
+
+EXAMPLES = int(os.environ.get("FARM_FUZZ_EXAMPLES", "60"))
+SEED = int(os.environ.get("FARM_FUZZ_SEED", "1"))
+LEAST_CALLS = 2000
+
+
+@dataclass
+class Counted:
+    """An application whose answers are counted by status."""
+
+    app: ASGIApp
+    statuses: Counter[int] = field(default_factory=Counter)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def counted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self.statuses[message["status"]] += 1
+            await send(message)
+
+        await self.app(scope, receive, counted)
+
+
+def test_generated_calls(tmp_path: Path) -> None:
+    server = ServerSettings(embedded_worker=False, stream_seconds=0.01, webhook_poll=60)
+    app = make_app(Settings(home=tmp_path / "home"), server)
+    database: Database = app.state.farm.database
+    secret = tokens.create(database, "fuzz", list(access.Scope), access.Quotas()).secret
+    fill(app.state.farm)
+    counted = Counted(app)
+    config = SchemathesisConfig.from_dict(
+        {
+            "seed": SEED,
+            "headers": {"Authorization": f"Bearer {secret}"},
+            "generation": {"max-examples": EXAMPLES, "deterministic": True},
+            # An application id that Android refuses, or a model that nobody uploaded, is of the right form and wrong.
+            "checks": {
+                "positive_data_acceptance": {
+                    "expected-statuses": ["2xx", "401", "403", "404", "409", "413", "416", "422", "429"]
+                }
+            },
+            "phases": {"stateful": {"max-steps": 6}},
+        }
+    )
+    schema = schemathesis.openapi.from_asgi("/openapi.json", counted, config=config)
+    failures: dict[str, str] = {}
+    errors: list[str] = []
+    for event in from_schema(schema).execute():
+        if isinstance(event, events.ScenarioFinished):
+            for checks in event.recorder.checks.values():
+                for check in checks:
+                    if check.failure_info is not None:
+                        case = f"{check.failure_info.code_sample}\n{check.failure_info.failure}"
+                        failures[str(check.failure_info.failure)] = case
+        if isinstance(event, events.NonFatalError | events.FatalError):
+            errors.append(str(event))
+    assert errors == []
+    assert not failures, "\n\n".join(failures.values())
+    assert sum(counted.statuses.values()) >= LEAST_CALLS, counted.statuses
+    assert not [status for status in counted.statuses if status >= 500], counted.statuses
+    assert {200, 201, 404, 409, 422} <= set(counted.statuses)
+
+
+def fill(state) -> None:
+    """A queued, a running and a cancelled job, so that there is something to find."""
+    for number in range(3):
+        submitted = state.farm.submit(JobSpec(model_kind=ModelKind.PRESET, model=f"model_{number}"))
+        if number == 0:
+            assert claims.claim(state.database, "worker", 3600) is not None
+        if number == 1:
+            state.farm.cancel(submitted.job.id)

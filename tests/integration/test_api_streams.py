@@ -1,0 +1,254 @@
+"""A real server on loopback and connections that break: logs, downloads and uploads go on where they ended (R17)."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+import uvicorn
+
+from client import transfers
+from client.http import HttpFarm
+from client.remote import RemoteFarm
+from db import claims, stages, tokens
+from db.session import Database
+from farm import digests, locations, logs
+from farm.access import Quotas, Scope
+from farm.artifacts import ArtifactName
+from farm.errors import FarmUnreachable
+from farm.jobspec import JobSpec
+from farm.modelref import ModelKind
+from farm.settings import Settings
+from farm.stages import StageName
+from farm.states import JobState
+from farm.store import LocalStore
+from server.app import make_app
+from server.settings import ServerSettings
+
+CUTS = 20
+
+
+@dataclass
+class CuttingTransport(httpx.HTTPTransport):
+    """Breaks the first `limit` connections after some bytes, of the answer and of the request alike."""
+
+    chance: random.Random
+    longest: int
+    limit: int = CUTS
+    cuts: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "PATCH":
+            assert isinstance(request.stream, httpx.SyncByteStream)
+            request.stream = CutStream(request.stream, self, httpx.WriteError)
+        answer = super().handle_request(request)
+        if request.method == "GET" and ("/stream" in request.url.path or "/artifacts/" in request.url.path):
+            assert isinstance(answer.stream, httpx.SyncByteStream)
+            answer.stream = CutStream(answer.stream, self, httpx.ReadError)
+        return answer
+
+    def allowance(self) -> int | None:
+        """After how many bytes the next stream breaks; None when it does not."""
+        return None if self.cuts >= self.limit else self.chance.randrange(1, self.longest)
+
+
+class CutStream(httpx.SyncByteStream):
+    """Hands out a stream's bytes up to the allowance, then fails as a broken connection does."""
+
+    def __init__(
+        self, stream: httpx.SyncByteStream, owner: CuttingTransport, error: type[httpx.TransportError]
+    ) -> None:
+        self._stream = stream
+        self._owner = owner
+        self._error = error
+
+    def __iter__(self) -> Iterator[bytes]:
+        left = self._owner.allowance()
+        for chunk in self._stream:
+            if left is not None and len(chunk) >= left:
+                yield chunk[:left]
+                self._owner.cuts += 1
+                raise self._error("cut")
+            yield chunk
+            left = None if left is None else left - len(chunk)
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running server. secret: of a token with every scope."""
+
+    url: str
+    secret: str
+    settings: Settings
+    database: Database
+
+    def farm(self, transport: httpx.BaseTransport | None = None) -> RemoteFarm:
+        return RemoteFarm(HttpFarm(self.url, self.secret, httpx.Client(transport=transport, timeout=20)))
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    settings = Settings(home=tmp_path_factory.mktemp("served"))
+    app = make_app(settings, ServerSettings(embedded_worker=False))
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.02)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    database: Database = app.state.farm.database
+    secret = tokens.create(database, "all", list(Scope), Quotas()).secret
+    yield Served(f"http://127.0.0.1:{port}", secret, settings, database)
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transfers, "PAUSE_SECONDS", 0.05)
+
+
+def test_followed_logs_lose_and_double_nothing_over_twenty_cuts(served: Served) -> None:
+    chance = random.Random(17)
+    job = served.farm().submit(JobSpec(model_kind=ModelKind.PRESET, model="logs")).job
+    held = claims.claim(served.database, "worker", 600)
+    assert held is not None
+    expected = [f"{stage.value} line {number} \u2028 é" for stage in StageName for number in range(60)]
+
+    def write() -> None:
+        for position, stage in enumerate(StageName):
+            with logs.stage_log(served.settings.logs, job.id, position, stage, 1).open("ab", buffering=0) as stream:
+                content = b"".join(f"{line}\n".encode() for line in expected if line.startswith(f"{stage.value} "))
+                while content:
+                    size = chance.randrange(1, 400)
+                    stream.write(content[:size])
+                    content = content[size:]
+                    time.sleep(0.01)
+        with served.database.write() as connection:
+            claims.finish(connection, held)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    transport = CuttingTransport(random.Random(4), longest=900)
+    found = list(served.farm(transport).logs(job.id, follow=True))
+    writer.join()
+    assert transport.cuts == CUTS
+    assert [line for line in found if not line.startswith("==")] == expected
+    assert found == list(served.farm().logs(job.id))
+
+
+def test_a_download_goes_on_after_cuts(served: Served, tmp_path: Path) -> None:
+    content = random.Random(1).randbytes(8_000_000)
+    job = served.farm().submit(JobSpec(model_kind=ModelKind.PRESET, model="download")).job
+    held = claims.claim(served.database, "worker", 600)
+    assert held is not None
+    (tmp_path / "draft").write_bytes(content)
+    stored = LocalStore(served.settings.store).put({ArtifactName.APK: tmp_path / "draft"})
+    with served.database.write() as connection:
+        stages.file_artifacts(connection, held, stored)
+        claims.finish(connection, held)
+    transport = CuttingTransport(random.Random(5), longest=600_000)
+    served.farm(transport).download(job.id, ArtifactName.APK, tmp_path / "app.apk")
+    assert transport.cuts == CUTS
+    assert (tmp_path / "app.apk").read_bytes() == content
+    assert [path.name for path in tmp_path.iterdir()] == ["app.apk"]
+
+
+def test_an_upload_goes_on_after_cuts(served: Served, tmp_path: Path) -> None:
+    path = tmp_path / "model.keras"
+    path.write_bytes(random.Random(2).randbytes(40_000_000))
+    transport = CuttingTransport(random.Random(6), longest=4_000_000)
+    job = served.farm(transport).submit(JobSpec(model_kind=ModelKind.KERAS_FILE, model=str(path))).job
+    assert transport.cuts >= 5
+    assert (served.settings.store / "blobs" / digests.of_file(path)).stat().st_size == 40_000_000
+    assert job.state is JobState.QUEUED
+
+
+def test_a_farm_that_is_not_there() -> None:
+    with pytest.raises(FarmUnreachable, match="does not answer"):
+        RemoteFarm(HttpFarm("http://127.0.0.1:9", "farm_x")).jobs()
+
+
+def test_the_server_takes_a_large_model_in_little_memory(tmp_path: Path) -> None:
+    """500 MB through the real `farm serve`: less than 100 MB of growth. S11: nor does one that is too large cost any."""
+    environment = {**os.environ, "FARM_HOME": str(tmp_path / "home"), "PYTHONPATH": str(locations.ROOT),
+                   "FARM_CONFIG_HOME": str(tmp_path), "FARM_SERVER_EMBEDDED_WORKER": "false"}  # fmt: skip
+    farm = [sys.executable, "-m", "cli.main"]
+    made = subprocess.run([*farm, "token", "create", "x"], env=environment, capture_output=True, text=True, check=True)
+    port = free_port()
+    log = (tmp_path / "server.log").open("wb")
+    process = subprocess.Popen([*farm, "serve", "--port", str(port)], env=environment, stdout=log, stderr=log)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        wait_until_ready(url)
+        path = tmp_path / "model.keras"
+        with path.open("wb") as stream:
+            for number in range(500):
+                stream.write(number.to_bytes(8, "big") * (1 << 17))
+        http = HttpFarm(url, made.stdout.strip())
+        before = psutil.Process(process.pid).memory_info().rss
+        peak = [before]
+        done = threading.Event()
+        watcher = threading.Thread(target=watch, args=(process.pid, peak, done))
+        watcher.start()
+        began = time.perf_counter()
+        RemoteFarm(http).submit(JobSpec(model_kind=ModelKind.KERAS_FILE, model=str(path)))
+        seconds = time.perf_counter() - began
+        announced = {"model.keras": {"digest": "0" * 64, "size": 10}}
+        http.ask(object, "POST", "/v1/models", json={"files": announced})
+        refused = httpx.patch(
+            f"{url}/v1/uploads/{'0' * 64}",
+            headers={"Authorization": f"Bearer {made.stdout.strip()}", "Upload-Offset": "0"},
+            content=(bytes(1 << 20) for _ in range(2000)),
+        )
+        done.set()
+        watcher.join()
+        assert refused.status_code == 413
+        grown = (peak[0] - before) >> 20
+        sys.stderr.write(f"\n524 MB in {seconds:.1f} s, server grown by {grown} MiB\n")
+        assert grown < 100
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=30)
+        log.close()
+
+
+def watch(pid: int, peak: list[int], done: threading.Event) -> None:
+    while not done.wait(0.02):
+        peak[0] = max(peak[0], psutil.Process(pid).memory_info().rss)
+
+
+def wait_until_ready(url: str) -> None:
+    for _ in range(300):
+        try:
+            if httpx.get(f"{url}/health/ready").is_success:
+                return
+        except httpx.TransportError:
+            time.sleep(0.1)
+    raise AssertionError("the server does not answer")
+
+
+def free_port() -> int:
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
