@@ -226,7 +226,7 @@ def _random_base(folder: Path, seed: int) -> Path:
     if not (preset / "config.json").exists():
         say(f"random GPT-2 base, seed {seed}")
         words = [sys.executable, "-m", "examples.random_gpt2", str(preset), "--seed", str(seed)]
-        subprocess.run(words, cwd=ROOT, check=True)
+        subprocess.run(words, cwd=ROOT, stdout=sys.stderr, check=True)
     return preset
 
 

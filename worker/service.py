@@ -11,7 +11,7 @@ from db import jobs, workers
 from db.session import Database, open_database
 from farm.settings import Settings
 from farm.store import LocalStore
-from worker import reconciliation, sandbox
+from worker import reconciliation, sandbox, workfolder
 from worker.interruption import Interruption, Reason
 from worker.stage_process import ProcessRunner, StageRunner
 from worker.supervisor import Supervisor
@@ -54,6 +54,7 @@ def serve(
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+            workfolder.remove(settings.work / own_id)
             workers.leave(database, own_id)
             database.close()
 
