@@ -45,7 +45,8 @@
     ├── StoreError
     │   ├── ArtifactDamaged 70
     │   ├── ArtifactMissing 71
-    │   └── DatabaseUnusable 72
+    │   ├── DatabaseUnusable 72
+    │   └── StoreUnusable 73
     ├── JobLookupError
     │   ├── JobNotFound 80
     │   ├── AmbiguousJob 81
@@ -353,6 +354,13 @@ class DatabaseUnusable(StoreError):
     """The database cannot be opened or is of a newer version."""
 
     exit_code = 72
+
+
+class StoreUnusable(StoreError):
+    """The artifact store elsewhere does not answer, or refuses."""
+
+    exit_code = 73
+    retryable = True
 
 
 class JobLookupError(FarmError):
