@@ -169,8 +169,13 @@ class BucketStore:
                 self._upload(blob)
 
     def _upload(self, blob: Blob) -> None:
-        with _translated():
-            self._service.put_file(str(self._cache.path(blob.digest)), self._key(blob.digest))
+        try:
+            with _translated():
+                self._service.put_file(str(self._cache.path(blob.digest)), self._key(blob.digest))
+        except FileNotFoundError as error:
+            raise StoreUnusable(
+                f"Nothing can be stored in s3://{self._place} ({error}); make the bucket or correct FARM_STORE_URL."
+            ) from error
 
     def _files(self, artifact: Artifact) -> dict[str, Blob]:
         if artifact.name.is_folder:
