@@ -25,7 +25,7 @@ from farm.modelref import ModelRef
 from farm.settings import Settings
 from farm.stages import STAGES
 from farm.states import JobState
-from farm.store import LocalStore
+from farm.store.choice import open_store
 
 
 class LocalFarm:
@@ -34,7 +34,7 @@ class LocalFarm:
     def __init__(self, settings: Settings, database: Database | None = None) -> None:
         self._settings = settings
         self._database = database
-        self._store = LocalStore(settings.store)
+        self._store = open_store(settings)
 
     def submit(self, spec: JobSpec, also: Callable[[Connection, Submitted], None] | None = None) -> Submission:
         """Enqueue a job, or find its equal; `also` takes part in the transaction, see db.jobs.submit."""

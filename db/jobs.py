@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import secrets
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -151,10 +151,10 @@ def attempts(connection: Connection, job_id: str) -> list[AttemptRecord]:
     ]
 
 
-def all_artifacts(connection: Connection) -> list[Artifact]:
-    """Every artifact of every job."""
+def all_artifacts(connection: Connection, without: Collection[str] = ()) -> list[Artifact]:
+    """Every artifact of every job, but for these jobs."""
     rows = connection.execute(sa.select(ArtifactRow.__table__))
-    return [Artifact(ArtifactName(row.name), row.digest, row.size) for row in rows]
+    return [Artifact(ArtifactName(row.name), row.digest, row.size) for row in rows if row.job_id not in without]
 
 
 def cancel(database: Database, prefix: str) -> str:

@@ -36,9 +36,17 @@ TYPICAL_RUNS = 5
 
 # Built once: building a statement takes five times as long as running it, and these are run for every stage.
 _RESULT = sa.select(StageResultRow.__table__).where(StageResultRow.key == sa.bindparam("of_key"))
+# Locked until the job refers to it, so that it is not collected in between.
+_HOLD_RESULT = (
+    sa.select(StageResultRow.key).where(StageResultRow.key == sa.bindparam("of_key")).with_for_update(read=True)
+)
 _DELETE_RESULT = sa.delete(StageResultRow).where(StageResultRow.key == sa.bindparam("of_key"))
 _INSERT_ARTIFACTS = sa.insert(ArtifactRow)
 _INSERT_METRICS = sa.insert(MetricRow)
+
+
+class ResultForgotten(Exception):  # named for what happened; never reaches a user
+    """An earlier result is not filed under its key any more; the stage has to run."""
 
 
 def start(database: Database, held: Claim, name: StageName, key: str, title: str) -> None:
@@ -59,11 +67,16 @@ def progress(database: Database, held: Claim, name: StageName, share: float, doi
 def succeed(
     database: Database, held: Claim, record: ResultRecord, metrics: Sequence[MetricRecord], *, reused: bool
 ) -> None:
-    """The stage has its outputs in the store, made now or (reused) earlier; files the result under its key."""
+    """The stage has its outputs in the store, made now or (reused) earlier; files the result under its key.
+
+    ResultForgotten when the earlier result was collected in the meantime.
+    """
     with database.write() as connection:
         claims.hold(connection, held)
         if not reused:
             _file(connection, record)
+        elif connection.execute(_HOLD_RESULT, {"of_key": record.key}).one_or_none() is None:
+            raise ResultForgotten(record.key)
         _set(
             connection, held, record.stage,
             state=StageState.REUSED if reused else StageState.SUCCEEDED, key=record.key, share=1.0, doing="",

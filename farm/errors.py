@@ -46,6 +46,7 @@
     │   ├── ArtifactDamaged 70
     │   ├── ArtifactMissing 71
     │   ├── DatabaseUnusable 72
+    │   ├── StoreUnusable 73
     │   └── BrokerUnusable 75
     ├── JobLookupError
     │   ├── JobNotFound 80
@@ -354,6 +355,13 @@ class DatabaseUnusable(StoreError):
     """The database cannot be opened or is of a newer version."""
 
     exit_code = 72
+
+
+class StoreUnusable(StoreError):
+    """The artifact store elsewhere does not answer, or refuses."""
+
+    exit_code = 73
+    retryable = True
 
 
 class BrokerUnusable(StoreError):

@@ -6,6 +6,7 @@ import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Self
+from urllib.parse import urlsplit
 
 import platformdirs
 import psutil
@@ -37,6 +38,8 @@ class Settings(BaseSettings):
 
     home: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("keras-android-farm", appauthor=False)))
     database_url: str | None = None
+    store_url: str | None = None
+    store_cache: int = 50 << 30
     broker_url: str | None = None
     broker_visibility_seconds: int = 300
     relay_seconds: float = 0.02
@@ -59,6 +62,8 @@ class Settings(BaseSettings):
             raise ValueError("home must be an absolute path")
         if self.lease_seconds < 3 * self.heartbeat_seconds:
             raise ValueError("lease_seconds must be at least three times heartbeat_seconds")
+        if self.store_url is not None:
+            _require_store_url(self.store_url)
         return self
 
     @property
@@ -73,7 +78,9 @@ class Settings(BaseSettings):
 
     @property
     def store(self) -> Path:
-        """The content-addressed artifact store."""
+        """The store's folder; with a bucket in `store_url`, what of it was used lately, up to `store_cache` bytes."""
+        if self.store_url is not None and self.store_url.startswith("file://"):
+            return Path(urlsplit(self.store_url).path)
         return self.home / "store"
 
     @property
@@ -95,6 +102,16 @@ class Settings(BaseSettings):
     def keys(self) -> Path:
         """Signing keys, readable by their owner only."""
         return self.home / "keys"
+
+
+def _require_store_url(url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme == "file" and not parts.netloc and parts.path.startswith("/"):
+        return
+    # Credentials in an address would get into logs and lists of processes.
+    if parts.scheme == "s3" and parts.netloc and "@" not in parts.netloc and not parts.query:
+        return
+    raise ValueError("store_url must be file:///FOLDER or s3://BUCKET/PREFIX, without credentials")
 
 
 def load() -> Settings:

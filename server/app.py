@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 from client.local import LocalFarm
 from db.session import open_database
 from farm.settings import Settings
-from farm.store import LocalStore
+from farm.store.choice import open_store
 from server import problems
 from server.files import UploadFolder
 from server.limits import Guard
@@ -29,7 +29,7 @@ def make_app(settings: Settings, server: ServerSettings) -> FastAPI:
     """The application for one process; DatabaseUnusable, SettingsInvalid."""
     settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
     database = open_database(settings.database, announcing=settings.announcing)
-    store = LocalStore(settings.store)
+    store = open_store(settings)
     state = State(
         settings, server, LocalFarm(settings, database), database, store, UploadFolder(settings, database, store),
         Metrics(database),

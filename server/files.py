@@ -19,13 +19,13 @@ from farm.artifacts import Artifact, ArtifactName
 from farm.errors import ArtifactDamaged, DiskFull, UploadConflict, UploadTooLarge
 from farm.sealing import disk_full_as_sentence
 from farm.settings import Settings
-from farm.store import LocalStore
+from farm.store import ArtifactStore
 
 
 class UploadFolder:
     """The folder of unfinished files, beside the store and on its file system."""
 
-    def __init__(self, settings: Settings, database: Database, store: LocalStore) -> None:
+    def __init__(self, settings: Settings, database: Database, store: ArtifactStore) -> None:
         self._settings = settings
         self._database = database
         self._store = store

@@ -28,6 +28,7 @@ STATUS: dict[type[FarmError], HTTPStatus] = {
     errors.CheckError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.DiskFull: HTTPStatus.INSUFFICIENT_STORAGE,
     errors.DatabaseUnusable: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.StoreUnusable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.ArtifactDamaged: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.ArtifactMissing: HTTPStatus.NOT_FOUND,
     errors.JobNotFound: HTTPStatus.NOT_FOUND,

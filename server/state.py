@@ -10,7 +10,7 @@ from fastapi import Depends, Request
 from client.local import LocalFarm
 from db.session import Database
 from farm.settings import Settings
-from farm.store import LocalStore
+from farm.store import ArtifactStore
 from server.files import UploadFolder
 from server.metrics import Metrics
 from server.settings import ServerSettings
@@ -24,7 +24,7 @@ class State:
     server: ServerSettings
     farm: LocalFarm
     database: Database
-    store: LocalStore
+    store: ArtifactStore
     uploads: UploadFolder
     metrics: Metrics
 

@@ -14,7 +14,8 @@ from db.session import Database, open_database
 from farm.errors import DatabaseUnusable
 from farm.settings import Settings
 from farm.stages import Queue
-from farm.store import LocalStore
+from farm.store import ArtifactStore
+from farm.store.choice import open_store
 from worker import reconciliation, sandbox
 from worker.service import SWEEP_SECONDS
 from worker.stage_process import ProcessRunner, StageRunner
@@ -30,7 +31,7 @@ class QueueWorker:
         self,
         settings: Settings,
         database: Database,
-        store: LocalStore,
+        store: ArtifactStore,
         runner: StageRunner,
         queues: Collection[Queue],
     ) -> None:
@@ -102,4 +103,4 @@ def open_worker(settings: Settings, queues: Collection[Queue]) -> QueueWorker:
     settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
     runner = ProcessRunner(sandbox.choose(settings.sandbox), settings.grace_seconds)
     database = open_database(settings.database, announcing=True)
-    return QueueWorker(settings, database, LocalStore(settings.store), runner, queues)
+    return QueueWorker(settings, database, open_store(settings), runner, queues)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import fcntl
 import logging
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from db import claims, jobs, stages, uploads, workers
+from db import claims, retention, stages, workers
 from db.records import WorkerRecord
 from db.session import Database
 from farm import identity
 from farm.identity import ProcessIdentity
 from farm.settings import Settings
-from farm.store import LocalStore
+from farm.store import ArtifactStore
 from worker import process_tree, workfolder
 
 _log = logging.getLogger("farm.worker")
@@ -32,11 +33,11 @@ class Reconciled:
     unreferenced_files: int
 
 
-def register_and_reconcile(settings: Settings, database: Database, store: LocalStore, worker_id: str) -> Reconciled:
+def register_and_reconcile(settings: Settings, database: Database, store: ArtifactStore, worker_id: str) -> Reconciled:
     """Register this worker and clean up after dead ones.
 
     One worker at a time does this, and files are only removed while no other worker is alive, so that nothing that
-    somebody is about to use is taken away.
+    somebody is about to use is taken away. Of a store that others may share nothing is removed or looked through.
     """
     with _alone(settings):
         workers.register(database, worker_id, str(identity.of_process()))
@@ -47,12 +48,12 @@ def register_and_reconcile(settings: Settings, database: Database, store: LocalS
         incoming = unreferenced = forgotten = 0
         if not alive:
             incoming = store.remove_incoming()
+        if not alive and settings.store_url is None:
             forgotten = _forget_results_without_files(database, store)
             with database.read() as connection:
-                filed = stages.outputs_by_key(connection).values()
-                made = [each for outputs in filed for each in outputs]
-                referenced = [*jobs.all_artifacts(connection), *made, *uploads.kept(connection)]
-            unreferenced = store.remove_unreferenced(referenced)
+                referenced = retention.referenced(connection)
+            unused = store.unreferenced(referenced, stored_before=math.inf)
+            unreferenced = store.remove(unused, stored_before=math.inf)
     found = Reconciled(tuple(worker.id for worker in dead), tuple(freed), folders, incoming, forgotten, unreferenced)
     _log.info("reconciled: %s", found)
     return found
@@ -88,7 +89,7 @@ def _remove_work_folders(settings: Settings, keep: set[str]) -> int:
     return len(folders)
 
 
-def _forget_results_without_files(database: Database, store: LocalStore) -> int:
+def _forget_results_without_files(database: Database, store: ArtifactStore) -> int:
     with database.read() as connection:
         outputs = stages.outputs_by_key(connection)
     lost = [key for key, artifacts in outputs.items() if not all(store.has(artifact) for artifact in artifacts)]

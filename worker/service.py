@@ -10,7 +10,7 @@ from types import FrameType
 from db import jobs, workers
 from db.session import Database, open_database
 from farm.settings import Settings
-from farm.store import LocalStore
+from farm.store.choice import open_store
 from worker import reconciliation, sandbox, workfolder
 from worker.interruption import Interruption, Reason
 from worker.stage_process import ProcessRunner, StageRunner
@@ -38,7 +38,7 @@ def serve(
     chosen = runner or ProcessRunner(sandbox.choose(settings.sandbox), settings.grace_seconds)
     own_id = worker_id or jobs.new_id()
     database = open_database(settings.database, announcing=settings.announcing)
-    store = LocalStore(settings.store)
+    store = open_store(settings)
     supervisor = Supervisor(settings, database, store, chosen, own_id)
     with Interruption() as stopping:
 

@@ -160,15 +160,23 @@ class Supervisor:
         inputs = {name: running.artifacts[name] for name in stage.inputs}
         key = stage_key(stage, running.spec, inputs, running.code[stage.name], self._signing(running, stage))
         record = self._earlier_result(key)
+        if record is not None and not self._file_reused(running, record):
+            record = None
         reused = record is not None
         if record is None:
             record = self._run_stage(running, position, stage, key, inputs)
-        result = StageResult.model_validate(record.result)
-        metrics = [MetricRecord(stage.name, each.name, each.value, each.unit) for each in result.metrics]
-        stages.succeed(self._database, running.held, record, metrics, reused=reused)
+            stages.succeed(self._database, running.held, record, _metrics(record), reused=False)
         if not reused:
             workfolder.remove(self._folder(running.held))
-        self._take_over(running, stage, record, result)
+        self._take_over(running, stage, record, StageResult.model_validate(record.result))
+        return True
+
+    def _file_reused(self, running: _Running, record: ResultRecord) -> bool:
+        """Whether the job has the earlier result now; it may have been collected a moment ago."""
+        try:
+            stages.succeed(self._database, running.held, record, _metrics(record), reused=True)
+        except stages.ResultForgotten:
+            return False
         return True
 
     def _pass_what_others_did(self, running: _Running, stage: Stage) -> bool:
@@ -317,3 +325,8 @@ class Supervisor:
 
     def _folder(self, held: Claim) -> Path:
         return self._settings.work / self._worker_id / f"{held.job_id}.{held.attempt}"
+
+
+def _metrics(record: ResultRecord) -> list[MetricRecord]:
+    result = StageResult.model_validate(record.result)
+    return [MetricRecord(record.stage, each.name, each.value, each.unit) for each in result.metrics]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from pathlib import Path
 
@@ -171,7 +172,9 @@ def test_links_are_refused(store: LocalStore, tmp_path: Path) -> None:
 
 def test_remove_unreferenced_keeps_what_is_used(store: LocalStore, root: Path, tmp_path: Path) -> None:
     folder, file = put_folder(store, tmp_path), put_file(store, tmp_path, b"unused")
-    assert store.remove_unreferenced([folder]) == 1
+    unused = store.unreferenced([folder], stored_before=math.inf)
+    assert unused == {file.digest: 6}
+    assert store.remove(unused, stored_before=math.inf) == 1
     assert store.has(folder)
     assert not store.has(file)
 

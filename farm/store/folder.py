@@ -1,22 +1,22 @@
-"""The content-addressed artifact store: what lies there is whole, never changes, and is checked when it is read.
+"""The store in a folder of this machine.
 
 STORE/blobs/<SHA-256>   a file's content, or a folder's listing
 STORE/incoming/         files on their way in
-
-A folder is stored as its files and a listing, the canonical JSON {path: {digest, size}}, whose own digest is the
-folder's digest.
+STORE/lock              shared while files are published, exclusive while some are removed
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 from farm import digests
 from farm.artifacts import Artifact, ArtifactName
@@ -31,43 +31,17 @@ from farm.sealing import (
     seal,
     seal_all,
 )  # fmt: skip
+from farm.store.protocol import damaged, missing
 
 # Without a sandbox a stage could write through a hard link, so that smaller files are copied for it.
 COPY_BYTES = 16 << 20
 
 
-class ArtifactStore(Protocol):
-    """Keeps artifacts by their digest. Every reading method checks the hash: ArtifactDamaged, ArtifactMissing."""
-
-    def put(self, paths: Mapping[ArtifactName, Path]) -> tuple[Artifact, ...]:
-        """Take files and folders over from a stage's outputs (they are moved); ArtifactDamaged for links; DiskFull."""
-
-    def put_bytes(self, name: ArtifactName, data: bytes) -> Artifact:
-        """Store a small file; DiskFull."""
-
-    def has(self, artifact: Artifact) -> bool:
-        """Whether all its files are there in their full size; their content is not read."""
-
-    def check(self, artifact: Artifact) -> None:
-        """Read all of it, unless this process did before and the files have not changed since."""
-
-    def materialise(self, artifact: Artifact, target: Path, *, protected: bool) -> None:
-        """Show it at `target` for a stage to read; `protected` says that the stage cannot write there."""
-
-    def open(self, artifact: Artifact) -> BinaryIO:
-        """A stored file (no folder) to read, its content checked before."""
-
-    def discard(self, artifact: Artifact) -> None:
-        """Remove those of its files whose content is wrong, so that they can be stored again."""
-
-    def export(self, artifact: Artifact, target: Path) -> None:
-        """Copy it to `target`, whole or not at all; DiskFull, FileUnreadable."""
-
-
 class LocalStore:
-    """The store in a folder of this machine."""
+    """Fulfils ArtifactStore in a folder, which several machines may share."""
 
     def __init__(self, root: Path) -> None:
+        self._root = root
         self._blobs = root / "blobs"
         self._incoming = root / "incoming"
         self._checked: dict[str, tuple[int, int, int]] = {}
@@ -100,14 +74,14 @@ class LocalStore:
     def has(self, artifact: Artifact) -> bool:
         """Whether all files are there; see ArtifactStore."""
         try:
-            blobs = self._files(artifact).values()
+            blobs = self.files(artifact).values()
         except (ArtifactMissing, ArtifactDamaged):
             return False
         return all(self._size(blob.digest) == blob.size for blob in blobs)
 
     def check(self, artifact: Artifact) -> None:
         """Check the content; see ArtifactStore."""
-        for blob in self._files(artifact).values():
+        for blob in self.files(artifact).values():
             self._check_blob(blob.digest, artifact.name)
 
     def materialise(self, artifact: Artifact, target: Path, *, protected: bool) -> None:
@@ -117,14 +91,14 @@ class LocalStore:
         if artifact.name.is_folder:
             target.mkdir()
         with disk_full_as_sentence():
-            for file, blob in self._files(artifact).items():
+            for file, blob in self.files(artifact).items():
                 place = target / file if artifact.name.is_folder else target
                 if "/" in file:
                     place.parent.mkdir(parents=True, exist_ok=True)
                 if protected or blob.size > COPY_BYTES:
-                    place.hardlink_to(self._path(blob.digest))
+                    place.hardlink_to(self.path(blob.digest))
                 else:
-                    shutil.copyfile(self._path(blob.digest), place)
+                    shutil.copyfile(self.path(blob.digest), place)
 
     def export(self, artifact: Artifact, target: Path) -> None:
         """Copy it out; see ArtifactStore."""
@@ -132,7 +106,7 @@ class LocalStore:
         try:
             with disk_full_as_sentence(), removed_on_failure(temporary):
                 target.parent.mkdir(parents=True, exist_ok=True)
-                for file, blob in self._files(artifact).items():
+                for file, blob in self.files(artifact).items():
                     place = temporary / file if artifact.name.is_folder else temporary
                     place.parent.mkdir(parents=True, exist_ok=True)
                     self._copy(blob.digest, place, artifact.name)
@@ -146,9 +120,9 @@ class LocalStore:
         """A stored file to read; see ArtifactStore."""
         self.check(artifact)
         try:
-            return self._path(artifact.digest).open("rb")
+            return self.path(artifact.digest).open("rb")
         except FileNotFoundError as error:
-            raise _missing(artifact.name) from error
+            raise missing(artifact.name) from error
 
     def remove_incoming(self) -> int:
         """Remove what a dead process left half-way in; returns how many files. Only while nobody else writes."""
@@ -157,17 +131,40 @@ class LocalStore:
             path.unlink(missing_ok=True)
         return len(leftovers)
 
-    def remove_unreferenced(self, artifacts: Iterable[Artifact]) -> int:
-        """Remove every blob that none of these artifacts uses; returns how many. Only while nobody else writes."""
+    def unreferenced(self, artifacts: Iterable[Artifact], *, stored_before: float) -> dict[str, int]:
+        """What none of these artifacts uses; see ArtifactStore."""
         used: set[str] = set()
         for artifact in artifacts:
-            used.add(artifact.digest)
-            if self.has(artifact):
-                used.update(blob.digest for blob in self._files(artifact).values())
-        unused = [path for path in self._blobs.glob("*") if path.name not in used]
-        for path in unused:
-            path.unlink()
-        return len(unused)
+            used.update((artifact.digest, *(blob.digest for blob in self._files_if_readable(artifact))))
+        return {
+            path.name: status.st_size
+            for path in self._blobs.glob("*")
+            if path.name not in used and (status := _old_enough(path, stored_before)) is not None
+        }
+
+    def remove(self, blobs: Iterable[str], *, stored_before: float) -> int:
+        """Remove what is still old; see ArtifactStore."""
+        count = 0
+        for digest in blobs:
+            # Taken for each file anew, so that whoever publishes waits for one removal at most.
+            with self._locked(fcntl.LOCK_EX):
+                if _old_enough(self.path(digest), stored_before) is not None:
+                    self.path(digest).unlink()
+                    self._checked.pop(digest, None)
+                    count += 1
+        return count
+
+    def files(self, artifact: Artifact) -> dict[str, Blob]:
+        """The files by path below the folder; a file by the empty path. ArtifactDamaged, ArtifactMissing."""
+        if not artifact.name.is_folder:
+            return {"": Blob(artifact.digest, artifact.size)}
+        self._check_blob(artifact.digest, artifact.name)
+        listing = json.loads(self.path(artifact.digest).read_bytes())
+        return {file: Blob(entry["digest"], entry["size"]) for file, entry in listing.items()}
+
+    def path(self, digest: str) -> Path:
+        """Where a file's content lies, or would lie."""
+        return self._blobs / digest
 
     def discard(self, artifact: Artifact) -> None:
         """Remove what is damaged; see ArtifactStore."""
@@ -175,7 +172,7 @@ class LocalStore:
             try:
                 self._check_blob(digest, artifact.name)
             except ArtifactDamaged:
-                self._path(digest).unlink(missing_ok=True)
+                self.path(digest).unlink(missing_ok=True)
             except ArtifactMissing:
                 continue
 
@@ -193,54 +190,52 @@ class LocalStore:
     def _publish(self, blobs: Mapping[Path, Blob]) -> None:
         """Rename sealed files to their hashes. They are on disk, under these names, before this returns."""
         self._blobs.mkdir(parents=True, exist_ok=True)
-        for path, blob in blobs.items():
-            status = path.stat()
-            path.rename(self._path(blob.digest))
-            self._checked[blob.digest] = _fingerprint(status)
+        with self._locked(fcntl.LOCK_SH):
+            for path, blob in blobs.items():
+                # What is published anew is young again, so that nobody collects it before a job refers to it.
+                os.utime(path)
+                status = path.stat()
+                path.rename(self.path(blob.digest))
+                self._checked[blob.digest] = _fingerprint(status)
         fsync_folder(self._blobs)
 
-    def _path(self, digest: str) -> Path:
-        return self._blobs / digest
+    @contextmanager
+    def _locked(self, kind: int) -> Iterator[None]:
+        with (self._root / "lock").open("w") as lock:
+            fcntl.flock(lock, kind)
+            yield
 
     def _size(self, digest: str) -> int | None:
         try:
-            return self._path(digest).stat().st_size
+            return self.path(digest).stat().st_size
         except FileNotFoundError:
             return None
 
-    def _files(self, artifact: Artifact) -> dict[str, Blob]:
-        """The files by path below the folder; a file by the empty path."""
-        if not artifact.name.is_folder:
-            return {"": Blob(artifact.digest, artifact.size)}
-        self._check_blob(artifact.digest, artifact.name)
-        listing = json.loads(self._path(artifact.digest).read_bytes())
-        return {file: Blob(entry["digest"], entry["size"]) for file, entry in listing.items()}
-
     def _files_if_readable(self, artifact: Artifact) -> list[Blob]:
         try:
-            return list(self._files(artifact).values())
+            return list(self.files(artifact).values())
         except (ArtifactDamaged, ArtifactMissing):
             return []
 
     def _check_blob(self, digest: str, name: ArtifactName) -> None:
-        path = self._path(digest)
+        path = self.path(digest)
         try:
             fingerprint = _fingerprint(path.stat())
             if self._checked.get(digest) == fingerprint:
                 return
             if digests.of_file(path) != digest:
-                raise _damaged(name)
+                raise damaged(name)
         except FileNotFoundError as error:
-            raise _missing(name) from error
+            raise missing(name) from error
         self._checked[digest] = fingerprint
 
     def _copy(self, digest: str, target: Path, name: ArtifactName) -> None:
         """Copy and hash in one reading."""
         hasher = hashlib.sha256()
         try:
-            source = self._path(digest).open("rb")
+            source = self.path(digest).open("rb")
         except FileNotFoundError as error:
-            raise _missing(name) from error
+            raise missing(name) from error
         with source, target.open("wb") as copy:
             while chunk := source.read(digests.CHUNK_BYTES):
                 hasher.update(chunk)
@@ -248,20 +243,17 @@ class LocalStore:
             copy.flush()
             os.fsync(copy.fileno())
         if hasher.hexdigest() != digest:
-            raise _damaged(name)
-
-
-def _damaged(name: ArtifactName) -> ArtifactDamaged:
-    return ArtifactDamaged(
-        f"The stored artifact {name} no longer has its hash; submit the job again, which makes it anew."
-    )
-
-
-def _missing(name: ArtifactName) -> ArtifactMissing:
-    return ArtifactMissing(
-        f"The stored artifact {name} is gone from the store; submit the job again, which makes it anew."
-    )
+            raise damaged(name)
 
 
 def _fingerprint(status: os.stat_result) -> tuple[int, int, int]:
     return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _old_enough(path: Path, stored_before: float) -> os.stat_result | None:
+    """The status of a file that was published before that time; None for a younger one and for none."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status if status.st_mtime < stored_before else None

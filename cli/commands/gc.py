@@ -1,0 +1,45 @@
+"""`farm gc`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+
+from cli import figures
+from cli.arguments import AsJson
+from cli.terminal import open_terminal
+from db.session import open_database
+from farm import settings
+from farm.store.choice import open_store
+from worker.collection import collect
+
+DAYS = 30
+
+
+def command(
+    older_than: Annotated[
+        int, typer.Option(min=1, max=36500, metavar="DAYS", help="Forget jobs that ended longer ago than this.")
+    ] = DAYS,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Forget old jobs of this machine's farm and remove the files that no other job needs.
+
+    May run at any time, beside jobs. Files that were stored within the last day stay, and so do uploaded models.
+    """
+    terminal = open_terminal(as_json)
+    chosen = settings.load()
+    database = open_database(chosen.database)
+    try:
+        found = collect(chosen, database, open_store(chosen), timedelta(days=older_than), dry_run=dry_run)
+    finally:
+        database.close()
+    if as_json:
+        terminal.write_json({**asdict(found), "dry_run": dry_run})
+        return
+    counts = f"{figures.count(found.jobs, 'job')}, {figures.count(found.results, 'result')} of stages and"
+    files = f"{figures.count(found.files, 'file')} ({figures.size(found.bytes)})"
+    terminal.show(f"{'Would forget' if dry_run else 'Forgot'} {counts} {files}.")

@@ -1,0 +1,59 @@
+"""What is kept, and the forgetting of what is not: jobs that ended long ago, and results that no kept job refers to.
+
+A result is used and forgotten in transactions that exclude each other, see db.stages.succeed: a job that uses an
+earlier result either refers to it before it is looked for here, or finds that it is gone and runs the stage.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from db import jobs, stages, uploads
+from db.models import ArtifactRow, Job, StageResultRow
+from db.session import Database
+from farm.artifacts import Artifact
+
+
+@dataclass(frozen=True)
+class Expired:
+    """Ids of jobs that ended before the moment of retention, and keys of results older than it that nobody needs."""
+
+    jobs: tuple[str, ...]
+    results: tuple[str, ...]
+
+
+def expired(connection: Connection, before: datetime) -> Expired:
+    """What would be forgotten."""
+    old = sa.select(StageResultRow.key, StageResultRow.outputs).where(StageResultRow.created_at < before)
+    # Locked before the jobs' artifacts are read: whoever uses one of these results has filed them by then, or waits.
+    results = connection.execute(old.with_for_update()).all()
+    ended = list(connection.scalars(sa.select(Job.id).where(Job.finished_at < before).order_by(Job.finished_at)))
+    going = set(ended)
+    kept = {row.digest for row in connection.execute(sa.select(ArtifactRow.__table__)) if row.job_id not in going}
+    unneeded = [row.key for row in results if not any(output["digest"] in kept for output in row.outputs)]
+    return Expired(tuple(ended), tuple(unneeded))
+
+
+def forget(database: Database, before: datetime) -> Expired:
+    """Forget jobs that ended before that moment and results that are older and that no other job refers to."""
+    with database.write(durable=True) as connection:
+        found = expired(connection, before)
+        for table, column, gone in ((Job, Job.id, found.jobs), (StageResultRow, StageResultRow.key, found.results)):
+            for one in gone:
+                connection.execute(sa.delete(table).where(column == one))
+    return found
+
+
+def referenced(connection: Connection, without: Expired | None = None) -> list[Artifact]:
+    """Every artifact that a job, a result or an upload refers to, but for those `without` that are to be forgotten."""
+    jobs_gone, results_gone = (set(without.jobs), set(without.results)) if without else (set(), set())
+    made = stages.outputs_by_key(connection)
+    return [
+        *jobs.all_artifacts(connection, jobs_gone),
+        *(artifact for key, outputs in made.items() if key not in results_gone for artifact in outputs),
+        *uploads.kept(connection),
+    ]

@@ -1,0 +1,57 @@
+"""Garbage collection: jobs that ended long ago are forgotten, and then the files that nothing refers to are removed.
+
+Safe while jobs run and models are uploaded, on this machine or another: what the database forgets is decided in one
+transaction (db/retention.py), and a file that is not referred to is only removed when it was stored a day ago or more,
+which is longer than any job takes to refer to it.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+
+from db import retention
+from db.session import Database, now
+from farm.settings import Settings
+from farm.store import GRACE_SECONDS, ArtifactStore
+
+
+@dataclass(frozen=True)
+class Collected:
+    """How much was removed, or would be: jobs, results of stages, files and their bytes."""
+
+    jobs: int
+    results: int
+    files: int
+    bytes: int
+
+
+def collect(
+    settings: Settings,
+    database: Database,
+    store: ArtifactStore,
+    older_than: timedelta,
+    *,
+    dry_run: bool = False,
+    grace_seconds: float = GRACE_SECONDS,
+) -> Collected:
+    """Forget jobs that ended longer ago than that, results that no other job needs, and remove unreferenced files."""
+    # Counted from here: how long the search takes must not shorten the grace.
+    stored_before = time.time() - grace_seconds
+    before = now() - older_than
+    if dry_run:
+        with database.read() as connection:
+            going = retention.expired(connection, before)
+            referenced = retention.referenced(connection, going)
+    else:
+        going = retention.forget(database, before)
+        for job_id in going.jobs:
+            shutil.rmtree(settings.logs / job_id, ignore_errors=True)
+        with database.read() as connection:
+            referenced = retention.referenced(connection)
+    unused = store.unreferenced(referenced, stored_before=stored_before)
+    if not dry_run:
+        store.remove(unused, stored_before=stored_before)
+    return Collected(len(going.jobs), len(going.results), len(unused), sum(unused.values()))
