@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from db import uploads
 from farm import sources
 from farm.artifacts import Artifact, ArtifactName
 from farm.errors import ArtifactMissing
@@ -19,6 +20,10 @@ def stored_model(yard, tmp_path: Path, weights: bytes) -> str:
     (folder / "config.json").write_text("{}")
     (folder / "model.weights.h5").write_bytes(weights)
     (source,) = yard.store.put({ArtifactName.SOURCE: folder})
+    database = yard.database()
+    # What nobody has announced is cleared away when a worker starts.
+    uploads.complete_model(database, source.digest, source.size)
+    database.close()
     return source.digest
 
 
