@@ -111,7 +111,13 @@ def test_unwrapping_joins_lines_and_keeps_paragraphs() -> None:
     assert unwrap("One\nline.\n\nAnother\none.") == "One line.\n\nAnother one."
 
 
-LONG_COMMANDS = {"worker", "doctor", "run", "inspect"}  # they run programs or models; tested elsewhere
+LONG_COMMANDS = {
+    "worker",
+    "doctor",
+    "run",
+    "inspect",
+    "serve",
+}  # they run programs, models or for ever; tested elsewhere
 WORDS = st.one_of(
     st.sampled_from(
         [
