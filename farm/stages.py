@@ -79,7 +79,7 @@ STAGES: tuple[Stage, ...] = (
         _CONVERT_FIELDS,
         ("worker/stages/convert.py", "worker/conversion/**/*.py", "worker/models/*.py", "farm/recipes.py",
          _CLASS_TABLE),
-        0.41, 3600,
+        0.43, 3600,
     ),
     Stage(
         StageName.VERIFY, "verifying the model", Queue.CONVERT, (A.MODEL, A.TOKENIZER, A.REFERENCE, A.MODEL_INFO),
@@ -97,12 +97,12 @@ STAGES: tuple[Stage, ...] = (
         ("app",),
         ("worker/stages/package.py", "worker/android/*.py", "worker/inference/model_info.py",
          "android-builder/play.toml"),
-        0.12, 1800, signs=True,
+        0.1, 1800, signs=True,
     ),
     Stage(
         StageName.HOST, "running the app's code against the model", Queue.ANDROID,
         (A.APP_BASE, A.APK, A.GOLDEN, A.REFERENCE), (A.HOST_RUN,), (),
-        ("worker/stages/host.py", "worker/android/*.py", "worker/inference/reference.py"), 0.09, 1800,
+        ("worker/stages/host.py", "worker/android/*.py", "worker/inference/reference.py"), 0.1, 1800,
     ),
     Stage(
         StageName.SCREENSHOTS, "drawing the app's screen", Queue.ANDROID, (A.APP_BASE, A.APK, A.GOLDEN),
@@ -115,7 +115,7 @@ STAGES: tuple[Stage, ...] = (
         ("app",),
         ("worker/stages/bundle.py", "worker/android/*.py", "worker/inference/model_info.py",
          "android-builder/play.toml"),
-        0.06, 1800, signs=True,
+        0.05, 1800, signs=True,
     ),
 )  # fmt: skip
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.machinery
-import importlib.util
 import json
 import pydoc_data.topics
 import random
@@ -11,13 +9,13 @@ import time
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from farm import locations
+from worker.conversion.byte_bpe import unicode_classes
 
 if TYPE_CHECKING:
     from tests.integration.conftest import HostDriver
@@ -189,31 +187,19 @@ def test_special_tokens_stand_for_no_text(opened: HostDriver, reference: tuple[T
     assert opened.ask(cmd="detokenize", ids=[end, *ids, end])["text"] == "a list"
 
 
-def _table_script() -> ModuleType:
-    path = locations.ROOT / "scripts" / "unicode-classes"
-    loader = importlib.machinery.SourceFileLoader("unicode_classes", str(path))
-    spec = importlib.util.spec_from_loader(loader.name, loader)
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    loader.exec_module(module)
-    return module
-
-
 def test_the_class_table_is_complete_and_fresh() -> None:
-    script = _table_script()
     content = CLASSES.read_bytes()
-    classes = script.unpack(content)
+    classes = unicode_classes.unpack(content)
     assert len(classes) == 0x110000
-    assert script.pack(classes) == content
+    assert unicode_classes.pack(classes) == content
     chance = random.Random(22)  # noqa: S311  the same cases every time
     sample = [*range(0x3100), *chance.sample(range(0x110000), 20_000)]
-    assert [point for point in sample if classes[point] != script.classify(point)] == []
+    assert [point for point in sample if classes[point] != unicode_classes.classify(point)] == []
     # Where another Unicode would answer differently the table must hold the reference's answer.
     letters = {point for point in range(0x110000) if unicodedata.category(chr(point)).startswith("L")}
-    assert letters != {point for point, kind in enumerate(classes) if kind == script.CodePointClass.LETTER}
+    assert letters != {point for point, kind in enumerate(classes) if kind == unicode_classes.CodePointClass.LETTER}
 
 
 def test_a_table_of_another_form_is_refused() -> None:
-    script = _table_script()
     with pytest.raises(ValueError, match="table"):
-        script.unpack(CLASSES.read_bytes()[:-1])
+        unicode_classes.unpack(CLASSES.read_bytes()[:-1])

@@ -30,6 +30,7 @@ from farm.errors import (
 from farm.jobspec import JobSpec
 from farm.modelref import ModelKind
 from farm.stages import StageName
+from worker.conversion import graph
 from worker.conversion.description import from_json
 from worker.conversion.loading import load_causal_lm
 from worker.inference.interpreter import TokenModel
@@ -190,10 +191,10 @@ def test_a_second_model_of_the_architecture_needs_no_conversion(
     job = order(preset, prefill=(4,))
     run(job)
     first = job.output(ArtifactName.MODEL).read_bytes()
-    (graph,) = job.adopt("graphs").iterdir()
+    (cached,) = job.adopt("graphs").iterdir()
     (job.caches / "graphs").mkdir(parents=True)
-    shutil.move(graph, job.caches / "graphs" / graph.name)
-    monkeypatch.setattr(convert.graph, "convert", lambda *_: pytest.fail("converted again"))
+    shutil.move(cached, job.caches / "graphs" / cached.name)
+    monkeypatch.setattr(graph, "convert", lambda *_: pytest.fail("converted again"))
     result = run(job)
     assert {metric.name: metric.value for metric in result.metrics}["graph_cached"] == 1
     assert job.output(ArtifactName.MODEL).read_bytes() == first

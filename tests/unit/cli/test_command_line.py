@@ -117,7 +117,7 @@ LONG_COMMANDS = {
     "run",
     "inspect",
     "serve",
-}  # they run programs, models or for ever; tested elsewhere
+}  # run programs, models, or for ever
 WORDS = st.one_of(
     st.sampled_from(
         [

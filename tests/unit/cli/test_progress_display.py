@@ -7,6 +7,7 @@ from rich.console import Console
 
 from cli import progress
 from cli.terminal import Terminal, open_terminal
+from farm.stages import STAGES
 from farm.states import JobState
 
 
@@ -54,7 +55,7 @@ def test_without_a_terminal_a_line_comes_only_when_something_changed(memory_farm
     assert written(terminal) == f"Job {job.id} queued: next\n"
     progress.wait(memory_farm, job.id, terminal)
     lines = written(terminal).splitlines()[1:]
-    assert len(lines) == 9
+    assert len(lines) == len(STAGES) + 1
     assert lines[2] == f"Job {job.id} running: converting, 7 %, about 9 s left"
     assert lines[-1] == f"Job {job.id} succeeded"
 
