@@ -25,8 +25,8 @@ from benchmarks.spine import (
     THREADS,
     Farm,
     Row,
-    _conversion_seconds,
-    _random_base,
+    conversion_seconds,
+    random_base,
     say,
 )
 
@@ -51,7 +51,7 @@ def main() -> None:
 
 def measure(folder: Path) -> list[Row]:
     """Every row; progress goes to stderr."""
-    preset = _random_base(folder, 1)
+    preset = random_base(folder, 1)
     baseline_file = folder / "runbook-int8.tflite"
     say("the runbook's recipe: converting")
     built = runbook.build(preset, "int8", baseline_file, prompt=PROMPT_TOKENS, tokens=NEW_TOKENS)
@@ -74,7 +74,7 @@ def measure(folder: Path) -> list[Row]:
         ),
         Row(f"tokenizing a prompt of {LONG_PROMPT} bytes", 2, ours["tokenize_ms"], "ms"),
         Row(
-            "loaded model to .tflite, nothing cached", 60, _conversion_seconds(report),
+            "loaded model to .tflite, nothing cached", 60, conversion_seconds(report),
             "s", f"the runbook's: {built.seconds:.1f} s",
         ),
         Row(

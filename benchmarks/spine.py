@@ -66,7 +66,7 @@ def main() -> None:
 
 def measure(folder: Path) -> list[Row]:
     """Every row of the table; progress goes to stderr."""
-    first, second = (_random_base(folder, seed) for seed in (1, 2))
+    first, second = (random_base(folder, seed) for seed in (1, 2))
     say("the runbook's recipe: converting")
     baseline_file = folder / "runbook-int8.tflite"
     built = runbook.build(first, "int8", baseline_file, prompt=PROMPT_TOKENS, tokens=NEW_TOKENS)
@@ -104,11 +104,11 @@ def measure(folder: Path) -> list[Row]:
         Row(
             "loaded model to .tflite, first of an architecture",
             10,
-            _conversion_seconds(cold),
+            conversion_seconds(cold),
             "s",
             f"the runbook's: {built.seconds:.1f} s",
         ),
-        Row("loaded model to .tflite, graph cached", 2, _conversion_seconds(warm), "s"),
+        Row("loaded model to .tflite, graph cached", 2, conversion_seconds(warm), "s"),
         Row(
             "conversion stage, peak memory",
             1.5,
@@ -230,11 +230,13 @@ def say(text: str) -> None:
     print(f"==> {text}", file=sys.stderr, flush=True)
 
 
-def _conversion_seconds(report: Report) -> float:
+def conversion_seconds(report: Report) -> float:
+    """Seconds from the loaded model to the written file."""
     return report.metric("convert", "graph_seconds") + report.metric("convert", "bind_seconds")
 
 
-def _random_base(folder: Path, seed: int) -> Path:
+def random_base(folder: Path, seed: int) -> Path:
+    """A GPT-2 base preset with random weights, kept in `folder` from run to run."""
     preset = folder / f"gpt2_base_{seed}"
     if not (preset / "config.json").exists():
         say(f"random GPT-2 base, seed {seed}")

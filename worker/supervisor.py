@@ -160,13 +160,9 @@ class Supervisor:
         inputs = {name: running.artifacts[name] for name in stage.inputs}
         key = stage_key(stage, running.spec, inputs, running.code[stage.name], self._signing(running, stage))
         record = self._earlier_result(key)
-        if record is not None and not self._file_reused(running, record):
-            record = None
-        reused = record is not None
-        if record is None:
+        if record is None or not self._file_reused(running, record):
             record = self._run_stage(running, position, stage, key, inputs)
             stages.succeed(self._database, running.held, record, _metrics(record), reused=False)
-        if not reused:
             workfolder.remove(self._folder(running.held))
         self._take_over(running, stage, record, StageResult.model_validate(record.result))
         return True

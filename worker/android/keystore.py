@@ -135,6 +135,11 @@ def check(key: SigningKey) -> str:
     return choose_alias(listing, key.alias())
 
 
+def alias_for(key: SigningKey, app: AppSpec) -> str:
+    """The alias to sign with: the farm's own is known, a user's keystore is opened for it. KeystoreUnusable."""
+    return ALIAS if app.keystore is None else check(key)
+
+
 def choose_alias(listing: str, wanted: str | None) -> str:
     """The wanted private key of what `keytool -list` printed, or its only one; KeystoreUnusable lists what there is."""
     found: list[str] = re.findall(r"^(.+?), [A-Z][a-z]{2} \d{1,2}, \d{4}, PrivateKeyEntry,", listing, re.MULTILINE)

@@ -27,7 +27,7 @@ def run(order: StageOrder, report: Reporter) -> StageResult:
     assets = assembly.job_assets(order)
 
     report(0.0, "opening the signing key")
-    alias = keystore.check(key) if app.keystore is not None else keystore.ALIAS
+    alias = keystore.alias_for(key, app)
     report(0.1, "building the bundle")
     packed = bundle.build(base, assets, app, rules.size.base_module, tool, unsigned)
     report(0.4, "signing the bundle")

@@ -27,7 +27,7 @@ def run(order: StageOrder, report: Reporter) -> StageResult:
     assets = assembly.job_assets(order)
 
     report(0.0, "opening the signing key")
-    alias = keystore.check(key) if app.keystore is not None else keystore.ALIAS
+    alias = keystore.alias_for(key, app)
     report(0.1, "linking the app's resources")
     platform = chain.paths(Role.PLATFORM)[0]
     linked = resources.link(base.manifest, base.resources, base.ids, platform, app, target, order.scratch)
