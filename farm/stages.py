@@ -58,7 +58,7 @@ class Stage:
 
 
 _MODEL_FIELDS = ("recipe", "lane", "context", "prefill", "prompt_bytes", "output_tokens")
-_CLASS_TABLE = "android-builder/app/src/main/assets/unicode-classes.bin"
+_CLASS_TABLE = "android-builder/generation/src/main/assets/unicode-classes.bin"
 # The model's description names the reference and its digest.
 _CONVERT_FIELDS = (*_MODEL_FIELDS, "model", "model_kind", "model_digest")
 
@@ -88,8 +88,8 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         StageName.APP, "building the app (once per version)", Queue.ANDROID, (), (A.APP_BASE,),
-        (), ("worker/stages/app.py", "worker/android/*.py", "android-builder/app/**/*", "android-builder/host/**/*",
-         "android-builder/artifacts.toml"), 0.05, 1800,
+        (), ("worker/stages/app.py", "worker/android/*.py", "android-builder/generation/**/*",
+         "android-builder/app/**/*", "android-builder/host/**/*", "android-builder/artifacts.toml"), 0.05, 1800,
     ),
     Stage(
         StageName.PACKAGE, "packaging and signing the app", Queue.ANDROID,

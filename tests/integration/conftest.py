@@ -1,4 +1,4 @@
-"""What costly tests share: the app's own classes, compiled once, and the program that drives them."""
+"""What costly tests share: the app without a model, built once, and the program that drives its classes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +13,10 @@ import pytest
 
 from farm import digests, locations, settings
 from farm.stages import BY_NAME, StageName
-from worker.android import base, compilation, resources, toolchain
+from worker.android import base, toolchain
 from worker.android.base import AppBase, AppSources
 from worker.android.pins import Role
 from worker.android.toolchain import Toolchain
-
-APP = locations.ANDROID_BUILDER / "app" / "src" / "main"
-HOST = locations.ANDROID_BUILDER / "host" / "src" / "main" / "kotlin"
-
-
-@dataclass(frozen=True)
-class AppJars:
-    """The app's classes (`app`), its resource numbers (`identifiers`) and the JVM driver (`host`)."""
-
-    app: Path
-    identifiers: Path
-    host: Path
 
 
 class HostDriver:
@@ -92,30 +79,11 @@ def app_base(request: pytest.FixtureRequest, android_toolchain: Toolchain) -> Ap
     return AppBase(finished)
 
 
-@pytest.fixture(scope="session")
-def app_jars(android_toolchain: Toolchain, tmp_path_factory: pytest.TempPathFactory) -> AppJars:
-    """The app compiled for the JVM, without the shrinking that only a phone needs."""
-    folder = tmp_path_factory.mktemp("app-classes")
-    android = android_toolchain.pins.target
-    platform = android_toolchain.paths(Role.PLATFORM)
-    libraries = android_toolchain.paths(Role.LIBRARY)
-    manifest, compiled = folder / "AndroidManifest.xml", folder / "resources.zip"
-    resources.prepare_manifest(APP / "AndroidManifest.xml", manifest, android.namespace)
-    resources.compile_resources(APP / "res", compiled)
-    resources.generate_sources(manifest, compiled, platform[0], folder / "generated", android)
-    jars = AppJars(folder / "app.jar", folder / "identifiers.jar", folder / "host.jar")
-    compilation.compile_java(android_toolchain, folder / "generated" / "java", jars.identifiers)
-    classpath = (jars.identifiers, *platform, *libraries)
-    compilation.compile_kotlin(android_toolchain, APP / "kotlin", classpath, jars.app, "app")
-    compilation.compile_kotlin(android_toolchain, HOST, (jars.app, *platform, *libraries), jars.host, "host")
-    return jars
-
-
 @pytest.fixture
-def host_driver(app_jars: AppJars, android_toolchain: Toolchain) -> Iterator[HostDriver]:
-    """A driver over the app's unshrunk classes."""
+def host_driver(app_base: AppBase, android_toolchain: Toolchain) -> Iterator[HostDriver]:
+    """A driver over the library's unshrunk classes."""
     roles = (Role.LIBRARY, Role.HOST_NATIVE, Role.PLATFORM)
     classpath = [path for role in roles for path in android_toolchain.paths(role)]
-    driver = HostDriver([app_jars.host, app_jars.app, *classpath])
+    driver = HostDriver([app_base.host_jar, app_base.library_jar, *classpath])
     yield driver
     assert driver.quit() == 0

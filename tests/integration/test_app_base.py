@@ -35,11 +35,16 @@ def test_the_code_holds_the_app_and_what_native_code_calls(app_base: AppBase) ->
 
 
 def test_the_jars_hold_the_apps_unshrunk_classes(app_base: AppBase) -> None:
-    with zipfile.ZipFile(app_base.app_jar) as app, zipfile.ZipFile(app_base.host_jar) as host:
-        assert {
-            f"{NAMESPACE.replace('.', '/')}/{name}.class" for name in ("engine/LanguageModel", "ui/MainActivity")
-        } < {*app.namelist()}
-        assert "dev/kerasfarm/host/Main.class" in host.namelist()
+    jars = {
+        app_base.library_jar: "dev/kerasfarm/generation/engine/LanguageModel.class",
+        app_base.app_jar: "dev/kerasfarm/app/ui/MainActivity.class",
+        app_base.host_jar: "dev/kerasfarm/host/Main.class",
+    }
+    for path, name in jars.items():
+        with zipfile.ZipFile(path) as jar:
+            assert name in jar.namelist()
+            package = "/".join(name.split("/")[:3])
+            assert all(one.startswith((package, "META-INF/")) for one in jar.namelist())
 
 
 @pytest.mark.parametrize("abi", Abi)
@@ -51,7 +56,7 @@ def test_every_abi_has_libraries_for_large_pages(app_base: AppBase, abi: Abi) ->
 
 
 def test_the_tree_holds_no_model_and_all_of_the_apps_own_assets(app_base: AppBase) -> None:
-    source = AppSources().main / "assets"
+    source = AppSources().library / "assets"
     assert {path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file()} == {
         name.removeprefix("assets/") for name in app_base.asset_files()
     }

@@ -29,12 +29,13 @@ from worker.inference.interpreter import TokenModel
 from worker.inference.model_info import ModelInfo
 
 if TYPE_CHECKING:
-    from tests.integration.conftest import AppJars, HostDriver
+    from tests.integration.conftest import HostDriver
+    from worker.android.base import AppBase
 
 from tests.integration.conftest import HostDriver as Driver
 
-RULES = locations.ANDROID_BUILDER / "app" / "proguard-rules.pro"
-CLASSES = locations.ANDROID_BUILDER / "app/src/main/assets/unicode-classes.bin"
+RULES = locations.ANDROID_BUILDER / "generation" / "consumer-rules.pro"
+CLASSES = locations.ANDROID_BUILDER / "generation/src/main/assets/unicode-classes.bin"
 NO_END = 299  # the graphs' last token; a model that chose it would stop, which the tests below would see
 # Other builds of the runtime add in another order, so a lead this small may turn around.
 TIE = 1e-3
@@ -267,7 +268,7 @@ def test_closed_models_give_their_memory_back(host_driver: HostDriver, built: Bu
 
 @pytest.fixture(scope="module")
 def shrunk_driver(
-    app_jars: AppJars, android_toolchain: Toolchain, tmp_path_factory: pytest.TempPathFactory
+    app_base: AppBase, android_toolchain: Toolchain, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[HostDriver]:
     """The driver over classes that R8 shrank and renamed by the app's own rules, as class files."""
     folder = tmp_path_factory.mktemp("shrunk")
@@ -281,13 +282,13 @@ def shrunk_driver(
         (
             java / "bin" / "java", "-cp", ":".join(map(str, android_toolchain.paths(Role.SHRINKER))),
             "com.android.tools.r8.R8", "--classfile", "--release", "--lib", java, "--pg-conf", RULES,
-            "--pg-conf", rules, "--no-data-resources", "--output", shrunk, app_jars.app, app_jars.host,
+            "--pg-conf", rules, "--no-data-resources", "--output", shrunk, app_base.library_jar, app_base.host_jar,
             *android_toolchain.paths(Role.LIBRARY),
         ),
         timeout=300, error=AssertionError, hint="the rules do not hold",  # type: ignore[arg-type]
     )  # fmt: skip
     with zipfile.ZipFile(shrunk) as jar:
-        assert not any(name.startswith("dev/kerasfarm/app/") for name in jar.namelist()), "nothing was renamed"
+        assert not any(name.startswith("dev/kerasfarm/generation/") for name in jar.namelist()), "nothing was renamed"
     others = [path for role in (Role.HOST_NATIVE, Role.PLATFORM) for path in android_toolchain.paths(role)]
     driver = Driver([shrunk, *others])
     yield driver

@@ -113,7 +113,7 @@ def run(harness: Harness, jars: tuple[Path, ...], tiny_job: TinyJob, pictures: P
         sources = AppSources()
         golden = {
             "golden": str(tiny_job.order.output(ArtifactName.GOLDEN)),
-            "word.lists": str(sources.main / "assets" / "filter"),
+            "word.lists": str(sources.library / "assets" / "filter"),
             "corpus": str(sources.tests.parent / "resources"),
             "pictures": str(pictures),
         }

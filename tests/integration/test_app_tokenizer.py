@@ -20,7 +20,7 @@ from worker.conversion.byte_bpe import unicode_classes
 if TYPE_CHECKING:
     from tests.integration.conftest import HostDriver
 
-CLASSES = locations.ANDROID_BUILDER / "app/src/main/assets/unicode-classes.bin"
+CLASSES = locations.ANDROID_BUILDER / "generation/src/main/assets/unicode-classes.bin"
 END = "<|endoftext|>"
 LEAST_STRINGS = 5000
 WORDS = (

@@ -25,14 +25,19 @@ class AppSources:
     root: Path = locations.ANDROID_BUILDER
 
     @property
+    def library(self) -> Path:
+        """The main source set of the library that generates text, which the app uses."""
+        return self.root / "generation" / "src" / "main"
+
+    @property
     def main(self) -> Path:
         """The app's main source set."""
         return self.root / "app" / "src" / "main"
 
     @property
     def rules(self) -> Path:
-        """What R8 must keep."""
-        return self.root / "app" / "proguard-rules.pro"
+        """What R8 must keep of the library in every app."""
+        return self.root / "generation" / "consumer-rules.pro"
 
     @property
     def host(self) -> Path:
@@ -55,6 +60,11 @@ class AppBase:
     """The tree `app-base/`."""
 
     folder: Path
+
+    @property
+    def library_jar(self) -> Path:
+        """The library's classes, unshrunk."""
+        return self.folder / "generation.jar"
 
     @property
     def app_jar(self) -> Path:
@@ -122,21 +132,24 @@ def build(sources: AppSources, toolchain: Toolchain, target: Path, scratch: Path
     shutil.copyfile(generated / "ids.txt", base.ids)
     compilation.compile_java(toolchain, generated / "java", base.identifiers)
 
-    report(0.05, "compiling the app")
+    report(0.05, "compiling the library")
     classpath = (*platform, *libraries)
+    compilation.compile_kotlin(toolchain, sources.library / "kotlin", classpath, base.library_jar, "generation")
+    report(0.15, "compiling the app")
+    classpath = (base.library_jar, *classpath)
     compilation.compile_kotlin(toolchain, sources.main / "kotlin", (base.identifiers, *classpath), base.app_jar, "app")
-    report(0.2, "compiling the host driver")
-    compilation.compile_kotlin(toolchain, sources.host, (base.app_jar, *classpath), base.host_jar, "host")
+    report(0.25, "compiling the host driver")
+    compilation.compile_kotlin(toolchain, sources.host, classpath, base.host_jar, "host")
 
     report(0.3, "shrinking the app's code")
-    jars = (base.app_jar, base.identifiers, *libraries)
+    jars = (base.library_jar, base.app_jar, base.identifiers, *libraries)
     for dex in compilation.shrink(toolchain, jars, (sources.rules, generated / "keep.pro"), scratch / "dex"):
         shutil.copyfile(dex, target / dex.name)
 
     report(0.95, "adding the runtime's libraries")
     for abi in Abi:
         _add_libraries(toolchain, abi, target / "lib" / abi.value)
-    shutil.copytree(sources.main / "assets", base.assets)
+    shutil.copytree(sources.library / "assets", base.assets)
     return base
 
 

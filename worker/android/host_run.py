@@ -60,7 +60,7 @@ def run(
     scratch.mkdir(parents=True, exist_ok=True)
     # The platform comes last: it brings org.json, which every phone has and a JVM has not.
     roles = (Role.LIBRARY, Role.HOST_NATIVE, Role.PLATFORM)
-    classpath = [base.host_jar, base.app_jar, *(path for role in roles for path in toolchain.paths(role))]
+    classpath = [base.host_jar, base.library_jar, *(path for role in roles for path in toolchain.paths(role))]
     completed = process.run(
         (
             tools.find(Tool.JAVA), *JVM, f"-Dorg.bytedeco.javacpp.cachedir={scratch}", f"-Djava.io.tmpdir={scratch}",

@@ -46,7 +46,7 @@ class Harness:
 
     def libraries(self) -> tuple[Path, ...]:
         """What JUnit classes are compiled against and run with, but for themselves."""
-        ours = (self.base.app_jar, self.base.identifiers)
+        ours = (self.base.library_jar, self.base.app_jar, self.base.identifiers)
         chosen = self.toolchain.paths(Role.LIBRARY), self.toolchain.paths(Role.TEST)
         # The plain platform comes last: it brings org.json to classes outside of Robolectric's class loader.
         return (*ours, *map(self._classes, chosen[0] + chosen[1]), *self.toolchain.paths(Role.PLATFORM))

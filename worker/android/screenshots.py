@@ -29,7 +29,7 @@ def prompt(golden: Golden) -> str | None:
 def driver(harness: Harness, sources: AppSources, caches: Path, adopt: Path) -> Path:
     """The compiled driver from `caches`, or newly compiled in `adopt`, from where it gets into the cache."""
     files = sorted(sources.screens.rglob("*.kt"))
-    parts = [digests.of_file(path) for path in (*files, pins.TABLE, harness.base.app_jar)]
+    parts = [digests.of_file(path) for path in (*files, pins.TABLE, harness.base.library_jar, harness.base.app_jar)]
     name = f"screens-{digests.of_json({'parts': parts})[:32]}.jar"
     kept = caches / CACHE / name
     if kept.is_file():

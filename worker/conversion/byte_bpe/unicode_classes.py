@@ -18,7 +18,7 @@ from tokenizers import pre_tokenizers
 
 from farm import locations
 
-TABLE = locations.ANDROID_BUILDER / "app/src/main/assets/unicode-classes.bin"
+TABLE = locations.ANDROID_BUILDER / "generation/src/main/assets/unicode-classes.bin"
 MAGIC = b"UCL1"
 CODE_POINTS = 0x110000
 BLOCK = 256

@@ -6,7 +6,7 @@ import android.view.View
 import android.widget.Button
 import android.widget.SeekBar
 import dev.kerasfarm.app.generation.Phase
-import dev.kerasfarm.app.generation.WritingOptions
+import dev.kerasfarm.generation.decoding.WritingOptions
 import dev.kerasfarm.app.ui.MainActivity
 import dev.kerasfarm.screens.await
 import org.junit.Assert.assertEquals

@@ -1,7 +1,7 @@
 package dev.kerasfarm.app
 
-import dev.kerasfarm.app.generation.Sampling
-import dev.kerasfarm.app.generation.windowFor
+import dev.kerasfarm.generation.decoding.Sampling
+import dev.kerasfarm.generation.decoding.windowFor
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertNotEquals
 import org.junit.Assert.assertTrue

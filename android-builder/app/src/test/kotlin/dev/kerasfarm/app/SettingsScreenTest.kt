@@ -5,7 +5,7 @@ import android.view.ViewGroup
 import android.widget.EditText
 import android.widget.SeekBar
 import android.widget.TextView
-import dev.kerasfarm.app.generation.Sampling
+import dev.kerasfarm.generation.decoding.Sampling
 import dev.kerasfarm.app.ui.Preferences
 import dev.kerasfarm.app.ui.SettingsActivity
 import dev.kerasfarm.screens.draw

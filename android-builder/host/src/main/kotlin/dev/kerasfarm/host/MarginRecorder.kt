@@ -1,7 +1,7 @@
 package dev.kerasfarm.host
 
-import dev.kerasfarm.app.generation.GreedySampler
-import dev.kerasfarm.app.generation.Sampler
+import dev.kerasfarm.generation.decoding.GreedySampler
+import dev.kerasfarm.generation.decoding.Sampler
 
 /**
  * Greedy, and notes at every step by how much the best logit leads the second.

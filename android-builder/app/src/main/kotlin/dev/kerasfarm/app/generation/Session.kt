@@ -1,15 +1,19 @@
 package dev.kerasfarm.app.generation
 
-import dev.kerasfarm.app.engine.ModelUnusable
-import dev.kerasfarm.app.filter.WordFilter
-import dev.kerasfarm.app.model.ModelInfoUnusable
-import dev.kerasfarm.app.tokenizer.TokenizerUnusable
+import dev.kerasfarm.generation.decoding.AppModel
+import dev.kerasfarm.generation.decoding.FilteredText
+import dev.kerasfarm.generation.decoding.PromptTooLong
+import dev.kerasfarm.generation.decoding.StopReason
+import dev.kerasfarm.generation.decoding.TokenizerMissing
+import dev.kerasfarm.generation.decoding.WritingOptions
+import dev.kerasfarm.generation.decoding.windowFor
+import dev.kerasfarm.generation.engine.ModelUnusable
+import dev.kerasfarm.generation.filter.WordFilter
+import dev.kerasfarm.generation.model.ModelInfoUnusable
+import dev.kerasfarm.generation.tokenizer.TokenizerUnusable
 import java.io.IOException
 import java.util.concurrent.Executors
 import java.util.concurrent.atomic.AtomicBoolean
-
-/** The app holds a model whose text it cannot read. */
-class TokenizerMissing : Exception("the model has no tokenizer that this app can use")
 
 /**
  * One model and one generation at a time, for the whole process: a screen that is turned or left does not stop it.

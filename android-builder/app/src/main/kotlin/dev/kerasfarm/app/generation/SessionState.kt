@@ -1,6 +1,6 @@
 package dev.kerasfarm.app.generation
 
-import dev.kerasfarm.app.model.ModelInfo
+import dev.kerasfarm.generation.model.ModelInfo
 
 /** What the session is doing. */
 enum class Phase { CLOSED, OPENING, READY, READING, WRITING }

@@ -1,8 +1,8 @@
 package dev.kerasfarm.app.ui
 
 import android.content.Context
-import dev.kerasfarm.app.generation.Sampling
-import dev.kerasfarm.app.generation.WritingOptions
+import dev.kerasfarm.generation.decoding.Sampling
+import dev.kerasfarm.generation.decoding.WritingOptions
 
 /** What the user set, kept on the phone. */
 class Preferences(context: Context) {
@@ -33,7 +33,8 @@ class Preferences(context: Context) {
                 .putInt(TOP_K, value.topK)
                 .putFloat(TOP_P, value.topP)
                 .putFloat(PENALTY, value.repetitionPenalty)
-            if (value.seed == null) edit.remove(SEED) else edit.putLong(SEED, value.seed)
+            val seed = value.seed
+            if (seed == null) edit.remove(SEED) else edit.putLong(SEED, seed)
             edit.apply()
         }
 

@@ -9,8 +9,8 @@ import android.widget.EditText
 import android.widget.SeekBar
 import android.widget.TextView
 import dev.kerasfarm.app.R
-import dev.kerasfarm.app.generation.Sampling
-import dev.kerasfarm.app.generation.windowFor
+import dev.kerasfarm.generation.decoding.Sampling
+import dev.kerasfarm.generation.decoding.windowFor
 import kotlin.math.roundToInt
 
 /** How tokens are chosen, and how much of the text the model reads. Every change counts at once. */

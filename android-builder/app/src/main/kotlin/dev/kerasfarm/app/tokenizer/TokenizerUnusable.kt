@@ -1,4 +1,0 @@
-package dev.kerasfarm.app.tokenizer
-
-/** The tokenizer's files are damaged or ask for something that this tokenizer does not do. */
-class TokenizerUnusable(message: String, cause: Throwable? = null) : Exception(message, cause)

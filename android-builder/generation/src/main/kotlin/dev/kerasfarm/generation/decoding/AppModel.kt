@@ -1,0 +1,49 @@
+package dev.kerasfarm.generation.decoding
+
+import dev.kerasfarm.generation.engine.LanguageModel
+import dev.kerasfarm.generation.engine.ModelUnusable
+import dev.kerasfarm.generation.model.ModelInfo
+import dev.kerasfarm.generation.tokenizer.StreamDecoder
+import dev.kerasfarm.generation.tokenizer.Tokenizer
+import java.io.Closeable
+
+/** The package holds a model whose text it cannot read. */
+class TokenizerMissing : Exception("the model has no tokenizer that this app can use")
+
+/** A model with its tokenizer and description: text in, text out. */
+class AppModel(val info: ModelInfo, private val tokenizer: Tokenizer, private val model: LanguageModel) : Closeable {
+    private val generator = Generator(model, info.endToken)
+
+    init {
+        if (model.context != info.context || model.vocabularySize != info.vocabularySize) {
+            throw ModelUnusable("its file and its description do not belong together")
+        }
+        if (tokenizer.size > model.vocabularySize) throw ModelUnusable("its tokenizer belongs to another model")
+    }
+
+    /** The text's tokens, without the start token. */
+    fun encode(text: String): IntArray = tokenizer.encode(text)
+
+    /** What the model reads of a prompt's [tokens]: the last ones, [window] in all with the start token before them. */
+    fun prompt(tokens: IntArray, window: Int): IntArray {
+        val start = info.startToken ?: return tokens.takeLast(window).toIntArray()
+        return intArrayOf(start) + tokens.takeLast(maxOf(window - 1, 0))
+    }
+
+    /** Writes on from [prompt], at most [limit] tokens; [written] gets the text as it comes. */
+    fun write(
+        prompt: IntArray,
+        limit: Int,
+        sampler: Sampler,
+        cancelled: () -> Boolean,
+        written: (String) -> Unit,
+    ): Generation {
+        val decoder = StreamDecoder(tokenizer)
+        val generation = generator.generate(prompt, limit, sampler, cancelled) { written(decoder.push(it)) }
+        val rest = decoder.finish()
+        if (rest.isNotEmpty()) written(rest)
+        return generation
+    }
+
+    override fun close() = model.close()
+}

@@ -1,0 +1,169 @@
+package dev.kerasfarm.generation.engine
+
+import org.bytedeco.javacpp.BytePointer
+import org.bytedeco.javacpp.Pointer
+import org.bytedeco.tensorflowlite.BuiltinOpResolver
+import org.bytedeco.tensorflowlite.FlatBufferModel
+import org.bytedeco.tensorflowlite.Interpreter
+import org.bytedeco.tensorflowlite.InterpreterBuilder
+import org.bytedeco.tensorflowlite.SignatureRunner
+import org.bytedeco.tensorflowlite.TfLiteTensor
+import org.bytedeco.tensorflowlite.global.tensorflowlite.TfLiteTensorByteSize
+import org.bytedeco.tensorflowlite.global.tensorflowlite.kTfLiteOk
+import java.io.Closeable
+import java.nio.MappedByteBuffer
+
+/**
+ * A decoder-only model in TensorFlow Lite, memory-mapped, with its key-value cache.
+ *
+ * Not safe for use from several threads at once. Tokens are given in order: the caller counts their places.
+ */
+class LanguageModel private constructor(private val native: NativeModel) : Closeable {
+    private val cache: KeyValueCache
+    private val decode: Signature
+    private val prefill: Map<Int, Signature>
+    private val single = IntArray(1)
+
+    /** How many places the cache has. */
+    val context: Int
+
+    /** How many logits a step gives. */
+    val vocabularySize: Int get() = decode.vocabularySize
+
+    /** How many tokens the prefill signatures take, ascending. */
+    val prefillLengths: List<Int>
+
+    init {
+        val keys = native.signatureKeys()
+        val runner = native.runner(DECODE)
+        val sizes = cacheSizes(runner)
+        context = native.contextOf(runner, sizes.keys.first())
+        cache = KeyValueCache(sizes)
+        try {
+            decode = Signature(DECODE, runner, cache, givesLogits = true)
+            if (decode.length != 1 || decode.vocabularySize == 0) {
+                throw ModelUnusable("the signature $DECODE does not turn one token into logits")
+            }
+            prefill = keys.filter { it.startsWith(PREFILL) }
+                .map { Signature(it, native.runner(it), cache, givesLogits = false) }
+                .associateBy { it.length }
+        } catch (error: ModelUnusable) {
+            cache.close()
+            throw error
+        }
+        prefillLengths = prefill.keys.sorted()
+    }
+
+    /** Forgets all tokens. */
+    fun reset() = cache.clear()
+
+    /**
+     * The runs that put `count` tokens from place [position] on into the cache; run each with [runPrefill].
+     */
+    fun prefillPlan(count: Int, position: Int): List<PrefillStep> =
+        planPrefill(count, prefillLengths, position, context)
+
+    /** One run of a plan, over `tokens[from until from + step.count]` at the places from [position] on. */
+    fun runPrefill(step: PrefillStep, tokens: IntArray, from: Int, position: Int) {
+        require(position + step.length <= context) { "the step ends at ${position + step.length} of $context places" }
+        val signature = if (step.length == 1) decode else prefill.getValue(step.length)
+        signature.run(tokens, from, step.count, position)
+    }
+
+    /** Puts one token at [position] and writes the logits of what follows it into [logits]. */
+    fun decode(token: Int, position: Int, logits: FloatArray) {
+        require(position < context) { "place $position of $context" }
+        single[0] = token
+        decode.run(single, 0, 1, position)
+        decode.readLogits(logits)
+    }
+
+    override fun close() {
+        native.close()
+        cache.close()
+    }
+
+    private fun cacheSizes(runner: SignatureRunner): Map<String, Long> {
+        val sizes = sortedMapOf<String, Long>()
+        for (name in native.inputNames(runner)) {
+            if (name.startsWith(CACHE)) sizes[name] = TfLiteTensorByteSize(runner.input_tensor(name))
+        }
+        if (sizes.isEmpty()) throw ModelUnusable("the model has no key-value cache")
+        return sizes
+    }
+
+    companion object {
+        private const val DECODE = "decode"
+        private const val PREFILL = "prefill_"
+        private const val CACHE = "kv_cache_"
+
+        /**
+         * Opens the model that lies in [region], with [threads] threads for its arithmetic.
+         *
+         * Throws [ModelUnusable] when the file is damaged or has other signatures than this app knows.
+         */
+        fun open(region: ModelRegion, threads: Int): LanguageModel {
+            NativeRuntime.prepare()
+            val native = NativeModel(region.map(), threads)
+            try {
+                return LanguageModel(native)
+            } catch (error: ModelUnusable) {
+                native.close()
+                throw error
+            }
+        }
+    }
+}
+
+/** The runtime's objects behind a model, kept together for as long as the interpreter lives. */
+internal class NativeModel(private val content: MappedByteBuffer, threads: Int) : Closeable {
+    private val bytes = BytePointer(content)
+    private val model: FlatBufferModel
+    private val resolver = BuiltinOpResolver()
+    private val builder: InterpreterBuilder
+    private val interpreter = Interpreter(null as Pointer?)
+
+    init {
+        // Unverified, a damaged file would crash the process.
+        val verified: FlatBufferModel? =
+            FlatBufferModel.VerifyAndBuildFromBuffer(bytes, content.capacity().toLong())
+        if (verified == null || verified.isNull || !verified.initialized()) throw ModelUnusable("the model is damaged")
+        model = verified
+        builder = InterpreterBuilder(model, resolver)
+        builder.SetNumThreads(threads)
+        if (builder.apply(interpreter) != kTfLiteOk || interpreter.isNull) {
+            throw ModelUnusable("this runtime does not know all of the model's operations")
+        }
+    }
+
+    fun signatureKeys(): List<String> {
+        val keys = interpreter.signature_keys()
+        return (0 until keys.size()).map { keys.get(it).string }
+    }
+
+    fun runner(key: String): SignatureRunner {
+        val runner: SignatureRunner? = interpreter.GetSignatureRunner(key)
+        if (runner == null || runner.isNull) throw ModelUnusable("the model has no signature $key")
+        return runner
+    }
+
+    fun inputNames(runner: SignatureRunner): List<String> {
+        val names = runner.input_names()
+        return (0 until runner.input_size()).map { BytePointer(names.get(it)).string }
+    }
+
+    /** The number of places of a cache tensor [1, heads, places, width]. */
+    fun contextOf(runner: SignatureRunner, cacheName: String): Int {
+        val tensor: TfLiteTensor = runner.input_tensor(cacheName)
+        val shape = tensor.dims()
+        if (shape.size() != 4) throw ModelUnusable("the cache $cacheName has ${shape.size()} dimensions, not 4")
+        return shape.data(2)
+    }
+
+    override fun close() {
+        interpreter.close()
+        builder.close()
+        resolver.close()
+        model.close()
+    }
+}

@@ -1,0 +1,52 @@
+package dev.kerasfarm.generation.model
+
+import org.json.JSONException
+import org.json.JSONObject
+
+/**
+ * What the farm wrote down about the model (`model-info.json`).
+ *
+ * [startToken] is put before every prompt; generation ends at [endToken]; [context] is the greatest number of tokens,
+ * prompt and completion together. [tokenizer] is null for a model whose text the app cannot read yet.
+ */
+data class ModelInfo(
+    val name: String,
+    val family: String,
+    val recipe: String,
+    val context: Int,
+    val vocabularySize: Int,
+    val startToken: Int?,
+    val endToken: Int,
+    val tokenizer: String?,
+) {
+    companion object {
+        const val FORMAT = 1
+        const val BYTE_LEVEL_BPE = "byte-level-bpe"
+
+        /** Reads the JSON text; throws [ModelInfoUnusable] when a field is missing or the format is another. */
+        fun parse(text: String): ModelInfo =
+            try {
+                read(JSONObject(text))
+            } catch (error: JSONException) {
+                throw ModelInfoUnusable("model-info.json is damaged: ${error.message}", error)
+            }
+
+        private fun read(json: JSONObject): ModelInfo {
+            val format = json.getInt("format")
+            if (format != FORMAT) throw ModelInfoUnusable("model-info.json has the format $format, not $FORMAT")
+            return ModelInfo(
+                name = json.getString("name"),
+                family = json.getString("family"),
+                recipe = json.getString("recipe"),
+                context = json.getInt("context"),
+                vocabularySize = json.getInt("vocabulary_size"),
+                startToken = if (json.isNull("start_token")) null else json.getInt("start_token"),
+                endToken = json.getInt("end_token"),
+                tokenizer = if (json.isNull("tokenizer")) null else json.getString("tokenizer"),
+            )
+        }
+    }
+}
+
+/** `model-info.json` is damaged or of another version. */
+class ModelInfoUnusable(message: String, cause: Throwable? = null) : Exception(message, cause)
