@@ -13,6 +13,7 @@ from cli.terminal import Terminal, printable
 from client.protocol import EventView, JobView
 from farm import recipes
 from farm.jobspec import Lane
+from farm.prompting import Mode
 from farm.states import JobState
 
 MOST_EVENTS = 20
@@ -79,6 +80,8 @@ def settings(job: JobView) -> Iterator[tuple[str, str]]:
         limits = f"prompts up to {spec.prompt_bytes} bytes, answers up to {spec.longest_answer} tokens"
         yield "lane", f"{spec.lane}, {limits}"
     yield "app", f"{app.label} {app.version_name} ({app.version_code}), {app.application_id}, {', '.join(app.abis)}"
+    if app.mode is not None or app.prompt_template is not None:
+        yield "mode", f"{app.mode or Mode.INSTRUCT}" + (f", {app.prompt_template!r}" if app.prompt_template else "")
     yield "signed with", app.keystore or "the farm's own key"
     yield "submitted", f"{job.created_at.astimezone():%Y-%m-%d %H:%M:%S} ({figures.age(job.created_at)})"
 

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from farm import modelref
-from farm.errors import KeystorePasswordMissing, KeystoreUnusable, SequenceTooLong, UsageError
+from farm.errors import BadPromptTemplate, KeystorePasswordMissing, KeystoreUnusable, SequenceTooLong, UsageError
 from farm.jobspec import AppSpec, JobSpec, parse_abis, parse_lane
 from farm.modelref import ModelKind
+from farm.prompting import LONGEST_TEMPLATE, PLACE, parse_mode
 
+# More than a template may have, so that a file too large is refused as such.
+TEMPLATE_FILE_CHARACTERS = 2 * LONGEST_TEMPLATE
 PASSWORD_SOURCE = re.compile(r"file:(?P<path>.+)|env:(?P<name>[A-Za-z_][A-Za-z0-9_]*)")
 
 
@@ -34,6 +37,8 @@ class JobRequest:
     key_alias: str | None = None
     password_source: str | None = None
     filter: bool | None = None
+    mode: str | None = None
+    prompt_template: str | None = None
 
     def spec(self, template: JobSpec | None = None) -> JobSpec:
         """The job that was asked for; what was not given comes from the template, else from the defaults.
@@ -76,6 +81,8 @@ class JobRequest:
             "key_alias": self.key_alias,
             "password_source": None if self.password_source is None else parse_password_source(self.password_source),
             "filter": self.filter,
+            "mode": None if self.mode is None else parse_mode(self.mode),
+            "prompt_template": None if self.prompt_template is None else read_template(self.prompt_template),
         }
         app = AppSpec(**template.model_dump() | {name: value for name, value in given.items() if value is not None})
         if app.keystore is not None and app.password_source is None:
@@ -93,6 +100,23 @@ def parse_prefill(text: str) -> tuple[int, ...]:
     if not all(re.fullmatch(r" *[0-9]{1,6} *", word, re.ASCII) and int(word) >= 2 for word in words):
         raise UsageError(f"The prefill lengths {text!r} are refused; give numbers from 2 on with commas, as in 8,32.")
     return tuple(sorted({int(word) for word in words}))
+
+
+def read_template(text: str) -> str:
+    """A template given as it is (`\\n` stands for a new line), or the content of the file of that name.
+
+    BadPromptTemplate when it is neither.
+    """
+    if PLACE in text:
+        return text.replace("\\n", "\n")
+    path = Path(text).expanduser()
+    try:
+        with path.open(encoding="utf-8") as file:
+            return file.read(TEMPLATE_FILE_CHARACTERS)
+    except (OSError, ValueError) as error:
+        raise BadPromptTemplate(
+            f"{text[:60]!r} is neither a prompt template (it lacks {PLACE}) nor a text file; give one of the two."
+        ) from error
 
 
 def find_keystore(path: Path) -> str:

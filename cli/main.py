@@ -32,7 +32,7 @@ COMMANDS: dict[str, str] = {
     "cancel": "Stop a job.",
     "retry": "Queue a failed or cancelled job again.",
     "download": "Write a job's files here: the app, the model, the tokenizer, the golden prompts, the report.",
-    "run": "Complete a prompt with a model on this machine.",
+    "run": "Complete or answer a prompt with a model on this machine.",
     "inspect": "Show what is inside a .tflite or an APK: signatures, operators, tensors, sizes.",
     "check": "Check whether an APK or a bundle is fit for Google Play and for current phones.",
     "recipes": "List the quantization recipes and their limits.",

@@ -23,7 +23,9 @@
     │   ├── UnknownAbi 34
     │   ├── UnknownLane 35
     │   ├── BadAppSetting 36
-    │   └── RecipeNotRunnable 37
+    │   ├── RecipeNotRunnable 37
+    │   ├── UnknownMode 38
+    │   └── BadPromptTemplate 39
     ├── ResourceError
     │   ├── DiskFull 40
     │   ├── OutOfMemory 41
@@ -227,6 +229,18 @@ class RecipeNotRunnable(SpecError):
     """A recipe that the chosen runtime is known to compute wrongly."""
 
     exit_code = 37
+
+
+class UnknownMode(SpecError):
+    """A mode that the app does not have."""
+
+    exit_code = 38
+
+
+class BadPromptTemplate(SpecError):
+    """A prompt template without a place for the prompt, too long, or in a mode that has none."""
+
+    exit_code = 39
 
 
 class ResourceError(FarmError):

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, StrictInt, field_validator, model_va
 from farm import digests, recipes
 from farm.errors import BadApplicationId, BadAppSetting, ContextTooLong, SequenceTooLong, UnknownAbi, UnknownLane
 from farm.modelref import ModelKind, ModelRef
+from farm.prompting import Mode, Prompting
 
 DEFAULT_CONTEXT = 256
 DEFAULT_PREFILL = (8, 32, 128)
@@ -44,7 +45,8 @@ class AppSpec(BaseModel):
     """What the packaged app is called, what it does and how it is signed.
 
     keystore: path of the user's own PKCS12 or JKS file, None for the farm's; password_source: `file:PATH` or
-    `env:NAME`, never the password itself. filter: whether the app refuses unsuitable words.
+    `env:NAME`, never the password itself. filter: whether the app refuses unsuitable words. mode and prompt_template:
+    None for what the model's own metadata say.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -58,6 +60,17 @@ class AppSpec(BaseModel):
     key_alias: str | None = None
     password_source: str | None = None
     filter: bool = True
+    mode: Mode | None = None
+    prompt_template: str | None = None
+
+    @model_validator(mode="after")
+    def _prompting(self) -> Self:
+        self.prompting(Prompting())
+        return self
+
+    def prompting(self, own: Prompting) -> Prompting:
+        """How the app speaks to a model that says `own` of itself."""
+        return own.changed(self.mode, self.prompt_template)
 
     @field_validator("application_id")
     @classmethod

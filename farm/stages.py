@@ -59,8 +59,8 @@ class Stage:
 
 _MODEL_FIELDS = ("recipe", "lane", "context", "prefill", "prompt_bytes", "output_tokens")
 _CLASS_TABLE = "android-builder/generation/src/main/assets/unicode-classes.bin"
-# The model's description names the reference and its digest.
-_CONVERT_FIELDS = (*_MODEL_FIELDS, "model", "model_kind", "model_digest")
+# The model's description names the reference and its digest, and how the model is spoken to.
+_CONVERT_FIELDS = (*_MODEL_FIELDS, "model", "model_kind", "model_digest", "app.mode", "app.prompt_template")
 
 STAGES: tuple[Stage, ...] = (
     Stage(
@@ -78,7 +78,7 @@ STAGES: tuple[Stage, ...] = (
         (A.MODEL, A.TOKENIZER, A.DESCRIPTION, A.REFERENCE, A.MODEL_INFO),
         _CONVERT_FIELDS,
         ("worker/stages/convert.py", "worker/conversion/**/*.py", "worker/models/*.py", "farm/recipes.py",
-         _CLASS_TABLE),
+         "farm/prompting.py", _CLASS_TABLE),
         0.43, 3600,
     ),
     Stage(

@@ -12,10 +12,12 @@ import typer
 
 from cli import completion, figures
 from cli.arguments import AsJson
+from cli.job_request import read_template
 from cli.native_output import kept_back
 from cli.targets import model_files
 from cli.terminal import open_terminal, printable
 from farm.artifacts import ArtifactName
+from farm.prompting import PLACE, Mode, parse_mode
 
 NEEDED = (ArtifactName.MODEL, ArtifactName.TOKENIZER, ArtifactName.MODEL_INFO)
 DEFAULT_TOKENS = 64
@@ -55,11 +57,29 @@ def command(
             show_default=False,
         ),
     ],
-    prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="The text to go on from.", show_default=False)],
+    prompt: Annotated[
+        str, typer.Argument(metavar="PROMPT", help="The text to go on from, or the question.", show_default=False)
+    ],
     max_tokens: Annotated[
         int | None,
         typer.Option(
             min=1, metavar="N", help=f"At most so many new tokens (default: {DEFAULT_TOKENS}).", show_default=False
+        ),
+    ] = None,
+    mode: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODE",
+            help=f"{', '.join(Mode)} (default: the model's own, as in its app).",
+            show_default=False,
+        ),
+    ] = None,
+    prompt_template: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|TEXT",
+            help=f"What an instruct model reads, with {PLACE} where the question goes (default: the model's own).",
+            show_default=False,
         ),
     ] = None,
     threads: Annotated[
@@ -68,31 +88,38 @@ def command(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Complete a prompt with a model on this machine.
+    """Complete or answer a prompt with a model on this machine.
 
-    The prompt and what the model writes go to stdout, the figures to stderr. It takes the likeliest token each time.
+    What the model writes goes to stdout, in the mode complete behind the prompt; the figures go to stderr. It takes the
+    likeliest token each time.
     """
     # These bring numpy and the interpreter, for which no other command should wait.
     from worker.inference import archive, generation
 
     terminal = open_terminal(as_json)
+    wanted_mode = None if mode is None else parse_mode(mode)
+    template = None if prompt_template is None else read_template(prompt_template)
     with model_files(ctx, target, NEEDED) as path, kept_back():
         model = archive.open_language_model(path, threads or archive.default_threads())
-        given = model.prompt_tokens(prompt)
+        prompting = model.info.prompting.changed(wanted_mode, template)
+        given = model.prompt_tokens(prompting.fill(prompt))
     wanted = max_tokens or max(1, min(DEFAULT_TOKENS, model.info.context - len(given)))
     clock = Clock()
     tokens = generation.generate(model.tokens, given, wanted, model.info.end_token)
-    pieces = []
-    if not as_json:
+    pieces: list[str] = []
+    if not as_json and prompting.mode is Mode.COMPLETE:
         _write(prompt)
     for piece in model.text.stream(clock.count(tokens)) if model.text else ():
-        pieces.append(piece)
+        # An answer begins with the space that the template leaves to it.
+        shown = piece if pieces or prompting.mode is Mode.COMPLETE else piece.lstrip()
+        pieces.append(shown)
         if not as_json:
-            _write(piece)
+            _write(shown)
     if as_json:
         terminal.write_json(
             {
                 "prompt": prompt,
+                "mode": prompting.mode.value,
                 "completion": "".join(pieces),
                 "prompt_tokens": len(given),
                 "new_tokens": clock.tokens,

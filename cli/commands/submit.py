@@ -15,6 +15,7 @@ from cli.json_views import job_object
 from cli.terminal import Terminal, open_terminal
 from client.protocol import Submission
 from farm import jobspec, modelref
+from farm.prompting import PLACE, Mode
 from farm.states import JobState
 
 APP_PANEL = "The app"
@@ -152,6 +153,25 @@ def command(
             rich_help_panel=APP_PANEL,
         ),
     ] = None,
+    mode: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODE",
+            help=f"What the app does with what is typed: {', '.join(Mode)} (default: what the model's metadata say,"
+            f" else {Mode.COMPLETE}).",
+            show_default=False,
+            rich_help_panel=APP_PANEL,
+        ),
+    ] = None,
+    prompt_template: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|TEXT",
+            help=f"What an instruct model reads, with {PLACE} where the question goes (default: the model's own).",
+            show_default=False,
+            rich_help_panel=APP_PANEL,
+        ),
+    ] = None,
     keystore: Annotated[
         Path | None,
         typer.Option(
@@ -203,6 +223,8 @@ def command(
         key_alias=key_alias,
         password_source=keystore_password_source,
         filter=word_filter,
+        mode=mode,
+        prompt_template=prompt_template,
     )
     terminal = open_terminal(as_json)
     farm = connect(ctx)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from farm.prompting import Mode, Prompting
 from worker.conversion.description import DecoderDescription
 from worker.conversion.held_out import GOLDEN_PROMPTS, HELD_OUT_TEXT
 from worker.conversion.tokenizer import TokenizerExport
@@ -43,14 +44,17 @@ class Plan:
     held_out_tokens: Int32
 
 
-def plan_reference(description: DecoderDescription, context: int, export: TokenizerExport) -> Plan:
-    """What to ask a model of this size and tokenizer; everything fits into the context."""
+def plan_reference(
+    description: DecoderDescription, context: int, export: TokenizerExport, prompting: Prompting
+) -> Plan:
+    """What to ask a model of this size and tokenizer, in the way it wants to be asked; everything fits into the
+    context."""
     random = np.random.default_rng(SEED)
     vocabulary = description.vocabulary_size
     greedy_tokens = min(GREEDY_TOKENS, context // 4)
     room = context - greedy_tokens
     prompts = []
-    for text in GOLDEN_PROMPTS:
+    for text in _texts(prompting):
         tokens = export.encode(text)
         if export.tokenizer is None or len(tokens) > room:
             text, tokens = "", random.integers(0, vocabulary, min(PROMPT_TOKENS, room)).tolist()
@@ -67,3 +71,9 @@ def plan_reference(description: DecoderDescription, context: int, export: Tokeni
         forced_tokens=random.integers(0, vocabulary, min(FORCED_TOKENS, context)).astype(np.int32),
         held_out_tokens=np.array(held_out[: min(HELD_OUT_TOKENS, context)], np.int32),
     )
+
+
+def _texts(prompting: Prompting) -> tuple[str, ...]:
+    """What a model that answers is asked: its own questions first."""
+    asked = GOLDEN_PROMPTS if prompting.mode is Mode.COMPLETE else (*prompting.prompts, *GOLDEN_PROMPTS)
+    return tuple(prompting.fill(text) for text in asked[: len(GOLDEN_PROMPTS)])

@@ -7,7 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from farm.errors import FileUnreadable
+from farm.errors import BadPromptTemplate, FileUnreadable
+from farm.prompting import Prompting
 
 
 class ModelInfo(BaseModel):
@@ -15,7 +16,8 @@ class ModelInfo(BaseModel):
 
     context and prefill in tokens; start_token is put before every prompt, None for no such token; source is the model
     reference as text, source_digest the SHA-256 of the fetched files; recipe by its full name. prompt_bytes and
-    output_tokens: the longest prompt and answer of a lane that takes text, None for the tokens lane.
+    output_tokens: the longest prompt and answer of a lane that takes text, None for the tokens lane. prompting: whether
+    the model continues a text or answers a question, and how it wants to be asked.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
@@ -40,6 +42,7 @@ class ModelInfo(BaseModel):
     source_digest: str | None
     prompt_bytes: int | None = None
     output_tokens: int | None = None
+    prompting: Prompting = Prompting()
 
     @classmethod
     def parse(cls, content: bytes, where: str) -> ModelInfo:
@@ -52,6 +55,8 @@ class ModelInfo(BaseModel):
                 f"{where} is no model description of this farm ({field} is wrong); take it from the job that made the"
                 " model."
             ) from error
+        except BadPromptTemplate as error:
+            raise FileUnreadable(f"{where} is no model description of this farm: {error}") from error
 
     @classmethod
     def read(cls, path: Path) -> ModelInfo:

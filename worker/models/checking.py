@@ -10,7 +10,7 @@ from typing import Any
 
 from farm import sources
 from farm.errors import ModelDamaged, ModelEmpty, ModelUnsafe, NotCausalLM, UnsupportedFamily
-from worker.models import archives, assets, configs, families, hdf5, jsonfile, safetensors
+from worker.models import archives, assets, configs, families, hdf5, jsonfile, metadata, safetensors
 
 FOLDERS = frozenset({"assets", "assets/tokenizer"})
 
@@ -43,6 +43,7 @@ def check(folder: Path, scratch: Path) -> Checked:
         form, backbone = "keras", _check_keras_file(listing[sources.KERAS_FILE], scratch)
     else:
         form, backbone = "preset", _check_preset(listing)
+    metadata.own_prompting(folder)
     _require_supported(backbone)
     return Checked(form, backbone, len(listing), sum(path.stat().st_size for path in listing.values()))
 

@@ -19,6 +19,7 @@ from farm.artifacts import ArtifactName
 from farm.errors import ContextTooLong
 from farm.jobspec import Lane
 from farm.progress import Reporter
+from farm.prompting import Prompting
 from farm.stages import StageName
 from worker.conversion import decoder_gate, full_forward, lanes, loading, mapping, reference_plan
 from worker.conversion.binding import bind
@@ -27,6 +28,7 @@ from worker.conversion.mapping import MappedModel
 from worker.conversion.reference import Reference
 from worker.conversion.tokenizer import TokenizerExport, export_tokenizer
 from worker.inference.model_info import ModelInfo
+from worker.models.metadata import own_prompting
 from worker.order import Metric, StageOrder, StageResult
 
 # Without a tokenizer of the app's kind there is nothing to package.
@@ -61,13 +63,14 @@ def run(order: StageOrder, report: Reporter) -> StageResult:
     # TensorFlow reads it at its first operation.
     os.environ["TF_NUM_INTRAOP_THREADS"] = str(order.threads)
     report(0.0, "loading the model")
+    prompting = order.spec.app.prompting(own_prompting(order.input(ArtifactName.SOURCE)))
     with clock.measure("load_seconds"):
         causal_lm = loading.load_causal_lm(order.input(ArtifactName.SOURCE))
     model = mapping.map_model(causal_lm)
     check_context(order.spec.context, model.positions)
     export = export_tokenizer(causal_lm.preprocessor, model.family)
     lanes.require_usable(order.spec, model, export)
-    plan = reference_plan.plan_reference(model.description, order.spec.context, export)
+    plan = reference_plan.plan_reference(model.description, order.spec.context, export, prompting)
     forward = FullForward(causal_lm)
 
     report(0.3, "converting the graph")
@@ -90,7 +93,7 @@ def run(order: StageOrder, report: Reporter) -> StageResult:
         held_out_nll = full_forward.negative_log_likelihood(forward, plan.held_out_tokens)
         reference = Reference(plan, continuations, forced_logits, held_out_nll)
     report(0.95, "writing the model's papers")
-    write_papers(order, model, export, reference)
+    write_papers(order, model, export, reference, prompting)
     sizes = model.description.weight_shapes().values()
     float32_bytes = 4 * sum(int(np.prod(shape)) for shape in sizes)
     figures = (
@@ -122,7 +125,9 @@ def model_end_token(model: MappedModel, export: TokenizerExport) -> int:
     return model.description.vocabulary_size - 1 if export.end_token is None else export.end_token
 
 
-def write_papers(order: StageOrder, model: MappedModel, export: TokenizerExport, reference: Reference) -> None:
+def write_papers(
+    order: StageOrder, model: MappedModel, export: TokenizerExport, reference: Reference, prompting: Prompting
+) -> None:
     """Everything that goes with `model.tflite`."""
     description, spec = model.description, order.spec
     order.output(ArtifactName.DESCRIPTION).write_bytes(description.canonical_json())
@@ -148,4 +153,5 @@ def write_papers(order: StageOrder, model: MappedModel, export: TokenizerExport,
         source_digest=spec.model_digest,
         prompt_bytes=None if spec.lane is Lane.TOKENS else spec.prompt_bytes,
         output_tokens=None if spec.lane is Lane.TOKENS else spec.longest_answer,
+        prompting=prompting,
     ).write(order.output(ArtifactName.MODEL_INFO))

@@ -6,6 +6,7 @@ import pytest
 
 from farm import errors
 from farm.jobspec import Abi
+from farm.prompting import Mode
 from farm.stages import StageName
 from farm.states import JobState
 
@@ -115,7 +116,8 @@ def test_every_option_reaches_the_spec(farm, memory_farm) -> None:
     ran = farm(
         "submit", "model", "--quant", "fp16", "--context", "512", "--prefill", "32,8", "--lane", "tokens",
         "--name", "Story", "--app-id", "org.example.story", "--app-version", "1.2", "--version-code", "7",
-        "--abi", "x86_64", "--no-filter", "--keystore", "key.p12", "--key-alias", "me",
+        "--abi", "x86_64", "--no-filter", "--mode", "instruct",
+        "--prompt-template", "Q: {prompt}\\nA:", "--keystore", "key.p12", "--key-alias", "me",
         "--keystore-password-source", "file:password",
     )  # fmt: skip
     assert ran.code == 0, ran.stderr
@@ -127,10 +129,19 @@ def test_every_option_reaches_the_spec(farm, memory_farm) -> None:
     )  # fmt: skip
     assert app.abis == (Abi.X86_64,)
     assert app.filter is False
+    assert (app.mode, app.prompt_template) == (Mode.INSTRUCT, "Q: {prompt}\nA:")
     assert app.keystore == str(Path("key.p12").absolute())
     assert app.key_alias == "me"
     assert app.password_source == f"file:{Path('password').absolute()}", "a worker runs in another folder"
     assert "secret" not in ran.stdout + ran.stderr
+
+
+def test_a_prompt_template_may_lie_in_a_file(farm, memory_farm) -> None:
+    Path("template.txt").write_text("<user>\n{prompt}\n<model>\n")
+    assert farm("submit", "model", "--prompt-template", "template.txt").code == 0
+    job = memory_farm.latest()
+    assert job.spec.app.prompt_template == "<user>\n{prompt}\n<model>\n"
+    assert "instruct" in farm("status", job.id).stdout
 
 
 def test_clone_takes_an_earlier_job_and_options_change_it(farm, memory_farm) -> None:
@@ -151,6 +162,10 @@ def test_clone_takes_an_earlier_job_and_options_change_it(farm, memory_farm) -> 
         (["model", "--abi", "mips"], errors.UnknownAbi, "arm64-v8a"),
         (["model", "--app-id", "story"], errors.BadApplicationId, "org.example.story"),
         (["model", "--version-code", "0"], errors.BadAppSetting, "version code"),
+        (["model", "--mode", "chat"], errors.UnknownMode, "complete, instruct"),
+        (["model", "--prompt-template", "Answer:"], errors.BadPromptTemplate, "{prompt}"),
+        (["model", "--prompt-template", "/"], errors.BadPromptTemplate, "text file"),
+        (["model", "--mode", "complete", "--prompt-template", "Q {prompt}"], errors.BadPromptTemplate, "instruct"),
         (["model", "--name", ""], errors.BadAppSetting, "name"),
         (["model", "--prefill", "8,x"], errors.UsageError, "8,32"),
         (["model", "--prefill", "1"], errors.UsageError, "8,32"),

@@ -8,6 +8,7 @@ from tokenizers import Tokenizer
 from tokenizers.pre_tokenizers import ByteLevel
 
 from farm.errors import ModelDamaged
+from farm.prompting import Prompting
 from worker.conversion.description import Activation, DecoderDescription, Layer, Norm
 from worker.conversion.reference_plan import FORCED_TOKENS, plan_reference
 from worker.conversion.tokenizer import BYTE_LEVEL_BPE, TokenizerExport, byte_level_bpe, export_tokenizer
@@ -127,7 +128,7 @@ def test_a_plan_fits_into_the_context() -> None:
     )
     for made in (export(GPT2Tokenizer()), export(LlamaTokenizer()), export_tokenizer(None, "GPT2")):
         for context in (16, 64, 1024):
-            plan = plan_reference(description, context, made)
+            plan = plan_reference(description, context, made, Prompting())
             assert len(plan.prompts) == 4
             assert all(0 < len(p.tokens) <= context - plan.greedy_tokens for p in plan.prompts)
             assert len(plan.forced_tokens) == min(FORCED_TOKENS, context)
