@@ -20,6 +20,7 @@ from farm.settings import SandboxMode, Settings
 from worker import sandbox
 from worker.android import toolchain, tools
 from worker.android.tools import Tool
+from worker.sandbox import Bubblewrap
 
 DISTRIBUTION = "keras-android-farm"
 PYTHON = (3, 11)
@@ -114,11 +115,11 @@ def check_sandbox(settings: Settings) -> Check:
     """The sandbox that stages run in."""
     if settings.sandbox is SandboxMode.OFF:
         return Check("sandbox", Health.WARNING, "switched off", "Unset FARM_SANDBOX to run stages in a sandbox.")
-    fault = sandbox.probe()
-    if fault is None:
-        return Check("sandbox", Health.OK, "bubblewrap works")
+    found = sandbox.find()
+    if isinstance(found, Bubblewrap):
+        return Check("sandbox", Health.OK, f"{found.description} works")
     health = Health.MISSING if settings.sandbox is SandboxMode.REQUIRED else Health.WARNING
-    return Check("sandbox", health, fault, "Run: apt-get install bubblewrap  (and let it make user namespaces)")
+    return Check("sandbox", health, found, "Run: apt-get install bubblewrap  (and let it make user namespaces)")
 
 
 def check_memory(settings: Settings) -> Check:

@@ -38,6 +38,7 @@ COMMANDS: dict[str, str] = {
     "recipes": "List the quantization recipes and their limits.",
     "doctor": "Check what this machine has and lacks, each with its mend.",
     "worker": "Run queued jobs in the foreground.",
+    "migrate": "Bring the database of this machine's farm to this version.",
     "gc": "Forget old jobs of this machine's farm and remove the files that no other job needs.",
     "login": "Remember a farm elsewhere and your token for it.",
     "token": "Make, list or revoke the tokens by which others use this farm.",

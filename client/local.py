@@ -125,7 +125,9 @@ class LocalFarm:
                     f"The farm's folder {self._settings.home} cannot be made ({error.strerror}); set FARM_HOME to a"
                     " folder that you may write."
                 ) from error
-            self._database = open_database(self._settings.database, announcing=self._settings.announcing)
+            self._database = open_database(
+                self._settings.database, announcing=self._settings.announcing, migrate=self._settings.migrate
+            )
         return self._database
 
     def _record(self, job_id: str) -> JobRecord:

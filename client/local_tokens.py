@@ -15,7 +15,7 @@ class LocalTokens:
 
     def __init__(self, settings: Settings) -> None:
         settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._database = open_database(settings.database)
+        self._database = open_database(settings.database, migrate=settings.migrate)
 
     def create(self, name: str, scopes: Collection[Scope], quotas: Quotas) -> NewToken:
         """Make a token; see TokenRegister."""

@@ -20,7 +20,7 @@ from db.events import EventKind
 from db.models import Attempt, Job, JobOwner
 from db.session import Database, now
 from farm.errors import FarmError, WorkerLost
-from farm.jobspec import JobSpec
+from farm.jobspec import FORMAT, JobSpec
 from farm.stages import Queue
 from farm.states import JobState
 
@@ -61,6 +61,8 @@ def claim(
     only: str | None = None,
 ) -> Claim | None:
     """Take the job that waits longest in these queues, or, with `only`, the one of that id; None when there is none.
+
+    A job that a newer version of the farm made, and that this one could not do, is left to newer workers.
 
     Of any number of workers at once one gets the job: each passes over what another has locked, and the change is
     conditional on the state.
@@ -194,7 +196,8 @@ def requeue_lost(database: Database, dead_workers: Sequence[str], max_attempts: 
 
 
 def _waiting(queues: Collection[Queue], only: str | None) -> sa.Select[str]:
-    query = sa.select(Job.id).where(Job.state == JobState.QUEUED.value).order_by(Job.queued_at, Job.id).limit(1)
+    query = sa.select(Job.id).where(Job.state == JobState.QUEUED.value, Job.format <= FORMAT)
+    query = query.order_by(Job.queued_at, Job.id).limit(1)
     if set(queues) != set(Queue):
         query = query.where(Job.queue.in_([queue.value for queue in queues]))
     return query if only is None else query.where(Job.id == only)

@@ -21,7 +21,7 @@ from db.session import Database, now
 from farm import states
 from farm.artifacts import Artifact, ArtifactName
 from farm.errors import AmbiguousJob, JobNotFound, NoJobYet, TransitionRefused
-from farm.jobspec import JobSpec
+from farm.jobspec import FORMAT, JobSpec
 from farm.stages import Queue, StageName
 from farm.states import JobState, StageState
 
@@ -237,7 +237,7 @@ def _insert(connection: Connection, spec: JobSpec, key: str, stages: Sequence[St
         sa.insert(Job).values(
             id=job_id, key=key, state=JobState.QUEUED.value, shareable=True, spec=spec.model_dump(mode="json"),
             model=spec.model, recipe=spec.recipe, created_at=moment, queued_at=moment, attempt=0, charged=0,
-            cancel_requested=False, notes=[], queue=Queue.CONVERT.value,
+            cancel_requested=False, notes=[], queue=Queue.CONVERT.value, format=FORMAT,
         )
     )  # fmt: skip
     connection.execute(

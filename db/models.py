@@ -61,7 +61,7 @@ class Job(Base):
     attempt rises with every claim and fences every write of a running job; charged counts the attempts that are held
     against the job (a worker that was asked to stop gives its attempt back). shareable: whether an equal submission
     may be answered with this job. queue: which kind of worker the next stage needs. woken_at: when a wake-up was last
-    put into the outbox; None where there is no broker.
+    put into the outbox; None where there is no broker. format: farm.jobspec.FORMAT of the version that made it.
     """
 
     __tablename__ = "jobs"
@@ -73,6 +73,7 @@ class Job(Base):
     model: Mapped[str] = mapped_column(Text)
     recipe: Mapped[str] = mapped_column(String(NAME_LENGTH))
     queue: Mapped[str] = mapped_column(String(NAME_LENGTH), server_default=Queue.CONVERT.value)
+    format: Mapped[int] = mapped_column(Integer, server_default="1")
     created_at: Mapped[datetime]
     queued_at: Mapped[datetime]
     woken_at: Mapped[datetime | None]
@@ -199,12 +200,14 @@ class Outgoing(Base):
 
 
 class Worker(Base):
-    """A worker process. process: its identity on its machine (see farm.identity), by which a dead one is known."""
+    """A worker process. process: its identity on its machine (see farm.identity), by which a dead one is known there;
+    seen_at: by which it is known elsewhere."""
 
     __tablename__ = "workers"
     id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
     process: Mapped[str] = mapped_column(Text)
     started_at: Mapped[datetime]
+    seen_at: Mapped[datetime | None]
 
 
 class ModelDigest(Base):

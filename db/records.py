@@ -99,8 +99,9 @@ class ResultRecord:
 
 @dataclass(frozen=True)
 class WorkerRecord:
-    """A worker that is registered."""
+    """A worker that is registered. silent: it has not been seen for so long that it must be gone, wherever it ran."""
 
     id: str
     process: str
     started_at: datetime
+    silent: bool = False

@@ -23,7 +23,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from farm.errors import DatabaseUnusable, DiskFull, SettingsInvalid
 
 # The newest migration. Known here without Alembic, whose import would cost every command a fifth of a second.
-HEAD = "0003"
+HEAD = "0004"
 BUSY_MILLISECONDS = 60_000
 # PostgreSQL's advisory locks: the farm's own number, and what is locked.
 _LOCKS = 0x6661726D
@@ -84,10 +84,10 @@ class Database:
         self.engine.dispose()
 
 
-def open_database(url: str, *, announcing: bool = False) -> Database:
+def open_database(url: str, *, announcing: bool = False, migrate: bool = True) -> Database:
     """Open the database and bring it to this version; DatabaseUnusable when that cannot be done, SettingsInvalid.
 
-    announcing: see Database.
+    announcing: see Database. migrate: whether an older database may be changed; else it is refused.
     """
     engine = _engine(url)
     if engine.dialect.name == "sqlite":
@@ -99,7 +99,7 @@ def open_database(url: str, *, announcing: bool = False) -> Database:
         with _migration_lock(engine, fcntl.LOCK_SH):
             ready = _revision(database) == HEAD
         if not ready:
-            _migrate(database)
+            _migrate(database, allowed=migrate)
         failing.pop_all()
     return database
 
@@ -187,7 +187,7 @@ def _revision(database: Database) -> str | None:
         return revision
 
 
-def _migrate(database: Database) -> None:
+def _migrate(database: Database, *, allowed: bool) -> None:
     # Imported here for the reason given at HEAD.
     command = import_module("alembic.command")
     script = import_module("alembic.script")
@@ -199,6 +199,11 @@ def _migrate(database: Database) -> None:
             raise DatabaseUnusable(
                 f"The database {database.engine.url.render_as_string()} was written by a newer version of the farm"
                 f" (revision {revision}); install that version or set FARM_HOME to another folder."
+            )
+        if revision != HEAD and not allowed:
+            raise DatabaseUnusable(
+                f"The database {database.engine.url.render_as_string()} is of an older version of the farm (revision"
+                f" {revision or 'none'}, {HEAD} is needed); run `farm migrate` once."
             )
         if revision != HEAD:
             _use_write_ahead_log(database)

@@ -8,6 +8,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from db import workers
 from db.models import Attempt, Job, StageResultRow, Worker
 from farm.stages import StageName
 from farm.states import JobState
@@ -24,12 +25,13 @@ class StageTimes:
 
 @dataclass(frozen=True)
 class BusyWorker:
-    """A registered worker and the job that it holds."""
+    """A registered worker and the job that it holds. silent: see db.workers."""
 
     id: str
     process: str
     started_at: datetime
     job_id: str | None
+    silent: bool
 
 
 def jobs_by_state(connection: Connection) -> dict[JobState, int]:
@@ -63,8 +65,13 @@ def busy_workers(connection: Connection) -> list[BusyWorker]:
     """Every registered worker with what it does."""
     running = sa.and_(Job.worker_id == Worker.id, Job.state == JobState.RUNNING.value)
     query = (
-        sa.select(Worker.id, Worker.process, Worker.started_at, Job.id.label("job_id"))
+        sa.select(
+            Worker.id, Worker.process, Worker.started_at, Job.id.label("job_id"), workers.silent().label("silent")
+        )
         .outerjoin(Job, running)
         .order_by(Worker.started_at, Worker.id)
     )
-    return [BusyWorker(row.id, row.process, row.started_at, row.job_id) for row in connection.execute(query)]
+    return [
+        BusyWorker(row.id, row.process, row.started_at, row.job_id, bool(row.silent))
+        for row in connection.execute(query)
+    ]

@@ -1,22 +1,40 @@
-"""The workers that are registered. A row whose process is dead is one that was killed."""
+"""The workers that are registered. A row whose process is dead is one that was killed.
+
+On its own machine a dead process is known at once. Elsewhere a worker that was not seen for a while, and holds no job
+by a valid lease either, is taken for dead; should it live after all, it registers again.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
+from sqlalchemy.orm import aliased
 
 from db.models import Job, Worker
 from db.records import WorkerRecord
 from db.session import WORKERS, Database, now, take_turns
 from farm.states import JobState
 
+# A worker says every so often that it is there, and is taken for dead after such a silence. Both in seconds.
+SEEN_SECONDS = 15.0
+SILENT_SECONDS = 180.0
+
 
 def register(database: Database, worker_id: str, process: str) -> None:
     """The worker is there; a worker that was registered by who started it is only confirmed."""
     with database.write() as connection:
         if connection.scalar(sa.select(Worker.id).where(Worker.id == worker_id)) is None:
+            _insert(connection, worker_id, process)
+
+
+def seen(database: Database, worker_id: str, process: str) -> None:
+    """The worker is there still."""
+    with database.write() as connection:
+        mine = sa.update(Worker).where(Worker.id == worker_id).values(seen_at=now())
+        if connection.execute(mine).rowcount == 0:
             _insert(connection, worker_id, process)
 
 
@@ -42,8 +60,22 @@ def leave_if_idle(database: Database, worker_id: str) -> bool:
 
 def registered(connection: Connection) -> list[WorkerRecord]:
     """Every registered worker, dead or alive."""
-    rows = connection.execute(sa.select(Worker.__table__).order_by(Worker.started_at))
-    return [WorkerRecord(row.id, row.process, row.started_at) for row in rows]
+    rows = connection.execute(sa.select(Worker.__table__, silent().label("silent")).order_by(Worker.started_at))
+    return [WorkerRecord(row.id, row.process, row.started_at, bool(row.silent)) for row in rows]
+
+
+def silent() -> sa.ColumnElement[bool]:
+    """Whether a worker was not seen for too long; while it runs a job, its lease is what tells that it lives."""
+    moment = now()
+    # By another name, since whoever asks may look at jobs too.
+    job = aliased(Job)
+    running = sa.and_(job.worker_id == Worker.id, job.state == JobState.RUNNING.value, job.lease_until >= moment)
+    # A worker of a version that did not say when it was there is none of those.
+    return sa.and_(
+        sa.func.coalesce(Worker.seen_at, moment, type_=Worker.seen_at.type)
+        < moment - timedelta(seconds=SILENT_SECONDS),
+        ~sa.select(job.id).where(running).exists(),
+    )
 
 
 def remove(database: Database, worker_ids: Sequence[str]) -> None:
@@ -82,4 +114,5 @@ def _wanted(connection: Connection, alive: Callable[[str], bool]) -> bool:
 
 
 def _insert(connection: Connection, worker_id: str, process: str) -> None:
-    connection.execute(sa.insert(Worker).values(id=worker_id, process=process, started_at=now()))
+    moment = now()
+    connection.execute(sa.insert(Worker).values(id=worker_id, process=process, started_at=moment, seen_at=moment))

@@ -106,6 +106,11 @@ class AppSpec(BaseModel):
         return tuple(sorted(set(value)))
 
 
+# Raised when a worker of an earlier version could not do a job of this one: a new field of the spec, a new stage,
+# another meaning. Such a worker leaves the job to newer ones, so that versions may run side by side in an upgrade.
+FORMAT = 1
+
+
 class JobSpec(BaseModel):
     """One job. `context` and `prefill` in tokens; `model_digest` is None until the model was fetched once.
 

@@ -1,4 +1,8 @@
-"""The farm's settings: one frozen object, read once where a process starts, from `FARM_*` variables."""
+"""The farm's settings: one frozen object, read once where a process starts, from `FARM_*` variables.
+
+Where FARM_SECRETS names a folder, a setting may be a file in it, such as `farm_database_url`: what a container is lent
+of secrets. A variable goes before a file, and an empty variable is as good as none.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +13,13 @@ from typing import Self
 from urllib.parse import urlsplit
 
 import platformdirs
-import psutil
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from farm import locations
+from farm import locations, machine
 from farm.errors import SettingsInvalid
+
+SECRETS_VARIABLE = "FARM_SECRETS"
 
 
 class SandboxMode(StrEnum):
@@ -31,13 +36,15 @@ class Settings(BaseSettings):
     broker_url: the broker that wakes workers elsewhere up; None in the embedded farm, whose worker looks for itself.
     broker_visibility_seconds: after which Redis gives out again what a worker fetched and never acknowledged.
     relay_seconds: between two looks of the relay for wake-ups to publish. forgotten_seconds: after which the wake-up
-    of a job that still waits is published again.
+    of a job that still waits is published again. migrate: whether this process may bring an older database to its
+    version; else it refuses to work with one. alive: a file that a worker and the relay touch as long as all is well.
     """
 
-    model_config = SettingsConfigDict(env_prefix="FARM_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix="FARM_", env_ignore_empty=True, frozen=True, extra="forbid")
 
     home: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("keras-android-farm", appauthor=False)))
     database_url: str | None = None
+    migrate: bool = True
     store_url: str | None = None
     store_cache: int = 50 << 30
     broker_url: str | None = None
@@ -50,11 +57,12 @@ class Settings(BaseSettings):
     poll_seconds: float = 0.2
     idle_seconds: float = 20.0
     max_attempts: int = 3
-    memory_limit: int = Field(default_factory=lambda: int(psutil.virtual_memory().total * 0.8))
+    memory_limit: int = Field(default_factory=lambda: int(machine.memory() * 0.8))
     disk_reserve: int = 256 << 20
-    threads: int = Field(default_factory=lambda: os.cpu_count() or 1)
+    threads: int = Field(default_factory=machine.processors)
     sandbox: SandboxMode = SandboxMode.AUTO
     toolchain: Path = locations.ROOT / ".toolchain"
+    alive: Path | None = None
 
     @model_validator(mode="after")
     def _safe(self) -> Self:
@@ -116,8 +124,9 @@ def _require_store_url(url: str) -> None:
 
 def load() -> Settings:
     """Read the settings of this process; a wrong value is refused with its variable's name."""
+    folder = os.environ.get(SECRETS_VARIABLE)
     try:
-        return Settings()
+        return Settings(_secrets_dir=folder if folder and Path(folder).is_dir() else None)
     except ValidationError as error:
         first = error.errors()[0]
         name = "FARM_" + "_".join(str(part) for part in first["loc"]).upper() if first["loc"] else "FARM_*"

@@ -28,7 +28,7 @@ from server.webhooks import Courier
 def make_app(settings: Settings, server: ServerSettings) -> FastAPI:
     """The application for one process; DatabaseUnusable, SettingsInvalid."""
     settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    database = open_database(settings.database, announcing=settings.announcing)
+    database = open_database(settings.database, announcing=settings.announcing, migrate=settings.migrate)
     store = open_store(settings)
     state = State(
         settings, server, LocalFarm(settings, database), database, store, UploadFolder(settings, database, store),

@@ -26,7 +26,7 @@ class QueueView:
 
 @dataclass(frozen=True)
 class WorkerView:
-    """A registered worker. dead: its process is known to have ended, and the next worker will free its job."""
+    """A registered worker. dead: its process has ended, or it was not seen for minutes; its job will be freed."""
 
     id: str
     host: str
@@ -51,6 +51,6 @@ def worker_views(connection: Connection) -> list[WorkerView]:
 def _worker_view(worker: statistics.BusyWorker) -> WorkerView:
     process = ProcessIdentity.parse(worker.process)
     state: Literal["busy", "idle", "dead"] = "busy" if worker.job_id else "idle"
-    if identity.known_dead(process):
+    if worker.silent or identity.known_dead(process):
         state = "dead"
     return WorkerView(worker.id, process.host, worker.started_at, state, worker.job_id)

@@ -91,9 +91,10 @@ class QueueWorker:
                 outbox.announce(connection, job_id, queue)
 
     def _sweep(self) -> None:
+        sweeper = reconciliation.Sweeper(self._settings, self._database, self.id)
         while not self._closed.wait(SWEEP_SECONDS):
             try:
-                reconciliation.sweep(self._settings, self._database, self.id)
+                sweeper.sweep()
             except DatabaseUnusable as error:
                 _log.warning("%s", error.sentence)
 
@@ -102,5 +103,5 @@ def open_worker(settings: Settings, queues: Collection[Queue]) -> QueueWorker:
     """A worker with the settings of this process; SettingsInvalid when a sandbox is required and there is none."""
     settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
     runner = ProcessRunner(sandbox.choose(settings.sandbox), settings.grace_seconds)
-    database = open_database(settings.database, announcing=True)
+    database = open_database(settings.database, announcing=True, migrate=settings.migrate)
     return QueueWorker(settings, database, open_store(settings), runner, queues)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import math
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -59,10 +60,25 @@ def register_and_reconcile(settings: Settings, database: Database, store: Artifa
     return found
 
 
-def sweep(settings: Settings, database: Database, worker_id: str) -> list[str]:
-    """Free the jobs of workers that have died since, and those whose lease has run out; their ids."""
-    _, dead = _others(database, worker_id)
-    return free_lost_jobs(database, dead, settings.max_attempts)
+class Sweeper:
+    """What a worker does every second: free what others have left, and say now and then that it is there itself."""
+
+    def __init__(self, settings: Settings, database: Database, worker_id: str) -> None:
+        self._settings = settings
+        self._database = database
+        self._worker_id = worker_id
+        self._next_seen = 0.0
+
+    def sweep(self) -> list[str]:
+        """Free the jobs of workers that have died since, and those whose lease has run out; their ids."""
+        if time.monotonic() >= self._next_seen:
+            workers.seen(self._database, self._worker_id, str(identity.of_process()))
+            self._next_seen = time.monotonic() + workers.SEEN_SECONDS
+        _, dead = _others(self._database, self._worker_id)
+        freed = free_lost_jobs(self._database, dead, self._settings.max_attempts)
+        if self._settings.alive is not None:
+            self._settings.alive.touch()
+        return freed
 
 
 def free_lost_jobs(database: Database, dead: list[WorkerRecord], max_attempts: int) -> list[str]:
@@ -75,10 +91,10 @@ def free_lost_jobs(database: Database, dead: list[WorkerRecord], max_attempts: i
 
 
 def _others(database: Database, worker_id: str) -> tuple[list[WorkerRecord], list[WorkerRecord]]:
-    """The other workers: those that live or cannot be seen from here, and those that are surely dead."""
+    """The other workers: those that live or may live elsewhere, and those that are dead."""
     with database.read() as connection:
         others = [worker for worker in workers.registered(connection) if worker.id != worker_id]
-    dead = [worker for worker in others if identity.known_dead(ProcessIdentity.parse(worker.process))]
+    dead = [worker for worker in others if worker.silent or identity.known_dead(ProcessIdentity.parse(worker.process))]
     return [worker for worker in others if worker not in dead], dead
 
 

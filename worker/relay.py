@@ -47,6 +47,8 @@ class Relay:
             self._next_sweep = time.monotonic() + SWEEP_SECONDS
             claims.requeue_lost(self._database, [], self._settings.max_attempts)
             self._sweep()
+            if self._settings.alive is not None:
+                self._settings.alive.touch()
         wake_ups = outbox.pending(self._database, BATCH)
         sent = []
         try:
@@ -72,7 +74,7 @@ class Relay:
 def run(settings: Settings) -> None:
     """Relay until SIGTERM or SIGINT, through every absence of the broker and the database."""
     app = broker.connect(settings)
-    database = open_database(settings.database, announcing=True)
+    database = open_database(settings.database, announcing=True, migrate=settings.migrate)
     with Interruption() as stopping:
 
         def stop(_number: int, _frame: FrameType | None) -> None:

@@ -21,6 +21,8 @@ _ETC = (
     "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "mime.types", "nsswitch.conf", "passwd", "pki",
     "resolv.conf", "ssl", "timezone",
 )  # fmt: skip
+OWN_PROC = ("--proc", "/proc")
+GIVEN_PROC = ("--ro-bind", "/proc", "/proc")
 _SYSTEM = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 _OWN_PACKAGES = ("farm", "worker", "android-builder")
 
@@ -45,17 +47,26 @@ class Sandbox(Protocol):
 
 
 class Bubblewrap:
-    """All namespaces apart, no capabilities, a root folder that is put together from read-only parts."""
+    """All namespaces apart, no capabilities, a root folder that is put together from read-only parts.
 
-    description = "bubblewrap"
+    own_proc: whether the stage has a /proc of its own. Container engines cover parts of theirs, and the kernel then
+    lets nobody mount another; the stage sees the container's instead, read-only. Of other processes it can read there
+    what everybody may (their command lines), but, being in a user namespace of its own, neither their memory, nor
+    their environment, nor their files.
+    """
+
     confines = True
+
+    def __init__(self, *, own_proc: bool = True) -> None:
+        self.description = "bubblewrap" if own_proc else "bubblewrap, with the container's /proc"
+        self._proc = OWN_PROC if own_proc else GIVEN_PROC
 
     def wrap(self, command: tuple[str, ...], view: View) -> tuple[str, ...]:
         """See Sandbox. Everything in it dies with its outermost process, and that with the supervisor."""
         words = ["bwrap", "--unshare-all", "--die-with-parent", "--cap-drop", "ALL", "--hostname", "stage"]
         if view.network:
             words.append("--share-net")
-        words += ["--ro-bind", "/usr", "/usr", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]  # noqa: S108 # its own
+        words += ["--ro-bind", "/usr", "/usr", *self._proc, "--dev", "/dev", "--tmpfs", "/tmp"]  # noqa: S108 # its own
         for name in _SYSTEM:
             words += _system_folder(Path(name))
         for path in (*_etc(), *_python(), *view.readable):
@@ -84,19 +95,28 @@ def choose(mode: SandboxMode) -> Sandbox:
     """The sandbox for this machine; SettingsInvalid when one is required and does not work."""
     if mode is SandboxMode.OFF:
         return Unconfined("switched off by FARM_SANDBOX")
+    found = find()
+    if isinstance(found, Bubblewrap):
+        return found
+    if mode is SandboxMode.REQUIRED:
+        raise SettingsInvalid(f"FARM_SANDBOX=required, but {found}; install bubblewrap or set FARM_SANDBOX=auto.")
+    return Unconfined(found)
+
+
+def find() -> Bubblewrap | str:
+    """The sandbox that works here, or why none does."""
     fault = probe()
     if fault is None:
         return Bubblewrap()
-    if mode is SandboxMode.REQUIRED:
-        raise SettingsInvalid(f"FARM_SANDBOX=required, but {fault}; install bubblewrap or set FARM_SANDBOX=auto.")
-    return Unconfined(fault)
+    return fault if probe(own_proc=False) else Bubblewrap(own_proc=False)
 
 
-def probe() -> str | None:
-    """Why the sandbox does not work here; None when it does."""
+def probe(*, own_proc: bool = True) -> str | None:
+    """Why the sandbox does not work here; None when it does. own_proc: see Bubblewrap."""
     if shutil.which("bwrap") is None:
         return "bubblewrap is not installed"
-    words = ["bwrap", "--unshare-all", "--cap-drop", "ALL", "--ro-bind", "/", "/", "--proc", "/proc", "--", "true"]
+    words = ["bwrap", "--unshare-all", "--cap-drop", "ALL", "--ro-bind", "/", "/"]
+    words += [*(OWN_PROC if own_proc else GIVEN_PROC), "--", "true"]
     try:
         tried = subprocess.run(words, capture_output=True, timeout=PROBE_SECONDS, check=False)
     except subprocess.TimeoutExpired:

@@ -37,7 +37,7 @@ def serve(
     settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
     chosen = runner or ProcessRunner(sandbox.choose(settings.sandbox), settings.grace_seconds)
     own_id = worker_id or jobs.new_id()
-    database = open_database(settings.database, announcing=settings.announcing)
+    database = open_database(settings.database, announcing=settings.announcing, migrate=settings.migrate)
     store = open_store(settings)
     supervisor = Supervisor(settings, database, store, chosen, own_id)
     with Interruption() as stopping:
@@ -71,9 +71,10 @@ def _work(
     count = 0
     idle_since = time.monotonic()
     next_sweep = 0.0
+    sweeper = reconciliation.Sweeper(settings, database, worker_id)
     while stopping.reason is None:
         if time.monotonic() >= next_sweep:
-            reconciliation.sweep(settings, database, worker_id)
+            sweeper.sweep()
             next_sweep = time.monotonic() + SWEEP_SECONDS
         if supervisor.run_next() is not None:
             count += 1

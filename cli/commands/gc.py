@@ -32,7 +32,7 @@ def command(
     """
     terminal = open_terminal(as_json)
     chosen = settings.load()
-    database = open_database(chosen.database)
+    database = open_database(chosen.database, migrate=chosen.migrate)
     try:
         found = collect(chosen, database, open_store(chosen), timedelta(days=older_than), dry_run=dry_run)
     finally:

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from cli.main import app
 from client.local import LocalFarm
+from db.session import HEAD
 from farm import errors, locations, settings
 
 
@@ -50,3 +51,13 @@ def test_an_empty_folder_is_refused_before_anything_is_queued(embedded, tmp_path
     refused = embedded("submit", str(tmp_path / "empty"))
     assert refused.exit_code == errors.ModelEmpty.exit_code, refused.output
     assert "No jobs yet" in embedded("status").stdout
+
+
+def test_migrating_is_a_step_of_its_own_where_it_shall_be(embedded, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FARM_MIGRATE", "false")
+    refused = embedded("status")
+    assert refused.exit_code == errors.DatabaseUnusable.exit_code
+    assert "run `farm migrate` once" in refused.stderr
+    assert HEAD in embedded("migrate").stdout
+    assert embedded("migrate", "--json").stdout == f'{{"revision": "{HEAD}"}}\n'
+    assert embedded("status").exit_code == 0

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from db import claims, events, jobs, stages, workers
 from db.claims import Claim, LeaseLost
+from db.models import Worker
 from db.records import JobRecord, MetricRecord, ResultRecord
-from db.session import Database
+from db.session import Database, now
 from farm.artifacts import Artifact, ArtifactName
 from farm.errors import AmbiguousJob, FarmError, JobNotFound, NoJobYet, OutOfMemory, QualityMissed, TransitionRefused
-from farm.jobspec import JobSpec
+from farm.jobspec import FORMAT, JobSpec
 from farm.modelref import ModelKind
 from farm.stages import StageName
 from farm.states import JobState, StageState
@@ -308,3 +311,42 @@ def test_eight_writers_at_once_meet_no_lock(database: Database) -> None:
     for thread in threads:
         thread.join()
     assert failures == []
+
+
+def test_a_job_of_a_newer_version_is_left_to_newer_workers(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "FORMAT", FORMAT + 1)
+    newer = submit(database, "newer")
+    monkeypatch.undo()
+    assert claims.claim(database, "worker", 60, only=newer) is None
+    mine = submit(database, "mine")
+    assert claim(database).job_id == mine
+    assert claims.claim(database, "worker", 60) is None
+    monkeypatch.setattr(claims, "FORMAT", FORMAT + 1)
+    assert claim(database).job_id == newer
+
+
+def test_a_worker_elsewhere_that_fell_silent_is_forgotten(database: Database) -> None:
+    """Its machine's own workers would see that its process is dead; those of other machines go by when it was seen."""
+
+    def age(worker_id: str, seen_at: datetime | None) -> None:
+        with database.write() as connection:
+            connection.execute(sa.update(Worker).where(Worker.id == worker_id).values(seen_at=seen_at))
+
+    def silent() -> list[str]:
+        with database.read() as connection:
+            return [each.id for each in workers.registered(connection) if each.silent]
+
+    long_ago = now() - timedelta(seconds=workers.SILENT_SECONDS + 1)
+    for worker_id in ("busy", "silent", "fresh", "older"):
+        workers.register(database, worker_id, f"{worker_id}/boot/namespace/1/1")
+    for worker_id, seen_at in (("busy", long_ago), ("silent", long_ago), ("older", None)):
+        age(worker_id, seen_at)
+    submit(database)
+    assert claims.claim(database, "busy", 60) is not None
+    assert silent() == ["silent"]
+    workers.seen(database, "silent", "silent/boot/namespace/1/1")
+    assert silent() == []
+    workers.remove(database, ["silent"])
+    workers.seen(database, "silent", "silent/boot/namespace/1/1")
+    with database.read() as connection:
+        assert "silent" in [each.id for each in workers.registered(connection)]

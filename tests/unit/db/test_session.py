@@ -29,6 +29,45 @@ def test_head_is_the_newest_migration() -> None:
     assert ScriptDirectory.from_config(alembic_config()).get_current_head() == session.HEAD
 
 
+def test_an_upgrade_only_adds(database: Database) -> None:
+    """Workers of the version before go on while the database is already of the next."""
+    config = alembic_config()
+    revisions = [each.revision for each in ScriptDirectory.from_config(config).walk_revisions()][::-1]
+
+    def columns() -> dict[tuple[str, str], bool]:
+        """Every column, and whether an insert may leave it out."""
+        with database.read() as connection:
+            inspector = sa.inspect(connection)
+            return {
+                (table, column["name"]): column["nullable"] or column["default"] is not None
+                for table in inspector.get_table_names()
+                for column in inspector.get_columns(table)
+            }
+
+    def go_to(step: str, revision: str) -> None:
+        with database.write() as connection:
+            config.attributes["connection"] = connection
+            getattr(command, step)(config, revision)
+
+    go_to("downgrade", revisions[0])
+    before = columns()
+    for revision in revisions[1:]:
+        go_to("upgrade", revision)
+        after = columns()
+        tables = {table for table, _ in before}
+        assert set(before) <= set(after), f"{revision} takes something away"
+        added = {place: optional for place, optional in after.items() if place not in before and place[0] in tables}
+        assert all(added.values()), f"{revision} adds columns that an older worker does not fill: {added}"
+        before = after
+
+
+def test_an_older_database_is_left_alone_where_one_step_migrates(database: Database) -> None:
+    with database.write() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0003'"))
+    with pytest.raises(DatabaseUnusable, match=r"revision 0003, .* is needed\); run `farm migrate` once"):
+        open_database(database.engine.url.render_as_string(hide_password=False), migrate=False)
+
+
 def test_downgrade_takes_everything_back(database: Database) -> None:
     config = alembic_config()
     with database.write() as connection:

@@ -34,3 +34,19 @@ def test_unsafe_values_are_refused(monkeypatch: pytest.MonkeyPatch, name: str, v
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsInvalid, match="FARM_"):
         settings.load()
+
+
+def test_a_secret_may_be_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("FARM_SECRETS", str(tmp_path))
+    (tmp_path / "farm_broker_url").write_text("redis://:hidden@redis:6379/0\n")
+    assert settings.load().broker_url == "redis://:hidden@redis:6379/0"
+    # What stands in the environment goes before; what stands there empty does not count.
+    monkeypatch.setenv("FARM_BROKER_URL", "")
+    assert settings.load().broker_url == "redis://:hidden@redis:6379/0"
+    monkeypatch.setenv("FARM_BROKER_URL", "redis://127.0.0.1:1/0")
+    assert settings.load().broker_url == "redis://127.0.0.1:1/0"
+
+
+def test_no_secrets_where_there_is_no_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("FARM_SECRETS", str(tmp_path / "missing"))
+    assert settings.load().broker_url is None

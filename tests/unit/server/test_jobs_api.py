@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from client.local import LocalFarm
 from client.protocol import JobView
 from db import claims, stages, workers
 from db.events import EventKind
-from db.models import Webhook
+from db.models import Webhook, Worker
+from db.session import now
 from farm import errors, identity, logs
 from farm.access import Scope
 from farm.artifacts import Artifact, ArtifactName
@@ -254,13 +256,19 @@ def test_overview_and_metrics(api, tmp_path: Path) -> None:
     found = {each["id"]: each for each in api.client.get("/v1/workers", headers=headers).json()}
     assert (found["aaaaaaaaaa"]["state"], found["aaaaaaaaaa"]["job_id"]) == ("busy", job.id)
     assert (found["bbbbbbbbbb"]["state"], found["bbbbbbbbbb"]["host"]) == ("idle", "elsewhere")
+    with api.database.write() as connection:
+        long_ago = now() - timedelta(seconds=workers.SILENT_SECONDS + 1)
+        connection.execute(sa.update(Worker).where(Worker.id == "bbbbbbbbbb").values(seen_at=long_ago))
+    found = {each["id"]: each["state"] for each in api.client.get("/v1/workers", headers=headers).json()}
+    assert found == {"aaaaaaaaaa": "busy", "bbbbbbbbbb": "dead"}
     claims.fail(api.database, held, errors.OutOfMemory("No memory."), 3)
     text = api.client.get("/metrics", headers=headers).text
     for line in (
         'farm_jobs{state="queued"} 2.0',
         'farm_jobs{state="succeeded"} 1.0',
         'farm_attempt_failures_total{code="out-of-memory"} 1.0',
-        'farm_workers{state="idle"} 2.0',
+        'farm_workers{state="idle"} 1.0',
+        'farm_workers{state="dead"} 1.0',
         'farm_http_requests_total{method="GET",route="/v1/queue",status="200"} 1.0',
     ):
         assert f"\n{line}\n" in text

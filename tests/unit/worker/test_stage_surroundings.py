@@ -62,9 +62,13 @@ def test_a_network_only_where_it_is_asked_for(tmp_path: Path) -> None:
 
 def test_the_choice_of_a_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "FARM_SANDBOX" in sandbox.choose(SandboxMode.OFF).description
-    monkeypatch.setattr(sandbox, "probe", lambda: None)
-    assert isinstance(sandbox.choose(SandboxMode.REQUIRED), Bubblewrap)
-    monkeypatch.setattr(sandbox, "probe", lambda: "bubblewrap is not installed")
+    monkeypatch.setattr(sandbox, "probe", lambda own_proc=True: None)
+    assert sandbox.choose(SandboxMode.REQUIRED).description == "bubblewrap"
+    monkeypatch.setattr(sandbox, "probe", lambda own_proc=True: "no mount" if own_proc else None)
+    in_a_container = sandbox.choose(SandboxMode.REQUIRED)
+    assert in_a_container.description == "bubblewrap, with the container's /proc"
+    assert "--ro-bind /proc /proc" in " ".join(in_a_container.wrap(("x",), View(Path("/w"), (), network=False)))
+    monkeypatch.setattr(sandbox, "probe", lambda own_proc=True: "bubblewrap is not installed")
     assert sandbox.choose(SandboxMode.AUTO).description == "none (bubblewrap is not installed)"
     with pytest.raises(SettingsInvalid, match="bubblewrap is not installed"):
         sandbox.choose(SandboxMode.REQUIRED)
