@@ -40,7 +40,8 @@
     │   ├── OpNotAllowed 53
     │   ├── PackageInvalid 54
     │   ├── HostMismatch 55
-    │   └── BindingFailed 56
+    │   ├── BindingFailed 56
+    │   └── FlexRunFailed 57
     ├── SigningError
     │   ├── KeystoreUnusable 60
     │   └── KeystorePasswordMissing 61
@@ -331,6 +332,12 @@ class BindingFailed(CheckError):
     """The weightless graph does not have the form that the binder knows."""
 
     exit_code = 56
+
+
+class FlexRunFailed(CheckError):
+    """A model with TensorFlow operators could not be run on this machine."""
+
+    exit_code = 57
 
 
 class SigningError(FarmError):

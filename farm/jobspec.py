@@ -13,6 +13,7 @@ from farm import digests, recipes
 from farm.errors import BadApplicationId, BadAppSetting, ContextTooLong, SequenceTooLong, UnknownAbi, UnknownLane
 from farm.modelref import ModelKind, ModelRef
 from farm.prompting import Mode, Prompting
+from farm.runtimes import APP_RUNTIME, FLEX_APP_RUNTIME, Runtime
 
 DEFAULT_CONTEXT = 256
 DEFAULT_PREFILL = (8, 32, 128)
@@ -32,6 +33,7 @@ class Lane(StrEnum):
 
     TOKENS = "tokens"
     BYTES = "bytes"
+    STRINGS = "strings"
 
 
 class Abi(StrEnum):
@@ -160,6 +162,11 @@ class JobSpec(BaseModel):
     def prefill_lengths(self) -> tuple[int, ...]:
         """The prefill signatures' lengths: those that fit into the context."""
         return tuple(sorted({length for length in self.prefill if 1 < length <= self.context})) or (self.context,)
+
+    @property
+    def runtime(self) -> Runtime:
+        """The oldest runtime that must take the file: that of the app."""
+        return FLEX_APP_RUNTIME if self.lane is Lane.STRINGS else APP_RUNTIME
 
     @property
     def longest_answer(self) -> int:

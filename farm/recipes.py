@@ -18,6 +18,7 @@ class WeightForm(StrEnum):
 
     FLOAT32 = "float32"
     FLOAT16 = "float16"
+    INT8_PER_TENSOR = "int8-per-tensor"
     INT8_PER_ROW = "int8-per-row"
     INT4_PER_ROW = "int4-per-row"
     INT4_BLOCKS_OF_32 = "int4-blocks-of-32"

@@ -78,13 +78,13 @@ STAGES: tuple[Stage, ...] = (
         (A.MODEL, A.TOKENIZER, A.DESCRIPTION, A.REFERENCE, A.MODEL_INFO),
         _CONVERT_FIELDS,
         ("worker/stages/convert.py", "worker/conversion/**/*.py", "worker/models/*.py", "farm/recipes.py",
-         "farm/prompting.py", _CLASS_TABLE),
+         "farm/prompting.py", "farm/runtimes.py", _CLASS_TABLE),
         0.43, 3600,
     ),
     Stage(
         StageName.VERIFY, "verifying the model", Queue.CONVERT, (A.MODEL, A.TOKENIZER, A.REFERENCE, A.MODEL_INFO),
         (A.GOLDEN,), _MODEL_FIELDS,
-        ("worker/stages/verify.py", "worker/inference/*.py", "farm/recipes.py"), 0.15, 1800,
+        ("worker/stages/verify.py", "worker/inference/*.py", "worker/flex/*.py", "farm/recipes.py"), 0.15, 1800,
     ),
     Stage(
         StageName.APP, "building the app (once per version)", Queue.ANDROID, (), (A.APP_BASE,),

@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 import json
-import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
-from keras_hub import models
 from tokenizers import Tokenizer
-from tokenizers.pre_tokenizers import ByteLevel
 
-from examples.random_gpt2 import vocabulary_of_sources
 from farm import digests
 from farm.artifacts import ArtifactName
 from farm.errors import FileUnreadable, QualityMissed, SequenceTooLong, UnsupportedArchitecture, UnsupportedFamily
-from farm.jobspec import JobSpec, Lane
-from farm.modelref import ModelKind
 from farm.stages import StageName
+from tests.fixtures.text_lanes import (
+    CONTEXT,
+    END,
+    PROMPT_BYTES,
+    broken_texts,
+    gpt2,
+    make_order,
+    read_broken,
+    reference_tokenizer,
+    say_nothing,
+)
 from worker.conversion import graph, sampling
 from worker.conversion.byte_bpe import detokenizer, encoder, splitting
-from worker.conversion.byte_bpe.tables import byte_letters, read_tables
-from worker.conversion.tokenizer import byte_level_bpe
+from worker.conversion.byte_bpe.tables import read_tables
 from worker.inference.generation import generate
 from worker.inference.inspection import inspect
 from worker.inference.interpreter import TokenModel
@@ -37,10 +40,7 @@ from worker.inference.text_model import Sampling, TextModel
 from worker.order import StageOrder
 from worker.stages import convert, verify
 
-END = "<|endoftext|>"
 CAPACITY = 160
-CONTEXT = 48
-PROMPT_BYTES = 96
 
 # What Keras's own code says while a model is made and saved.
 pytestmark = [
@@ -49,17 +49,9 @@ pytestmark = [
 ]
 
 
-def say_nothing(_share: float, _doing: str) -> None:
-    return
-
-
 @pytest.fixture(scope="module")
 def reference() -> Tokenizer:
-    """A byte-level BPE with real merges; special tokens in a text are text."""
-    bpe = vocabulary_of_sources(1500)
-    tokenizer = byte_level_bpe(bpe.vocabulary, list(bpe.merges), [END])
-    tokenizer.encode_special_tokens = True
-    return tokenizer
+    return reference_tokenizer()
 
 
 @pytest.fixture(scope="module")
@@ -106,39 +98,8 @@ def test_five_thousand_texts_are_read_as_the_tokenizers_package_reads_them(coder
     assert wrong == []
 
 
-def broken_texts(count: int) -> Iterator[bytes]:
-    """Bytes that are no UTF-8: classic cases, texts with bytes put in, and noise."""
-    yield from (b"\x80", b"\xc2", b"\xe2\x82", b"\xf0\x9f\x98", b"\xed\xa0\x80", b"\xc0\x80", b"\xf4\x90\x80\x80")
-    yield from (b"\xff", b"\xfe ", b" \xff", b"\xc3(", b"\xe2\x82(", b"\xf0(\x8c\xbc", b"a\xffb", b"'\xffs")
-    chance = random.Random(2)  # noqa: S311
-    for text in mixed_texts(count, CAPACITY - 8, seed=3):
-        broken = bytearray(text.encode())
-        for _ in range(chance.randrange(1, 8)):
-            broken.insert(chance.randrange(len(broken) + 1), chance.randrange(0x80, 0x100))
-        yield bytes(broken)
-        yield bytes(chance.randrange(256) for _ in range(chance.randrange(1, 60)))
-
-
-def read_broken(tokenizer: Tokenizer, content: bytes) -> list[int]:
-    """What the package does where text is valid, each invalid byte being a sign: split, then merged by its model."""
-    # Private characters are signs like an invalid byte, and none of the texts has those of this plane.
-    text = "".join(
-        chr(0x100000 + ord(letter) - 0xDC00) if 0xDC80 <= ord(letter) <= 0xDCFF else letter
-        for letter in content.decode("utf-8", "surrogateescape")
-    )
-    letters = byte_letters()
-    tokens = []
-    for _, (start, stop) in ByteLevel(add_prefix_space=False, use_regex=True).pre_tokenize_str(text):
-        piece = b"".join(
-            bytes([ord(letter) - 0x100000]) if 0x100080 <= ord(letter) <= 0x1000FF else letter.encode()
-            for letter in text[start:stop]
-        )
-        tokens += [token.id for token in tokenizer.model.tokenize("".join(letters[byte] for byte in piece))]
-    return tokens
-
-
 def test_broken_utf8_is_read_byte_by_byte_and_comes_back(coder: Any, reference: Tokenizer) -> None:
-    texts = list(broken_texts(400))
+    texts = list(broken_texts(400, CAPACITY))
     assert len(texts) > 800
     for content in texts:
         tokens, again = coder(content)
@@ -152,9 +113,13 @@ def test_an_unknown_pattern_is_refused() -> None:
 
 
 def test_the_generator_is_the_minimal_standard() -> None:
-    state = tf.constant(1)
-    for _ in range(10_000):
-        state = sampling.next_random(state)
+    def draw(count: tf.Tensor, state: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return count + 1, sampling.next_random(state)
+
+    def goes_on(count: tf.Tensor, _state: tf.Tensor) -> tf.Tensor:
+        return count < 10_000
+
+    _, state = tf.function(lambda: tf.while_loop(goes_on, draw, [tf.constant(0), tf.constant(1)]), autograph=False)()
     # Park and Miller give this number for checking.
     assert int(state) == 1043618065
     for seed in (-(2**31), -1, 0, 1, 2**31 - 1):
@@ -164,35 +129,22 @@ def test_the_generator_is_the_minimal_standard() -> None:
 def test_sampling_follows_the_softmax_of_the_candidates() -> None:
     logits = np.random.default_rng(5).permutation(np.arange(100, dtype=np.float32) / 10)
     asked = sampling.Sampling(tf.constant(0.5), tf.constant(3))
-    state, counts = sampling.start_random(tf.constant(7)), dict.fromkeys(np.argsort(-logits)[:3].tolist(), 0)
-    draw = tf.function(lambda state: sampling.choose_token(tf.constant(logits), asked, state), autograph=False)
+    state = sampling.start_random(tf.constant(7))
+    states = []
     for _ in range(3000):
-        state = sampling.next_random(state)
-        counts[int(draw(state))] += 1
+        states.append(int(state))
+        state = sampling.MULTIPLIER * int(state) % sampling.MODULUS
+
+    def draw(state: tf.Tensor) -> tf.Tensor:
+        return sampling.choose_token(tf.constant(logits), asked, state)
+
+    drawn = tf.function(lambda: tf.map_fn(draw, tf.constant(states, tf.int32)), autograph=False)().numpy()
+    counts = [int((drawn == token).sum()) for token in np.argsort(-logits)[:3]]
+    assert sum(counts) == 3000
     shares = np.exp(np.array([0, -0.1, -0.2]) / 0.5)
-    np.testing.assert_allclose(np.array(list(counts.values())) / 3000, shares / shares.sum(), atol=0.03)
+    np.testing.assert_allclose(np.array(counts) / 3000, shares / shares.sum(), atol=0.03)
     greedy = sampling.Sampling(tf.constant(0.0), tf.constant(3))
-    assert int(sampling.choose_token(tf.constant(logits), greedy, state)) == int(logits.argmax())
-
-
-def gpt2(tokenizer: Tokenizer) -> Any:
-    """A lively GPT-2 of two layers with that tokenizer."""
-    content = json.loads(tokenizer.to_str())["model"]
-    merges = [" ".join(merge) for merge in content["merges"]]
-    size = len(content["vocab"])
-    keras.utils.set_random_seed(3)
-    causal_lm = models.GPT2CausalLM(
-        backbone=models.GPT2Backbone(
-            vocabulary_size=size, max_sequence_length=64, num_layers=2, num_heads=2, hidden_dim=32, intermediate_dim=64
-        ),
-        preprocessor=models.GPT2CausalLMPreprocessor(
-            models.GPT2Tokenizer(vocabulary=content["vocab"], merges=merges), sequence_length=64
-        ),
-    )
-    generator = np.random.default_rng(4)
-    for variable in causal_lm.backbone.trainable_weights:
-        variable.assign(variable.numpy() + 0.25 * generator.normal(size=tuple(variable.shape)))
-    return causal_lm
+    assert int(sampling.choose_token(tf.constant(logits), greedy, states[0])) == int(logits.argmax())
 
 
 @pytest.fixture(scope="module")
@@ -200,21 +152,6 @@ def preset(reference: Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Pa
     folder = tmp_path_factory.mktemp("bytes") / "preset"
     gpt2(reference).save_to_preset(folder)
     return folder
-
-
-def make_order(workdir: Path, stage: StageName, **spec: Any) -> StageOrder:
-    for name in ("inputs", "outputs", "scratch"):
-        (workdir / name).mkdir(parents=True, exist_ok=True)
-    settings = {"lane": Lane.BYTES, "context": CONTEXT, "prompt_bytes": PROMPT_BYTES, **spec}
-    return StageOrder(
-        stage=stage,
-        spec=JobSpec(model_kind=ModelKind.FOLDER, model="/models/small", **settings),
-        workdir=workdir,
-        caches=workdir / "caches",
-        toolchain=workdir,
-        keystore=None,
-        threads=1,
-    )
 
 
 @pytest.fixture(scope="module")

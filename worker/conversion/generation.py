@@ -51,8 +51,8 @@ class TextModel:
 
 @dataclass(frozen=True)
 class Answer:
-    """text int32: prompt and answer as bytes, `text_length` of them. tokens int32 [context]: `prompt_tokens` of the
-    prompt, then `new_tokens`. The lengths are scalars."""
+    """text int32 [answer_bytes]: the answer alone as bytes, `text_length` of them. tokens int32 [context]:
+    `prompt_tokens` of the prompt, then `new_tokens`. The lengths are scalars."""
 
     text: tf.Tensor
     text_length: tf.Tensor
@@ -74,23 +74,28 @@ class Request:
 
 
 def answer(model: TextModel, weights: Tensors, request: Request) -> Answer:
-    """Write on from a prompt. One that is empty or leaves no room in the context comes back without an answer, with
-    `prompt_tokens` as it would need."""
-    length = tf.clip_by_value(request.length, 0, model.prompt_bytes)
-    tokens, prompt_tokens = _prompt_tokens(model, request.prompt, length)
-    room = tf.where(prompt_tokens > 0, model.context - prompt_tokens, 0)
+    """Write on from a prompt. To one that is empty or longer than the model takes, or leaves no room in the context,
+    there is no answer; `prompt_tokens` then says how many its first `prompt_bytes` would need."""
+    tokens, prompt_tokens = _prompt_tokens(model, request.prompt, request.length)
+    readable = (prompt_tokens > 0) & (request.length <= model.prompt_bytes)
+    room = tf.where(readable, model.context - prompt_tokens, 0)
     limit = tf.maximum(tf.minimum(tf.minimum(request.limit, model.output_tokens), room), 0)
     caches = _read_prompt(model, weights, tokens, tf.where(limit > 0, prompt_tokens - 1, 0))
     tokens, new_tokens = _write(model, weights, request, tokens, prompt_tokens, limit, caches)
     index = np.arange(model.output_tokens, dtype=np.int32)
     written = tf.gather(tokens, tf.minimum(index + prompt_tokens, model.context - 1))
-    new_text, new_length = detokenizer.decode(model.tables, written, new_tokens, model.answer_bytes)
-    place = np.arange(model.prompt_bytes + model.answer_bytes, dtype=np.int32)
-    behind = tf.gather(new_text, tf.clip_by_value(place - length, 0, model.answer_bytes - 1))
-    before = tf.gather(request.prompt, np.minimum(place, model.prompt_bytes - 1))
-    text_length = length + new_length
-    text = tf.where(place < length, before, tf.where(place < text_length, behind, 0))
+    text, text_length = detokenizer.decode(model.tables, written, new_tokens, model.answer_bytes)
     return Answer(text, text_length, tokens[: model.context], prompt_tokens, new_tokens)
+
+
+def join(model: TextModel, request: Request, found: Answer) -> tuple[tf.Tensor, tf.Tensor]:
+    """Prompt and answer as bytes int32 [prompt_bytes + answer_bytes], 0 beyond the text, and how many they are."""
+    length = tf.clip_by_value(request.length, 0, model.prompt_bytes)
+    place = np.arange(model.prompt_bytes + model.answer_bytes, dtype=np.int32)
+    behind = tf.gather(found.text, tf.clip_by_value(place - length, 0, model.answer_bytes - 1))
+    before = tf.gather(request.prompt, np.minimum(place, model.prompt_bytes - 1))
+    text_length = length + found.text_length
+    return tf.where(place < length, before, tf.where(place < text_length, behind, 0)), text_length
 
 
 def tokenize(model: TextModel, prompt: tf.Tensor, length: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -17,7 +17,8 @@ class ModelInfo(BaseModel):
     context and prefill in tokens; start_token is put before every prompt, None for no such token; source is the model
     reference as text, source_digest the SHA-256 of the fetched files; recipe by its full name. prompt_bytes and
     output_tokens: the longest prompt and answer of a lane that takes text, None for the tokens lane. prompting: whether
-    the model continues a text or answers a question, and how it wants to be asked.
+    the model continues a text or answers a question, and how it wants to be asked. runtime: the oldest one that the
+    file was made for; weights: the form in which matrices are stored.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
@@ -43,6 +44,8 @@ class ModelInfo(BaseModel):
     prompt_bytes: int | None = None
     output_tokens: int | None = None
     prompting: Prompting = Prompting()
+    runtime: str | None = None
+    weights: str | None = None
 
     @classmethod
     def parse(cls, content: bytes, where: str) -> ModelInfo:

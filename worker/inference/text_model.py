@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
@@ -30,12 +32,48 @@ GREEDY = Sampling()
 
 
 @dataclass(frozen=True)
+class Completion:
+    """A prompt to write on from, for so many tokens at most.
+
+    None: by a signature that takes the prompt alone, where there is one, which gives text and no tokens.
+    """
+
+    prompt: bytes
+    max_new_tokens: int | None
+    sampling: Sampling = GREEDY
+
+
+@dataclass(frozen=True)
 class TextAnswer:
     """text: prompt and answer. prompt_tokens: with the start token; tokens: the answer's, without the end token."""
 
     text: bytes
     prompt_tokens: tuple[int, ...]
     tokens: tuple[int, ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class TextAnswers:
+    """tokens of each prompt, without a start token; what came of each completion."""
+
+    tokens: tuple[tuple[int, ...], ...]
+    answers: tuple[TextAnswer, ...]
+
+
+class TextReader(Protocol):
+    """A model that reads and writes text by itself, wherever it runs. context in tokens."""
+
+    @property
+    def prompt_bytes(self) -> int:
+        """The longest prompt."""
+
+    @property
+    def context(self) -> int:
+        """Prompt and answer together."""
+
+    def answer(self, tokenize: Sequence[bytes], complete: Sequence[Completion]) -> TextAnswers:
+        """Read prompts, and write on from others; SequenceTooLong."""
 
 
 class TextModel:
@@ -68,6 +106,13 @@ class TextModel:
         self.prompt_bytes: int = shapes["prompt"].sizes[1]
         self.context = int(self._generate.get_output_details()["tokens"]["shape"][1])
 
+    def answer(self, tokenize: Sequence[bytes], complete: Sequence[Completion]) -> TextAnswers:
+        """Read prompts, and write on from others; SequenceTooLong."""
+        return TextAnswers(
+            tuple(tuple(self.tokenize(prompt)) for prompt in tokenize),
+            tuple(self.complete(asked.prompt, asked.max_new_tokens or 0, asked.sampling) for asked in complete),
+        )
+
     def tokenize(self, prompt: bytes) -> list[int]:
         """The prompt's tokens without a start token; SequenceTooLong."""
         found = self._tokenize(**self._padded(prompt))
@@ -75,6 +120,7 @@ class TextModel:
 
     def complete(self, prompt: bytes, max_new_tokens: int, sampling: Sampling = GREEDY) -> TextAnswer:
         """Write on from a prompt; SequenceTooLong when it is too long, or leaves no room in the context."""
+        started = time.perf_counter()
         found = self._generate(
             **self._padded(prompt),
             max_new_tokens=np.array([max_new_tokens], np.int32),
@@ -82,6 +128,7 @@ class TextModel:
             top_k=np.array([sampling.top_k], np.int32),
             seed=np.array([sampling.seed], np.int32),
         )
+        seconds = time.perf_counter() - started
         read, written = int(found["prompt_tokens"][0]), int(found["new_tokens"][0])
         if read == 0:
             raise SequenceTooLong("The prompt holds no token; write at least one word.")
@@ -91,7 +138,7 @@ class TextModel:
             )
         tokens = [int(token) for token in found["tokens"][0, : read + written]]
         text = found["text"][0, : int(found["text_length"][0])].tobytes()
-        return TextAnswer(text, tuple(tokens[:read]), tuple(tokens[read:]))
+        return TextAnswer(text, tuple(tokens[:read]), tuple(tokens[read:]), seconds)
 
     def _padded(self, prompt: bytes) -> dict[str, Any]:
         if len(prompt) > self.prompt_bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from farm.errors import QualityMissed
@@ -11,7 +11,7 @@ from worker.inference.interpreter import Float32, TokenModel
 from worker.inference.mixed_texts import mixed_texts
 from worker.inference.quality import PromptOutcome, margin
 from worker.inference.text import TextCodec
-from worker.inference.text_model import TextModel
+from worker.inference.text_model import Completion, TextAnswer, TextReader
 
 PARITY_TEXTS = 400
 # Written on beside the golden prompts: nothing, special tokens as text, several scripts.
@@ -31,68 +31,86 @@ class TextFigures:
     ties: int
 
 
+@dataclass(frozen=True)
+class _Expected:
+    """What is to be written on from a prompt: tokens, with the end token if it comes, and each step's margin."""
+
+    prompt: str
+    tokens: tuple[int, ...]
+    margins: tuple[float, ...]
+
+
 def compare_texts(
-    texts: TextModel, tokens: TokenModel, codec: TextCodec, outcomes: Sequence[PromptOutcome],
-    start_token: int | None, end_token: int, tie: float,
+    texts: TextReader, tokens: TokenModel, codec: TextCodec, outcomes: Sequence[PromptOutcome],
+    start_token: int | None, end_token: int, tie: float, longest_answer: int | None = None,
 ) -> TextFigures:  # fmt: skip
     """QualityMissed at the first text that the graph reads or writes otherwise than it should.
 
     outcomes: what the same file has written through its tokens signatures. tie: a lead of the best logit below which
-    either token is right.
+    either token is right. longest_answer: how many tokens a signature that takes the prompt alone writes; None where
+    there is no such signature.
     """
-    compared = _compare_tokenizers(texts, codec)
     golden = [
         outcome
         for outcome in outcomes
         if outcome.reference.text and outcome.tokens and len(outcome.reference.text.encode()) <= texts.prompt_bytes
     ]
-    equal = ties = 0
-    for outcome in golden:
-        parted = _compare_answer(
-            texts, codec, outcome.reference.text or "", outcome.tokens, outcome.margins, end_token, tie
+    expected = [_Expected(outcome.reference.text or "", outcome.tokens, outcome.margins) for outcome in golden]
+    expected += _expect_further(texts, tokens, codec, start_token, end_token)
+    if not expected:
+        raise QualityMissed("No prompt fits into the model to try it with; raise --context or --prompt-bytes.")
+    mixed = list(mixed_texts(PARITY_TEXTS, texts.prompt_bytes))
+    asked = [Completion(wanted.prompt.encode(), len(wanted.tokens)) for wanted in expected]
+    if longest_answer is not None:
+        asked += [Completion(asked[0].prompt, longest_answer), Completion(asked[0].prompt, None)]
+    found = texts.answer([text.encode() for text in mixed], asked)
+    _compare_tokens(mixed, found.tokens, codec)
+    if longest_answer is not None and found.answers[-1].text != found.answers[-2].text:
+        raise QualityMissed(
+            f"serving_default goes on from {expected[0].prompt[:60]!r} with {found.answers[-1].text[-60:]!r}, the"
+            f" signature with settings with {found.answers[-2].text[-60:]!r}; report this with the job's log."
         )
-        ties += parted
-        written = _until(outcome.reference.greedy, end_token)
-        equal += not parted and _until(outcome.tokens, end_token) == written
-    further = 0
+    parted = [
+        _parts_at_tie(codec, wanted, answer, end_token, tie)
+        for wanted, answer in zip(expected, found.answers[: len(expected)], strict=True)
+    ]
+    equal = sum(
+        not at_tie and _until(outcome.tokens, end_token) == _until(outcome.reference.greedy, end_token)
+        for outcome, at_tie in zip(golden, parted, strict=False)
+    )
+    return TextFigures(len(mixed), len(expected), len(golden), equal, sum(parted))
+
+
+def _expect_further(
+    texts: TextReader, tokens: TokenModel, codec: TextCodec, start_token: int | None, end_token: int
+) -> Iterator[_Expected]:
     for prompt in FURTHER_PROMPTS:
         given = ([] if start_token is None else [start_token]) + codec.encode_literally(prompt)
         room = tokens.contract.context - len(given)
-        if not given or room < 1 or len(prompt.encode()) > texts.prompt_bytes:
-            continue
-        wanted, margins = _write_tokens(tokens, given, min(FURTHER_TOKENS, room), end_token)
-        ties += _compare_answer(texts, codec, prompt, wanted, margins, end_token, tie)
-        further += 1
-    if not golden and not further:
-        raise QualityMissed("No prompt fits into the model to try it with; raise --context or --prompt-bytes.")
-    return TextFigures(compared, len(golden) + further, len(golden), equal, ties)
+        if given and room > 0 and len(prompt.encode()) <= texts.prompt_bytes:
+            yield _Expected(prompt, *_write_tokens(tokens, given, min(FURTHER_TOKENS, room), end_token))
 
 
-def _compare_tokenizers(texts: TextModel, codec: TextCodec) -> int:
-    for text in mixed_texts(PARITY_TEXTS, texts.prompt_bytes):
-        found, wanted = texts.tokenize(text.encode()), codec.encode_literally(text)
-        if found != wanted:
+def _compare_tokens(texts: Sequence[str], found: Sequence[Sequence[int]], codec: TextCodec) -> None:
+    for text, tokens in zip(texts, found, strict=True):
+        wanted = codec.encode_literally(text)
+        if list(tokens) != wanted:
             raise QualityMissed(
-                f"The tokenizer in the graph reads {text[:60]!r} as {found[:12]}, the tokenizers package as"
+                f"The tokenizer in the graph reads {text[:60]!r} as {list(tokens[:12])}, the tokenizers package as"
                 f" {wanted[:12]}; report this with the job's tokenizer.json and use the tokens lane."
             )
-    return PARITY_TEXTS
 
 
-def _compare_answer(
-    texts: TextModel, codec: TextCodec, prompt: str, wanted: Sequence[int], margins: Sequence[float],
-    end_token: int, tie: float,
-) -> bool:  # fmt: skip
+def _parts_at_tie(codec: TextCodec, wanted: _Expected, answer: TextAnswer, end_token: int, tie: float) -> bool:
     """Whether the answer parts from the wanted one at a tie; QualityMissed when it does so elsewhere."""
-    content = prompt.encode()
-    answer = texts.complete(content, len(wanted))
-    expected = _until(wanted, end_token)
+    content = wanted.prompt.encode()
+    expected = _until(wanted.tokens, end_token)
     if answer.text[: len(content)] != content or answer.text[len(content) :].decode(errors="replace") != codec.decode(
         answer.tokens
     ):
         raise QualityMissed(
-            f"The text after {prompt[:60]!r} is not that of the tokens {answer.tokens[:12]}; report this with the job's"
-            " tokenizer.json and use the tokens lane."
+            f"The text after {wanted.prompt[:60]!r} is not that of the tokens {answer.tokens[:12]}; report this with"
+            " the job's tokenizer.json and use the tokens lane."
         )
     if answer.tokens == expected:
         return False
@@ -100,10 +118,10 @@ def _compare_answer(
         (at for at, pair in enumerate(zip(answer.tokens, expected, strict=False)) if pair[0] != pair[1]),
         min(len(answer.tokens), len(expected)),
     )
-    if margins[differs] < tie:
+    if wanted.margins[differs] < tie:
         return True
     raise QualityMissed(
-        f"The text signature goes on from {prompt[:60]!r} with {answer.tokens[:12]}, the tokens signatures with"
+        f"The text signature goes on from {wanted.prompt[:60]!r} with {answer.tokens[:12]}, the tokens signatures with"
         f" {expected[:12]}; report this with the job's log, since both read the same weights."
     )
 

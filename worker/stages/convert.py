@@ -20,9 +20,11 @@ from farm.errors import ContextTooLong
 from farm.jobspec import Lane
 from farm.progress import Reporter
 from farm.prompting import Prompting
+from farm.recipes import WeightForm
 from farm.stages import StageName
 from worker.conversion import decoder_gate, full_forward, lanes, loading, mapping, reference_plan
 from worker.conversion.binding import bind
+from worker.conversion.binding.runtimes import HOST_RUNTIME, form_for
 from worker.conversion.full_forward import FullForward
 from worker.conversion.mapping import MappedModel
 from worker.conversion.reference import Reference
@@ -40,6 +42,12 @@ LANE_NOTES: dict[Lane, tuple[str, ...]] = {
         "The app runs this file token by token through its signatures prefill and decode, with the app's own tokenizer;"
         " a program of your own can call serving_default, from text to text.",
     ),
+    Lane.STRINGS: (),
+}
+# Lanes whose jobs end at the verified file, each with the reason.
+LANE_ENDS: dict[Lane, str] = {
+    Lane.STRINGS: "The farm's app has no runtime for TensorFlow's operators; the job ends at the verified model.tflite,"
+    " for an app with the Flex AAR of TFLite 2.14 or later.",
 }
 
 
@@ -84,8 +92,11 @@ def run(order: StageOrder, report: Reporter) -> StageResult:
         )
     report(0.65, "writing the weights")
     with clock.measure("bind_seconds"):
-        form = recipes.find(order.spec.recipe).form
-        bound = bind(found.path, model.weights, form, order.output(ArtifactName.MODEL))
+        form = form_for(recipes.find(order.spec.recipe).form, order.spec.runtime)
+        bound = bind(
+            found.path, model.weights, form, order.output(ArtifactName.MODEL),
+            runtimes=(order.spec.runtime, HOST_RUNTIME), foreign=lanes.foreign_operators(order.spec.lane),
+        )  # fmt: skip
     gc.collect()
     report(0.75, "asking Keras for the golden tokens")
     with clock.measure("reference_seconds"):
@@ -93,7 +104,7 @@ def run(order: StageOrder, report: Reporter) -> StageResult:
         held_out_nll = full_forward.negative_log_likelihood(forward, plan.held_out_tokens)
         reference = Reference(plan, continuations, forced_logits, held_out_nll)
     report(0.95, "writing the model's papers")
-    write_papers(order, model, export, reference, prompting)
+    write_papers(order, model, export, reference, prompting, form)
     sizes = model.description.weight_shapes().values()
     float32_bytes = 4 * sum(int(np.prod(shape)) for shape in sizes)
     figures = (
@@ -103,10 +114,11 @@ def run(order: StageOrder, report: Reporter) -> StageResult:
         Metric(name="decoder_difference", value=decoder_difference, unit="share"),
         Metric(name="keras_perplexity", value=reference.perplexity, unit="perplexity"),
     )
+    ends = export.reason or LANE_ENDS.get(order.spec.lane)
     return StageResult(
         metrics=(*clock.metrics, *figures),
         notes=LANE_NOTES[order.spec.lane],
-        skips={} if export.reason is None else dict.fromkeys(NEEDS_TOKENIZER, export.reason),
+        skips={} if ends is None else dict.fromkeys(NEEDS_TOKENIZER, ends),
         facts={"family": model.family},
     )
 
@@ -126,8 +138,9 @@ def model_end_token(model: MappedModel, export: TokenizerExport) -> int:
 
 
 def write_papers(
-    order: StageOrder, model: MappedModel, export: TokenizerExport, reference: Reference, prompting: Prompting
-) -> None:
+    order: StageOrder, model: MappedModel, export: TokenizerExport, reference: Reference, prompting: Prompting,
+    form: WeightForm,
+) -> None:  # fmt: skip
     """Everything that goes with `model.tflite`."""
     description, spec = model.description, order.spec
     order.output(ArtifactName.DESCRIPTION).write_bytes(description.canonical_json())
@@ -154,4 +167,6 @@ def write_papers(
         prompt_bytes=None if spec.lane is Lane.TOKENS else spec.prompt_bytes,
         output_tokens=None if spec.lane is Lane.TOKENS else spec.longest_answer,
         prompting=prompting,
+        runtime=spec.runtime.value,
+        weights=form.value,
     ).write(order.output(ArtifactName.MODEL_INFO))

@@ -19,6 +19,7 @@ from farm.errors import ArtifactDamaged, DescriptionMismatch, QualityMissed
 from farm.jobspec import Lane
 from farm.progress import Reporter
 from farm.recipes import QualityLimits
+from worker.flex.runner import FlexModel
 from worker.inference import quality
 from worker.inference.interpreter import TokenModel
 from worker.inference.model_info import ModelInfo
@@ -76,7 +77,7 @@ def run(order: StageOrder, report: Reporter) -> StageResult:
     speed = measure_speed(model, speed_prompt(model, reference), speed_steps(model))
 
     text_figures = None
-    if info.lane == Lane.BYTES:
+    if info.lane != Lane.TOKENS:
         report(0.92, "writing text beside the tokens")
         text_figures = check_text(order, info, model, codec, outcomes, limits.tie * reference.logit_scale)
 
@@ -99,14 +100,26 @@ def check_text(
     """Hold the signature that takes text against the tokens signatures of the same file, which Keras has judged."""
     if codec is None:
         raise DescriptionMismatch("The model takes text but comes without a tokenizer; run the job again.")
-    texts = TextModel(order.input(ArtifactName.MODEL), order.threads)
+    path = order.input(ArtifactName.MODEL)
+    if info.lane == Lane.BYTES:
+        texts = open_text_model(path, info, order.threads)
+        return compare_texts(texts, model, codec, outcomes, info.start_token, info.end_token, tie)
+    flex = FlexModel(path, order.threads, info.prompt_bytes or 0, info.context)
+    return compare_texts(
+        flex, model, codec, outcomes, info.start_token, info.end_token, tie, longest_answer=info.output_tokens
+    )
+
+
+def open_text_model(path: Path, info: ModelInfo, threads: int) -> TextModel:
+    """A model of the bytes lane; DescriptionMismatch when it is of other sizes than it should be."""
+    texts = TextModel(path, threads)
     sizes = (texts.prompt_bytes, texts.context)
     if sizes != (info.prompt_bytes, info.context):
         raise DescriptionMismatch(
             f"The written model takes prompts of {sizes[0]} bytes in a context of {sizes[1]} tokens, its description"
             f" says {info.prompt_bytes} and {info.context}; run the job again."
         )
-    return compare_texts(texts, model, codec, outcomes, info.start_token, info.end_token, tie)
+    return texts
 
 
 def text_metrics(figures: TextFigures | None) -> tuple[Metric, ...]:

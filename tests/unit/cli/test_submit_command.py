@@ -158,7 +158,7 @@ def test_clone_takes_an_earlier_job_and_options_change_it(farm, memory_farm) -> 
     [
         (["nowhere/model"], errors.ModelNotFound, "nowhere/model"),
         (["model", "--quant", "int88"], errors.UnknownRecipe, "'int8'"),
-        (["model", "--lane", "strings"], errors.UnknownLane, "tokens"),
+        (["model", "--lane", "speech"], errors.UnknownLane, "tokens"),
         (["model", "--abi", "mips"], errors.UnknownAbi, "arm64-v8a"),
         (["model", "--app-id", "story"], errors.BadApplicationId, "org.example.story"),
         (["model", "--version-code", "0"], errors.BadAppSetting, "version code"),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from farm.progress import Reporter
 from farm.recipes import WeightForm
+from farm.runtimes import APP_RUNTIME, Runtime
 from worker.conversion.binding.biases import fold_biases
 from worker.conversion.binding.compaction import compact, name_tensors_uniquely, share_equal_buffers
 from worker.conversion.binding.derived import DerivedWeights
@@ -16,10 +17,10 @@ from worker.conversion.binding.gains import settle_moved_gains
 from worker.conversion.binding.loops import carry_into_loops
 from worker.conversion.binding.model_file import write_model_file
 from worker.conversion.binding.norms import absorb_norms, looked_up_tables
-from worker.conversion.binding.operators import require_builtins
+from worker.conversion.binding.operators import require_allowed
 from worker.conversion.binding.quantization import stored_bytes
 from worker.conversion.binding.report import BindingReport, FormTotal
-from worker.conversion.binding.runtimes import APP_RUNTIME, HOST_RUNTIME, Runtime, check_runnable
+from worker.conversion.binding.runtimes import HOST_RUNTIME, check_runnable
 from worker.conversion.binding.storage import StoredWeight, assign_storage, follow_buffers, state_min_runtime
 from worker.conversion.binding.weight_inputs import require_matching, take_weight_inputs
 from worker.conversion.weights import WeightSource
@@ -32,17 +33,18 @@ def bind(
     output: Path,
     report: Reporter | None = None,
     runtimes: Iterable[Runtime] = (APP_RUNTIME, HOST_RUNTIME),
+    foreign: Collection[str] = (),
 ) -> BindingReport:
     """Write the weightless `graph` with its weights in `form` to `output`: the same bytes every time.
 
     RecipeNotRunnable when one of the runtimes can't compute the form, BindingFailed when graph and weights do not have
-    the structure that the binder knows, OpNotAllowed for an operator that is no built-in.
+    the structure that the binder knows, OpNotAllowed for an operator that is neither a built-in nor among `foreign`.
     """
     for runtime in runtimes:
         check_runnable(form, runtime)
     started = time.perf_counter()
     model = load_model(graph)
-    require_builtins(model)
+    require_allowed(model, foreign)
     taken = take_weight_inputs(model)
     carry_into_loops(model, taken)
     require_matching(model, taken, weights)

@@ -11,6 +11,7 @@ Up to about 2 GB the weights are such vectors (`Buffer.data`), which every runti
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,10 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from farm.progress import Reporter
+from farm.recipes import WeightForm
 from worker.conversion.binding.derived import DerivedWeights, chunk_rows
 from worker.conversion.binding.flatbuffer import Model, pack_model, schema
-from worker.conversion.binding.quantization import store_rows, stored_bytes
+from worker.conversion.binding.quantization import largest_magnitude, store_rows, stored_bytes
 from worker.conversion.binding.storage import StoredWeight
+from worker.conversion.weights import Float32
 
 ALIGNMENT = 64
 LENGTH_BYTES = 4
@@ -109,7 +112,7 @@ def _lay_out_scales(stored: list[StoredWeight], start: int) -> _ScaleLayout:
     quantized = [weight for weight in stored if weight.row_scales]
     zero_points, scales = {}, {}
     position = start
-    for length in sorted({weight.shape[0] for weight in quantized}):
+    for length in sorted({weight.scales for weight in quantized}):
         # The int64 elements behind the length word lie at a multiple of 8.
         position += (LENGTH_BYTES - position) % 8
         zero_points[length] = position
@@ -117,7 +120,7 @@ def _lay_out_scales(stored: list[StoredWeight], start: int) -> _ScaleLayout:
     for weight in sorted(quantized, key=lambda weight: weight.buffer):
         position += -position % 4
         scales[weight.buffer] = position
-        position += LENGTH_BYTES + 4 * weight.shape[0]
+        position += LENGTH_BYTES + 4 * weight.scales
     return _ScaleLayout(zero_points, scales, position)
 
 
@@ -127,20 +130,28 @@ def _write_weight(
     """Append one weight, and its scales when these are a tensor; the scales."""
     start = _begin(stream, stored_bytes(weight.shape, weight.form), inline)
     parts = []
-    height = chunk_rows(weight.shape)
-    for first in range(0, weight.shape[0], height):
-        rows = source.rows(weight.weight, first, min(first + height, weight.shape[0]))
-        chunk = store_rows(rows, weight.form, weight.weight.name)
+    # One scale for all of it must be known before the first row is written.
+    largest = None
+    if weight.form is WeightForm.INT8_PER_TENSOR:
+        largest = float(np.max([largest_magnitude(rows) for rows in _chunks(weight, source)]))
+    for rows in _chunks(weight, source):
+        chunk = store_rows(rows, weight.form, weight.weight.name, largest)
         stream.write(chunk.data.data)
         if chunk.scales is not None:
             parts.append(chunk.scales)
     extents[weight.buffer] = _Extent(start, stream.tell() - start)
-    scales = np.concatenate(parts) if parts else None
+    scales = np.concatenate(parts)[: weight.scales] if parts else None
     if weight.scale_buffer is not None and scales is not None:
         start = _begin(stream, scales.nbytes, inline)
         stream.write(np.ascontiguousarray(scales).data)
         extents[weight.scale_buffer] = _Extent(start, scales.nbytes)
     return scales
+
+
+def _chunks(weight: StoredWeight, source: DerivedWeights) -> Iterator[Float32]:
+    height = chunk_rows(weight.shape)
+    for first in range(0, weight.shape[0], height):
+        yield source.rows(weight.weight, first, min(first + height, weight.shape[0]))
 
 
 def _begin(stream: BinaryIO, size: int, inline: bool) -> int:
@@ -182,7 +193,7 @@ def _point_scales(head: bytearray, model: Model, stored: list[StoredWeight], lay
                 continue
             table = root.Subgraphs(graph_index).Tensors(tensor_index).Quantization()._tab
             _set_vector(head, table, QUANTIZATION_SCALE, layout.scales[weight.buffer])
-            _set_vector(head, table, QUANTIZATION_ZERO_POINT, layout.zero_points[weight.shape[0]])
+            _set_vector(head, table, QUANTIZATION_ZERO_POINT, layout.zero_points[weight.scales])
 
 
 def _set_vector(head: bytearray, table: Any, field: int, position: int) -> None:

@@ -1,4 +1,4 @@
-"""Rows of a float32 matrix in the form that the file stores: symmetric, each row (or block) with its own scale.
+"""Rows of a float32 matrix in the form that the file stores: symmetric, each row (block, matrix) with its own scale.
 
 The arithmetic is that of ai-edge-quantizer's dynamic recipes, value for value.
 """
@@ -24,18 +24,25 @@ SMALLEST_SCALE = np.float32(1e-30)
 
 @dataclass(frozen=True)
 class StoredRows:
-    """data: the rows as stored, contiguous. scales: float32 [rows], float16 [rows, blocks], or None for floats."""
+    """data: the rows as stored, contiguous. scales: float32 [rows] or [1], float16 [rows, blocks], None for floats."""
 
     data: NDArray[Any]
     scales: NDArray[Any] | None
 
 
-def store_rows(rows: Float32, form: WeightForm, name: str) -> StoredRows:
-    """Rows [n, in] (or elements of a vector) in that form; `rows` is overwritten.
+def largest_magnitude(rows: Float32) -> float:
+    """The largest |value|; NaN if any is."""
+    return float(np.abs(rows).max(initial=0.0))
+
+
+def store_rows(rows: Float32, form: WeightForm, name: str, largest: float | None = None) -> StoredRows:
+    """Rows [n, in] (or elements of a vector) in that form; `rows` is overwritten. largest: the largest magnitude of
+    the whole matrix, for a form with one scale; None for that of `rows`.
 
     BindingFailed names the weight when it holds values that are not finite or too large for float16.
     """
-    largest = float(np.abs(rows).max(initial=0.0)) if form in _FLOATS else 0.0
+    if largest is None:
+        largest = largest_magnitude(rows) if form in _UNDIVIDED else 0.0
     if form is WeightForm.FLOAT32:
         _require_finite(largest, name)
         return StoredRows(np.ascontiguousarray(rows), None)
@@ -44,6 +51,10 @@ def store_rows(rows: Float32, form: WeightForm, name: str) -> StoredRows:
         if largest > float(np.finfo(np.float16).max):
             raise BindingFailed(f"The weight {name} holds {largest:.3g}, too large for float16; use another recipe.")
         return StoredRows(rows.astype(np.float16), None)
+    if form is WeightForm.INT8_PER_TENSOR:
+        _require_finite(largest, name)
+        scale = np.maximum(np.array([largest], np.float32) / np.float32(INT8_LIMIT), SMALLEST_SCALE)
+        return StoredRows(_divide(rows, scale), scale)
     if form is WeightForm.INT8_PER_ROW:
         scales = _scales(rows, INT8_LIMIT, name)
         return StoredRows(_divide(rows, scales), scales[..., 0])
@@ -57,7 +68,7 @@ def store_rows(rows: Float32, form: WeightForm, name: str) -> StoredRows:
     return StoredRows(_pack(np.clip(_divide(blocks, scales), -INT4_LIMIT, INT4_LIMIT)), halves[..., 0])
 
 
-_FLOATS = (WeightForm.FLOAT32, WeightForm.FLOAT16)
+_UNDIVIDED = (WeightForm.FLOAT32, WeightForm.FLOAT16, WeightForm.INT8_PER_TENSOR)
 
 
 def _scales(rows: Float32, limit: int, name: str) -> Float32:
@@ -91,4 +102,4 @@ def stored_bytes(shape: tuple[int, ...], form: WeightForm) -> int:
         return 4 * elements
     if form is WeightForm.FLOAT16:
         return 2 * elements
-    return elements if form is WeightForm.INT8_PER_ROW else elements // 2
+    return elements if form in (WeightForm.INT8_PER_ROW, WeightForm.INT8_PER_TENSOR) else elements // 2

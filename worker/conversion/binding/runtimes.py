@@ -8,25 +8,11 @@ computing int4 in blocks wrongly, hence the table of runtimes beside the version
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from farm.errors import RecipeNotRunnable
 from farm.recipes import WeightForm
+from farm.runtimes import Runtime
 
-
-class Runtime(StrEnum):
-    """The runtimes that were tried, oldest first."""
-
-    TFLITE_2_14 = "TFLite 2.14"
-    TFLITE_2_16 = "TFLite 2.16"
-    TFLITE_2_17 = "TFLite 2.17"
-    TFLITE_2_19 = "TFLite 2.19"
-    TFLITE_2_20 = "TFLite 2.20"
-    AI_EDGE_LITERT_2_3 = "ai-edge-litert 2.3"
-    LITERT_LM_0_18 = "LiteRT-LM 0.18"
-
-
-APP_RUNTIME = Runtime.TFLITE_2_20
 HOST_RUNTIME = Runtime.AI_EDGE_LITERT_2_3
 
 _ALL = frozenset(Runtime)
@@ -39,7 +25,8 @@ _LITERT = frozenset({Runtime.AI_EDGE_LITERT_2_3, Runtime.LITERT_LM_0_18})
 class FormSupport:
     """Operator versions that a form needs, the runtimes that compute it rightly, and what the others do.
 
-    min_runtime: what the file says of itself in its metadata, None to leave the converter's own figure.
+    min_runtime: what the file says of itself in its metadata, None to leave the converter's own figure. instead: the
+    form in which the same recipe is stored for the others, None for none.
     """
 
     fully_connected: int
@@ -47,12 +34,16 @@ class FormSupport:
     runtimes: frozenset[Runtime]
     otherwise: str
     min_runtime: str | None
+    instead: WeightForm | None = None
 
 
 SUPPORT: dict[WeightForm, FormSupport] = {
     WeightForm.FLOAT32: FormSupport(1, 1, _ALL, "", None),
     WeightForm.FLOAT16: FormSupport(1, 1, _ALL, "", None),
-    WeightForm.INT8_PER_ROW: FormSupport(12, 4, _SINCE_2_17, "has no per-row int8", "2.17.0"),
+    WeightForm.INT8_PER_TENSOR: FormSupport(9, 3, _ALL, "", None),
+    WeightForm.INT8_PER_ROW: FormSupport(
+        12, 4, _SINCE_2_17, "has no per-row int8", "2.17.0", instead=WeightForm.INT8_PER_TENSOR
+    ),
     WeightForm.INT4_PER_ROW: FormSupport(12, 4, _SINCE_2_19, "has no per-row int4", "2.19.0"),
     WeightForm.INT4_BLOCKS_OF_32: FormSupport(13, 4, _LITERT, "computes int4 in blocks wrongly", "2.21.0"),
 }
@@ -66,3 +57,9 @@ def check_runnable(form: WeightForm, runtime: Runtime) -> None:
         raise RecipeNotRunnable(
             f"{runtime} {support.otherwise}; choose another recipe, or one of the runtimes {others}."
         )
+
+
+def form_for(form: WeightForm, runtime: Runtime) -> WeightForm:
+    """How a recipe's form is stored for that runtime: as it is, or in the one that older runtimes have instead."""
+    support = SUPPORT[form]
+    return form if runtime in support.runtimes or support.instead is None else support.instead

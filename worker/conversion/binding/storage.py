@@ -43,6 +43,7 @@ _VECTOR_READERS = frozenset(
     {Builtin.ADD, Builtin.SUB, Builtin.MUL, Builtin.DIV, Builtin.RESHAPE, Builtin.FULLY_CONNECTED}
 )
 _INTEGER_TYPES = {
+    WeightForm.INT8_PER_TENSOR: schema.TensorType.INT8,
     WeightForm.INT8_PER_ROW: schema.TensorType.INT8,
     WeightForm.INT4_PER_ROW: schema.TensorType.INT4,
     WeightForm.INT4_BLOCKS_OF_32: schema.TensorType.INT4,
@@ -53,7 +54,8 @@ _INTEGER_TYPES = {
 class StoredWeight:
     """One weight in the file, shared by all subgraphs.
 
-    buffer: index of its buffer. row_scales: the quantization objects that get its scales, one per subgraph.
+    buffer: index of its buffer. row_scales: the quantization objects that get its scales, one per subgraph: one scale
+    a row, or one in all.
     scale_buffer: the buffer of its scales when these are a tensor, as for blocks.
     """
 
@@ -63,6 +65,11 @@ class StoredWeight:
     buffer: int
     row_scales: list[Any] = field(default_factory=list)
     scale_buffer: int | None = None
+
+    @property
+    def scales(self) -> int:
+        """How many scales each of `row_scales` gets."""
+        return 1 if self.form is WeightForm.INT8_PER_TENSOR else self.shape[0]
 
 
 Place = tuple[int, int]

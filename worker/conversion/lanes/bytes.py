@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from worker.conversion import graph
-from worker.conversion.generation import Request, TextModel, answer, tokenize
+from worker.conversion.generation import Request, TextModel, answer, join, tokenize
 from worker.conversion.graph import WEIGHT_PREFIX
 from worker.conversion.sampling import Sampling, start_random
 
@@ -70,9 +70,10 @@ def _generate(model: TextModel) -> tf.function:
             state=start_random(seed[0]),
         )
         found = answer(model, dict(zip(shapes, weights, strict=True)), request)
+        text, text_length = join(model, request, found)
         return {
-            "text": tf.cast(found.text, tf.uint8)[None],
-            "text_length": found.text_length[None],
+            "text": tf.cast(text, tf.uint8)[None],
+            "text_length": text_length[None],
             "tokens": found.tokens[None],
             "prompt_tokens": found.prompt_tokens[None],
             "new_tokens": found.new_tokens[None],

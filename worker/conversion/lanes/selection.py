@@ -11,6 +11,7 @@ from worker.conversion.byte_bpe.tables import read_tables
 from worker.conversion.generation import TextModel
 from worker.conversion.graph_cache import CachedGraph
 from worker.conversion.lanes import bytes as bytes_lane
+from worker.conversion.lanes import strings as strings_lane
 from worker.conversion.lanes import tokens as tokens_lane
 from worker.conversion.mapping import MappedModel
 from worker.conversion.tokenizer import TokenizerExport
@@ -21,6 +22,9 @@ LONGEST_PIECE = 32
 # The sources that decide a graph with text in it, beside those of the tokens lane.
 TEXT_SOURCES = ("byte_bpe/*.py", "lanes/*.py", "generation.py", "sampling.py")
 
+# How the lanes with text in the graph make it.
+CONVERTERS = {Lane.BYTES: bytes_lane.convert, Lane.STRINGS: strings_lane.convert}
+
 
 def require_usable(spec: JobSpec, model: MappedModel, export: TokenizerExport) -> None:
     """UnsupportedFamily when the lane needs a tokenizer in the graph and the model's can't be put there."""
@@ -29,6 +33,11 @@ def require_usable(spec: JobSpec, model: MappedModel, export: TokenizerExport) -
             f"The lane {spec.lane} needs a byte-level BPE tokenizer that splits by GPT-2's pattern, and this model of"
             f" the family {model.family} has none; choose the lane {Lane.TOKENS}."
         )
+
+
+def foreign_operators(lane: Lane) -> frozenset[str]:
+    """The operators that the lane's graph has beside the built-ins."""
+    return strings_lane.FLEX_OPERATORS if lane is Lane.STRINGS else frozenset()
 
 
 def find_graph(order: StageOrder, model: MappedModel, export: TokenizerExport, end_token: int) -> CachedGraph:
@@ -55,7 +64,7 @@ def find_graph(order: StageOrder, model: MappedModel, export: TokenizerExport, e
         graph_cache.lane_key(tokens_key, settings, TEXT_SOURCES),
         order.caches,
         order.adopt(graph_cache.CACHE),
-        lambda: bytes_lane.convert(text_model(spec, model, export, end_token), spec.prefill_lengths),
+        lambda: CONVERTERS[spec.lane](text_model(spec, model, export, end_token), spec.prefill_lengths),
     )
 
 

@@ -10,12 +10,12 @@ import pytest
 
 from farm.errors import BindingFailed, OpNotAllowed, RecipeNotRunnable
 from farm.recipes import WeightForm
+from farm.runtimes import Runtime
 from tests.fixtures import numpy_decoder, weightless_graphs
 from tests.fixtures.bound_models import ArrayWeights, bind_sizes
 from tests.fixtures.weightless_graphs import GPT2_LIKE, LLAMA_LIKE, Sizes
 from worker.conversion.binding import bind
 from worker.conversion.binding.flatbuffer import Builtin, load_model, pack_model
-from worker.conversion.binding.runtimes import Runtime
 from worker.inference.inspection import inspect
 from worker.inference.interpreter import TokenModel
 
@@ -31,7 +31,12 @@ def relative_difference(sizes: Sizes, path: Path) -> float:
 @BOTH
 @pytest.mark.parametrize(
     ("form", "limit"),
-    [(WeightForm.FLOAT32, 1e-5), (WeightForm.FLOAT16, 0.01), (WeightForm.INT8_PER_ROW, 0.15)],
+    [
+        (WeightForm.FLOAT32, 1e-5),
+        (WeightForm.FLOAT16, 0.01),
+        (WeightForm.INT8_PER_ROW, 0.15),
+        (WeightForm.INT8_PER_TENSOR, 0.2),
+    ],
 )
 def test_a_bound_file_computes_the_model(sizes: Sizes, form: WeightForm, limit: float, tmp_path: Path) -> None:
     difference = relative_difference(sizes, bind_sizes(sizes, form, tmp_path / "m.tflite"))

@@ -27,7 +27,7 @@ from worker.conversion.binding.flatbuffer import (
 )
 from worker.conversion.binding.gains import settle_moved_gains
 from worker.conversion.binding.norms import absorb_norms, looked_up_tables
-from worker.conversion.binding.operators import require_builtins
+from worker.conversion.binding.operators import require_allowed
 from worker.conversion.binding.weight_inputs import GraphWeights, require_matching, take_weight_inputs
 
 
@@ -236,11 +236,12 @@ def test_names_become_unique_and_first_ones_stay() -> None:
 
 def test_builtins_pass_and_a_custom_operator_is_named() -> None:
     model, _ = loaded(GPT2_LIKE)
-    require_builtins(model)
+    require_allowed(model, ())
     code: Any = model.operatorCodes[model.subgraphs[2].operators[-1].opcodeIndex]
     code.builtinCode, code.deprecatedBuiltinCode, code.customCode = Builtin.CUSTOM, Builtin.CUSTOM, b"FlexWriteFile"
     with pytest.raises(OpNotAllowed, match="operator FlexWriteFile in"):
-        require_builtins(model)
+        require_allowed(model, {"FlexReduceJoin"})
+    require_allowed(model, {"FlexWriteFile"})
 
 
 def test_labels_tell_how_a_weight_is_made() -> None:

@@ -8,12 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from farm.errors import BindingFailed, RecipeNotRunnable
-from farm.recipes import RECIPES, WeightForm
+from farm.recipes import RECIPES, Recipe, WeightForm
+from farm.runtimes import APP_RUNTIME, FLEX_APP_RUNTIME, Runtime
 from tests.fixtures.bound_models import ArrayWeights
 from worker.conversion.binding import derived
 from worker.conversion.binding.derived import DerivedWeights, Weight, chunk_rows
-from worker.conversion.binding.quantization import store_rows, stored_bytes
-from worker.conversion.binding.runtimes import APP_RUNTIME, HOST_RUNTIME, SUPPORT, Runtime, check_runnable
+from worker.conversion.binding.quantization import largest_magnitude, store_rows, stored_bytes
+from worker.conversion.binding.runtimes import HOST_RUNTIME, SUPPORT, check_runnable, form_for
 
 RNG = np.random.default_rng(0)
 MATRIX = RNG.normal(0, 1, (20, 64)).astype(np.float32)
@@ -129,6 +130,22 @@ def test_every_recipe_runs_in_the_app_and_on_the_host() -> None:
     for recipe in RECIPES:
         check_runnable(recipe.form, APP_RUNTIME)
         check_runnable(recipe.form, HOST_RUNTIME)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_recipe_has_a_form_for_the_runtime_of_the_flex_aar(recipe: Recipe) -> None:
+    check_runnable(form_for(recipe.form, FLEX_APP_RUNTIME), FLEX_APP_RUNTIME)
+    assert form_for(recipe.form, APP_RUNTIME) is recipe.form
+
+
+def test_int8_per_tensor_divides_every_row_by_the_scale_of_the_whole_matrix() -> None:
+    whole = store_rows(MATRIX.copy(), WeightForm.INT8_PER_TENSOR, "w")
+    largest = largest_magnitude(MATRIX)
+    parts = [store_rows(MATRIX[at : at + 2].copy(), WeightForm.INT8_PER_TENSOR, "w", largest) for at in (0, 2)]
+    assert whole.scales is not None
+    np.testing.assert_array_equal(whole.scales, np.array([np.abs(MATRIX).max() / 127], np.float32))
+    np.testing.assert_array_equal(np.concatenate([part.data for part in parts]), whole.data[:4])
+    np.testing.assert_allclose(whole.data * whole.scales, MATRIX, atol=whole.scales[0] / 2 * 1.001)
 
 
 def test_every_form_has_its_versions() -> None:

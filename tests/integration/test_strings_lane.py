@@ -1,0 +1,127 @@
+"""The strings lane: the bytes lane's graph between strings, run by TensorFlow's interpreter with Flex."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+from tokenizers import Tokenizer
+
+from farm.artifacts import ArtifactName
+from farm.jobspec import Lane
+from farm.stages import StageName
+from tests.fixtures.text_lanes import (
+    CONTEXT,
+    PROMPT_BYTES,
+    broken_texts,
+    gpt2,
+    make_order,
+    read_broken,
+    reference_tokenizer,
+    say_nothing,
+)
+from worker.conversion.lanes.strings import FLEX_OPERATORS
+from worker.flex.runner import FlexModel
+from worker.inference.inspection import inspect
+from worker.inference.mixed_texts import mixed_texts
+from worker.inference.model_info import ModelInfo
+from worker.inference.text_model import Completion, Sampling
+from worker.order import StageOrder
+from worker.stages import convert, verify
+
+# What Keras's own code says while a model is made and saved.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:`build\\(\\)` was called on layer:UserWarning"),
+    pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def reference() -> Tokenizer:
+    return reference_tokenizer()
+
+
+@pytest.fixture(scope="module")
+def converted(reference: Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], StageOrder]:
+    """The finished conversion in a recipe, as the order of its verification; the graph is converted once."""
+    preset = tmp_path_factory.mktemp("strings") / "preset"
+    gpt2(reference).save_to_preset(preset)
+    caches = tmp_path_factory.mktemp("caches")
+
+    def make(recipe: str) -> StageOrder:
+        workdir = tmp_path_factory.mktemp(recipe)
+        order = make_order(workdir, StageName.CONVERT, lane=Lane.STRINGS, recipe=recipe)
+        order = order.model_copy(update={"caches": caches})
+        order.input(ArtifactName.SOURCE).symlink_to(preset)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("TF_NUM_INTRAOP_THREADS", "1")
+            result = convert.run(order, say_nothing)
+        assert StageName.PACKAGE in result.skips
+        if not (caches / "graphs").exists():
+            order.adopt("graphs").rename(caches / "graphs")
+        for made in (workdir / "outputs").iterdir():
+            made.rename(workdir / "inputs" / made.name)
+        return make_order(workdir, StageName.VERIFY, lane=Lane.STRINGS, recipe=recipe)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def exact(converted: Callable[[str], StageOrder]) -> StageOrder:
+    return converted("none")
+
+
+def flex(order: StageOrder) -> FlexModel:
+    return FlexModel(order.input(ArtifactName.MODEL), 1, PROMPT_BYTES, CONTEXT)
+
+
+def test_every_golden_prompt_goes_on_as_keras_does(exact: StageOrder) -> None:
+    result = verify.run(exact, say_nothing)
+    figures = {metric.name: metric.value for metric in result.metrics}
+    golden = json.loads(exact.output(ArtifactName.GOLDEN).read_text())["prompts"]
+    assert figures["tokenizer_texts"] == 400
+    assert figures["text_prompts_equal_to_keras"] == sum(bool(prompt["text"]) for prompt in golden) > 0
+    found = inspect(exact.input(ArtifactName.MODEL))
+    assert set(found.foreign_operators) == FLEX_OPERATORS
+    # What a program runs that does not ask for a signature.
+    assert next(signature for signature in found.signatures if signature.subgraph == 0).name == "serving_default"
+
+
+def test_int8_is_stored_for_the_runtime_of_the_flex_aar(converted: Callable[[str], StageOrder]) -> None:
+    order = converted("int8")
+    verify.run(order, say_nothing)
+    info = ModelInfo.read(order.input(ArtifactName.MODEL_INFO))
+    assert (info.runtime, info.weights) == ("TFLite 2.14", "int8-per-tensor")
+    versions = {(one.name, one.version) for one in inspect(order.input(ArtifactName.MODEL)).operators}
+    assert ("FULLY_CONNECTED", 9) in versions
+    assert ("EMBEDDING_LOOKUP", 3) in versions
+    assert max(version for name, version in versions if name == "FULLY_CONNECTED") == 9
+
+
+def test_texts_and_broken_texts_are_read_as_by_the_reference(exact: StageOrder, reference: Tokenizer) -> None:
+    texts = list(mixed_texts(5000, PROMPT_BYTES))
+    broken = list(broken_texts(100, PROMPT_BYTES))
+    assert texts[0] == ""
+    asked = (
+        Completion(b"\xff\xfe def\xc3", 4),
+        Completion("caf\u00e9 \0".encode(), 6),
+        Completion(b"def run", 16, Sampling(2.0, 40, 3)),
+        Completion(b"def run", 16, Sampling(2.0, 40, 3)),
+        Completion(b"def run", 16, Sampling(2.0, 40, 4)),
+        Completion(b"def run", 16, Sampling(2.0, 1, 5)),
+        Completion(b"def run", 16),
+        Completion(b"def run", None),
+        Completion(b"def run", CONTEXT),
+    )
+    found = flex(exact).answer([*(text.encode() for text in texts), *broken], asked)
+    rights = [tuple(reference.encode(text).ids) for text in texts]
+    wrong = [text for text, read, right in zip(texts, found.tokens, rights, strict=False) if read != right]
+    assert wrong == []
+    for content, tokens in zip(broken, found.tokens[len(texts) :], strict=True):
+        assert list(tokens) == read_broken(reference, content), content
+    assert all(answer.text.startswith(one.prompt) for one, answer in zip(asked, found.answers, strict=True))
+    _, _, once, again, other, best, greedy, default, longest = found.answers
+    assert once.tokens == again.tokens != other.tokens
+    assert best.tokens == greedy.tokens
+    assert default.text == longest.text
