@@ -50,6 +50,11 @@ def chosen_profile(ctx: typer.Context) -> profiles.Profile | None:
     return profiles.load().choose(ctx.meta.get(profile_option.META_KEY))
 
 
+def profile_rules(ctx: typer.Context) -> profiles.OpRules:
+    """What the chosen profile says about the ops of new jobs. ProfileUnknown."""
+    return profiles.load().rules(ctx.meta.get(profile_option.META_KEY))
+
+
 def _http(profile: profiles.Profile) -> HttpFarm:
     # Only who talks to a farm elsewhere needs the HTTP library.
     from client.http import HttpFarm

@@ -79,6 +79,8 @@ def settings(job: JobView) -> Iterator[tuple[str, str]]:
     if spec.lane is not Lane.TOKENS:
         limits = f"prompts up to {spec.prompt_bytes} bytes, answers up to {spec.longest_answer} tokens"
         yield "lane", f"{spec.lane}, {limits}"
+    if spec.ops is not None or spec.allow_ops:
+        yield "ops", " and ".join(filter(None, [spec.allowed_ops.value, ", ".join(spec.allow_ops)]))
     yield "app", f"{app.label} {app.version_name} ({app.version_code}), {app.application_id}, {', '.join(app.abis)}"
     if app.mode is not None or app.prompt_template is not None:
         yield "mode", f"{app.mode or Mode.INSTRUCT}" + (f", {app.prompt_template!r}" if app.prompt_template else "")

@@ -6,10 +6,12 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from client.profiles import OpRules
 from farm import modelref
 from farm.errors import BadPromptTemplate, KeystorePasswordMissing, KeystoreUnusable, SequenceTooLong, UsageError
 from farm.jobspec import AppSpec, JobSpec, parse_abis, parse_lane
 from farm.modelref import ModelKind
+from farm.oplist import OpSet, parse_ops
 from farm.prompting import LONGEST_TEMPLATE, PLACE, parse_mode
 
 # More than a template may have, so that a file too large is refused as such.
@@ -19,7 +21,7 @@ PASSWORD_SOURCE = re.compile(r"file:(?P<path>.+)|env:(?P<name>[A-Za-z_][A-Za-z0-
 
 @dataclass(frozen=True)
 class JobRequest:
-    """What was given on the command line; None and the empty tuple stand for what was not."""
+    """What was given on the command line; None and the empty tuple stand for what was not. rules: the profile's."""
 
     model: str | None = None
     recipe: str | None = None
@@ -28,6 +30,9 @@ class JobRequest:
     prefill: str | None = None
     prompt_bytes: int | None = None
     output_tokens: int | None = None
+    ops: str | None = None
+    allow_ops: tuple[str, ...] = ()
+    rules: OpRules | None = None
     label: str | None = None
     application_id: str | None = None
     version_name: str | None = None
@@ -61,6 +66,7 @@ class JobRequest:
             "output_tokens": self.output_tokens,
         }
         values |= {name: value for name, value in given.items() if value is not None}
+        values |= self._ops(template)
         values["app"] = self._app(template.app if template else AppSpec())
         spec = JobSpec(**values)
         if self.prefill is not None and max(spec.prefill) > spec.context:
@@ -69,6 +75,15 @@ class JobRequest:
                 " leave it out or raise --context."
             )
         return spec
+
+    def _ops(self, template: JobSpec | None) -> dict[str, object]:
+        """The allowlist: the command line's, then an earlier job's or the profile's. Names add up."""
+        rules = self.rules or OpRules()
+        before = (template.ops, template.allow_ops) if template else (rules.ops, rules.allow_ops)
+        if self.ops is None:
+            return {"ops": before[0], "allow_ops": (*before[1], *self.allow_ops)}
+        ops, names = parse_ops(self.ops, self.allow_ops)
+        return {"ops": ops, "allow_ops": (*before[1], *names) if ops is not OpSet.LISTED else names}
 
     def _app(self, template: AppSpec) -> AppSpec:
         given = {

@@ -28,6 +28,8 @@ def job_object(job: JobView) -> dict[str, Any]:
         "prefill": list(spec.prefill_lengths),
         "prompt_bytes": spec.prompt_bytes,
         "output_tokens": spec.output_tokens,
+        "ops": spec.allowed_ops.value,
+        "allow_ops": list(spec.allow_ops),
         "app": spec.app.model_dump(mode="json"),
         "created_at": _time(job.created_at),
         "started_at": _time(job.started_at),

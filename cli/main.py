@@ -34,6 +34,7 @@ COMMANDS: dict[str, str] = {
     "download": "Write a job's files here: the app, the model, the tokenizer, the golden prompts, the report.",
     "run": "Complete or answer a prompt with a model on this machine.",
     "inspect": "Show what is inside a .tflite or an APK: signatures, operators, tensors, sizes.",
+    "ops": "List a model's ops: versions, places, the runtimes and AARs that have them.",
     "check": "Check whether an APK or a bundle is fit for Google Play and for current phones.",
     "recipes": "List the quantization recipes and their limits.",
     "doctor": "Check what this machine has and lacks, each with its mend.",

@@ -9,6 +9,8 @@ from client.protocol import JobView
 from farm import recipes
 from farm.stages import StageName
 
+FOREIGN_OPS = {"flex": "kinds of Flex", "tftext": "of TF Text", "custom": "custom"}
+
 
 def headlines(job: JobView) -> Iterator[tuple[str, str]]:
     """Size, agreement, logits, perplexity, speed; what was not measured is left out."""
@@ -18,10 +20,14 @@ def headlines(job: JobView) -> Iterator[tuple[str, str]]:
     def has(stage: StageName, *names: str) -> bool:
         return all((stage, name) in found for name in names)
 
-    convert, verify, host = StageName.CONVERT, StageName.VERIFY, StageName.HOST
+    convert, verify, host, ops = StageName.CONVERT, StageName.VERIFY, StageName.HOST, StageName.OPS
     if has(convert, "file_bytes", "file_to_float32_ratio"):
         size, ratio = found[convert, "file_bytes"], found[convert, "file_to_float32_ratio"]
         yield "model", f"{figures.size(size)}, {ratio * 100:.1f} % of float32"
+    if has(ops, "operators", "flex_ops", "tftext_ops", "custom_ops"):
+        foreign = [(found[ops, f"{kind}_ops"], name) for kind, name in FOREIGN_OPS.items()]
+        words = ", ".join(f"{number:.0f} {name}" for number, name in foreign if number) or "all built in"
+        yield "ops", f"{found[ops, 'operators']:.0f} operators, {words}"
     if has(verify, "greedy_agreement", "greedy_steps"):
         agreement, steps = found[verify, "greedy_agreement"], found[verify, "greedy_steps"]
         limit = f"at least {limits.greedy_agreement * 100:g} %"

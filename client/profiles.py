@@ -4,11 +4,13 @@
 
     [profiles.office]
     url = "https://farm.example.org"
+    ops = "flex"
+    allow_ops = ["RegexSplitWithOffsets"]
 
 `farm.toml` lies in the user's configuration folder; one in the current folder or above it adds to that and goes
-first. The name `local` stands for the embedded farm of this machine. Tokens are filed under the farm's address and
-not under the profile's name, so that a `farm.toml` that came with a stranger's repository cannot have them sent
-anywhere else.
+first. The name `local` stands for the embedded farm of this machine. `ops` and `allow_ops` are what jobs of that
+profile allow where the command line says nothing else. Tokens are filed under the farm's address and not under the
+profile's name, so that a `farm.toml` that came with a stranger's repository cannot have them sent anywhere else.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ from urllib.parse import urlsplit
 
 import platformdirs
 
-from farm.errors import NotAuthenticated, ProfileUnknown, SettingsInvalid
+from farm.errors import NotAuthenticated, ProfileUnknown, SettingsInvalid, UsageError
+from farm.oplist import OpSet, parse_names
 
 LOCAL = "local"
 FILE = "farm.toml"
@@ -44,11 +47,25 @@ class Profile:
 
 
 @dataclass(frozen=True)
+class OpRules:
+    """Which ops the models of new jobs may hold: as `--ops` and `--allow-op` say it."""
+
+    ops: OpSet | None = None
+    allow_ops: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Profiles:
-    """All profiles by name, and the name of the one that is used when none is asked for."""
+    """All profiles by name, and the name of the one that is used when none is asked for; rules about ops by name."""
 
     default: str = LOCAL
     urls: Mapping[str, str] = field(default_factory=dict)
+    op_rules: Mapping[str, OpRules] = field(default_factory=dict)
+
+    def rules(self, name: str | None) -> OpRules:
+        """The rules of the profile of that name, or of the default one; ProfileUnknown."""
+        chosen = self.choose(name)
+        return self.op_rules.get(chosen.name if chosen else LOCAL, OpRules())
 
     def choose(self, name: str | None) -> Profile | None:
         """The profile of that name, or the default one; None for the embedded farm. ProfileUnknown."""
@@ -77,7 +94,7 @@ def load(start: Path | None = None) -> Profiles:
         if path.is_file() and path != user_folder() / FILE:
             near = _read(path)
             default = near.default if near.default != LOCAL or _names_default(path) else found.default
-            return Profiles(default, {**found.urls, **near.urls})
+            return Profiles(default, {**found.urls, **near.urls}, {**found.op_rules, **near.op_rules})
     return found
 
 
@@ -92,8 +109,10 @@ def add(profile: Profile, token: str, *, default: bool) -> None:
     _write(folder / CREDENTIALS, [*lines, *(f"{_quoted(url)} = {_quoted(each)}" for url, each in tokens.items())])
     known = _read(folder / FILE)
     lines = [f"default = {_quoted(profile.name if default else known.default)}"]
-    for name, url in {**known.urls, profile.name: profile.url}.items():
-        lines += ["", f"[profiles.{name}]", f"url = {_quoted(url)}"]
+    urls = {**known.urls, profile.name: profile.url}
+    for name in dict.fromkeys((*urls, *known.op_rules)):
+        lines += ["", f"[profiles.{name}]", *([f"url = {_quoted(urls[name])}"] if name in urls else [])]
+        lines += _rule_lines(known.op_rules.get(name, OpRules()))
     _write(folder / FILE, lines)
 
 
@@ -127,12 +146,36 @@ def _read(path: Path) -> Profiles:
     tables = document.get("profiles", {})
     if not isinstance(default, str) or not isinstance(tables, dict):
         raise SettingsInvalid(f"{path} is not of the form that docs/server.md describes; mend it.")
-    urls = {}
+    urls, rules = {}, {}
     for name, table in tables.items():
-        if re.fullmatch(NAME, name) is None or not isinstance(table, dict) or not isinstance(table.get("url"), str):
+        if re.fullmatch(NAME, name) is None or not isinstance(table, dict):
+            raise SettingsInvalid(f"The profile {name!r} in {path} has no `url`; mend it.")
+        rules[name] = _rules(table, name, path)
+        if name == LOCAL and "url" not in table:
+            continue
+        if not isinstance(table.get("url"), str):
             raise SettingsInvalid(f"The profile {name!r} in {path} has no `url`; mend it.")
         urls[name] = normal_url(table["url"], insecure=True)
-    return Profiles(default, urls)
+    return Profiles(default, urls, {name: each for name, each in rules.items() if each != OpRules()})
+
+
+def _rules(table: Mapping[str, object], name: str, path: Path) -> OpRules:
+    """What a profile says about ops; SettingsInvalid."""
+    names = table.get("allow_ops", [])
+    try:
+        if not isinstance(names, list) or not all(isinstance(each, str) for each in names):
+            raise ValueError("allow_ops is no list of names")
+        return OpRules(OpSet(str(table["ops"])) if "ops" in table else None, parse_names(names))
+    except (ValueError, UsageError) as error:
+        reason = str(error).split(";")[0]
+        raise SettingsInvalid(
+            f"The profile {name!r} in {path} has wrong rules about ops ({reason}); mend it."
+        ) from error
+
+
+def _rule_lines(rules: OpRules) -> list[str]:
+    found = [f"ops = {_quoted(rules.ops.value)}"] if rules.ops else []
+    return found + ([f"allow_ops = {json.dumps(rules.allow_ops)}"] if rules.allow_ops else [])
 
 
 def _names_default(path: Path) -> bool:

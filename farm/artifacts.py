@@ -17,6 +17,7 @@ class ArtifactName(StrEnum):
     DESCRIPTION = "description.json"
     REFERENCE = "reference.npz"
     MODEL_INFO = "model-info.json"
+    OPS = "ops.json"
     GOLDEN = "golden.json"
     APP_BASE = "app-base/"
     APK = "app.apk"
@@ -39,6 +40,7 @@ PUBLISHED: tuple[ArtifactName, ...] = (
     ArtifactName.MODEL,
     ArtifactName.TOKENIZER,
     ArtifactName.MODEL_INFO,
+    ArtifactName.OPS,
     ArtifactName.GOLDEN,
     ArtifactName.SCREENSHOT_LIGHT,
     ArtifactName.SCREENSHOT_DARK,

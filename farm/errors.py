@@ -41,7 +41,10 @@
     │   ├── PackageInvalid 54
     │   ├── HostMismatch 55
     │   ├── BindingFailed 56
-    │   └── FlexRunFailed 57
+    │   ├── FlexRunFailed 57
+    │   └── OpForbidden 58
+    ├── AarError
+    │   └── AarUnusable 65
     ├── SigningError
     │   ├── KeystoreUnusable 60
     │   └── KeystorePasswordMissing 61
@@ -338,6 +341,22 @@ class FlexRunFailed(CheckError):
     """A model with TensorFlow operators could not be run on this machine."""
 
     exit_code = 57
+
+
+class OpForbidden(CheckError):
+    """The model holds an op that no job may bring in: one that reads files, runs Python, queues or hides what it is."""
+
+    exit_code = 58
+
+
+class AarError(FarmError):
+    """Something is wrong with the Android library that runs the strings lane."""
+
+
+class AarUnusable(AarError):
+    """The file is no AAR that can be read, or has no native library."""
+
+    exit_code = 65
 
 
 class SigningError(FarmError):

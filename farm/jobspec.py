@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, StrictInt, field_validator, model_va
 from farm import digests, recipes
 from farm.errors import BadApplicationId, BadAppSetting, ContextTooLong, SequenceTooLong, UnknownAbi, UnknownLane
 from farm.modelref import ModelKind, ModelRef
+from farm.oplist import OpSet, parse_names
 from farm.prompting import Mode, Prompting
 from farm.runtimes import APP_RUNTIME, FLEX_APP_RUNTIME, Runtime
 
@@ -117,7 +118,8 @@ class JobSpec(BaseModel):
     """One job. `context` and `prefill` in tokens; `model_digest` is None until the model was fetched once.
 
     prompt_bytes and output_tokens: the longest prompt and answer of a lane that takes text; None for as many tokens as
-    the context holds. The tokens lane does not look at them.
+    the context holds. The tokens lane does not look at them. ops: which ops the model may hold, None for what the lane
+    needs; allow_ops: ops by name beside these.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -131,12 +133,19 @@ class JobSpec(BaseModel):
     prefill: tuple[StrictInt, ...] = DEFAULT_PREFILL
     prompt_bytes: StrictInt = DEFAULT_PROMPT_BYTES
     output_tokens: StrictInt | None = None
+    ops: OpSet | None = None
+    allow_ops: tuple[str, ...] = ()
     app: AppSpec = AppSpec()
 
     @field_validator("recipe")
     @classmethod
     def _recipe(cls, value: str) -> str:
         return recipes.find(value).name
+
+    @field_validator("allow_ops")
+    @classmethod
+    def _op_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return parse_names(value)
 
     @model_validator(mode="after")
     def _lengths(self) -> Self:
@@ -172,6 +181,11 @@ class JobSpec(BaseModel):
     def longest_answer(self) -> int:
         """How many tokens a lane that takes text writes at most."""
         return self.context if self.output_tokens is None else self.output_tokens
+
+    @property
+    def allowed_ops(self) -> OpSet:
+        """The set of ops that the model may hold: what the job asks for, else what its lane needs."""
+        return self.ops or (OpSet.FLEX if self.lane is Lane.STRINGS else OpSet.BUILTIN)
 
     def key(self, code: str) -> str:
         """SHA-256 over everything that decides the result; `code` is the digest of the farm's own sources."""

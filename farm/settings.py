@@ -9,15 +9,16 @@ from __future__ import annotations
 import os
 from enum import StrEnum
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 from urllib.parse import urlsplit
 
 import platformdirs
-from pydantic import Field, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from farm import locations, machine
 from farm.errors import SettingsInvalid
+from farm.oplist import NAME
 
 SECRETS_VARIABLE = "FARM_SECRETS"
 
@@ -34,6 +35,7 @@ class Settings(BaseSettings):
     """All times in seconds, all sizes in bytes.
 
     broker_url: the broker that wakes workers elsewhere up; None in the embedded farm, whose worker looks for itself.
+    permitted_ops: dangerous ops that models of this farm may hold all the same (docs/ops.md), as names with commas.
     broker_visibility_seconds: after which Redis gives out again what a worker fetched and never acknowledged.
     relay_seconds: between two looks of the relay for wake-ups to publish. forgotten_seconds: after which the wake-up
     of a job that still waits is published again. migrate: whether this process may bring an older database to its
@@ -61,8 +63,14 @@ class Settings(BaseSettings):
     disk_reserve: int = 256 << 20
     threads: int = Field(default_factory=machine.processors)
     sandbox: SandboxMode = SandboxMode.AUTO
+    permitted_ops: Annotated[frozenset[str], NoDecode] = frozenset()
     toolchain: Path = locations.ROOT / ".toolchain"
     alive: Path | None = None
+
+    @field_validator("permitted_ops", mode="before")
+    @classmethod
+    def _names(cls, value: object) -> object:
+        return value.replace(",", " ").split() if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _safe(self) -> Self:
@@ -70,6 +78,8 @@ class Settings(BaseSettings):
             raise ValueError("home must be an absolute path")
         if self.lease_seconds < 3 * self.heartbeat_seconds:
             raise ValueError("lease_seconds must be at least three times heartbeat_seconds")
+        if wrong := sorted(name for name in self.permitted_ops if not NAME.fullmatch(name)):
+            raise ValueError(f"{wrong[0]!r} is no name of an op")
         if self.store_url is not None:
             _require_store_url(self.store_url)
         return self

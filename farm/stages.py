@@ -19,6 +19,7 @@ class StageName(StrEnum):
     FETCH = "fetch"
     CHECK = "check"
     CONVERT = "convert"
+    OPS = "ops"
     VERIFY = "verify"
     APP = "app"
     PACKAGE = "package"
@@ -42,6 +43,7 @@ class Stage:
     code: glob patterns, below the repository, of the sources that decide the result. share: expected part of the
     job's time (all add up to about 1), for progress. time_limit in seconds. memory_limit in bytes, None: the farm's
     setting. network: only the fetching of a model may use it. signs: it is given the key that signs apps.
+    judges_ops: the ops that the farm's operator permits decide its result too.
     """
 
     name: StageName
@@ -55,9 +57,11 @@ class Stage:
     time_limit: float
     network: bool = False
     signs: bool = False
+    judges_ops: bool = False
 
 
 _MODEL_FIELDS = ("recipe", "lane", "context", "prefill", "prompt_bytes", "output_tokens")
+_OP_CODE = ("worker/ops/**/*.py", "worker/ops/*.toml", "worker/ops/known/*.json", "worker/inference/inspection.py")
 _CLASS_TABLE = "android-builder/generation/src/main/assets/unicode-classes.bin"
 # The model's description names the reference and its digest, and how the model is spoken to.
 _CONVERT_FIELDS = (*_MODEL_FIELDS, "model", "model_kind", "model_digest", "app.mode", "app.prompt_template")
@@ -78,8 +82,12 @@ STAGES: tuple[Stage, ...] = (
         (A.MODEL, A.TOKENIZER, A.DESCRIPTION, A.REFERENCE, A.MODEL_INFO),
         _CONVERT_FIELDS,
         ("worker/stages/convert.py", "worker/conversion/**/*.py", "worker/models/*.py", "farm/recipes.py",
-         "farm/prompting.py", "farm/runtimes.py", _CLASS_TABLE),
-        0.43, 3600,
+         "farm/prompting.py", "farm/runtimes.py", _CLASS_TABLE, *_OP_CODE),
+        0.42, 3600,
+    ),
+    Stage(
+        StageName.OPS, "listing the model's ops", Queue.CONVERT, (A.MODEL,), (A.OPS,),
+        ("lane", "ops", "allow_ops"), ("worker/stages/ops.py", *_OP_CODE), 0.01, 600, judges_ops=True,
     ),
     Stage(
         StageName.VERIFY, "verifying the model", Queue.CONVERT, (A.MODEL, A.TOKENIZER, A.REFERENCE, A.MODEL_INFO),
@@ -96,8 +104,8 @@ STAGES: tuple[Stage, ...] = (
         (A.APP_BASE, A.MODEL, A.TOKENIZER, A.MODEL_INFO), (A.APK,),
         ("app",),
         ("worker/stages/package.py", "worker/android/*.py", "worker/inference/model_info.py",
-         "android-builder/play.toml"),
-        0.1, 1800, signs=True,
+         "android-builder/play.toml", *_OP_CODE),
+        0.1, 1800, signs=True, judges_ops=True,
     ),
     Stage(
         StageName.HOST, "running the app's code against the model", Queue.ANDROID,
@@ -114,8 +122,8 @@ STAGES: tuple[Stage, ...] = (
         (A.APP_BASE, A.MODEL, A.TOKENIZER, A.MODEL_INFO), (A.BUNDLE,),
         ("app",),
         ("worker/stages/bundle.py", "worker/android/*.py", "worker/inference/model_info.py",
-         "android-builder/play.toml"),
-        0.05, 1800, signs=True,
+         "android-builder/play.toml", *_OP_CODE),
+        0.05, 1800, signs=True, judges_ops=True,
     ),
 )  # fmt: skip
 

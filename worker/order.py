@@ -33,7 +33,8 @@ class Metric(BaseModel):
 
 
 class StageOrder(BaseModel):
-    """What to do. caches: the farm's caches, read-only. threads: for interpreters and thread pools."""
+    """What to do. caches: the farm's caches, read-only. threads: for interpreters and thread pools.
+    permitted_ops: dangerous ops that this farm's operator lets in."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -44,6 +45,7 @@ class StageOrder(BaseModel):
     toolchain: Path
     keystore: Path | None
     threads: int
+    permitted_ops: frozenset[str] = frozenset()
 
     def input(self, name: ArtifactName) -> Path:
         """Where an input artifact lies."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import reduce
 from typing import Any
 
@@ -16,11 +16,17 @@ CONTRACT = 1
 
 
 def stage_key(
-    stage: Stage, spec: JobSpec, inputs: Mapping[ArtifactName, Artifact], code: str, signing: str | None
+    stage: Stage,
+    spec: JobSpec,
+    inputs: Mapping[ArtifactName, Artifact],
+    code: str,
+    signing: str | None,
+    permitted_ops: Collection[str] = (),
 ) -> str:
     """SHA-256 over the contract, the stage, its fields of the spec, its inputs' content and its code.
 
-    signing: the digest of the keystore, for the stage that signs.
+    signing: the digest of the keystore, for the stage that signs. permitted_ops: what the operator lets in: without it
+    a result would outlive the permission.
     """
     return digests.of_json(
         {
@@ -30,6 +36,7 @@ def stage_key(
             "inputs": {name.value: inputs[name].digest for name in stage.inputs},
             "code": code,
             "signing": signing,
+            "permitted_ops": sorted(permitted_ops) if stage.judges_ops else [],
         }
     )
 

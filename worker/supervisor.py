@@ -158,7 +158,10 @@ class Supervisor:
             stages.skip(self._database, running.held, stage.name, reason)
             return True
         inputs = {name: running.artifacts[name] for name in stage.inputs}
-        key = stage_key(stage, running.spec, inputs, running.code[stage.name], self._signing(running, stage))
+        key = stage_key(
+            stage, running.spec, inputs, running.code[stage.name], self._signing(running, stage),
+            self._settings.permitted_ops,
+        )  # fmt: skip
         record = self._earlier_result(key)
         if record is None or not self._file_reused(running, record):
             record = self._run_stage(running, position, stage, key, inputs)
@@ -277,7 +280,7 @@ class Supervisor:
                 self._lay_out_upload(spec, workdir)
         order = StageOrder(
             stage=stage.name, spec=spec, workdir=workdir, caches=settings.caches, toolchain=settings.toolchain,
-            keystore=key, threads=settings.threads,
+            keystore=key, threads=settings.threads, permitted_ops=settings.permitted_ops,
         )  # fmt: skip
         order.write()
         return StageJob(

@@ -82,12 +82,12 @@ def _bundle_page(file: Path, expected: Expectation) -> CheckPage:
 
 def _expectation(ctx: typer.Context, job: str | None) -> Expectation:
     """What the package must be: as far as the job tells."""
-    target = pins.load().target
+    target, permitted = pins.load().target, settings.load().permitted_ops
     if job is None:
-        return Expectation(target)
+        return Expectation(target, permitted_ops=permitted)
     found = connect(ctx).job(job)
     made = {artifact.name: artifact.digest for artifact in found.artifacts}
     if ArtifactName.MODEL not in made:
         raise JobNotFinished(f"Job {found.id} is {found.state} and has no model yet; wait with: farm watch {found.id}")
     assets = {name: made[artifact] for artifact, name in JOB_ASSETS.items() if artifact in made}
-    return Expectation(target, found.spec.app, assets, model_alignment=target.page_size)
+    return Expectation(target, found.spec.app, assets, model_alignment=target.page_size, permitted_ops=permitted)

@@ -9,7 +9,7 @@ import typer
 
 from cli import completion, job_page, outcome
 from cli.arguments import AsJson
-from cli.connection import connect
+from cli.connection import connect, profile_rules
 from cli.job_request import JobRequest
 from cli.json_views import job_object
 from cli.terminal import Terminal, open_terminal
@@ -86,6 +86,23 @@ def command(
             min=1,
             metavar="TOKENS",
             help="The longest answer of a lane that takes text (default: what the context holds).",
+            show_default=False,
+        ),
+    ] = None,
+    ops: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SET|FILE",
+            help="Which ops the model may hold: builtin, flex (what the stock Flex AAR has), tftext, or a file of names"
+            " (default: what the lane needs).",
+            show_default=False,
+        ),
+    ] = None,
+    allow_op: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="OP",
+            help="An op that the model may hold beside these; may be repeated.",
             show_default=False,
         ),
     ] = None,
@@ -214,6 +231,9 @@ def command(
         prefill=prefill,
         prompt_bytes=prompt_bytes,
         output_tokens=output_tokens,
+        ops=ops,
+        allow_ops=tuple(allow_op or ()),
+        rules=profile_rules(ctx),
         label=name,
         application_id=app_id,
         version_name=app_version,

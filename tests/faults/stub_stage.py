@@ -19,6 +19,7 @@ OUTPUTS = {
     "fetch": ("source/",),
     "check": ("checked.json",),
     "convert": ("model.tflite", "tokenizer.json", "description.json", "reference.npz", "model-info.json"),
+    "ops": ("ops.json",),
     "verify": ("golden.json",),
     "app": ("app-base/",),
     "package": ("app.apk",),

@@ -19,6 +19,7 @@ from worker.android.package import Package
 from worker.android.pins import AndroidTarget
 from worker.android.play import PlayRules
 from worker.inference.model_info import ModelInfo
+from worker.ops import dangers, reading
 
 # The 32-bit ABIs, and the ABI that Play asks for beside each.
 SIXTY_FOUR_BITS = {"armeabi-v7a": "arm64-v8a", "armeabi": "arm64-v8a", "x86": "x86_64"}
@@ -30,7 +31,8 @@ CLASSES_ASSET = "assets/unicode-classes.bin"
 @dataclass(frozen=True)
 class Expectation:
     """What a package must be. app: None when nobody knows. assets: SHA-256 of the content by entry name; empty: what
-    the package itself says. model_alignment: bytes. signed: whether it is to be installed as it is."""
+    the package itself says. model_alignment: bytes. signed: whether it is to be installed as it is. permitted_ops:
+    dangerous ops that its model may hold."""
 
     target: AndroidTarget
     app: AppSpec | None = None
@@ -38,6 +40,7 @@ class Expectation:
     rules: PlayRules = field(default_factory=play.load)
     model_alignment: int = 4
     signed: bool = True
+    permitted_ops: frozenset[str] = frozenset()
 
 
 def check_signature(package: Package, expected: Expectation) -> Iterator[Fault]:
@@ -209,6 +212,23 @@ def check_assets(package: Package, expected: Expectation) -> Iterator[Fault]:
             yield Fault(f"{name} differs from {where}")
 
 
+def check_operators(package: Package, expected: Expectation) -> Iterator[Fault]:
+    """Its model only computes: no op reads files, runs Python, queues, or hides what it is."""
+    entry = package.entries.get(MODEL_ASSET)
+    if entry is None or not entry.stored:  # other checks say so
+        return
+    found: dict[str, str] = {}
+    try:
+        for use in reading.read_operators(package.path):
+            why = dangers.danger(use, expected.permitted_ops)
+            if why is not None:
+                found.setdefault(use.name, why)
+    except FileUnreadable as error:
+        yield Fault(error.sentence.split(";")[0])
+    for name, why in found.items():
+        yield Fault(f"its model holds the op {name}: {why}")
+
+
 def check_size(package: Package, expected: Expectation) -> Iterator[Fault]:
     """Android installs it, and Play takes it as a single APK."""
     size, limits = package.path.stat().st_size, expected.rules.size
@@ -239,6 +259,7 @@ CHECKS: tuple[Check[Package, Expectation], ...] = (
     Check("code", "See that the shrinker's rules keep the manifest's classes.", check_code),
     Check("methods", "Shrink the code, or let the compiler divide it.", check_methods),
     Check("assets", "Package the files of one and the same job again.", check_assets),
+    Check("operators", "Take the model from a job of the farm, or from a source that you know.", check_operators),
     Check("size", "Publish the bundle (app.aab), or choose a recipe with smaller weights.", check_size),
 )
 

@@ -27,6 +27,8 @@ class Role(StrEnum):
     SPECIMEN = "specimen"
     TEST = "test"
     TEST_PLATFORM = "test-platform"
+    FLEX_RUNTIME = "flex-runtime"
+    FLEX_API = "flex-api"
 
 
 @dataclass(frozen=True)

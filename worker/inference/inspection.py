@@ -7,6 +7,7 @@ import struct
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,29 +84,31 @@ class Inspection:
 
 def inspect(path: Path) -> Inspection:
     """Inspect a `.tflite`, or the model inside an APK; FileUnreadable."""
+    with opened(path) as content:
+        return _inspect_model(schema.Model.GetRootAs(content, 0), len(content))
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[memoryview]:
+    """The mapped bytes of a `.tflite`, or of the model inside an APK. FileUnreadable when there is none, and for damage
+    that reading in the context meets."""
     try:
         with path.open("rb") as stream:
             start, size = _model_range(path)
             if size < 8:
                 raise FileUnreadable(f"{path} is too short for a .tflite model; make it again.")
-            with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-                return _inspect_mapped(mapped, start, size, path)
+            with (
+                mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
+                memoryview(mapped) as whole,
+                whole[start : start + size] as content,
+            ):
+                if bytes(content[4:8]) != IDENTIFIER:
+                    raise FileUnreadable(f"{path} is no .tflite model; give a .tflite or an .apk that a farm job made.")
+                yield content
     except OSError as error:
         raise FileUnreadable(f"{path} can't be read ({error.strerror}); give a .tflite or an .apk.") from error
-
-
-def _inspect_mapped(mapped: mmap.mmap, start: int, size: int, path: Path) -> Inspection:
-    whole = memoryview(mapped)
-    content = whole[start : start + size]
-    try:
-        if bytes(content[4:8]) != IDENTIFIER:
-            raise FileUnreadable(f"{path} is no .tflite model; give a .tflite or an .apk that a farm job made.")
-        return _inspect_model(schema.Model.GetRootAs(content, 0), size)
     except (struct.error, IndexError, ValueError, TypeError, AttributeError) as error:
         raise FileUnreadable(f"{path} is a damaged .tflite model; make or download it again.") from error
-    finally:
-        content.release()
-        whole.release()
 
 
 def _model_range(path: Path) -> tuple[int, int]:
@@ -192,9 +195,15 @@ def _operators(model: Any) -> Iterator[OperatorCount]:
 
 def operator_name(code: Any) -> tuple[str, bool]:
     """The name of an operator code, and whether it is a built-in."""
+    name, builtin = builtin_name(code)
+    return name or (code.CustomCode() or b"unnamed").decode(), builtin
+
+
+def builtin_name(code: Any) -> tuple[str, bool]:
+    """The name that the schema gives an operator code, empty for a custom one, and whether it is a built-in."""
     builtin = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
     if builtin == schema.BuiltinOperator.CUSTOM:
-        return (code.CustomCode() or b"unnamed").decode(), False
+        return "", False
     return _OPERATORS.get(builtin, f"operator {builtin}"), builtin in _OPERATORS
 
 

@@ -38,7 +38,10 @@ def run(order: StageOrder, report: Reporter) -> StageResult:
     contents = {name: digests.of_file(path) for name, path in (base.asset_files() | assets).items()}
     made = Bundle(signed, tool)
     findings.require_none(
-        signed.name, bundle_checks.inspect(made, Expectation(chain.pins.target, app, contents, rules))
+        signed.name,
+        bundle_checks.inspect(
+            made, Expectation(chain.pins.target, app, contents, rules, permitted_ops=order.permitted_ops)
+        ),
     )
     download = max(made.download_size(abi) for abi in app.abis)
     return StageResult(

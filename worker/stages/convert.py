@@ -31,6 +31,8 @@ from worker.conversion.reference import Reference
 from worker.conversion.tokenizer import TokenizerExport, export_tokenizer
 from worker.inference.model_info import ModelInfo
 from worker.models.metadata import own_prompting
+from worker.ops import allowlist
+from worker.ops.allowlist import Allowlist
 from worker.order import Metric, StageOrder, StageResult
 
 # Without a tokenizer of the app's kind there is nothing to package.
@@ -84,6 +86,8 @@ def run(order: StageOrder, report: Reporter) -> StageResult:
     report(0.3, "converting the graph")
     with clock.measure("graph_seconds"):
         found = lanes.find_graph(order, model, export, model_end_token(model, export))
+    # Before the costly steps; the binder simplifies built-in ops, so that these are judged in the finished file.
+    allowlist.require(found.path, Allowlist.of(order), only_foreign=True)
     report(0.5, "comparing the decoder with Keras")
     with clock.measure("gate_seconds"):
         forced_logits = forward.logits([plan.forced_tokens.tolist()])[0]

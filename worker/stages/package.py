@@ -39,5 +39,8 @@ def run(order: StageOrder, report: Reporter) -> StageResult:
     unsigned.unlink()
     report(0.6, "checking the app")
     contents = {name: digests.of_file(path) for name, path in (base.asset_files() | assets).items()}
-    checks.require(Package(signed), Expectation(target, app, contents, model_alignment=target.page_size))
+    checks.require(
+        Package(signed),
+        Expectation(target, app, contents, model_alignment=target.page_size, permitted_ops=order.permitted_ops),
+    )
     return StageResult(metrics=(Metric(name="apk_size", value=signed.stat().st_size, unit="bytes"),))

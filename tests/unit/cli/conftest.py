@@ -28,6 +28,7 @@ CONTENTS = {
     ArtifactName.MODEL: b"TFL3 a model" * 500,
     ArtifactName.TOKENIZER: b"{}",
     ArtifactName.MODEL_INFO: b'{"format": 1}',
+    ArtifactName.OPS: b'{"format": 1, "operators": 0, "runtime": null, "ops": []}',
     ArtifactName.GOLDEN: b'{"prompts": []}',
     ArtifactName.SCREENSHOT_LIGHT: b"light",
     ArtifactName.SCREENSHOT_DARK: b"dark",

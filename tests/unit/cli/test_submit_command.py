@@ -6,6 +6,7 @@ import pytest
 
 from farm import errors
 from farm.jobspec import Abi
+from farm.oplist import OpSet
 from farm.prompting import Mode
 from farm.stages import StageName
 from farm.states import JobState
@@ -202,3 +203,21 @@ def test_a_password_by_environment_variable(farm, memory_farm) -> None:
     assert farm("submit", "model", "--keystore", "key.p12", "--keystore-password-source", "env:SECRET").code == 0
     app = memory_farm.latest().spec.app
     assert app.password_source == "env:SECRET"  # noqa: S105 # the name of a variable
+
+
+def test_the_ops_of_the_command_line_and_of_the_profile(farm, memory_farm) -> None:
+    assert farm("submit", "model").code == 0
+    assert (memory_farm.latest().spec.ops, memory_farm.latest().spec.allow_ops) == (None, ())
+    Path("farm.toml").write_text('[profiles.local]\nops = "flex"\nallow_ops = ["A"]\n')
+    farm("submit", "model", "--allow-op", "B", "--allow-op", "C")
+    assert (memory_farm.latest().spec.ops, memory_farm.latest().spec.allow_ops) == (OpSet.FLEX, ("A", "B", "C"))
+    farm("submit", "--clone", memory_farm.latest().id, "--ops", "builtin")
+    assert (memory_farm.latest().spec.ops, memory_farm.latest().spec.allow_ops) == (OpSet.BUILTIN, ("A", "B", "C"))
+    Path("mine.txt").write_text("ADD\n")
+    farm("submit", "model", "--ops", "mine.txt")
+    assert (memory_farm.latest().spec.ops, memory_farm.latest().spec.allow_ops) == (OpSet.LISTED, ("ADD",))
+    assert "ops" in farm("status", memory_farm.latest().id).stdout
+    for words in (["--ops", "flx"], ["--allow-op", "a b"]):
+        ran = farm("submit", "model", *words)
+        assert ran.code == errors.UsageError.exit_code
+        assert "Traceback" not in ran.stderr

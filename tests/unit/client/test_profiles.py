@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from client import profiles
-from client.profiles import Profile
+from client.profiles import OpRules, Profile
 from farm.errors import NotAuthenticated, ProfileUnknown, SettingsInvalid
+from farm.oplist import OpSet
 
 OFFICE = Profile("office", "https://farm.example.org")
 
@@ -51,6 +52,21 @@ def test_a_project_may_name_farms_but_gets_no_token(home: Path) -> None:
         profiles.token(chosen)
 
 
+def test_a_profile_may_say_which_ops_its_jobs_allow(home: Path) -> None:
+    profiles.add(OFFICE, "farm_one", default=True)
+    assert profiles.load().rules(None) == profiles.load().rules("local") == OpRules()
+    path = home / "config" / "farm.toml"
+    path.write_text(path.read_text() + 'ops = "flex"\nallow_ops = ["B", "A"]\n[profiles.local]\nallow_ops = ["C"]\n')
+    profiles.add(Profile("attic", "http://127.0.0.1:8765"), "farm_two", default=False)  # writes the file anew
+    found = profiles.load()
+    assert found.rules(None) == found.rules("office") == OpRules(OpSet.FLEX, ("A", "B"))
+    assert found.rules("local") == OpRules(None, ("C",))
+    assert found.rules("attic") == OpRules()
+    (home / "here" / "farm.toml").write_text('[profiles.local]\nops = "tftext"\n')
+    assert profiles.load().rules("local") == OpRules(OpSet.TFTEXT)
+    assert profiles.load().choose("local") is None
+
+
 def test_a_project_without_default_leaves_the_users(home: Path) -> None:
     profiles.add(OFFICE, "farm_one", default=True)
     (home / "here" / "farm.toml").write_text('[profiles.lab]\nurl = "https://lab.example.org/"\n')
@@ -76,7 +92,8 @@ def test_tokens_that_others_can_read_are_refused(home: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     ["not toml", 'profiles = "x"', "[profiles.x]\n", '[profiles."a b"]\nurl = "https://x.org"', "default = 3",
-     '[profiles.x]\nurl = "ftp://x.org"'],
+     '[profiles.x]\nurl = "ftp://x.org"', '[profiles.local]\nops = "all"', '[profiles.local]\nallow_ops = "x"',
+     '[profiles.local]\nallow_ops = ["a b"]', '[profiles.x]\nops = "flex"'],
 )  # fmt: skip
 def test_a_damaged_file_is_one_sentence(home: Path, text: str) -> None:
     (home / "here" / "farm.toml").write_text(text)

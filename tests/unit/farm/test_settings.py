@@ -16,6 +16,11 @@ def test_home_decides_where_everything_lies(monkeypatch: pytest.MonkeyPatch, tmp
         assert folder.parent == tmp_path
 
 
+def test_permitted_ops_are_a_list_of_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FARM_PERMITTED_OPS", "ReadFile, PrintV2")
+    assert settings.load().permitted_ops == {"ReadFile", "PrintV2"}
+
+
 def test_a_database_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FARM_DATABASE_URL", "postgresql://farm@localhost/farm")
     assert settings.load().database == "postgresql://farm@localhost/farm"
@@ -28,6 +33,7 @@ def test_a_database_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
         ("FARM_SANDBOX", "maybe"),
         ("FARM_LEASE_SECONDS", "5"),
         ("FARM_THREADS", "many"),
+        ("FARM_PERMITTED_OPS", "ReadFile,Read*"),
     ],
 )
 def test_unsafe_values_are_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:

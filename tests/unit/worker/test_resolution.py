@@ -40,6 +40,7 @@ def test_the_inputs_content_decides_and_not_their_size(name: StageName) -> None:
         ({"context": 64}, {StageName.CONVERT, StageName.VERIFY}),
         ({"app": AppSpec(label="Other")}, {StageName.PACKAGE, StageName.BUNDLE}),
         ({"model_digest": "e" * 64}, {StageName.FETCH, StageName.CONVERT}),
+        ({"allow_ops": ("StringLength",)}, {StageName.OPS}),
         ({"model": "/models/moved"}, set()),
     ],
 )
@@ -55,6 +56,16 @@ def test_a_hub_reference_stands_for_itself() -> None:
 
 def test_the_keystore_decides_what_is_signed() -> None:
     assert key(StageName.PACKAGE, SPEC, signing="x") != key(StageName.PACKAGE, SPEC, signing="y")
+
+
+def test_what_the_operator_permits_decides_where_ops_are_judged() -> None:
+    def permitting(name: StageName, *ops: str) -> str:
+        stage = BY_NAME[name]
+        inputs = {each: Artifact(each, "a" * 64, 1) for each in stage.inputs}
+        return stage_key(stage, SPEC, inputs, "c", None, frozenset(ops))
+
+    changed = {name for name in StageName if permitting(name) != permitting(name, "ReadFile")}
+    assert changed == {StageName.OPS, StageName.PACKAGE, StageName.BUNDLE}
 
 
 def test_the_name_of_the_input_counts() -> None:

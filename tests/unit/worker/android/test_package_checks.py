@@ -12,6 +12,7 @@ import pytest
 
 from farm.errors import PackageInvalid
 from farm.jobspec import Abi, AppSpec
+from tests.fixtures import op_models
 from worker.android import archive, checks, findings, pins, play
 from worker.android.archive import Member
 from worker.android.assembly import MODEL_ASSET
@@ -285,3 +286,20 @@ def test_a_finding_carries_its_mend_and_rule(tmp_path: Path) -> None:
     with pytest.raises(PackageInvalid, match=r"^The package x fails its checks: it is debuggable; build"):
         findings.require_none("x", [finding])
     findings.require_none("x", [dataclasses.replace(finding, severity=Severity.WARNING)])
+
+
+def test_a_model_with_a_dangerous_op_is_found(tmp_path: Path) -> None:
+    model = op_models.write_model(tmp_path / "x.tflite", [op_models.Op("ADD"), op_models.flex("ReadFile")]).read_bytes()
+    package = _package(tmp_path, [Member(MODEL_ASSET, model, PAGE)])
+    expected = dataclasses.replace(EXPECTED, permitted_ops=frozenset({"ReadFile"}))
+    assert _clauses(checks.check_operators(package, EXPECTED)) == [
+        "its model holds the op FlexReadFile: it reads or writes files"
+    ]
+    assert list(checks.check_operators(package, expected)) == []
+
+
+def test_a_model_that_cannot_be_read_is_found(tmp_path: Path) -> None:
+    package = _package(tmp_path, [Member(MODEL_ASSET, b"TFL3TFL3" * 9, PAGE)])
+    (clause,) = _clauses(checks.check_operators(package, EXPECTED))
+    assert "damaged .tflite" in clause
+    assert list(checks.check_operators(_package(tmp_path, []), EXPECTED)) == []
