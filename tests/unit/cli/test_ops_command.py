@@ -66,8 +66,9 @@ def test_what_can_go_wrong_is_one_sentence(farm, tmp_path) -> None:
     assert farm("ops", str(tmp_path / "x.aar")).code == errors.FileUnreadable.exit_code
 
 
-def test_layers_that_follow_each_other_are_one_place() -> None:
+def test_layers_that_follow_each_other_are_one_place(tmp_path) -> None:
     made = ledger.make(
-        write_model(Path("x.tflite"), [Op("ADD", reads=f"decode/layer_{layer}_up_bias") for layer in range(12)]), ()
+        write_model(tmp_path / "x.tflite", [Op("ADD", reads=f"decode/layer_{layer}_up_bias") for layer in range(12)]),
+        (),
     )
     assert places(made.ops[0]) == "layers 0-11 up"
