@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,6 +9,7 @@ import typer
 from cli import completion, job_page, outcome
 from cli.arguments import AsJson
 from cli.connection import connect, profile_rules
+from cli.job_options import AllowOp, KeyAlias, Keystore, Ops, PasswordSource
 from cli.job_request import JobRequest
 from cli.json_views import job_object
 from cli.terminal import Terminal, open_terminal
@@ -19,7 +19,6 @@ from farm.prompting import PLACE, Mode
 from farm.states import JobState
 
 APP_PANEL = "The app"
-SIGNING_PANEL = "Signing"
 DEFAULT_APP = jobspec.AppSpec()
 DEFAULT_PREFILL = ",".join(map(str, jobspec.DEFAULT_PREFILL))
 
@@ -89,23 +88,8 @@ def command(
             show_default=False,
         ),
     ] = None,
-    ops: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SET|FILE",
-            help="Which ops the model may hold: builtin, flex (what the stock Flex AAR has), tftext, or a file of names"
-            " (default: what the lane needs).",
-            show_default=False,
-        ),
-    ] = None,
-    allow_op: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="OP",
-            help="An op that the model may hold beside these; may be repeated.",
-            show_default=False,
-        ),
-    ] = None,
+    ops: Ops = None,
+    allow_op: AllowOp = None,
     clone: Annotated[
         str | None,
         typer.Option(
@@ -189,33 +173,9 @@ def command(
             rich_help_panel=APP_PANEL,
         ),
     ] = None,
-    keystore: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="PATH",
-            help="Your own PKCS12 or JKS keystore (default: the farm's own key).",
-            show_default=False,
-            rich_help_panel=SIGNING_PANEL,
-        ),
-    ] = None,
-    key_alias: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ALIAS",
-            help="The key in the keystore (default: its only key).",
-            show_default=False,
-            rich_help_panel=SIGNING_PANEL,
-        ),
-    ] = None,
-    keystore_password_source: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SOURCE",
-            help="Where the keystore's password is: file:PATH or env:NAME.",
-            show_default=False,
-            rich_help_panel=SIGNING_PANEL,
-        ),
-    ] = None,
+    keystore: Keystore = None,
+    key_alias: KeyAlias = None,
+    keystore_password_source: PasswordSource = None,
     as_json: AsJson = False,
 ) -> None:
     """Turn a Keras language model into a verified .tflite and a signed APK.
