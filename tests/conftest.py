@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests import trial as trials
 from tests.servers import PostgresServer, RedisServer
+from tests.trial import Trial
 
 UNIT = Path(__file__).parent / "unit"
 
@@ -43,3 +46,16 @@ def sealed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
         monkeypatch.setattr(socket.socket, "connect", refuse)
         monkeypatch.setattr(subprocess, "Popen", refuse)
     yield
+
+
+@pytest.fixture
+def trial(request: pytest.FixtureRequest) -> Iterator[Trial]:
+    """The size and the seed of a test that is marked with its goal; what it measures is kept."""
+    mark = request.node.get_closest_marker("goal")
+    engines = [each for each in request.node.fixturenames if each in ("postgresql", "fleet", "make_fleet")]
+    parameters = getattr(request.node, "callspec", None)
+    named = parameters.params.get("engine") if parameters else None
+    begun = trials.begin(mark.kwargs["id"], named or (trials.POSTGRESQL if engines else trials.SQLITE))
+    failed, started = request.session.testsfailed, time.monotonic()
+    yield begun
+    begun.close(held=request.session.testsfailed == failed, seconds=time.monotonic() - started)

@@ -17,6 +17,11 @@ import psycopg
 import redis
 
 
+def in_memory() -> str | None:
+    """A folder of the memory, where it has one: a test server's files need not outlive the machine."""
+    return "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 # what is made there has a random name
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -27,7 +32,7 @@ class Server:
     """A server process in a folder of its own, as a user without rights."""
 
     def __init__(self, name: str) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix=f"farm-{name}-"))
+        self.folder = Path(tempfile.mkdtemp(prefix=f"farm-{name}-", dir=in_memory()))
         self.port = free_port()
         # PostgreSQL refuses to run as root, and nothing here needs to.
         self._user = "nobody" if os.geteuid() == 0 else None

@@ -107,7 +107,9 @@ def act(action: str, argument, workdir: Path):
                 return {"failure": {"code": "disk-full", "sentence": f"The disk is full ({error.errno})."}}
         time.sleep(60)
     elif action == "grandchildren":
-        spawn_grandchildren(Path(argument))
+        # The first of these folders that can be written.
+        spawn_grandchildren(next(Path(each) for each in argument if os.access(each, os.W_OK)))
+        report(0.5, "grown")
         time.sleep(60)
     elif action == "adopt":
         folder = workdir / "adopt" / "graphs"
@@ -122,6 +124,8 @@ def act(action: str, argument, workdir: Path):
     elif action == "probe":
         Path(workdir / "outputs" / "checked.json").write_text("")
         os.write(1, json.dumps({path: readable(path) for path in argument}).encode() + b"\n")
+    elif action == "environment":
+        os.write(1, json.dumps(dict(os.environ)).encode() + b"\n")
     elif action == "no-outputs":
         (workdir / "result.json").write_text("{}")
         os._exit(0)
@@ -168,6 +172,8 @@ def spawn_grandchildren(folder: Path) -> None:
             os.execv(sys.executable, [*python, str(folder / "daemon")])  # noqa: S606 # that is the point
         os._exit(0)
     os.wait()
+    while len(list(folder.iterdir())) < 3:
+        time.sleep(0.01)
 
 
 if __name__ == "__main__":

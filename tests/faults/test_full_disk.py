@@ -12,6 +12,8 @@ import pytest
 from farm.artifacts import ArtifactName
 from farm.errors import DiskFull
 from farm.states import JobState
+from tests.faults.in_process import InProcess
+from tests.faults.soundness import examine
 
 
 @pytest.fixture
@@ -54,31 +56,41 @@ def test_a_stage_that_meets_the_full_disk_itself(make_yard, small_disk: Path) ->
     assert list(yard.settings.work.glob("*/*")) == []
 
 
-@pytest.mark.parametrize("leave", [0, 4 << 10, 16 << 10, 48 << 10, 100 << 10, 160 << 10])
-def test_no_room_at_any_point_leaves_nothing_partial(make_yard, small_disk: Path, leave: int) -> None:
-    """R10: the disk fills up at the work folder, the log, the store or the database, as `leave` has it."""
-    yard = make_yard(small_disk / "home", poll_seconds=0.01)
+# How much room is left: the disk fills up at the work folder, the log, the store or the database, as it has it.
+LEFT = (0, 4 << 10, 16 << 10, 32 << 10, 48 << 10, 64 << 10, 100 << 10, 160 << 10, 240 << 10, 400 << 10)
+
+
+@pytest.mark.goal(id="R10")
+def test_no_room_at_any_point_leaves_nothing_partial(make_farm, small_disk: Path, trial) -> None:
+    yard = make_farm(home=small_disk / "home", poll_seconds=0.01)
     first = yard.submit({"seed": 0})
-    yard.serve()
-    job_id = yard.submit({"seed": 1})
-    ballast = fill(small_disk, leave)
-    # Where not even the failure can be written down the worker itself gives up, with the same sentence.
-    try:
-        yard.serve()
-    except DiskFull as error:
-        assert "disk" in error.sentence
-    job = yard.farm.job(job_id)
-    assert job.state in (JobState.FAILED, JobState.RUNNING, JobState.QUEUED, JobState.SUCCEEDED)
-    assert job.error is None or job.error.code == DiskFull.code()
-    for artifact in yard.farm.job(first).artifacts + job.artifacts:
-        yard.store.check(artifact)
-    ballast.unlink()
-    if job.state is JobState.FAILED:
-        yard.farm.retry(job_id)
-    if job.state is JobState.RUNNING:
-        yard.until(lambda: yard.serve() > 0 or yard.farm.job(job_id).state.terminal, 20)
-    yard.serve()
-    assert yard.farm.job(job_id).state is JobState.SUCCEEDED
+    yard.serve(runner=InProcess())
+    points = LEFT if trial.full else LEFT[1::4]
+    told = succeeded = 0
+    for number, leave in enumerate(points):
+        job_id = yard.submit({"seed": 1 + number})
+        ballast = fill(small_disk, leave)
+        # Where not even the failure can be written down the worker itself gives up, with the same sentence.
+        try:
+            yard.serve(runner=InProcess())
+        except DiskFull as error:
+            assert "disk" in error.sentence
+            told += 1
+        job = yard.farm.job(job_id)
+        assert job.error is None or job.error.code == DiskFull.code()
+        told += job.error is not None
+        for artifact in yard.farm.job(first).artifacts + job.artifacts:
+            yard.store.check(artifact)
+        ballast.unlink()
+        if job.state is JobState.FAILED:
+            yard.farm.retry(job_id)
+        yard.until(lambda job_id=job_id: yard.serve(runner=InProcess()) or yard.farm.job(job_id).state.terminal, 20)
+        succeeded += yard.farm.job(job_id).state is JobState.SUCCEEDED
+    found = examine(yard, 1 + len(points))
+    trial.measured(f"{len(points)} points: {told} told in a sentence, {succeeded} succeeded with room again; {found}")
+    assert succeeded == len(points)
+    assert found.sound
+    assert told > 0
 
 
 def test_no_room_where_it_is_downloaded_to(yard, small_disk: Path) -> None:

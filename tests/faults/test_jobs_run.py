@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
-import time
 from pathlib import Path
 
 import pytest
 
 from farm.artifacts import PUBLISHED, ArtifactName
-from farm.errors import ArtifactDamaged, OutOfMemory, QualityMissed, StageCrashed, StageTimeout
+from farm.errors import ArtifactDamaged, QualityMissed, StageCrashed
 from farm.stages import BY_NAME, STAGES, StageName
 from farm.states import JobState, StageState
-from worker import process_tree, supervisor
+from worker import process_tree
 from worker.sandbox import Bubblewrap
 
 
@@ -142,30 +140,6 @@ def test_skipped_stages_end_the_job_well_and_say_why(yard, tmp_path: Path) -> No
     assert job.notes == ("a note", reason)
     yard.farm.download(job_id, ArtifactName.REPORT, tmp_path / "report.json")
     assert json.loads((tmp_path / "report.json").read_text())["facts"] == {"convert": {"answer": 42}}
-
-
-def test_a_stage_over_its_time_is_stopped(yard, monkeypatch: pytest.MonkeyPatch) -> None:
-    short = tuple(dataclasses.replace(stage, time_limit=1.0) for stage in STAGES)
-    monkeypatch.setattr(supervisor, "STAGES", short)
-    job_id = yard.submit({"app": ["sleep", 60]})
-    started = time.monotonic()
-    yard.serve()
-    job = yard.farm.job(job_id)
-    assert (job.state, job.error.code, job.attempt) == (JobState.FAILED, StageTimeout.code(), 3)
-    assert "limit of 1 s" in job.error.sentence
-    assert time.monotonic() - started < 3 * 11
-
-
-def test_a_stage_over_its_memory_is_stopped_and_others_go_on(make_yard) -> None:
-    yard = make_yard(memory_limit=150 << 20, max_attempts=1)
-    hungry = yard.submit({"convert": ["memory", 300 << 20]})
-    modest = yard.submit({"seed": 5})
-    yard.serve()
-    job = yard.farm.job(hungry)
-    assert (job.state, job.error.code) == (JobState.FAILED, OutOfMemory.code())
-    assert "over its limit of 150 MiB" in job.error.sentence
-    assert {stage.name.value: stage.peak_bytes for stage in job.stages}["convert"] > 150 << 20
-    assert yard.farm.job(modest).state is JobState.SUCCEEDED
 
 
 def test_a_link_as_an_output_is_refused(make_yard) -> None:

@@ -5,42 +5,23 @@ from __future__ import annotations
 import random
 import signal
 import sqlite3
-import time
-from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
 
-from db.models import ArtifactRow, Attempt, Job
-from farm import digests
-from farm.artifacts import ArtifactName
+from client import local
+from db.models import Job
+from farm import code
 from farm.stages import STAGES, StageName
 from farm.states import JobState
-from worker import process_tree
+from tests.faults.fleet import Fleet
+from tests.faults.in_process import InProcess
+from tests.faults.kills import Killing
+from tests.faults.soundness import examine
+from worker import process_tree, supervisor
 
-JOBS = 150
 STAGE_NAMES = [stage.name for stage in STAGES]
-
-
-def require_sound(yard) -> None:
-    """Every job once, every artifact of the store whole and used, nothing left over."""
-    with yard.database().read() as connection:
-        states = Counter(connection.scalars(sa.select(Job.state)))
-        assert set(states) == {"succeeded"}, states
-        reports = Counter(
-            connection.scalars(sa.select(ArtifactRow.job_id).where(ArtifactRow.name == ArtifactName.REPORT.value))
-        )
-        assert set(reports.values()) == {1}
-        ended_well = sa.select(Attempt.job_id).where(Attempt.ended_at.is_not(None), Attempt.reason.is_(None))
-        assert set(Counter(connection.scalars(ended_well)).values()) == {1}
-        succeeded = connection.scalars(sa.text("SELECT job_id FROM events WHERE kind = 'succeeded'"))
-        assert set(Counter(succeeded).values()) == {1}
-        referenced = set(connection.scalars(sa.select(ArtifactRow.digest)))
-    stored = {path.name: path for path in (yard.settings.store / "blobs").iterdir()}
-    assert referenced <= set(stored)
-    assert [name for name, path in stored.items() if digests.of_file(path) != name] == []
-    assert not list((yard.settings.store / "incoming").glob("*"))
-    assert not list(yard.settings.work.glob("*/*"))
 
 
 @pytest.mark.parametrize("stage", STAGE_NAMES)
@@ -55,7 +36,7 @@ def test_killed_in_the_middle_of_a_stage(yard, tmp_path, stage: StageName) -> No
     assert (job.state, job.attempt) == (JobState.SUCCEEDED, 2)
     before = {each.name for each in job.stages[: STAGE_NAMES.index(stage)]}
     assert {each.name for each in job.stages if each.state == "reused"} == before
-    require_sound(yard)
+    assert examine(yard, 1).sound
 
 
 @pytest.mark.parametrize("stage", STAGE_NAMES)
@@ -72,38 +53,69 @@ def test_killed_just_after_a_stage(make_yard, stage: StageName) -> None:
         if yard.farm.job(job_id).state.terminal:
             break
     yard.serve()
-    require_sound(yard)
+    assert examine(yard, 1).sound
 
 
-def test_random_kills(make_yard) -> None:
-    """R1 in small: two workers, killed every so often while many jobs run."""
+@pytest.mark.goal(id="R1")
+def test_random_kills(make_yard, trial) -> None:
+    """Two workers, killed every so often while many jobs run, stages as processes."""
     yard = make_yard(max_attempts=1000, lease_seconds=20.0, heartbeat_seconds=1.0)
-    chance = random.Random(20261)  # noqa: S311 # reproducible
-    jobs = [yard.submit({"seed": number % 8}, label=f"App {number}") for number in range(JOBS)]
-    workers = [yard.start_worker(), yard.start_worker()]
-    kills = 0
-    deadline = time.monotonic() + 100
-    while not finished(yard) and time.monotonic() < deadline:
-        time.sleep(chance.uniform(0.2, 1.0))
-        place = chance.randrange(2)
-        if workers[place].poll() is None:
-            workers[place].kill()
-            workers[place].wait()
-            kills += 1
-        workers[place] = yard.start_worker()
-    for worker in workers:
-        worker.send_signal(signal.SIGTERM)
-        worker.wait(20)
-    assert finished(yard)
-    assert kills >= 5
+    jobs, kills = trial.size(30, 3000), trial.size(6, 200)
+    for number in range(jobs):
+        yard.submit({"seed": number % 8}, label=f"App {number}")
+    killing = Killing(yard, trial.chance, yard.start_worker, jobs, kills)
+    killing.run()
+    # The next worker of the machine sets right what the last ones left.
     yard.serve()
-    require_sound(yard)
-    assert len(jobs) == len(set(jobs)) == JOBS
+    found = examine(yard, jobs)
+    trial.measured(f"{found}, {killing.done} kills")
+    assert found.sound
+    assert killing.done >= kills
 
 
-def finished(yard) -> bool:
-    with yard.database().read() as connection:
-        return connection.scalar(sa.select(sa.func.count()).where(Job.state.in_(["queued", "running"]))) == 0
+@pytest.mark.goal(id="R2")
+def test_wake_ups_under_kills(make_fleet, trial, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many wake-ups: jobs of one stage, which runs in the workers' own processes."""
+    for module in (local, supervisor, code):
+        monkeypatch.setattr(module, "STAGES", STAGES[:1])
+    fleet = make_fleet(max_attempts=1000, lease_seconds=20.0, heartbeat_seconds=2.0)
+    jobs, kills = trial.size(60, 30_000), trial.size(3, 117)
+    submit_many(fleet, jobs)
+    killing = Killing(fleet, trial.chance, lambda: fleet.start_worker(runner=InProcess()), jobs, kills)
+    killing.run()
+    fleet.serve(runner=InProcess())
+    found = examine(fleet, jobs)
+    trial.measured(f"{found}, {killing.done} kills")
+    assert found.sound
+    assert killing.done >= kills
+
+
+@pytest.mark.goal(id="R3")
+def test_the_database_is_restarted_and_workers_killed(make_fleet, trial) -> None:
+    fleet = make_fleet(max_attempts=1000, lease_seconds=20.0, heartbeat_seconds=1.0)
+    jobs, kills, restarts = trial.size(20, 3000), trial.size(3, 250), trial.size(1, 20)
+    for number in range(jobs):
+        fleet.submit({"seed": number % 8}, label=f"App {number}")
+
+    def restart() -> None:
+        fleet.postgresql.stop()
+        fleet.postgresql.start()
+
+    faults = [(1 + kills * number // restarts, restart) for number in range(restarts)]
+    killing = Killing(fleet, trial.chance, fleet.start_worker, jobs, kills, faults)
+    killing.run()
+    fleet.serve()
+    found = examine(fleet, jobs)
+    trial.measured(f"{found}, {killing.done} kills, {restarts} restarts")
+    assert found.sound
+    assert killing.done >= kills
+
+
+def submit_many(fleet: Fleet, count: int) -> None:
+    """Different jobs, submitted by several clients at once."""
+    fleet.farm.jobs()
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda number: fleet.submit({"seed": 1}, label=f"App {number}"), range(count)))
 
 
 def test_a_job_that_kills_every_worker_fails_after_three(yard) -> None:

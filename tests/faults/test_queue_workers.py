@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import pickle
-import random
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import kombu.serialization
 import pytest
 import sqlalchemy as sa
 
@@ -22,30 +21,11 @@ from farm import locations
 from farm.errors import BrokerUnusable
 from farm.stages import Queue
 from farm.states import JobState
+from tests.faults import soundness
 from tests.faults.fleet import Fleet, stop
-from tests.servers import PostgresServer, RedisServer
+from tests.faults.in_process import InProcess
+from tests.faults.soundness import announced
 from worker import broker
-
-# How many workers are killed; 117 for the full figure.
-KILLS = int(os.environ.get("FARM_FAULT_KILLS", "4"))
-
-
-@pytest.fixture
-def make_fleet(tmp_path: Path, postgresql: PostgresServer, redis_server: RedisServer) -> Iterator[Callable[..., Fleet]]:
-    fleets: list[Fleet] = []
-
-    def make(**changes: object) -> Fleet:
-        fleets.append(Fleet(tmp_path / "home", postgresql, redis_server, **changes))
-        return fleets[-1]
-
-    yield make
-    for fleet in fleets:
-        fleet.close()
-
-
-@pytest.fixture
-def fleet(make_fleet: Callable[..., Fleet]) -> Fleet:
-    return make_fleet()
 
 
 def kinds(fleet: Fleet, job_id: str) -> list[str]:
@@ -62,7 +42,7 @@ def all_ended_well_once(fleet: Fleet, count: int) -> bool:
 
 def test_a_worker_with_both_queues_does_all_in_one_go(fleet) -> None:
     fleet.start_relay()
-    fleet.start_celery()
+    fleet.start_celery(runner=InProcess())
     job = fleet.wait(fleet.submit({"seed": 1}))
     assert (job.state, job.attempt) == (JobState.SUCCEEDED, 1)
     assert "handed-on" not in kinds(fleet, job.id)
@@ -70,11 +50,11 @@ def test_a_worker_with_both_queues_does_all_in_one_go(fleet) -> None:
 
 def test_a_job_goes_from_a_convert_worker_to_an_android_worker(fleet) -> None:
     fleet.start_relay()
-    fleet.start_celery("convert")
+    fleet.start_celery("convert", runner=InProcess())
     job_id = fleet.submit({"seed": 1})
     fleet.until(lambda: "handed-on" in kinds(fleet, job_id))
     assert fleet.farm.job(job_id).state is JobState.QUEUED
-    fleet.start_celery("android")
+    fleet.start_celery("android", runner=InProcess())
     job = fleet.wait(job_id)
     assert job.state is JobState.SUCCEEDED
     assert {stage.state for stage in job.stages} == {"succeeded"}
@@ -84,80 +64,69 @@ def test_a_job_goes_from_a_convert_worker_to_an_android_worker(fleet) -> None:
         assert [each.charged for each in jobs.attempts(connection, job_id)] == [False, True]
 
 
-def test_a_worker_that_is_asked_to_stop_gives_its_job_back_uncharged(fleet) -> None:
-    """R14 in small."""
+@pytest.mark.goal(id="R8")
+def test_redis_dies_again_and_again(make_fleet, trial) -> None:
+    """Jobs keep coming while it is killed and started; at last it stays away for long."""
+    fleet = make_fleet()
+    kills, away = trial.size(2, 32), 60.0 if trial.full else 1.0
     fleet.start_relay()
-    worker = fleet.start_celery()
-    job_id = fleet.submit({"check": ["sleep", 60]})
-    fleet.until(lambda: fleet.farm.job(job_id).stages[1].doing == "sleeping")
-    started = time.monotonic()
-    assert stop(worker) == 0
-    assert time.monotonic() - started < fleet.settings.grace_seconds + 5
-    job = fleet.farm.job(job_id)
-    assert (job.state, job.attempt) == (JobState.QUEUED, 0)
-    fleet.farm.cancel(job_id)
-
-
-def test_killed_workers_lose_nothing_and_make_nothing_twice(make_fleet) -> None:
-    """R2 and R7; every fourth time the broker forgets everything (R9), and every fourth it is killed (R8)."""
-    fleet = make_fleet(max_attempts=1000)
-    chance = random.Random(20262)  # noqa: S311 # reproducible
-    fleet.start_relay()
-    count = 5 * KILLS
-    workers = [fleet.start_celery(), fleet.start_celery()]
-    for number in range(count):
-        fleet.submit({"seed": number % 4}, label=f"App {number}")
-    for kill in range(KILLS):
-        time.sleep(chance.uniform(1.0, 3.0))
-        place = chance.randrange(2)
-        workers[place].kill()
-        workers[place].wait()
-        workers[place] = fleet.start_celery()
-        if kill % 4 == 1:
-            fleet.redis.client().flushall()
-        if kill % 4 == 2:
-            fleet.redis.stop(signal.SIGKILL)
-            fleet.redis.start()
-    fleet.until(lambda: all_ended_well_once(fleet, count), 60 + 5 * KILLS)
-
-
-def test_the_database_is_restarted_in_mid_job(fleet) -> None:
-    """R3 in small."""
-    fleet.start_relay()
-    fleet.start_celery()
-    job_id = fleet.submit({"check": ["sleep", 2.0]})
-    fleet.until(lambda: fleet.farm.job(job_id).stages[1].doing == "sleeping")
-    fleet.postgresql.stop()
-    fleet.postgresql.start()
-    assert fleet.wait(job_id, 60).state is JobState.SUCCEEDED
-    assert kinds(fleet, job_id).count("succeeded") == 1
-
-
-def test_submitting_needs_no_broker(fleet) -> None:
-    """R9: the wake-up waits in the outbox until the broker is back."""
-    fleet.redis.stop()
-    fleet.start_relay()
-    fleet.start_celery()
-    job_id = fleet.submit({"seed": 1})
-    assert [each.job_id for each in outbox.pending(fleet.database(), 10)] == [job_id]
+    for _ in range(2):
+        fleet.start_celery(runner=InProcess())
+    count = 0
+    for _ in range(kills):
+        for _ in range(4):
+            fleet.submit({"check": ["sleep", 0.2], "seed": count}, label=f"App {count}")
+            count += 1
+        time.sleep(trial.chance.uniform(0.0, 1.0))
+        fleet.redis.stop(signal.SIGKILL)
+        fleet.redis.start()
+    fleet.redis.stop(signal.SIGKILL)
+    fleet.submit({"seed": count}, label=f"App {count}")
+    time.sleep(away)
     fleet.redis.start()
-    assert fleet.wait(job_id, 60).state is JobState.SUCCEEDED
+    began = time.monotonic()
+    fleet.until(lambda: all_ended_well_once(fleet, 1 + count), 120)
+    trial.measured(
+        f"{kills} kills, away for {away:g} s: {1 + count} jobs, 0 lost, 0 twice; all done"
+        f" {time.monotonic() - began:.0f} s after the last start"
+    )
 
 
-def test_without_the_sweeper_a_forgetful_broker_strands_jobs(make_fleet) -> None:
-    """The control of the sweeper: the same loss, with nobody who looks for it, and then with."""
+@pytest.mark.goal(id="R9")
+def test_redis_is_emptied_with_jobs_queued(make_fleet, trial) -> None:
+    """With the farm's own settings in the full form. The control has no sweeper: there they stay."""
+    forgotten = 20.0 if trial.full else 1.0
     fleet = make_fleet(forgotten_seconds=3600.0)
+    count = trial.size(10, 100)
     relay = fleet.start_relay()
-    job_id = fleet.submit({"seed": 1})
-    fleet.until(lambda: outbox.pending(fleet.database(), 1) == [])
+    for number in range(count):
+        fleet.submit({"seed": 1}, label=f"App {number}")
+    fleet.until(lambda: announced(fleet) == 0)
     fleet.redis.client().flushall()
-    fleet.start_celery()
-    time.sleep(6.0)
-    assert fleet.farm.job(job_id).state is JobState.QUEUED
+    fleet.start_celery(runner=InProcess())
+    time.sleep(3.0)
+    stranded = soundness.count(fleet, JobState.QUEUED)
     stop(relay)
-    fleet.settings = fleet.settings.model_copy(update={"forgotten_seconds": 1.0})
+    fleet.settings = fleet.settings.model_copy(update={"forgotten_seconds": forgotten})
     fleet.start_relay()
-    assert fleet.wait(job_id).state is JobState.SUCCEEDED
+    began = time.monotonic()
+    fleet.until(lambda: all_ended_well_once(fleet, count), 60)
+    seconds = time.monotonic() - began
+    trial.measured(f"{count} of {count} ran within {seconds:.0f} s; without the sweeper {stranded} were stranded")
+    assert stranded == count
+
+
+@pytest.mark.goal(id="R9")
+def test_submitting_needs_no_broker(fleet, trial) -> None:
+    """The wake-up waits in the outbox until the broker is back."""
+    fleet.redis.stop()
+    fleet.start_worker(runner=InProcess())
+    count = trial.size(1, 20)
+    ids = [fleet.submit({"seed": 1}, label=f"App {number}") for number in range(count)]
+    assert [each.job_id for each in outbox.pending(fleet.database(), 100)] == ids
+    fleet.redis.start()
+    fleet.until(lambda: all_ended_well_once(fleet, count), 60)
+    trial.measured(f"{count} submitted without Redis, {count} ran when it was back")
 
 
 def test_a_wake_up_that_comes_many_times_runs_the_job_once(fleet) -> None:
@@ -167,13 +136,14 @@ def test_a_wake_up_that_comes_many_times_runs_the_job_once(fleet) -> None:
     with app.connection_for_write() as connection:
         for _ in range(30):
             broker.publish(app, connection, job_id, Queue.CONVERT, begun=False)
-    fleet.start_celery(threads=4)
+    fleet.start_celery(threads=4, runner=InProcess())
     assert fleet.wait(job_id).state is JobState.SUCCEEDED
     assert kinds(fleet, job_id).count("claimed") == 1
 
 
-def test_a_pickled_message_is_not_executed(fleet, tmp_path) -> None:
-    """S6: beside it, a good one still arrives."""
+@pytest.mark.goal(id="S6")
+def test_a_pickled_message_is_not_executed(fleet, tmp_path, trial) -> None:
+    """Beside it, a good one still arrives. The control takes pickle, and there it is."""
     mark = tmp_path / "executed"
 
     class Trap:
@@ -190,9 +160,13 @@ def test_a_pickled_message_is_not_executed(fleet, tmp_path) -> None:
             )  # fmt: skip
         job_id = fleet.submit({"seed": 1})
         broker.publish(app, connection, job_id, Queue.CONVERT, begun=False)
-    fleet.start_celery()
+    fleet.start_celery(runner=InProcess())
     assert fleet.wait(job_id).state is JobState.SUCCEEDED
-    assert not mark.exists()
+    executed = mark.exists()
+    kind = "application/x-python-serialize"
+    kombu.serialization.loads(pickle.dumps(Trap()), kind, "binary", accept=[kind])
+    trial.measured(f"{int(executed)} of 2 executed; where pickle is taken the same message runs: {mark.exists()}")
+    assert (executed, mark.exists()) == (False, True)
 
 
 def test_messages_hold_a_jobs_id_and_nothing_else(fleet) -> None:

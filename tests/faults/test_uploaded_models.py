@@ -14,8 +14,8 @@ from farm.modelref import ModelKind
 from farm.states import JobState
 
 
-def stored_model(yard, tmp_path: Path, weights: bytes) -> str:
-    folder = tmp_path / "model"
+def stored_model(yard, place: Path, weights: bytes) -> str:
+    folder = place / "model"
     folder.mkdir()
     (folder / "config.json").write_text("{}")
     (folder / "model.weights.h5").write_bytes(weights)
@@ -32,12 +32,12 @@ def submit(yard, digest: str) -> str:
     return yard.farm.submit(spec).job.id
 
 
-def test_the_stage_sees_the_files(yard, tmp_path: Path) -> None:
+def test_the_stage_sees_the_files(yard, place: Path) -> None:
     """The stub's output depends on its inputs: another model makes another one."""
     made = []
     for weights in (b"one", b"two"):
-        (tmp_path / weights.decode()).mkdir()
-        job_id = submit(yard, stored_model(yard, tmp_path / weights.decode(), weights))
+        (place / weights.decode()).mkdir()
+        job_id = submit(yard, stored_model(yard, place / weights.decode(), weights))
         yard.serve()
         job = yard.farm.job(job_id)
         assert job.state is JobState.SUCCEEDED
@@ -53,8 +53,8 @@ def test_a_model_that_the_store_lost(yard) -> None:
     assert (job.state, job.error.code) == (JobState.FAILED, ArtifactMissing.code())
 
 
-def test_the_store_and_the_client_agree_on_a_models_digest(yard, tmp_path: Path) -> None:
-    digest = stored_model(yard, tmp_path, b"weights")
-    yard.store.materialise(Artifact(ArtifactName.SOURCE, digest, 0), tmp_path / "out", protected=False)
-    listing = {path.relative_to(tmp_path / "out").as_posix(): path for path in (tmp_path / "out").rglob("*")}
+def test_the_store_and_the_client_agree_on_a_models_digest(yard, place: Path) -> None:
+    digest = stored_model(yard, place, b"weights")
+    yard.store.materialise(Artifact(ArtifactName.SOURCE, digest, 0), place / "out", protected=False)
+    listing = {path.relative_to(place / "out").as_posix(): path for path in (place / "out").rglob("*")}
     assert sources.digest_of(listing) == digest

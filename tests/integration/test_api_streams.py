@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import random
 import signal
@@ -132,7 +133,8 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transfers, "PAUSE_SECONDS", 0.05)
 
 
-def test_followed_logs_lose_and_double_nothing_over_twenty_cuts(served: Served) -> None:
+@pytest.mark.goal(id="R17")
+def test_followed_logs_lose_and_double_nothing_over_twenty_cuts(served: Served, trial) -> None:
     chance = random.Random(17)  # noqa: S311 # reproducible
     job = served.farm().submit(JobSpec(model_kind=ModelKind.PRESET, model="logs")).job
     held = claims.claim(served.database, "worker", 600)
@@ -156,8 +158,11 @@ def test_followed_logs_lose_and_double_nothing_over_twenty_cuts(served: Served) 
     transport = CuttingTransport(random.Random(4), longest=900)  # noqa: S311 # reproducible
     found = list(served.farm(transport).logs(job.id, follow=True))
     writer.join()
+    lines = [line for line in found if not line.startswith("==")]
+    lost, doubled = len(set(expected) - set(lines)), len(lines) - len(set(lines))
+    trial.measured(f"{len(expected)} lines over {transport.cuts} cuts: {lost} lost, {doubled} doubled")
     assert transport.cuts == CUTS
-    assert [line for line in found if not line.startswith("==")] == expected
+    assert lines == expected
     assert found == list(served.farm().logs(job.id))
 
 
@@ -195,8 +200,9 @@ def test_a_farm_that_is_not_there() -> None:
     http.close()
 
 
-def test_the_server_takes_a_large_model_in_little_memory(tmp_path: Path) -> None:
-    """500 MB through the real `farm serve` grow it by less than 100 MB, as does an upload that is too large (S11)."""
+@pytest.mark.goal(id="S11")
+def test_the_server_takes_a_large_model_in_little_memory(tmp_path: Path, trial) -> None:
+    """500 MB through the real `farm serve`, then an upload that is too large, a body that is, and a gzip bomb."""
     environment = {**os.environ, "FARM_HOME": str(tmp_path / "home"), "PYTHONPATH": str(locations.ROOT),
                    "FARM_CONFIG_HOME": str(tmp_path), "FARM_SERVER_EMBEDDED_WORKER": "false"}  # fmt: skip
     farm = [sys.executable, "-m", "cli.main"]
@@ -227,11 +233,22 @@ def test_the_server_takes_a_large_model_in_little_memory(tmp_path: Path) -> None
             headers={"Authorization": f"Bearer {made.stdout.strip()}", "Upload-Offset": "0"},
             content=(bytes(1 << 20) for _ in range(2000)),
         )
+        jobs = {"Authorization": f"Bearer {made.stdout.strip()}", "Content-Type": "application/json"}
+        chunks = (b" " * (1 << 20) for _ in range(200))
+        large = httpx.post(f"{url}/v1/jobs", headers=jobs, content=chunks)
+        bomb = gzip.compress(b" " * (400 << 20))
+        assert len(bomb) * 1000 < 400 << 20
+        packed = httpx.post(f"{url}/v1/jobs", headers=jobs | {"Content-Encoding": "gzip"}, content=bomb)
         done.set()
         watcher.join()
-        assert refused.status_code == 413
         grown = (peak[0] - before) >> 20
-        sys.stderr.write(f"\n524 MB in {seconds:.1f} s, server grown by {grown} MiB\n")
+        statuses = [refused.status_code, large.status_code, packed.status_code]
+        trial.measured(
+            f"2 GB for 10 bytes, 200 MB of body, 400 MB in {len(bomb) >> 10} KiB: {statuses}; a model of 524 MB in"
+            f" {seconds:.1f} s; the server grew by {grown} MiB"
+        )
+        assert statuses[:2] == [413, 413]
+        assert statuses[2] in (413, 422)
         assert grown < 100
         http.close()
     finally:

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import inspect
+from collections import Counter
 from pathlib import Path
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, seed, settings
 
 from cli.main import COMMANDS, load_command, unwrap
 from farm.states import JobState
@@ -130,21 +131,47 @@ WORDS = st.one_of(
     st.text(max_size=12),
     st.integers().map(str),
 )
-FIRST = st.sampled_from([name for name in COMMANDS if name not in LONG_COMMANDS])
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(first=FIRST, rest=st.lists(WORDS, max_size=6))
-def test_no_command_line_ends_in_a_traceback(farm, memory_farm, first: str, rest: list[str]) -> None:
-    memory_farm.views.clear()
-    memory_farm.add(JobState.SUCCEEDED)
-    memory_farm.add(JobState.FAILED)
-    ran = farm(first, *rest)
-    assert ran.code in {0, *range(2, 91)}, ran.stderr
-    assert "Traceback" not in ran.stdout + ran.stderr
-    assert "at fault" not in ran.stderr
-    if ran.code:
-        assert ran.error
+def options_of(name: str) -> st.SearchStrategy[list[str]]:
+    """Some of the command's own options, each with a value if it takes one, right or wrong."""
+    one = [
+        st.tuples(st.sampled_from(parameter.opts), *([] if getattr(parameter, "is_flag", False) else [WORDS]))
+        for parameter in load_command(name).params
+        if parameter.opts[0].startswith("-")
+    ]
+    return st.lists(st.one_of(*one), max_size=4).map(lambda found: [word for words in found for word in words])
+
+
+SHORT_COMMANDS = [name for name in COMMANDS if name not in LONG_COMMANDS]
+COMMAND_LINES = st.sampled_from(SHORT_COMMANDS).flatmap(
+    lambda name: st.tuples(options_of(name), st.lists(WORDS, max_size=4)).map(
+        lambda parts: [name, *parts[1][:2], *parts[0], *parts[1][2:]]
+    )
+)
+
+
+@pytest.mark.goal(id="S4")
+def test_no_command_line_ends_in_a_traceback(farm, memory_farm, trial) -> None:
+    ended: Counter[int] = Counter()
+
+    @seed(trial.seed)
+    @settings(max_examples=trial.size(200, 2000), deadline=None, database=None)
+    @given(words=COMMAND_LINES)
+    def every(words: list[str]) -> None:
+        memory_farm.views.clear()
+        memory_farm.add(JobState.SUCCEEDED)
+        memory_farm.add(JobState.FAILED)
+        ran = farm(*words)
+        ended[ran.code] += 1
+        assert ran.code in {0, *range(2, 91)}, ran.stderr
+        assert "Traceback" not in ran.stdout + ran.stderr
+        assert "at fault" not in ran.stderr
+        if ran.code:
+            assert ran.error
+
+    every()
+    trial.measured(f"{ended.total()} command lines: 0 tracebacks, {ended[0]} were right")
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

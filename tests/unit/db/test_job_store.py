@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -15,7 +14,7 @@ from db.models import Worker
 from db.records import JobRecord, MetricRecord, ResultRecord
 from db.session import Database, now
 from farm.artifacts import Artifact, ArtifactName
-from farm.errors import AmbiguousJob, FarmError, JobNotFound, NoJobYet, OutOfMemory, QualityMissed, TransitionRefused
+from farm.errors import AmbiguousJob, JobNotFound, NoJobYet, OutOfMemory, QualityMissed, TransitionRefused
 from farm.jobspec import FORMAT, JobSpec
 from farm.modelref import ModelKind
 from farm.stages import StageName
@@ -134,26 +133,6 @@ def test_a_succeeded_job_without_its_files_is_not_shared(database: Database) -> 
     spec = JobSpec(model_kind=ModelKind.PRESET, model="gpt2")
     again = jobs.submit(database, spec, spec.key("code"), STAGES, lambda _artifacts: False)
     assert (again.reused, again.job_id == first) == (False, False)
-
-
-def test_a_hundred_equal_submissions_at_once_make_one_job(database: Database) -> None:
-    """R15."""
-    found: list[str] = []
-    barrier = threading.Barrier(10)
-
-    def submit_ten() -> None:
-        barrier.wait()
-        found.extend(submit(database) for _ in range(10))
-
-    threads = [threading.Thread(target=submit_ten) for _ in range(10)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(found) == 100
-    assert len(set(found)) == 1
-    with database.read() as connection:
-        assert len(jobs.newest(connection, (), None, None, 10)) == 1
 
 
 def test_retry_is_refused_while_an_equal_job_is_there(database: Database) -> None:
@@ -292,25 +271,6 @@ def test_one_worker_is_started_however_many_ask(database: Database) -> None:
 
 def test_no_worker_is_started_without_work(database: Database) -> None:
     assert not workers.start_unless_alive(database, "w", lambda _process: True, lambda: "process")
-
-
-def test_eight_writers_at_once_meet_no_lock(database: Database) -> None:
-    """R18 in small."""
-    failures: list[FarmError] = []
-
-    def write(number: int) -> None:
-        try:
-            for each in range(25):
-                submit(database, f"model-{number}-{each}")
-        except FarmError as error:
-            failures.append(error)
-
-    threads = [threading.Thread(target=write, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failures == []
 
 
 def test_a_job_of_a_newer_version_is_left_to_newer_workers(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+from collections import Counter
+
+import hypothesis.strategies as st
 import pytest
+from hypothesis import given, seed, settings
 from pydantic import ValidationError
 
 from farm import jobspec
@@ -8,6 +12,7 @@ from farm.errors import (
     BadApplicationId,
     BadAppSetting,
     ContextTooLong,
+    FarmError,
     SequenceTooLong,
     UnknownAbi,
     UnknownLane,
@@ -107,3 +112,34 @@ def test_names_are_parsed_once_at_the_edge() -> None:
         jobspec.parse_abis(["armeabi"])
     with pytest.raises(UnknownLane):
         jobspec.parse_lane("tockens")
+
+
+VALUES = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=20), st.lists(st.integers(), max_size=3),
+    st.sampled_from(["int8", "tokens", "bytes", "preset", "folder", "arm64-v8a", 256, [8, 32], "a.b", "file:x"]),
+)  # fmt: skip
+APP = st.dictionaries(st.sampled_from([*AppSpec.model_fields, "other"]), VALUES, max_size=4)
+SPEC = st.dictionaries(st.sampled_from([*JobSpec.model_fields, "other"]), VALUES | APP, max_size=6)
+
+
+@pytest.mark.goal(id="S4")
+def test_whatever_is_asked_for_is_a_job_or_a_sentence(trial) -> None:
+    found: Counter[str] = Counter()
+
+    @seed(trial.seed)
+    @settings(max_examples=trial.size(300, 10_000), deadline=None, database=None)
+    @given(asked=SPEC)
+    def every(asked: dict[str, object]) -> None:
+        try:
+            made = JobSpec.model_validate({"model_kind": "preset", "model": "a"} | asked)
+            assert JobSpec.model_validate_json(made.model_dump_json()) == made
+            assert len(made.key("code")) == 64
+            found["accepted"] += 1
+        except FarmError as error:
+            assert error.sentence.endswith(".")
+            found["refused in a sentence"] += 1
+        except ValidationError:
+            found["of the wrong form"] += 1
+
+    every()
+    trial.measured(f"{found.total()} job specs: " + ", ".join(f"{count} {how}" for how, count in found.items()))

@@ -1,0 +1,121 @@
+"""Runs the goals of reliability at their full size and prints goal against measured; `scripts/faults` starts it.
+
+Each goal is tests that are marked with it, run by a pytest of its own; a printed seed and scale run it again. With
+`--write` the table in docs/reliability.md gets the rows that were measured, and keeps those that were not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.trial import GOALS
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "reliability.md"
+BEGIN, END = "<!-- measured by scripts/faults --write: begin -->", "<!-- measured by scripts/faults --write: end -->"
+# Where the tests of goals stand.
+PLACES = (
+    "tests/faults", "tests/integration/test_api_fuzz.py", "tests/integration/test_api_streams.py",
+    "tests/unit/server/test_access.py", "tests/unit/cli/test_command_line.py", "tests/unit/farm/test_jobspec.py",
+)  # fmt: skip
+# The longest first, so that none of them is what everybody waits for at the end.
+LONGEST = ("R2", "R3", "R1", "R4", "R8", "R13", "R6", "S4", "R7")
+HEADINGS = ("goal", "on", "measured", "", "time", "scale, seed")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What a test of a goal measured."""
+
+    goal: str
+    engine: str
+    measured: str
+    held: bool
+    seconds: float
+    seed: int
+    scale: float
+
+    def cells(self) -> tuple[str, ...]:
+        """A row of the table."""
+        return (
+            f"{self.goal}: {GOALS[self.goal]}",
+            self.engine,
+            self.measured,
+            "held" if self.held else "**missed**",
+            f"{self.seconds:.0f} s",
+            f"{self.scale:g}, {self.seed}",
+        )
+
+
+def main() -> int:
+    """Run, print, write; 1 when a goal was missed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default="", help="goals, joined by commas")
+    parser.add_argument("--scale", type=float, default=1.0, help="part of the full size; 0 is the short form")
+    parser.add_argument("--seed", type=int, default=20261)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many goals at a time")
+    parser.add_argument("--write", action="store_true", help=f"put the figures into {PAGE.relative_to(ROOT)}")
+    arguments = parser.parse_args()
+    chosen = [goal for goal in arguments.only.split(",") if goal] or list(GOALS)
+    if unknown := set(chosen) - set(GOALS):
+        parser.error(f"there is no goal {', '.join(sorted(unknown))}; choose of {', '.join(GOALS)}")
+    chosen.sort(key=lambda goal: LONGEST.index(goal) if goal in LONGEST else len(LONGEST))
+    with ThreadPoolExecutor(arguments.jobs) as pool:
+        found = list(pool.map(lambda goal: run(goal, arguments.scale, arguments.seed), chosen))
+    figures = sorted((figure for each in found for figure in each), key=lambda one: list(GOALS).index(one.goal))
+    sys.stdout.write("\n".join([*table([figure.cells() for figure in figures]), ""]))
+    if arguments.write:
+        write([figure.cells() for figure in figures])
+    return 0 if all(figure.held for figure in figures) else 1
+
+
+def run(goal: str, scale: float, seed: int) -> list[Figure]:
+    """All tests of a goal; what they print goes to stderr once they have ended."""
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="farm-figures-") as folder:
+        place = Path(folder) / "figures"
+        environment = os.environ | {
+            "FARM_FAULTS_SCALE": str(scale), "FARM_FAULTS_SEED": str(seed), "FARM_FAULTS_FIGURES": str(place),
+        }  # fmt: skip
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", f'goal(id="{goal}")', *PLACES]
+        ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        figures = [Figure(**json.loads(line)) for line in place.read_text().splitlines()] if place.exists() else []
+    sys.stderr.write(f"==> {goal}: {time.monotonic() - started:.0f} s, exit code {ended.returncode}\n")
+    if ended.returncode != 0:
+        sys.stderr.write(ended.stdout[-20_000:] + ended.stderr[-5000:])
+        if all(figure.held for figure in figures):
+            figures.append(Figure(goal, "", "the tests did not come to their end", False, 0.0, seed, scale))
+    return figures
+
+
+def table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """In Markdown."""
+    return ["| " + " | ".join(cells) + " |" for cells in (HEADINGS, ["---"] * len(HEADINGS), *rows)]
+
+
+def write(rows: Sequence[Sequence[str]]) -> None:
+    """Into the page, between its marks; goals that were not run keep their rows."""
+    before, _, rest = PAGE.read_text().partition(BEGIN)
+    old, _, after = rest.partition(END)
+    kept = [
+        [cell.strip() for cell in line.strip("| ").split(" | ")] for line in old.splitlines() if line.startswith("| ")
+    ][2:]
+    renewed = {cells[0] for cells in rows}
+    order = [f"{goal}: {text}" for goal, text in GOALS.items()]
+    everything = [*(cells for cells in kept if cells[0] in order and cells[0] not in renewed), *rows]
+    everything.sort(key=lambda cells: order.index(cells[0]))
+    PAGE.write_text("\n".join([before + BEGIN, *table(everything), END + after]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,43 @@
+"""The stub without a process of its own: for faults that are not about stages, thousands of jobs of a minute."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+
+from farm.progress import Progress
+from farm.stages import StageName
+from tests.faults import stub_stage
+from worker.interruption import Interruption
+from worker.order import StageResult
+from worker.sandbox import Sandbox, Unconfined
+from worker.stage_process import StageJob, StageOutcome
+
+# What a stage does before it writes its outputs; an outcome that it returns takes their place.
+Act = Callable[[StageJob, Interruption], StageOutcome | None]
+
+
+class InProcess:
+    """Runs stages in the supervisor's process. acts: what some stages do, beside the plan's word `sleep`."""
+
+    def __init__(self, acts: Mapping[StageName, Act] | None = None) -> None:
+        self.sandbox: Sandbox = Unconfined("a test")
+        self._acts = acts or {}
+
+    def run(self, job: StageJob, interruption: Interruption, on_progress: Callable[[Progress], None]) -> StageOutcome:
+        """See StageRunner."""
+        stage = job.order.stage
+        plan = json.loads(job.order.spec.model)
+        if stage in plan:
+            word, seconds = plan[stage]
+            assert word == "sleep", "other misbehaviour takes a process"
+            on_progress(Progress(0.5, "sleeping"))
+            interruption.wait(seconds)
+        outcome = self._acts[stage](job, interruption) if stage in self._acts else None
+        interruption.check()
+        if outcome is not None:
+            return outcome
+        seed = json.dumps(plan.get("seed", 0)) if stage is StageName.FETCH else ""
+        stub_stage.write_outputs(job.order.workdir, stage.value, seed)
+        on_progress(Progress(1.0, "written"))
+        return StageOutcome(StageResult(), None, 0.001, 1)
