@@ -39,6 +39,8 @@ class Killing:
             found = count(self.yard, *ENDED)
             if found > ended:
                 ended, moved = found, time.monotonic()
+            # Whatever starts workers starts one again that gave up, as when the database was away at its start.
+            running = [self.start() if worker.poll() is not None else worker for worker in running]
             assert time.monotonic() - moved < self.patience, f"nothing ends any more: {ended} of {self.jobs}"
             if self.done < self.kills and ended >= self.jobs * self.done // (self.kills + 1):
                 time.sleep(self.chance.uniform(0.0, 0.4))
@@ -47,7 +49,6 @@ class Killing:
                     running[place].kill()
                     running[place].wait()
                     self.done += 1
-                running[place] = self.start()
                 while faults and faults[0][0] <= self.done:
                     faults.pop(0)[1]()
                 moved = time.monotonic()
