@@ -1,4 +1,5 @@
-"""From a description to a weightless `.tflite` graph: signatures `prefill_<n>` and `decode` in LiteRT-LM's contract.
+"""From a description to a weightless `.tflite` graph: `prefill_<n>` and `decode` in LiteRT-LM's contract, and `verify_<n>`,
+which gives the logits after each of its tokens (docs/decisions/0005-guessed-tokens.md).
 
 Every weight is a signature input `w__<name>`, so that the graph depends on the architecture alone.
 """
@@ -16,11 +17,19 @@ from worker.conversion.description import DecoderDescription
 
 WEIGHT_PREFIX = "w__"
 DECODE = "decode"
+# One token that is sure and the guesses behind it. Up to here a call of a model that the memory's bandwidth holds up
+# takes little longer than one of `decode`.
+VERIFY_TOKENS = 8
 
 
 def prefill_name(length: int) -> str:
     """The signature that takes `length` tokens."""
     return f"prefill_{length}"
+
+
+def verify_name(length: int) -> str:
+    """The signature that gives the logits after each of `length` tokens."""
+    return f"verify_{length}"
 
 
 def cache_names(description: DecoderDescription) -> list[str]:
@@ -43,6 +52,8 @@ def token_signatures(
 ) -> dict[str, tf.function]:
     """The tokens lane's functions by their names."""
     signatures = {prefill_name(length): _signature(description, context, length) for length in prefill_lengths}
+    verified = min(VERIFY_TOKENS, context)
+    signatures[verify_name(verified)] = _signature(description, context, verified, with_logits=True)
     signatures[DECODE] = _signature(description, context, 1, with_logits=True)
     return signatures
 

@@ -1,8 +1,9 @@
 """The tensor contract of the tokens lane, read from a file's signatures and checked.
 
 Signatures `prefill_<n>` and `decode`; `tokens` int32 [1,n], `input_pos` int32 [n], caches `kv_cache_k_<i>` and
-`kv_cache_v_<i>` float32 [1,heads,T,D] under the same names in and out, `logits` float32 [1,1,V] from `decode` alone.
-This is LiteRT-LM's contract without the optional mask.
+`kv_cache_v_<i>` float32 [1,heads,T,D] under the same names in and out, `logits` float32 [1,1,V] from `decode`. This is
+LiteRT-LM's contract without the optional mask. Beyond it there may be one `verify_<n>` with `logits` [1,n,V], which
+reads guessed tokens.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ LOGITS = "logits"
 DECODE = "decode"
 
 _PREFILL = re.compile(r"prefill_([1-9][0-9]*)")
+_VERIFY = re.compile(r"verify_([1-9][0-9]*)")
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,8 @@ class SignatureShape:
 
 @dataclass(frozen=True)
 class Contract:
-    """The sizes of a model. prefill: the lengths of its prefill signatures, ascending."""
+    """The sizes of a model. prefill: the lengths of its prefill signatures, ascending; verify: that of its verify
+    signature, None where it has none."""
 
     context: int
     layers: int
@@ -47,6 +50,7 @@ class Contract:
     head_dim: int
     vocabulary_size: int
     prefill: tuple[int, ...]
+    verify: int | None = None
 
     @property
     def caches(self) -> tuple[str, ...]:
@@ -58,7 +62,7 @@ class Contract:
         cache = TensorShape("float32", (1, self.kv_heads, self.context, self.head_dim))
         caches = dict.fromkeys(self.caches, cache)
         tokens = {TOKENS: TensorShape("int32", (1, length)), POSITIONS: TensorShape("int32", (length,))}
-        logits = {LOGITS: TensorShape("float32", (1, 1, self.vocabulary_size))} if with_logits else {}
+        logits = {LOGITS: TensorShape("float32", (1, length, self.vocabulary_size))} if with_logits else {}
         return SignatureShape(tokens | caches, caches | logits)
 
 
@@ -74,7 +78,8 @@ def read_contract(signatures: Mapping[str, SignatureShape], where: str) -> Contr
         raise FileUnreadable(
             f"{where} lacks kv_cache_k_0 of four dimensions or logits of three in decode; give a model of the farm."
         )
-    lengths = {int(match[1]): name for name in signatures if (match := _PREFILL.fullmatch(name))}
+    lengths = _lengths(signatures, _PREFILL)
+    verified = _lengths(signatures, _VERIFY)
     contract = Contract(
         context=first_cache.sizes[2],
         layers=sum(name.startswith("kv_cache_k_") for name in decode.inputs),
@@ -82,11 +87,18 @@ def read_contract(signatures: Mapping[str, SignatureShape], where: str) -> Contr
         head_dim=first_cache.sizes[3],
         vocabulary_size=logits.sizes[2],
         prefill=tuple(sorted(lengths)),
+        verify=max(verified, default=None),
     )
     _require_equal(decode, contract.expected(1, with_logits=True), DECODE, where)
     for length, name in lengths.items():
         _require_equal(signatures[name], contract.expected(length, with_logits=False), name, where)
+    for length, name in verified.items():
+        _require_equal(signatures[name], contract.expected(length, with_logits=True), name, where)
     return contract
+
+
+def _lengths(signatures: Mapping[str, SignatureShape], pattern: re.Pattern[str]) -> dict[int, str]:
+    return {int(match[1]): name for name in signatures if (match := pattern.fullmatch(name))}
 
 
 def _require_equal(actual: SignatureShape, expected: SignatureShape, signature: str, where: str) -> None:

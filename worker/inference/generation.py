@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from farm.errors import SequenceTooLong
+from worker.inference.guessing import Guesser
 from worker.inference.interpreter import Float32, TokenModel
 
 Sampler = Callable[[Float32], int]
@@ -45,10 +46,25 @@ def _tokens(
     if max_new_tokens < 1:
         return
     model.rewind()
-    token = sampler(model.read(prompt))
-    for written in range(1, max_new_tokens + 1):
-        if token == end_token:
-            return
-        yield token
-        if written < max_new_tokens:
-            token = sampler(model.step(token))
+    guesser = Guesser(prompt)
+    logits = [model.read(prompt)]
+    guesses: Sequence[int] = ()
+    written = 0
+    while True:
+        start = model.position - len(guesses)
+        for place, row in enumerate(logits):
+            token = sampler(row)
+            if token == end_token:
+                return
+            yield token
+            written += 1
+            if written == max_new_tokens:
+                return
+            guesser.append(token)
+            if place < len(guesses) and guesses[place] != token:
+                break
+        # Whatever was guessed, every token was chosen from the logits behind the tokens that were chosen before it.
+        model.rewind(start + place)
+        guesser.judge(len(guesses), place)
+        guesses = guesser.guess(min(model.room_to_score() - 1, max_new_tokens - written - 1))
+        logits = list(model.score([token, *guesses]))

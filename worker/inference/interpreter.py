@@ -92,7 +92,9 @@ class TokenModel:
         self.contract: Contract = read_contract(shapes, str(path))
         self._decode = signatures[DECODE]
         self._prefill = {length: signatures[f"prefill_{length}"] for length in self.contract.prefill}
-        self._signatures = (self._decode, *self._prefill.values())
+        verify = self.contract.verify
+        self._verify = None if verify is None else signatures[f"verify_{verify}"]
+        self._signatures = (self._decode, *self._prefill.values(), *([] if self._verify is None else [self._verify]))
         self._allocate(path)
         self._last, self._last_start = self._decode, 0
         self.position = 0
@@ -134,6 +136,19 @@ class TokenModel:
         self._require_room(1)
         self._run(self._decode, (token,), 1)
         return self._decode.output(LOGITS).reshape(-1).astype(np.float32)
+
+    def room_to_score(self) -> int:
+        """How many tokens `score` can read in one call at this position; 1 where that would be a step."""
+        length = self.contract.verify
+        return 1 if length is None or self.position + length > self.contract.context else length
+
+    def score(self, tokens: Sequence[int]) -> Float32:
+        """Read 1 to `room_to_score` tokens in one call; the logits [N,V] after each. SequenceTooLong."""
+        self._require_room(len(tokens))
+        if len(tokens) == 1 or self._verify is None or self.contract.verify is None:
+            return np.stack([self.step(token) for token in tokens])
+        self._run(self._verify, tokens, self.contract.verify)
+        return self._verify.output(LOGITS)[0, : len(tokens)].astype(np.float32)
 
     def read(self, tokens: Sequence[int]) -> Float32:
         """Read a prompt of one or more tokens; the logits [V] of what comes next."""

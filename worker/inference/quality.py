@@ -9,7 +9,6 @@ import math
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 
@@ -91,12 +90,14 @@ def margin(logits: Float32) -> float:
 def largest_logit_difference(model: TokenModel, reference: Reference) -> float:
     """Largest |artifact - Keras| of centred logits over the forced tokens, as a share of `logit_scale`; NaN if any is.
 
-    Every token is decoded once by itself; then each prefill signature reads a part of the tokens, full and padded,
-    and so does the usual cut of a prompt, and the next tokens are decoded behind it.
+    Every token is decoded once by itself, and once read in calls of the verify signature; then each prefill signature
+    reads a part of the tokens, full and padded, and so does the usual cut of a prompt, and the next tokens are decoded
+    behind it.
     """
     tokens = [int(token) for token in reference.forced_tokens][: model.contract.context]
     model.rewind()
     differences = [_difference(model.step(token), reference.centred_logits[at]) for at, token in enumerate(tokens)]
+    differences += [_difference(row, reference.centred_logits[at]) for at, row in enumerate(_scored(model, tokens))]
     for feeds, count in _prefills(model, len(tokens)):
         model.rewind()
         model.prefill(tokens[:count], feeds)
@@ -104,6 +105,13 @@ def largest_logit_difference(model: TokenModel, reference: Reference) -> float:
             differences.append(_difference(model.step(tokens[at]), reference.centred_logits[at]))
     # Python's max passes over a NaN.
     return float(np.max(differences)) / reference.logit_scale
+
+
+def _scored(model: TokenModel, tokens: Sequence[int]) -> Iterator[Float32]:
+    """The logits [V] after each token, as many in a call as the model takes, from position 0."""
+    model.rewind()
+    while model.position < len(tokens):
+        yield from model.score(tokens[model.position : model.position + model.room_to_score()])
 
 
 def _prefills(model: TokenModel, available: int) -> Iterator[tuple[Sequence[Feed] | None, int]]:
@@ -121,6 +129,10 @@ def largest_cache_change(model: TokenModel, reference: Reference) -> float:
     """Largest change that any signature makes to cache rows before those that it is to write: 0.0 for a sound file."""
     tokens = [int(token) for token in reference.forced_tokens[:2]]
     changes = [0.0]
+    model.rewind()
+    model.prefill(tokens)
+    model.score(tokens[: model.room_to_score()])
+    changes.append(model.untouched_rows_differ())
     for length in (1, *model.contract.prefill):
         if len(tokens) + length <= model.contract.context:
             model.rewind()
@@ -150,8 +162,7 @@ class Perplexities:
 def perplexities(model: TokenModel, reference: Reference) -> Perplexities:
     """Read the held-out text, as much of it as fits into the context."""
     tokens = [int(token) for token in reference.held_out_tokens][: model.contract.context]
-    model.rewind()
-    nll = [_nll(model.step(token), following) for token, following in pairwise(tokens)]
+    nll = [_nll(row, following) for row, following in zip(_scored(model, tokens[:-1]), tokens[1:], strict=True)]
     keras = reference.held_out_nll[: len(nll)].astype(np.float64)
     return Perplexities(_perplexity(float(np.mean(nll))), _perplexity(float(np.mean(keras))))
 

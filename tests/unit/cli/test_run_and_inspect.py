@@ -26,7 +26,7 @@ def make_package(path: Path) -> None:
 def test_inspect_a_model(farm) -> None:
     ran = farm("inspect", str(MODEL))
     assert ran.code == 0
-    for expected in ("Model, 49.2 kB", "kv_cache_k_*: float32[1,4,48,8] x 2", "FULLY_CONNECTED", "prefill_16"):
+    for expected in ("Model, 68.8 kB", "kv_cache_k_*: float32[1,4,48,8] x 2", "FULLY_CONNECTED", "prefill_16"):
         assert expected in ran.stdout, expected
     assert "--tensors lists them" in ran.stderr
     assert ran.stdout.index("prefill_4") < ran.stdout.index("prefill_16")
@@ -36,7 +36,7 @@ def test_inspect_a_model(farm) -> None:
 def test_inspect_as_json(farm) -> None:
     found = farm("inspect", str(MODEL), "--json").json
     assert found["file_bytes"] == MODEL.stat().st_size
-    assert {signature["name"] for signature in found["signatures"]} == {"decode", "prefill_4", "prefill_16"}
+    assert {signature["name"] for signature in found["signatures"]} == {"decode", "prefill_4", "prefill_16", "verify_6"}
     assert found["foreign_operators"] == []
     assert found["package"] == []
 
@@ -46,7 +46,7 @@ def test_inspect_a_package(farm) -> None:
     ran = farm("inspect", "app.apk")
     assert ran.code == 0
     assert "native libraries for x86_64" in ran.stdout
-    assert "Model, 49.2 kB" in ran.stdout
+    assert "Model, 68.8 kB" in ran.stdout
 
 
 def test_inspect_a_job_takes_its_model(farm, memory_farm) -> None:

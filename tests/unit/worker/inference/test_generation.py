@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from itertools import cycle
+
+import numpy as np
 import pytest
 
 from farm.errors import SequenceTooLong
-from worker.inference.generation import generate, greedy
+from worker.inference.generation import Sampler, generate, greedy
+from worker.inference.guessing import Guesser
 from worker.inference.interpreter import Float32, TokenModel
 
 
@@ -14,6 +19,35 @@ def test_each_token_is_the_likeliest_after_all_before(model: TokenModel) -> None
     for count in range(12):
         model.rewind()
         assert greedy(model.read(prompt + written[:count])) == written[count]
+
+
+def second_best() -> Sampler:
+    return lambda logits: int(np.argsort(logits)[-2])
+
+
+def periodic() -> Sampler:
+    """Three tokens over and over, which are easily guessed; it counts what it is asked for."""
+    tokens = cycle((3, 1, 2))
+    return lambda _logits: next(tokens)
+
+
+@pytest.mark.parametrize(("make_sampler", "most_calls"), [(lambda: greedy, 39), (second_best, 39), (periodic, 12)])
+def test_guesses_change_nothing_but_the_number_of_calls(
+    model: TokenModel, monkeypatch: pytest.MonkeyPatch, make_sampler: Callable[[], Sampler], most_calls: int
+) -> None:
+    prompt, calls, score = [5, 250, 17, 5, 250], list[int](), model.score
+
+    def counted(tokens: Sequence[int]) -> Float32:
+        calls.append(len(tokens))
+        return score(tokens)
+
+    monkeypatch.setattr(model, "score", counted)
+    guessed = list(generate(model, prompt, 40, None, make_sampler()))
+    assert len(calls) <= most_calls
+    monkeypatch.setattr(Guesser, "guess", lambda _guesser, _most: [])
+    calls.clear()
+    assert list(generate(model, prompt, 40, None, make_sampler())) == guessed
+    assert calls == [1] * 39
 
 
 def test_the_end_token_ends_and_is_not_given_out(model: TokenModel) -> None:

@@ -14,7 +14,7 @@ from worker.inference.inspection import inspect
 
 def test_signatures_are_listed_with_their_tensors(gpt2_file: Path) -> None:
     found = inspect(gpt2_file)
-    assert [signature.name for signature in found.signatures] == ["decode", "prefill_16", "prefill_4"]
+    assert [signature.name for signature in found.signatures] == ["decode", "prefill_16", "prefill_4", "verify_6"]
     decode = found.signatures[0]
     assert "tokens: int32[1,1]" in decode.inputs
     assert "kv_cache_v_1: float32[1,4,48,8]" in decode.outputs

@@ -48,6 +48,31 @@ def test_prefill_after_decode_continues(gpt2_file: Path, model: TokenModel) -> N
     np.testing.assert_allclose(model.step(TOKENS[25]), expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("count", [1, 2, 6])
+def test_scored_tokens_have_the_logits_of_decoded_ones(gpt2_file: Path, model: TokenModel, count: int) -> None:
+    expected = plain_logits(gpt2_file, TOKENS[: 9 + count])
+    model.prefill(TOKENS[:9])
+    np.testing.assert_allclose(model.score(TOKENS[9 : 9 + count]), expected[9:], atol=1e-5)
+
+
+def test_guesses_that_did_not_hold_are_forgotten(gpt2_file: Path, model: TokenModel) -> None:
+    model.prefill(TOKENS[:9])
+    model.score([TOKENS[9], 1, 2, 3])
+    model.rewind(10)
+    np.testing.assert_allclose(model.step(TOKENS[10]), plain_logits(gpt2_file, TOKENS[:11])[-1], atol=1e-5)
+
+
+def test_padding_never_gets_past_the_context(model: TokenModel, llama_file: Path) -> None:
+    assert model.room_to_score() == 6
+    model.prefill(TOKENS)
+    assert model.room_to_score() == 6
+    model.step(1)
+    model.step(1)
+    model.step(1)
+    assert model.room_to_score() == 1  # 43 of 48 places
+    assert TokenModel(llama_file).room_to_score() == 1  # it has no such signature
+
+
 def test_rewinding_forgets_what_came_later(gpt2_file: Path, model: TokenModel) -> None:
     model.read(TOKENS[:30])
     model.rewind(7)
