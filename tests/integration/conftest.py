@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shutil
 import subprocess
@@ -70,12 +71,15 @@ def app_base(request: pytest.FixtureRequest, android_toolchain: Toolchain) -> Ap
     digest = digests.of_sources(locations.ROOT, BY_NAME[StageName.APP].code)
     folder = cache.mkdir("app-base")
     finished = folder / digest
-    if not finished.is_dir():
-        for outdated in folder.iterdir():
-            shutil.rmtree(outdated)
-        draft = folder / "draft"
-        base.build(AppSources(), android_toolchain, draft, folder / "scratch", lambda _share, _doing: None)
-        draft.rename(finished)
+    # Of test processes that run side by side the first one builds, and the others wait for it.
+    with (folder.parent / "app-base.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not finished.is_dir():
+            for outdated in folder.iterdir():
+                shutil.rmtree(outdated)
+            draft = folder / "draft"
+            base.build(AppSources(), android_toolchain, draft, folder / "scratch", lambda _share, _doing: None)
+            draft.rename(finished)
     return AppBase(finished)
 
 

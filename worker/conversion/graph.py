@@ -1,6 +1,6 @@
-"""From a description to a weightless `.tflite` graph: `prefill_<n>` and `decode` in LiteRT-LM's contract, and `verify_<n>`,
-which gives the logits after each of its tokens (docs/decisions/0005-guessed-tokens.md).
+"""From a description to a weightless `.tflite` graph: `prefill_<n>` and `decode` in LiteRT-LM's contract, `verify_<n>`.
 
+The last gives the logits after each of its tokens (docs/decisions/0005-guessed-tokens.md).
 Every weight is a signature input `w__<name>`, so that the graph depends on the architecture alone.
 """
 
