@@ -83,8 +83,8 @@ def test_every_recipe_passes_its_limits(verified: dict[str, tuple[Path, StageRes
 
 def test_sizes_are_what_the_recipes_promise(verified: dict[str, tuple[Path, StageResult]]) -> None:
     sizes = {alias: (folder / "model.tflite").stat().st_size for alias, (folder, _) in verified.items()}
-    # The graph, the vectors, the scales and (with int8) the positions do not shrink.
-    rest = 256 << 10
+    # The graph, with 50 kB a signature, the vectors, the scales and (with int8) the positions do not shrink.
+    rest = 320 << 10
     assert sizes["fp16"] < 0.5 * sizes["none"] + rest
     assert sizes["int8"] < 0.25 * sizes["none"] + rest
 

@@ -10,6 +10,19 @@ def test_longest_signature_first_and_a_padded_rest() -> None:
     assert plan_prefill(45, 0, (8, 32, 128), 256) == [Feed(32, 32), Feed(8, 8), Feed(8, 5)]
 
 
+def test_one_padded_call_where_it_costs_less_than_several() -> None:
+    assert plan_prefill(31, 0, (8, 32, 128), 256) == [Feed(32, 31)]
+    assert plan_prefill(9, 0, (8, 32, 128), 256) == [Feed(8, 8), Feed(1, 1)]
+    assert plan_prefill(300, 0, (8, 32, 128), 512) == [
+        Feed(128, 128),
+        Feed(128, 128),
+        Feed(32, 32),
+        Feed(8, 8),
+        Feed(8, 4),
+    ]
+    assert plan_prefill(31, 230, (8, 32, 128), 261) == [*[Feed(8, 8)] * 3, *[Feed(1, 1)] * 7]
+
+
 def test_a_rest_that_padding_would_carry_over_the_end_is_decoded() -> None:
     assert plan_prefill(3, 12, (8,), 16) == [Feed(1, 1)] * 3
 

@@ -48,7 +48,7 @@ class Generator(private val model: LanguageModel, private val endToken: Int) {
         if (!prefill(prompt, cancelled)) return Generation(IntArray(0), StopReason.CANCELLED, since(began), 0.0)
         val prefilled = System.nanoTime()
         val generated = ArrayList<Int>()
-        val reason = decode(prompt.last(), prompt.size - 1, limit, sampler, cancelled) {
+        val reason = decode(prompt, limit, sampler, cancelled) {
             generated.add(it)
             token(it)
         }
@@ -68,23 +68,37 @@ class Generator(private val model: LanguageModel, private val endToken: Int) {
         return true
     }
 
+    /** Every token is chosen from the logits behind those chosen before it: guesses only save runs. */
     private fun decode(
-        last: Int,
-        place: Int,
+        prompt: IntArray,
         limit: Int,
         sampler: Sampler,
         cancelled: () -> Boolean,
         token: (Int) -> Unit,
     ): StopReason {
-        var current = last
-        var position = place
-        for (count in 0 until limit) {
+        val guesser = Guesser(prompt)
+        var current = prompt.last()
+        var position = prompt.size - 1
+        var count = 0
+        while (count < limit) {
             if (cancelled()) return StopReason.CANCELLED
             if (position >= model.context) return StopReason.CONTEXT_FULL
-            model.decode(current, position++, logits)
-            current = sampler.choose(logits)
-            if (current == endToken) return StopReason.END_TOKEN
-            token(current)
+            val guesses = guesser.guess(minOf(model.roomAt(position), limit - count) - 1)
+            model.score(intArrayOf(current) + guesses, position)
+            var held = 0
+            while (true) {
+                model.readLogits(held, logits)
+                position++
+                current = sampler.choose(logits)
+                if (current == endToken) return StopReason.END_TOKEN
+                token(current)
+                count++
+                guesser.append(current)
+                if (held == guesses.size || guesses[held] != current) break
+                if (cancelled()) return StopReason.CANCELLED
+                held++
+            }
+            guesser.judge(guesses.size, held)
         }
         return StopReason.TOKEN_LIMIT
     }

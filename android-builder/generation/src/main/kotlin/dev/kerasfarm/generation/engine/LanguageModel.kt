@@ -22,7 +22,8 @@ class LanguageModel private constructor(private val native: NativeModel) : Close
     private val cache: KeyValueCache
     private val decode: Signature
     private val prefill: Map<Int, Signature>
-    private val single = IntArray(1)
+    private val verify: Signature?
+    private var scored: Signature
 
     /** How many places the cache has. */
     val context: Int
@@ -30,7 +31,7 @@ class LanguageModel private constructor(private val native: NativeModel) : Close
     /** How many logits a step gives. */
     val vocabularySize: Int get() = decode.vocabularySize
 
-    /** How many tokens the prefill signatures take, ascending. */
+    /** How many tokens the signatures that read a prompt take, ascending. */
     val prefillLengths: List<Int>
 
     init {
@@ -44,8 +45,18 @@ class LanguageModel private constructor(private val native: NativeModel) : Close
             if (decode.length != 1 || decode.vocabularySize == 0) {
                 throw ModelUnusable("the signature $DECODE does not turn one token into logits")
             }
+            scored = decode
+            verify = keys.filter { it.startsWith(VERIFY) }
+                .map { Signature(it, native.runner(it), cache, givesLogits = true) }
+                .maxByOrNull { it.length }
+            if (verify != null && verify.vocabularySize != decode.vocabularySize) {
+                throw ModelUnusable("its signatures have vocabularies of different sizes")
+            }
+            // Every signature in use packs all weights for itself: one that gives logits too does for a prefill.
             prefill = keys.filter { it.startsWith(PREFILL) }
+                .filter { it.removePrefix(PREFILL) != verify?.length.toString() }
                 .map { Signature(it, native.runner(it), cache, givesLogits = false) }
+                .plus(listOfNotNull(verify))
                 .associateBy { it.length }
         } catch (error: ModelUnusable) {
             cache.close()
@@ -70,13 +81,18 @@ class LanguageModel private constructor(private val native: NativeModel) : Close
         signature.run(tokens, from, step.count, position)
     }
 
-    /** Puts one token at [position] and writes the logits of what follows it into [logits]. */
-    fun decode(token: Int, position: Int, logits: FloatArray) {
-        require(position < context) { "place $position of $context" }
-        single[0] = token
-        decode.run(single, 0, 1, position)
-        decode.readLogits(logits)
+    /** How many tokens [score] can take at [position]. */
+    fun roomAt(position: Int): Int = verify?.length?.takeIf { position + it <= context } ?: 1
+
+    /** Puts 1 to [roomAt] tokens at the places from [position] on; [readLogits] then tells what follows each of them. */
+    fun score(tokens: IntArray, position: Int) {
+        require(position + tokens.size <= context) { "${tokens.size} tokens at place $position of $context" }
+        scored = if (tokens.size == 1) decode else requireNotNull(verify) { "the model reads one token at a time" }
+        scored.run(tokens, 0, tokens.size, position)
     }
+
+    /** Writes the logits behind token [row] of the last [score] into [logits]. */
+    fun readLogits(row: Int, logits: FloatArray) = scored.readLogits(row, logits)
 
     override fun close() {
         native.close()
@@ -95,6 +111,7 @@ class LanguageModel private constructor(private val native: NativeModel) : Close
     companion object {
         private const val DECODE = "decode"
         private const val PREFILL = "prefill_"
+        private const val VERIFY = "verify_"
         private const val CACHE = "kv_cache_"
 
         /**

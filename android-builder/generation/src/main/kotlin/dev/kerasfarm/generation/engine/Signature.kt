@@ -14,9 +14,9 @@ import java.nio.FloatBuffer
 import java.nio.IntBuffer
 
 /**
- * One entry of the model, `decode` or `prefill_<n>`, with its tensors' own memory in reach.
+ * One entry of the model, `decode`, `verify_<n>` or `prefill_<n>`, with its tensors' own memory in reach.
  *
- * Input `tokens` int32 [1, n], `input_pos` int32 [n]; output `logits` float32 [1, 1, vocabulary] for `decode` alone.
+ * Input `tokens` int32 [1, n], `input_pos` int32 [n]; output `logits` float32 [1, n, vocabulary], but for a prefill.
  */
 internal class Signature(
     private val key: String,
@@ -46,8 +46,8 @@ internal class Signature(
     /** How many tokens one run takes. */
     val length: Int get() = tokens.capacity()
 
-    /** How many logits a run gives; 0 for a prefill. */
-    val vocabularySize: Int get() = logits?.capacity() ?: 0
+    /** How many logits a run gives for a token; 0 for a prefill. */
+    val vocabularySize: Int get() = (logits?.capacity() ?: 0) / length
 
     /**
      * Runs over `source[from until from + count]` at the places from [position] on, the rest padded with token 0.
@@ -62,10 +62,10 @@ internal class Signature(
         if (runner.Invoke() != kTfLiteOk) throw ModelUnusable("the model failed while it computed $key")
     }
 
-    /** Copies the last run's logits into [target]. */
-    fun readLogits(target: FloatArray) {
+    /** Copies the last run's logits behind its token [row] into [target]. */
+    fun readLogits(row: Int, target: FloatArray) {
         val source = checkNotNull(logits) { "$key gives no logits" }
-        source.position(0)
+        source.position(row * vocabularySize)
         source.get(target)
     }
 
