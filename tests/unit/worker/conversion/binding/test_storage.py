@@ -66,7 +66,7 @@ def test_one_buffer_a_weight_over_all_subgraphs() -> None:
         for tensor in graph.tensors
         if tensor.buffer == stored["embedding"].buffer
     ]
-    assert [number for number, _ in users] == [0, 1, 2]
+    assert [number for number, _ in users] == [0, 1, 2, 3] == list(range(len(model.subgraphs)))
     assert users[0][1] == b"decode/embedding"
     assert len(stored["embedding"].row_scales) == 3
 
