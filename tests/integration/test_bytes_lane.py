@@ -221,6 +221,9 @@ def test_it_writes_what_the_tokens_signatures_write(
 
 
 def test_the_limit_on_new_tokens_holds(texts: TextModel) -> None:
+    repeated = b"import os\n" * 4  # what is guessed may not get past the limit
+    whole = texts.complete(repeated, 12).tokens
+    assert all(texts.complete(repeated, limit).tokens == whole[:limit] for limit in range(12))
     whole = texts.complete(b"def run", 12).tokens
     assert [len(texts.complete(b"def run", limit).tokens) for limit in (-1, 0, 1, 5)] == [0, 0, 1, 5]
     assert texts.complete(b"def run", 5).tokens == whole[:5]

@@ -1,22 +1,25 @@
 """The whole way from a prompt's bytes to the answer's in one graph: tokenizer, prefill, loop of decoding, detokenizer.
 
-Two loops share the weights: one reads the prompt in pieces of a fixed length, one writes token after token. Weights are
-read from outside of both, so that the binder can put them in afterwards.
+Three loops share the weights: one reads the prompt in pieces of a fixed length, one writes token after token, and one
+writes on from guesses, several tokens at a time (docs/decisions/0005-guessed-tokens.md). Weights are read from outside
+of all, so that the binder can put them in afterwards.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
 
-from worker.conversion import graph
+from worker.conversion import graph, guessing
 from worker.conversion.byte_bpe import detokenizer, encoder
 from worker.conversion.byte_bpe.splitting import SplitPattern
 from worker.conversion.byte_bpe.tables import ByteBpeTables
 from worker.conversion.decoder import Tensors, project_logits, run_layers
 from worker.conversion.description import DecoderDescription
+from worker.conversion.guessing import GUESSES, Guesser
 from worker.conversion.sampling import Sampling, choose_token, next_random
 
 
@@ -136,6 +139,35 @@ def _read_prompt(model: TextModel, weights: Tensors, tokens: tf.Tensor, count: t
     return dict(zip(names, caches, strict=True))
 
 
+_Condition = Callable[["_Writing"], tf.Tensor]
+_Step = Callable[["_Writing"], "_Writing"]
+
+
+@dataclass(frozen=True)
+class _Writing:
+    """Where the writing loop is. written: tokens so far; ended: 1 behind the end token; state: of the random generator;
+    tokens int32 [cache_length]. All but the tokens and the caches are scalars."""
+
+    written: tf.Tensor
+    ended: tf.Tensor
+    state: tf.Tensor
+    tokens: tf.Tensor
+    guesser: Guesser
+    caches: dict[str, tf.Tensor]
+
+    def variables(self) -> tuple[tf.Tensor, ...]:
+        """As variables of a loop."""
+        return (
+            self.written, self.ended, self.state, self.tokens, *self.guesser.variables(), *self.caches.values(),
+        )  # fmt: skip
+
+    def with_variables(self, values: tuple[tf.Tensor, ...]) -> _Writing:
+        """The same with other values of the loop's variables."""
+        written, ended, state, tokens, match, waiting, pause, *caches = values
+        named = dict(zip(self.caches, caches, strict=True))
+        return _Writing(written, ended, state, tokens, Guesser(match, waiting, pause), named)
+
+
 def _write(
     model: TextModel,
     weights: Tensors,
@@ -146,34 +178,64 @@ def _write(
     caches: dict[str, tf.Tensor],
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """The tokens with the answer behind the prompt, and the answer's number of tokens, the end token not among them."""
-    names = list(caches)
     index = np.arange(model.cache_length, dtype=np.int32)
 
-    def goes_on(
-        written: tf.Tensor, ended: tf.Tensor, _state: tf.Tensor, _tokens: tf.Tensor, *_caches: tf.Tensor
-    ) -> tf.Tensor:
-        return (written < limit) & (ended < 1)
+    def goes_on(now: _Writing) -> tf.Tensor:
+        return (now.written < limit) & (now.ended < 1)
 
-    def write_one(
-        written: tf.Tensor, _ended: tf.Tensor, state: tf.Tensor, tokens: tf.Tensor, *caches: tf.Tensor
-    ) -> tuple[tf.Tensor, ...]:
-        position = tf.reshape(prompt_tokens + written - 1, [1])
-        last = tf.reshape(tf.gather(tokens, position), [1, 1])
-        given = dict(zip(names, caches, strict=True))
-        hidden, kept = run_layers(model.description, weights, last, position, given)
+    def guesses_on(now: _Writing) -> tf.Tensor:
+        fits = prompt_tokens + now.written + GUESSES <= model.cache_length
+        return goes_on(now) & (request.sampling.temperature <= 0.0) & guessing.has_guess(now.guesser) & fits
+
+    def steps_on(now: _Writing) -> tf.Tensor:
+        return goes_on(now) & tf.logical_not(guesses_on(now))
+
+    def write_one(now: _Writing) -> _Writing:
+        position = tf.reshape(prompt_tokens + now.written - 1, [1])
+        last = tf.reshape(tf.gather(now.tokens, position), [1, 1])
+        hidden, kept = run_layers(model.description, weights, last, position, now.caches)
         logits = tf.reshape(project_logits(model.description, weights, hidden), [model.description.vocabulary_size])
-        state = next_random(state)
+        state = next_random(now.state)
         token = choose_token(logits, request.sampling, state)
         ended = tf.cast(tf.equal(token, model.end_token), tf.int32)
-        here = tf.equal(index, prompt_tokens + written) & (ended < 1)
-        return (
-            written + 1 - ended,
-            ended,
-            state,
-            tf.where(here, token, tokens),
-            *(kept[name] for name in names),
+        written = now.written + 1 - ended
+        tokens = tf.where(tf.equal(index, prompt_tokens + now.written) & (ended < 1), token, now.tokens)
+        guesser = guessing.after_step(now.guesser, tokens, prompt_tokens + written)
+        return _Writing(written, ended, state, tokens, guesser, {name: kept[name] for name in now.caches})
+
+    def write_guessed(now: _Writing) -> _Writing:
+        count = prompt_tokens + now.written
+        guesses = guessing.guess(now.guesser, now.tokens, count)
+        read = tf.concat([tf.reshape(tf.gather(now.tokens, count - 1), [1]), guesses], 0)[None]
+        positions = _positions(model, count - 1, GUESSES + 1)
+        hidden, kept = run_layers(model.description, weights, read, positions, now.caches)
+        choices = tf.argmax(project_logits(model.description, weights, hidden), -1, output_type=tf.int32)
+        place = np.arange(GUESSES + 1, dtype=np.int32)
+        held = tf.reduce_min(tf.where(tf.equal(choices[:-1], guesses), GUESSES, place[:-1]))
+        taken = tf.minimum(held + 1, limit - now.written)
+        first_end = tf.reduce_min(tf.where(tf.equal(choices, model.end_token), place, GUESSES + 1))
+        ended = tf.cast(first_end < taken, tf.int32)
+        written = now.written + tf.minimum(taken, first_end)
+        fresh = tf.gather(choices, tf.clip_by_value(index - count, 0, GUESSES))
+        tokens = tf.where((index >= count) & (index < prompt_tokens + written), fresh, now.tokens)
+        guesser = guessing.after_guesses(now.guesser, tokens, prompt_tokens + written, held)
+        return _Writing(written, ended, now.state, tokens, guesser, {name: kept[name] for name in now.caches})
+
+    first = _Writing(
+        tf.constant(0), tf.constant(0), request.state, tokens, guessing.start(tokens, prompt_tokens), caches
+    )  # fmt: skip
+
+    def loop(condition: _Condition, step: _Step, now: _Writing) -> _Writing:
+        return first.with_variables(
+            tf.while_loop(
+                lambda *values: condition(first.with_variables(values)),
+                lambda *values: step(first.with_variables(values)).variables(),
+                now.variables(),
+            )
         )
 
-    start = (tf.constant(0), tf.constant(0), request.state, tokens, *caches.values())
-    new_tokens, _, _, tokens, *_ = tf.while_loop(goes_on, write_one, start)
-    return tokens, new_tokens
+    def write_some(now: _Writing) -> _Writing:
+        return loop(guesses_on, write_guessed, loop(steps_on, write_one, now))
+
+    last = loop(goes_on, write_some, first)
+    return last.tokens, last.written

@@ -20,7 +20,7 @@ from worker.order import StageOrder
 # The prompt is read in pieces of the longest prefill length up to this one: longer ones waste work on short prompts.
 LONGEST_PIECE = 32
 # The sources that decide a graph with text in it, beside those of the tokens lane.
-TEXT_SOURCES = ("byte_bpe/*.py", "lanes/*.py", "generation.py", "sampling.py")
+TEXT_SOURCES = ("byte_bpe/*.py", "lanes/*.py", "generation.py", "guessing.py", "sampling.py")
 
 # How the lanes with text in the graph make it.
 CONVERTERS = {Lane.BYTES: bytes_lane.convert, Lane.STRINGS: strings_lane.convert}
