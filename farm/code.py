@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import platform
+from collections.abc import Iterator
 from functools import cache
 from importlib import metadata
 
@@ -64,12 +65,42 @@ _Changed = tuple[tuple[str, int, int], ...]
 def _changed_at(pattern: str) -> _Changed:
     """Names, sizes and times of change of the sources: a long-lived worker sees that they were edited."""
     found = []
-    # Not pathlib's, which takes three times as long, and this is asked for every job.
-    for name in glob.iglob(pattern, root_dir=locations.ROOT, recursive=True, include_hidden=True):  # noqa: PTH207
-        if "__pycache__" not in name:
-            status = os.stat(f"{locations.ROOT}/{name}")  # noqa: PTH116
-            found.append((name, status.st_size, status.st_mtime_ns))
-    return tuple(sorted(found))
+    for name in _names(str(locations.ROOT), pattern):
+        status = os.stat(f"{locations.ROOT}/{name}")  # noqa: PTH116 # asked for every job, and pathlib takes its time
+        found.append((name, status.st_size, status.st_mtime_ns))
+    return tuple(found)
+
+
+# What a pattern matches changes only when one of these folders does, by their times of change.
+_listed: dict[tuple[str, str], tuple[tuple[str, ...], dict[str, int]]] = {}
+
+
+def _names(root: str, pattern: str) -> tuple[str, ...]:
+    """The sources that a pattern matches below `root`, listed anew when a folder's entries have changed."""
+    names, folders = _listed.get((root, pattern), ((), {}))
+    if not folders or any(_entries_changed_at(folder) != at for folder, at in folders.items()):
+        folders = {folder: _entries_changed_at(folder) for folder in _folders(root, pattern)}
+        names = tuple(sorted(name for name in _match(root, pattern) if "__pycache__" not in name))
+        _listed[root, pattern] = names, folders
+    return names
+
+
+def _folders(root: str, pattern: str) -> set[str]:
+    """The folders whose entries decide what a pattern matches."""
+    parent = pattern.rpartition("/")[0]
+    return {f"{root}/{name}" for name in _match(root, f"{parent}/")} | {root}
+
+
+def _match(root: str, pattern: str) -> Iterator[str]:
+    # Not pathlib's, which takes three times as long.
+    return glob.iglob(pattern, root_dir=root, recursive=True, include_hidden=True)  # noqa: PTH207
+
+
+def _entries_changed_at(folder: str) -> int:
+    try:
+        return os.stat(folder).st_mtime_ns  # noqa: PTH116
+    except FileNotFoundError:
+        return 0
 
 
 @cache

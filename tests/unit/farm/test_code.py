@@ -29,6 +29,21 @@ def test_a_changed_source_is_seen_at_once(tmp_path: Path, monkeypatch: pytest.Mo
     assert code.of_stages()[StageName.CHECK] != before
 
 
+def test_new_and_removed_sources_are_seen_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locations, "ROOT", tmp_path)
+    nothing = code.of_stages()[StageName.APP]
+    folder = tmp_path / "android-builder" / "app" / "src"
+    folder.mkdir(parents=True)
+    (folder / "One.kt").write_text("one")
+    one = code.of_stages()[StageName.APP]
+    (folder / "deeper").mkdir()
+    (folder / "deeper" / "Two.kt").write_text("two")
+    both = code.of_stages()[StageName.APP]
+    assert len({nothing, one, both}) == 3
+    (folder / "deeper" / "Two.kt").unlink()
+    assert code.of_stages()[StageName.APP] == one
+
+
 def test_package_versions_decide_what_is_converted_only(monkeypatch: pytest.MonkeyPatch) -> None:
     before = code.of_stages()
     monkeypatch.setattr(code, "versions", lambda: {"keras": "0"})
