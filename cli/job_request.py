@@ -9,7 +9,7 @@ from pathlib import Path
 from client.profiles import OpRules
 from farm import modelref
 from farm.errors import BadPromptTemplate, KeystorePasswordMissing, KeystoreUnusable, SequenceTooLong, UsageError
-from farm.jobspec import AppSpec, JobSpec, parse_abis, parse_lane
+from farm.jobspec import AppSpec, JobSpec, parse_abis, parse_conversion_route, parse_lane, parse_tokenizer_graph
 from farm.modelref import ModelKind
 from farm.oplist import OpSet, parse_ops
 from farm.prompting import LONGEST_TEMPLATE, PLACE, parse_mode
@@ -26,6 +26,8 @@ class JobRequest:
     model: str | None = None
     recipe: str | None = None
     lane: str | None = None
+    tokenizer_graph: str | None = None
+    conversion_route: str | None = None
     context: int | None = None
     prefill: str | None = None
     prompt_bytes: int | None = None
@@ -60,6 +62,10 @@ class JobRequest:
         given = {
             "recipe": self.recipe,
             "lane": None if self.lane is None else parse_lane(self.lane),
+            "tokenizer_graph": None if self.tokenizer_graph is None else parse_tokenizer_graph(self.tokenizer_graph),
+            "conversion_route": None
+            if self.conversion_route is None
+            else parse_conversion_route(self.conversion_route),
             "context": self.context,
             "prefill": None if self.prefill is None else parse_prefill(self.prefill),
             "prompt_bytes": self.prompt_bytes,

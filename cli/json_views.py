@@ -24,6 +24,8 @@ def job_object(job: JobView) -> dict[str, Any]:
         "model_digest": spec.model_digest,
         "recipe": spec.recipe,
         "lane": spec.lane.value,
+        "tokenizer_graph": spec.tokenizer_graph.value,
+        "conversion_route": spec.conversion_route.value,
         "context": spec.context,
         "prefill": list(spec.prefill_lengths),
         "prompt_bytes": spec.prompt_bytes,

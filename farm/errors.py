@@ -16,6 +16,7 @@
     │   ├── UnsupportedArchitecture 27
     │   └── ModelChanged 28
     ├── SpecError
+    │   ├── SettingNotForLane 29
     │   ├── UnknownRecipe 30
     │   ├── ContextTooLong 31
     │   ├── SequenceTooLong 32
@@ -185,6 +186,12 @@ class ModelChanged(ModelError):
 
 class SpecError(FarmError):
     """Something in the job's settings cannot be done."""
+
+
+class SettingNotForLane(SpecError):
+    """A setting was given that the job's lane does not have."""
+
+    exit_code = 29
 
 
 class UnknownRecipe(SpecError):

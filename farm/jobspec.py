@@ -10,7 +10,15 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, StrictInt, field_validator, model_validator
 
 from farm import digests, recipes
-from farm.errors import BadApplicationId, BadAppSetting, ContextTooLong, SequenceTooLong, UnknownAbi, UnknownLane
+from farm.errors import (
+    BadApplicationId,
+    BadAppSetting,
+    ContextTooLong,
+    SequenceTooLong,
+    SettingNotForLane,
+    UnknownAbi,
+    UnknownLane,
+)
 from farm.modelref import ModelKind, ModelRef
 from farm.oplist import OpSet, parse_names
 from farm.prompting import Mode, Prompting
@@ -35,6 +43,21 @@ class Lane(StrEnum):
     TOKENS = "tokens"
     BYTES = "bytes"
     STRINGS = "strings"
+
+
+class TokenizerGraph(StrEnum):
+    """Whose tokenizer and loop are in a file of the strings lane: the farm's own, or KerasHub's and TF Text's."""
+
+    PORTABLE = "portable"
+    TFTEXT = "tftext"
+
+
+class ConversionRoute(StrEnum):
+    """What TFLite's converter is given of a model with KerasHub's own graph."""
+
+    SAVED_MODEL = "saved-model"
+    CONCRETE_FUNCTIONS = "concrete-functions"
+    KERAS_MODEL = "keras-model"
 
 
 class Abi(StrEnum):
@@ -118,8 +141,9 @@ class JobSpec(BaseModel):
     """One job. `context` and `prefill` in tokens; `model_digest` is None until the model was fetched once.
 
     prompt_bytes and output_tokens: the longest prompt and answer of a lane that takes text; None for as many tokens as
-    the context holds. The tokens lane does not look at them. ops: which ops the model may hold, None for what the lane
-    needs; allow_ops: ops by name beside these.
+    the context holds. The tokens lane does not look at them. tokenizer_graph is of the strings lane, conversion_route
+    of its graph `tftext`, which counts the prompt among output_tokens as KerasHub does. ops: which ops the model may
+    hold, None for what the lane needs; allow_ops: ops by name beside these.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -128,6 +152,8 @@ class JobSpec(BaseModel):
     model: str
     model_digest: str | None = None
     lane: Lane = Lane.TOKENS
+    tokenizer_graph: TokenizerGraph = TokenizerGraph.PORTABLE
+    conversion_route: ConversionRoute = ConversionRoute.SAVED_MODEL
     recipe: str = "none"
     context: StrictInt = DEFAULT_CONTEXT
     prefill: tuple[StrictInt, ...] = DEFAULT_PREFILL
@@ -162,6 +188,21 @@ class JobSpec(BaseModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _together(self) -> Self:
+        if self.tokenizer_graph is TokenizerGraph.TFTEXT and self.lane is not Lane.STRINGS:
+            raise SettingNotForLane(
+                f"The tokenizer graph {self.tokenizer_graph} is of the lane {Lane.STRINGS} and not of {self.lane}; add"
+                f" --lane {Lane.STRINGS}."
+            )
+        default_route = type(self).model_fields["conversion_route"].default
+        if self.conversion_route is not default_route and self.tokenizer_graph is not TokenizerGraph.TFTEXT:
+            raise SettingNotForLane(
+                f"The conversion route {self.conversion_route} is of the tokenizer graph {TokenizerGraph.TFTEXT}; add"
+                f" --lane {Lane.STRINGS} --tokenizer-graph {TokenizerGraph.TFTEXT}, or leave it out."
+            )
+        return self
+
     @property
     def model_ref(self) -> ModelRef:
         """The model as a reference."""
@@ -178,6 +219,11 @@ class JobSpec(BaseModel):
         return FLEX_APP_RUNTIME if self.lane is Lane.STRINGS else APP_RUNTIME
 
     @property
+    def longest_text(self) -> int:
+        """How many tokens prompt and answer have together at most."""
+        return self.longest_answer if self.tokenizer_graph is TokenizerGraph.TFTEXT else self.context
+
+    @property
     def longest_answer(self) -> int:
         """How many tokens a lane that takes text writes at most."""
         return self.context if self.output_tokens is None else self.output_tokens
@@ -185,7 +231,9 @@ class JobSpec(BaseModel):
     @property
     def allowed_ops(self) -> OpSet:
         """The set of ops that the model may hold: what the job asks for, else what its lane needs."""
-        return self.ops or (OpSet.FLEX if self.lane is Lane.STRINGS else OpSet.BUILTIN)
+        if self.ops is not None or self.lane is not Lane.STRINGS:
+            return self.ops or OpSet.BUILTIN
+        return OpSet.TFTEXT if self.tokenizer_graph is TokenizerGraph.TFTEXT else OpSet.FLEX
 
     def key(self, code: str) -> str:
         """SHA-256 over everything that decides the result; `code` is the digest of the farm's own sources."""
@@ -201,6 +249,24 @@ def parse_lane(text: str) -> Lane:
         return Lane(text)
     except ValueError:
         raise UnknownLane(f"There is no lane {text!r}; choose one of {', '.join(Lane)}.") from None
+
+
+def parse_tokenizer_graph(text: str) -> TokenizerGraph:
+    """The tokenizer graph of that name, or UnknownLane."""
+    try:
+        return TokenizerGraph(text)
+    except ValueError:
+        raise UnknownLane(f"There is no tokenizer graph {text!r}; choose one of {', '.join(TokenizerGraph)}.") from None
+
+
+def parse_conversion_route(text: str) -> ConversionRoute:
+    """The conversion route of that name, or UnknownLane."""
+    try:
+        return ConversionRoute(text)
+    except ValueError:
+        raise UnknownLane(
+            f"There is no conversion route {text!r}; choose one of {', '.join(ConversionRoute)}."
+        ) from None
 
 
 def parse_abis(texts: Sequence[str]) -> tuple[Abi, ...]:

@@ -60,7 +60,16 @@ class Stage:
     judges_ops: bool = False
 
 
-_MODEL_FIELDS = ("recipe", "lane", "context", "prefill", "prompt_bytes", "output_tokens")
+_MODEL_FIELDS = (
+    "recipe",
+    "lane",
+    "tokenizer_graph",
+    "conversion_route",
+    "context",
+    "prefill",
+    "prompt_bytes",
+    "output_tokens",
+)
 _OP_CODE = ("worker/ops/**/*.py", "worker/ops/*.toml", "worker/ops/known/*.json", "worker/inference/inspection.py")
 _CLASS_TABLE = "android-builder/generation/src/main/assets/unicode-classes.bin"
 # The model's description names the reference and its digest, and how the model is spoken to.

@@ -17,6 +17,7 @@ from cli.native_output import kept_back
 from cli.targets import model_files
 from cli.terminal import open_terminal, printable
 from farm.artifacts import ArtifactName
+from farm.jobspec import Lane
 from farm.prompting import PLACE, Mode, parse_mode
 
 NEEDED = (ArtifactName.MODEL, ArtifactName.TOKENIZER, ArtifactName.MODEL_INFO)
@@ -94,14 +95,21 @@ def command(
     likeliest token each time.
     """
     # These bring numpy and the interpreter, for which no other command should wait.
+    from cli import text_run
     from worker.inference import archive, generation
 
     terminal = open_terminal(as_json)
     wanted_mode = None if mode is None else parse_mode(mode)
     template = None if prompt_template is None else read_template(prompt_template)
-    with model_files(ctx, target, NEEDED) as path, kept_back():
-        model = archive.open_language_model(path, threads or archive.default_threads())
-        prompting = model.info.prompting.changed(wanted_mode, template)
+    threads = threads or archive.default_threads()
+    with model_files(ctx, target, NEEDED) as path, kept_back(), archive.find_files(path) as files:
+        prompting = files.info.prompting.changed(wanted_mode, template)
+        if files.info.lane == Lane.STRINGS:
+            filled = prompting.fill(prompt)
+            written = text_run.write_text(files, filled, max_tokens, DEFAULT_TOKENS, threads)
+            text_run.show(written, files.info, prompt, prompting.mode, terminal)
+            return
+        model = archive.open_language_model(path, threads)
         given = model.prompt_tokens(prompting.fill(prompt))
     wanted = max_tokens or max(1, min(DEFAULT_TOKENS, model.info.context - len(given)))
     clock = Clock()

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli import completion, job_page, outcome
+from cli import completion, job_page, lane_options, outcome
 from cli.arguments import AsJson
 from cli.connection import connect, profile_rules
 from cli.job_options import AllowOp, KeyAlias, Keystore, Ops, PasswordSource
@@ -61,33 +61,11 @@ def command(
             show_default=False,
         ),
     ] = None,
-    lane: Annotated[
-        str | None,
-        typer.Option(
-            metavar="LANE",
-            help=f"How text gets in and out of the model: {', '.join(jobspec.Lane)} (default: {jobspec.Lane.TOKENS}).",
-            show_default=False,
-        ),
-    ] = None,
-    prompt_bytes: Annotated[
-        int | None,
-        typer.Option(
-            min=16,
-            max=jobspec.MAX_PROMPT_BYTES,
-            metavar="BYTES",
-            help=f"The longest prompt of a lane that takes text (default: {jobspec.DEFAULT_PROMPT_BYTES}).",
-            show_default=False,
-        ),
-    ] = None,
-    output_tokens: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            metavar="TOKENS",
-            help="The longest answer of a lane that takes text (default: what the context holds).",
-            show_default=False,
-        ),
-    ] = None,
+    lane: lane_options.LaneName = None,
+    tokenizer_graph: lane_options.TokenizerGraphName = None,
+    conversion_route: lane_options.ConversionRouteName = None,
+    prompt_bytes: lane_options.PromptBytes = None,
+    output_tokens: lane_options.OutputTokens = None,
     ops: Ops = None,
     allow_op: AllowOp = None,
     clone: Annotated[
@@ -187,6 +165,8 @@ def command(
         model=model,
         recipe=quant,
         lane=lane,
+        tokenizer_graph=tokenizer_graph,
+        conversion_route=conversion_route,
         context=context,
         prefill=prefill,
         prompt_bytes=prompt_bytes,

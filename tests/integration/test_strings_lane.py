@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from tokenizers import Tokenizer
 
 from farm.artifacts import ArtifactName
-from farm.jobspec import Lane
+from farm.jobspec import ConversionRoute, Lane, TokenizerGraph
 from farm.stages import StageName
 from tests.fixtures.text_lanes import (
     CONTEXT,
@@ -43,33 +44,33 @@ def reference() -> Tokenizer:
 
 
 @pytest.fixture(scope="module")
-def converted(reference: Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], StageOrder]:
-    """The finished conversion in a recipe, as the order of its verification; the graph is converted once."""
+def converted(reference: Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[StageOrder, Any]]:
+    """The finished conversion, as the order of its verification and the stage's result; the graph is converted once."""
     preset = tmp_path_factory.mktemp("strings") / "preset"
     gpt2(reference).save_to_preset(preset)
     caches = tmp_path_factory.mktemp("caches")
 
-    def make(recipe: str) -> StageOrder:
+    def make(recipe: str, **spec: Any) -> tuple[StageOrder, Any]:
         workdir = tmp_path_factory.mktemp(recipe)
-        order = make_order(workdir, StageName.CONVERT, lane=Lane.STRINGS, recipe=recipe)
-        order = order.model_copy(update={"caches": caches})
+        settings = {"lane": Lane.STRINGS, "recipe": recipe, **spec}
+        order = make_order(workdir, StageName.CONVERT, **settings).model_copy(update={"caches": caches})
         order.input(ArtifactName.SOURCE).symlink_to(preset)
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("TF_NUM_INTRAOP_THREADS", "1")
             result = convert.run(order, say_nothing)
         assert StageName.PACKAGE in result.skips
-        if not (caches / "graphs").exists():
+        if (workdir / "adopt").exists() and not (caches / "graphs").exists():
             order.adopt("graphs").rename(caches / "graphs")
         for made in (workdir / "outputs").iterdir():
             made.rename(workdir / "inputs" / made.name)
-        return make_order(workdir, StageName.VERIFY, lane=Lane.STRINGS, recipe=recipe)
+        return make_order(workdir, StageName.VERIFY, **settings), result
 
     return make
 
 
 @pytest.fixture(scope="module")
-def exact(converted: Callable[[str], StageOrder]) -> StageOrder:
-    return converted("none")
+def exact(converted: Callable[..., tuple[StageOrder, Any]]) -> StageOrder:
+    return converted("none")[0]
 
 
 def flex(order: StageOrder) -> FlexModel:
@@ -88,8 +89,8 @@ def test_every_golden_prompt_goes_on_as_keras_does(exact: StageOrder) -> None:
     assert next(signature for signature in found.signatures if signature.subgraph == 0).name == "serving_default"
 
 
-def test_int8_is_stored_for_the_runtime_of_the_flex_aar(converted: Callable[[str], StageOrder]) -> None:
-    order = converted("int8")
+def test_int8_is_stored_for_the_runtime_of_the_flex_aar(converted: Callable[..., tuple[StageOrder, Any]]) -> None:
+    order, _ = converted("int8")
     verify.run(order, say_nothing)
     info = ModelInfo.read(order.input(ArtifactName.MODEL_INFO))
     assert (info.runtime, info.weights) == ("TFLite 2.14", "int8-per-tensor")
@@ -125,3 +126,23 @@ def test_texts_and_broken_texts_are_read_as_by_the_reference(exact: StageOrder, 
     assert once.tokens == again.tokens != other.tokens
     assert best.tokens == greedy.tokens
     assert default.text == longest.text
+
+
+@pytest.mark.parametrize(
+    ("recipe", "route"), [("none", ConversionRoute.SAVED_MODEL), ("int8", ConversionRoute.KERAS_MODEL)]
+)
+def test_keras_hubs_own_graph_is_verified(
+    recipe: str, route: ConversionRoute, converted: Callable[..., tuple[StageOrder, Any]]
+) -> None:
+    order, conversion = converted(recipe, tokenizer_graph=TokenizerGraph.TFTEXT, conversion_route=route)
+    result = verify.run(order, say_nothing)
+    figures = {metric.name: metric.value for metric in result.metrics}
+    if recipe == "none":
+        assert figures["text_prompts_equal_to_keras"] == figures["text_prompts"] > 2
+    found = inspect(order.input(ArtifactName.MODEL))
+    assert {"FlexRegexSplitWithOffsets", "FlexUnsortedSegmentJoin"} <= set(found.foreign_operators)
+    assert max(one.version for one in found.operators if one.name == "FULLY_CONNECTED") <= 9
+    # It takes a special token in a text for one.
+    assert "<|endoftext|>" in conversion.notes[0] or "otherwise" in conversion.notes[0]
+    info = ModelInfo.read(order.input(ArtifactName.MODEL_INFO))
+    assert (info.tokenizer_graph, info.runtime, info.prefill) == ("tftext", "TFLite 2.14", ())

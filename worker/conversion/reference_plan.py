@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,17 +46,18 @@ class Plan:
 
 
 def plan_reference(
-    description: DecoderDescription, context: int, export: TokenizerExport, prompting: Prompting
-) -> Plan:
+    description: DecoderDescription, context: int, export: TokenizerExport, prompting: Prompting,
+    read: Callable[[str], list[int]],
+) -> Plan:  # fmt: skip
     """What to ask a model of this size and tokenizer, in the way it wants to be asked; everything fits into the
-    context."""
+    context. read: gives a prompt's tokens as the file will, which need not be those of the reference tokenizer."""
     random = np.random.default_rng(SEED)
     vocabulary = description.vocabulary_size
     greedy_tokens = min(GREEDY_TOKENS, context // 4)
     room = context - greedy_tokens
     prompts = []
     for text in _texts(prompting):
-        tokens = export.encode(text)
+        tokens = read(text)
         if export.tokenizer is None or len(tokens) > room:
             text, tokens = "", random.integers(0, vocabulary, min(PROMPT_TOKENS, room)).tolist()
         prompts.append(Prompt(text, tuple(tokens)))

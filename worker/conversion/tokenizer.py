@@ -44,6 +44,16 @@ class TokenizerExport:
         start = [] if self.start_token is None else [self.start_token]
         return start if self.tokenizer is None else start + list(self.tokenizer.encode(text).ids)
 
+    def encode_literally(self, text: str) -> list[int]:
+        """The text's own tokens, special tokens in it read as ordinary text."""
+        if self.tokenizer is None:
+            return []
+        self.tokenizer.encode_special_tokens = True
+        try:
+            return list(self.tokenizer.encode(text).ids)
+        finally:
+            self.tokenizer.encode_special_tokens = False
+
 
 def export_tokenizer(preprocessor: Any, family: str) -> TokenizerExport:
     """The export of a preprocessor's tokenizer; ModelDamaged when vocabulary and merges do not fit each other."""

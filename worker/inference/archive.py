@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,18 +54,35 @@ class LanguageModel:
         return self.text
 
 
+@dataclass(frozen=True)
+class ModelFiles:
+    """A model's file, sound by its hash, and what it comes with. text is None without a tokenizer of the app's kind."""
+
+    path: Path
+    text: TextCodec | None
+    info: ModelInfo
+
+
 def open_language_model(path: Path, threads: int = 1) -> LanguageModel:
     """Open a `.tflite`, a folder or an APK; FileUnreadable in one sentence when that is not possible."""
-    if path.is_dir():
-        return _open_beside(path / MODEL_FILE, threads)
-    if not path.is_file():
+    # The interpreter maps the file, so that its name can go as soon as it is open.
+    with find_files(path) as files:
+        return LanguageModel(TokenModel(files.path, threads), files.text, files.info)
+
+
+@contextmanager
+def find_files(path: Path) -> Iterator[ModelFiles]:
+    """What a `.tflite`, a folder or an APK holds, for as long as the context lasts; FileUnreadable."""
+    if not path.is_dir() and not path.is_file():
         raise FileUnreadable(f"{path} does not exist; give a .tflite, an .apk or a job's folder.")
-    if zipfile.is_zipfile(path):
-        return _open_package(path, threads)
-    return _open_beside(path, threads)
+    if path.is_file() and zipfile.is_zipfile(path):
+        with tempfile.TemporaryDirectory(prefix="farm-model-") as folder:
+            yield _unpack(path, Path(folder) / MODEL_FILE)
+    else:
+        yield _find_beside(path / MODEL_FILE if path.is_dir() else path)
 
 
-def _open_beside(model: Path, threads: int) -> LanguageModel:
+def _find_beside(model: Path) -> ModelFiles:
     if not model.is_file():
         raise FileUnreadable(f"{model.parent} holds no {model.name}; give a folder that a farm job wrote.")
     info_path, tokenizer_path = model.with_name(INFO_FILE), model.with_name(TOKENIZER_FILE)
@@ -82,10 +100,12 @@ def _open_beside(model: Path, threads: int) -> LanguageModel:
             )
         _require_digest(info.tokenizer_sha256, digests.of_file(tokenizer_path), str(tokenizer_path))
         text = TextCodec.open(tokenizer_path)
-    return LanguageModel(_open_verified(model, info, threads, str(model)), text, info)
+    # TFLite runs many damaged files without a word.
+    _require_digest(info.model_sha256, digests.of_file(model), str(model))
+    return ModelFiles(model, text, info)
 
 
-def _open_package(path: Path, threads: int) -> LanguageModel:
+def _unpack(path: Path, model: Path) -> ModelFiles:
     try:
         with zipfile.ZipFile(path) as package:
             names = set(package.namelist())
@@ -100,21 +120,12 @@ def _open_package(path: Path, threads: int) -> LanguageModel:
                 content = package.read(TOKENIZER_ASSET)
                 _require_digest(info.tokenizer_sha256, digests.of_bytes(content), f"{path}!{TOKENIZER_ASSET}")
                 text = TextCodec(content, f"{path}!{TOKENIZER_ASSET}")
-            # The interpreter maps the file, so that its name can go as soon as it is open.
-            with tempfile.TemporaryDirectory(prefix="farm-model-") as folder:
-                model = Path(folder) / MODEL_FILE
-                with package.open(MODEL_ASSET) as source, model.open("wb") as target:
-                    shutil.copyfileobj(source, target, 1 << 20)
-                opened = _open_verified(model, info, threads, f"{path}!{MODEL_ASSET}")
+            with package.open(MODEL_ASSET) as source, model.open("wb") as target:
+                shutil.copyfileobj(source, target, 1 << 20)
     except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
         raise FileUnreadable(f"{path} is a damaged APK ({error}); download it again.") from error
-    return LanguageModel(opened, text, info)
-
-
-def _open_verified(model: Path, info: ModelInfo, threads: int, where: str) -> TokenModel:
-    """Open a file that has the hash in its description: TFLite runs many damaged files without a word."""
-    _require_digest(info.model_sha256, digests.of_file(model), where)
-    return TokenModel(model, threads)
+    _require_digest(info.model_sha256, digests.of_file(model), f"{path}!{MODEL_ASSET}")
+    return ModelFiles(model, text, info)
 
 
 def _require_digest(expected: str | None, actual: str, where: str) -> None:

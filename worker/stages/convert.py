@@ -11,24 +11,29 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 
 from farm import digests, recipes
 from farm.artifacts import ArtifactName
 from farm.errors import ContextTooLong
-from farm.jobspec import Lane
+from farm.jobspec import Lane, TokenizerGraph
 from farm.progress import Reporter
 from farm.prompting import Prompting
 from farm.recipes import WeightForm
 from farm.stages import StageName
-from worker.conversion import decoder_gate, full_forward, lanes, loading, mapping, reference_plan
+from worker.conversion import decoder_gate, full_forward, keras_graph, lanes, loading, mapping, reference_plan
 from worker.conversion.binding import bind
 from worker.conversion.binding.runtimes import HOST_RUNTIME, form_for
 from worker.conversion.full_forward import FullForward
+from worker.conversion.keras_tokenizer import KerasReader
+from worker.conversion.loading import CausalLM
 from worker.conversion.mapping import MappedModel
 from worker.conversion.reference import Reference
+from worker.conversion.reference_plan import Int32
 from worker.conversion.tokenizer import TokenizerExport, export_tokenizer
+from worker.conversion.weights import Float32
 from worker.inference.model_info import ModelInfo
 from worker.models.metadata import own_prompting
 from worker.ops import allowlist
@@ -51,6 +56,30 @@ LANE_ENDS: dict[Lane, str] = {
     Lane.STRINGS: "The farm's app has no runtime for TensorFlow's operators; the job ends at the verified model.tflite,"
     " for an app with the Flex AAR of TFLite 2.14 or later.",
 }
+
+
+KERAS_GRAPH_END = (
+    "KerasHub's graph needs operators of TF Text that no published AAR has; the job ends at the verified model.tflite,"
+    " for an app with an AAR built for them."
+)
+
+
+@dataclass(frozen=True)
+class Forced:
+    """Random tokens [N], and Keras's logits [N,V] after each."""
+
+    tokens: Int32
+    logits: Float32
+
+
+@dataclass(frozen=True)
+class Made:
+    """What came of a conversion beside the file. form: of its matrices; ends: why the job goes no further, if so."""
+
+    form: WeightForm
+    metrics: tuple[Metric, ...]
+    notes: tuple[str, ...]
+    ends: str | None
 
 
 class Clock:
@@ -80,27 +109,18 @@ def run(order: StageOrder, report: Reporter) -> StageResult:
     check_context(order.spec.context, model.positions)
     export = export_tokenizer(causal_lm.preprocessor, model.family)
     lanes.require_usable(order.spec, model, export)
-    plan = reference_plan.plan_reference(model.description, order.spec.context, export, prompting)
+    reader = KerasReader(causal_lm, export) if order.spec.tokenizer_graph is TokenizerGraph.TFTEXT else None
+    plan = reference_plan.plan_reference(
+        model.description, order.spec.longest_text, export, prompting,
+        export.encode if reader is None else reader.read,
+    )  # fmt: skip
     forward = FullForward(causal_lm)
+    forced_logits = forward.logits([plan.forced_tokens.tolist()])[0]
 
-    report(0.3, "converting the graph")
-    with clock.measure("graph_seconds"):
-        found = lanes.find_graph(order, model, export, model_end_token(model, export))
-    # Before the costly steps; the binder simplifies built-in ops, so that these are judged in the finished file.
-    allowlist.require(found.path, Allowlist.of(order), only_foreign=True)
-    report(0.5, "comparing the decoder with Keras")
-    with clock.measure("gate_seconds"):
-        forced_logits = forward.logits([plan.forced_tokens.tolist()])[0]
-        decoder_difference = decoder_gate.compare_with_keras(
-            model.description, model.weights, plan.forced_tokens, forced_logits
-        )
-    report(0.65, "writing the weights")
-    with clock.measure("bind_seconds"):
-        form = form_for(recipes.find(order.spec.recipe).form, order.spec.runtime)
-        bound = bind(
-            found.path, model.weights, form, order.output(ArtifactName.MODEL),
-            runtimes=(order.spec.runtime, HOST_RUNTIME), foreign=lanes.foreign_operators(order.spec.lane),
-        )  # fmt: skip
+    if reader is None:
+        made = make_own_graph(order, model, export, Forced(plan.forced_tokens, forced_logits), clock, report)
+    else:
+        made = make_keras_graph(order, causal_lm, reader, clock, report)
     gc.collect()
     report(0.75, "asking Keras for the golden tokens")
     with clock.measure("reference_seconds"):
@@ -108,22 +128,74 @@ def run(order: StageOrder, report: Reporter) -> StageResult:
         held_out_nll = full_forward.negative_log_likelihood(forward, plan.held_out_tokens)
         reference = Reference(plan, continuations, forced_logits, held_out_nll)
     report(0.95, "writing the model's papers")
-    write_papers(order, model, export, reference, prompting, form)
+    write_papers(order, model, export, reference, prompting, made.form)
     sizes = model.description.weight_shapes().values()
     float32_bytes = 4 * sum(int(np.prod(shape)) for shape in sizes)
+    file_bytes = order.output(ArtifactName.MODEL).stat().st_size
     figures = (
-        Metric(name="graph_cached", value=float(found.cached), unit="flag"),
-        Metric(name="file_bytes", value=bound.file_bytes, unit="bytes"),
-        Metric(name="file_to_float32_ratio", value=bound.file_bytes / float32_bytes, unit="ratio"),
-        Metric(name="decoder_difference", value=decoder_difference, unit="share"),
+        Metric(name="file_bytes", value=file_bytes, unit="bytes"),
+        Metric(name="file_to_float32_ratio", value=file_bytes / float32_bytes, unit="ratio"),
         Metric(name="keras_perplexity", value=reference.perplexity, unit="perplexity"),
     )
-    ends = export.reason or LANE_ENDS.get(order.spec.lane)
+    ends = export.reason or made.ends
     return StageResult(
-        metrics=(*clock.metrics, *figures),
-        notes=LANE_NOTES[order.spec.lane],
+        metrics=(*clock.metrics, *made.metrics, *figures),
+        notes=made.notes,
         skips={} if ends is None else dict.fromkeys(NEEDS_TOKENIZER, ends),
         facts={"family": model.family},
+    )
+
+
+def make_own_graph(
+    order: StageOrder, model: MappedModel, export: TokenizerExport, forced: Forced, clock: Clock, report: Reporter
+) -> Made:
+    """Write `model.tflite` with the farm's own decoder."""
+    report(0.3, "converting the graph")
+    with clock.measure("graph_seconds"):
+        found = lanes.find_graph(order, model, export, model_end_token(model, export))
+    # Before the costly steps; the binder simplifies built-in ops, so that these are judged in the finished file.
+    allowlist.require(found.path, Allowlist.of(order), only_foreign=True)
+    report(0.5, "comparing the decoder with Keras")
+    with clock.measure("gate_seconds"):
+        difference = decoder_gate.compare_with_keras(model.description, model.weights, forced.tokens, forced.logits)
+    report(0.65, "writing the weights")
+    with clock.measure("bind_seconds"):
+        form = form_for(recipes.find(order.spec.recipe).form, order.spec.runtime)
+        bind(
+            found.path, model.weights, form, order.output(ArtifactName.MODEL),
+            runtimes=(order.spec.runtime, HOST_RUNTIME), foreign=lanes.foreign_operators(order.spec.lane),
+        )  # fmt: skip
+    return Made(
+        form=form,
+        metrics=(
+            Metric(name="graph_cached", value=float(found.cached), unit="flag"),
+            Metric(name="decoder_difference", value=difference, unit="share"),
+        ),
+        notes=LANE_NOTES[order.spec.lane],
+        ends=LANE_ENDS.get(order.spec.lane),
+    )
+
+
+def make_keras_graph(
+    order: StageOrder, causal_lm: CausalLM, reader: KerasReader, clock: Clock, report: Reporter
+) -> Made:
+    """Write `model.tflite` with KerasHub's own graph, and say where its tokenizer reads otherwise."""
+    report(0.3, "comparing KerasHub's tokenizer with the reference")
+    with clock.measure("tokenizer_seconds"):
+        difference = reader.compare()
+    report(0.4, "converting KerasHub's graph")
+    with clock.measure("graph_seconds"):
+        form = form_for(recipes.find(order.spec.recipe).form, order.spec.runtime)
+        content = keras_graph.convert(causal_lm, order.spec.longest_text, form, order.spec.conversion_route)
+        order.output(ArtifactName.MODEL).write_bytes(content)
+    return Made(
+        form=form,
+        metrics=(
+            Metric(name="tokenizer_texts", value=difference.texts, unit="texts"),
+            Metric(name="tokenizer_texts_read_otherwise", value=difference.otherwise, unit="texts"),
+        ),
+        notes=(difference.sentence(),),
+        ends=KERAS_GRAPH_END,
     )
 
 
@@ -147,6 +219,7 @@ def write_papers(
 ) -> None:  # fmt: skip
     """Everything that goes with `model.tflite`."""
     description, spec = model.description, order.spec
+    own = spec.tokenizer_graph is not TokenizerGraph.TFTEXT
     order.output(ArtifactName.DESCRIPTION).write_bytes(description.canonical_json())
     order.output(ArtifactName.TOKENIZER).write_bytes(export.content)
     reference.write(order.output(ArtifactName.REFERENCE))
@@ -155,8 +228,8 @@ def write_papers(
         family=model.family,
         lane=spec.lane.value,
         recipe=recipes.find(spec.recipe).name,
-        context=spec.context,
-        prefill=spec.prefill_lengths,
+        context=spec.longest_text,
+        prefill=spec.prefill_lengths if own else (),
         vocabulary_size=description.vocabulary_size,
         layers=len(description.layers),
         kv_heads=description.key_value_heads,
@@ -168,9 +241,10 @@ def write_papers(
         model_sha256=digests.of_file(order.output(ArtifactName.MODEL)),
         source=spec.model_ref.text,
         source_digest=spec.model_digest,
-        prompt_bytes=None if spec.lane is Lane.TOKENS else spec.prompt_bytes,
+        prompt_bytes=spec.prompt_bytes if own and spec.lane is not Lane.TOKENS else None,
         output_tokens=None if spec.lane is Lane.TOKENS else spec.longest_answer,
         prompting=prompting,
         runtime=spec.runtime.value,
         weights=form.value,
+        tokenizer_graph=spec.tokenizer_graph.value if spec.lane is Lane.STRINGS else None,
     ).write(order.output(ArtifactName.MODEL_INFO))

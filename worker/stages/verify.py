@@ -16,11 +16,11 @@ from typing import Any
 from farm import digests, recipes
 from farm.artifacts import ArtifactName
 from farm.errors import ArtifactDamaged, DescriptionMismatch, QualityMissed
-from farm.jobspec import Lane
+from farm.jobspec import Lane, TokenizerGraph
 from farm.progress import Reporter
 from farm.recipes import QualityLimits
 from worker.flex.runner import FlexModel
-from worker.inference import quality
+from worker.inference import keras_graph_quality, quality
 from worker.inference.interpreter import TokenModel
 from worker.inference.model_info import ModelInfo
 from worker.inference.quality import Perplexities, PromptOutcome
@@ -34,6 +34,8 @@ from worker.order import Metric, StageOrder, StageResult
 # What prefill time and tokens per second are measured with, less where the context is small.
 SPEED_PROMPT_TOKENS = 32
 SPEED_STEPS = 24
+# A file with KerasHub's graph takes any prompt, and cuts what does not fit.
+LONGEST_PROMPT = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ def run(order: StageOrder, report: Reporter) -> StageResult:
     info = ModelInfo.read(order.input(ArtifactName.MODEL_INFO))
     reference = read_reference(order.input(ArtifactName.REFERENCE))
     codec = check_files(order, info)
+    if info.tokenizer_graph == TokenizerGraph.TFTEXT:
+        return verify_keras_graph(order, info, reference, codec, report)
     started = time.perf_counter()
     model = TokenModel(order.input(ArtifactName.MODEL), order.threads)
     load_seconds = time.perf_counter() - started
@@ -86,6 +90,41 @@ def run(order: StageOrder, report: Reporter) -> StageResult:
     write_golden(order.output(ArtifactName.GOLDEN), info, outcomes, figures, limits, codec)
     return StageResult(
         metrics=(*metrics(figures), *text_metrics(text_figures)), notes=(*notes(figures), *text_notes(text_figures))
+    )
+
+
+def verify_keras_graph(
+    order: StageOrder, info: ModelInfo, reference: Reference, codec: TextCodec | None, report: Reporter
+) -> StageResult:
+    """Verify a file that takes a prompt and gives a text, and nothing else; QualityMissed."""
+    if codec is None:
+        raise DescriptionMismatch("The model takes text but comes without a tokenizer; run the job again.")
+    report(0.1, "writing beside Keras")
+    limits = recipes.find(info.recipe).limits
+    flex = FlexModel(order.input(ArtifactName.MODEL), order.threads, LONGEST_PROMPT, info.context, text_operators=True)
+    figures = keras_graph_quality.compare_with_keras(flex, codec, reference, info.end_token, limits.tie)
+    keras_graph_quality.check_limits(figures, limits, info.recipe)
+    found = (
+        Metric(name="greedy_agreement", value=figures.agreement, unit="share"),
+        Metric(name="greedy_steps", value=sum(outcome.compared for outcome in figures.outcomes), unit="tokens"),
+        Metric(name="text_prompts", value=len(figures.outcomes), unit="prompts"),
+        Metric(name="text_prompts_equal_to_keras", value=figures.equal, unit="prompts"),
+        Metric(name="text_seconds", value=figures.seconds, unit="s"),
+    )
+    golden = {
+        "format": 1,
+        "recipe": info.recipe,
+        "prompts": figures.golden(),
+        "figures": {metric.name: metric.value for metric in found},
+        "limits": {"greedy_agreement": limits.greedy_agreement, "tie": limits.tie},
+    }
+    order.output(ArtifactName.GOLDEN).write_text(json.dumps(golden, ensure_ascii=False, indent=1) + "\n")
+    return StageResult(
+        metrics=found,
+        notes=(
+            f"From text to text, {figures.equal} of {len(figures.outcomes)} golden prompts go on exactly as Keras's do"
+            " with the same tokens; this file shows no logits to compare.",
+        ),
     )
 
 

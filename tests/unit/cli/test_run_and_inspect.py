@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import base64
+import json
 import zipfile
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,6 +13,8 @@ from cli.package_parts import kind_of, package_parts
 from farm import errors, locations
 from farm.artifacts import ArtifactName
 from farm.states import JobState
+from tests.fixtures.bound_models import write_model_folder
+from worker.flex.runner import FlexModel
 
 MODEL = locations.ROOT / "tests" / "fixtures" / "gpt2_like.tflite"
 
@@ -110,3 +116,45 @@ def test_a_damaged_package(tmp_path: Path) -> None:
 )
 def test_kinds_of_entries(name: str, kind: str) -> None:
     assert kind_of(name) == kind
+
+
+def strings_model(folder: Path, monkeypatch: pytest.MonkeyPatch, answer: dict[str, Any], **changes: Any) -> None:
+    """A model of the strings lane whose program gives that answer."""
+    write_model_folder(folder)
+    info = json.loads((folder / "model-info.json").read_text())
+    changes = {"lane": "strings", "tokenizer_graph": "portable", "prompt_bytes": 64} | changes
+    (folder / "model-info.json").write_text(json.dumps(info | changes))
+    opened = {"signatures": {}, "runtime": "2.19.1", "seconds": 1}
+    (folder / "answers").write_text(json.dumps(opened) + "\n" + json.dumps(answer) + "\n")
+    program = folder.absolute() / "python"
+    program.write_text(f"#!/bin/sh\ncat > {program}.asked\ncat {folder.absolute()}/answers\n")
+    program.chmod(0o755)
+    monkeypatch.setattr("cli.text_run.FlexModel", partial(FlexModel, python=program))
+
+
+@pytest.mark.programs
+def test_run_a_model_that_takes_strings(farm, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = base64.b64encode(b"the rain in spain").decode()
+    answer = {"text": text, "prompt_tokens": 3, "tokens": [1, 2, 3, 4, 5], "seconds": 0.5}
+    strings_model(Path("job"), monkeypatch, answer)
+    ran = farm("run", "job", "the rain", "--max-tokens", "7")
+    assert ran.code == 0
+    assert ran.stdout == "the rain in spain\n"
+    assert "3 prompt tokens" in ran.stderr
+    assert "4 tokens/s" in ran.stderr
+    asked = json.loads(Path("job/python.asked").read_text().splitlines()[1])
+    assert (asked["do"], asked["max_new_tokens"]) == ("complete", 7)
+    found = farm("run", "job", "the rain", "--json").json
+    assert (found["completion"], found["new_tokens"], found["tokens_per_second"]) == (" in spain", 2, 4)
+
+
+@pytest.mark.programs
+def test_run_a_model_with_keras_hubs_graph(farm, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = {"text": base64.b64encode(b"the rain in spain").decode(), "seconds": 0.5}
+    strings_model(Path("job"), monkeypatch, answer, tokenizer_graph="tftext", prompt_bytes=None)
+    ran = farm("run", "job", "the rain")
+    assert (ran.code, ran.stdout) == (0, "the rain in spain\n")
+    asked = [json.loads(line) for line in Path("job/python.asked").read_text().splitlines()]
+    assert (asked[0]["text_operators"], asked[1]["do"]) == (True, "run")
+    assert farm("run", "job", "the rain", "--json").json["new_tokens"] is None
+    assert farm("run", "job", "the rain", "--max-tokens", "7").code == errors.UsageError.exit_code

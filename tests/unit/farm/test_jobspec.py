@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 import hypothesis.strategies as st
 import pytest
@@ -14,12 +15,14 @@ from farm.errors import (
     ContextTooLong,
     FarmError,
     SequenceTooLong,
+    SettingNotForLane,
     UnknownAbi,
     UnknownLane,
     UnknownRecipe,
 )
-from farm.jobspec import Abi, AppSpec, JobSpec
+from farm.jobspec import Abi, AppSpec, ConversionRoute, JobSpec, Lane, TokenizerGraph
 from farm.modelref import ModelKind
+from farm.oplist import OpSet
 
 
 def spec(**changes: object) -> JobSpec:
@@ -58,6 +61,32 @@ def test_version_codes_that_android_refuses(value: int) -> None:
 def test_labels_that_android_refuses(value: str) -> None:
     with pytest.raises(BadAppSetting):
         AppSpec(label=value)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"tokenizer_graph": TokenizerGraph.TFTEXT},
+        {"tokenizer_graph": TokenizerGraph.TFTEXT, "lane": Lane.BYTES},
+        {"conversion_route": ConversionRoute.KERAS_MODEL, "lane": Lane.STRINGS},
+    ],
+)
+def test_settings_of_another_lane_are_refused(given: dict[str, object]) -> None:
+    with pytest.raises(SettingNotForLane, match="--lane strings"):
+        spec(**given)
+
+
+def test_keras_hubs_graph_counts_the_prompt_among_the_output() -> None:
+    given = {"lane": Lane.STRINGS, "output_tokens": 100}
+    assert spec(**given).longest_text == 256
+    keras = spec(**given, tokenizer_graph=TokenizerGraph.TFTEXT)
+    assert (keras.longest_text, keras.allowed_ops) == (100, OpSet.TFTEXT)
+
+
+@pytest.mark.parametrize("parse", [jobspec.parse_lane, jobspec.parse_tokenizer_graph, jobspec.parse_conversion_route])
+def test_unknown_names_of_lanes_are_refused(parse: Callable[[str], object]) -> None:
+    with pytest.raises(UnknownLane, match="choose one of"):
+        parse("other")
 
 
 def test_a_context_too_short_to_use() -> None:

@@ -128,7 +128,7 @@ def test_a_plan_fits_into_the_context() -> None:
     )
     for made in (export(GPT2Tokenizer()), export(LlamaTokenizer()), export_tokenizer(None, "GPT2")):
         for context in (16, 64, 1024):
-            plan = plan_reference(description, context, made, Prompting())
+            plan = plan_reference(description, context, made, Prompting(), made.encode)
             assert len(plan.prompts) == 4
             assert all(0 < len(p.tokens) <= context - plan.greedy_tokens for p in plan.prompts)
             assert len(plan.forced_tokens) == min(FORCED_TOKENS, context)
