@@ -46,6 +46,7 @@ class JobRequest:
     filter: bool | None = None
     mode: str | None = None
     prompt_template: str | None = None
+    library_model: bool | None = None
 
     def spec(self, template: JobSpec | None = None) -> JobSpec:
         """The job that was asked for; what was not given comes from the template, else from the defaults.
@@ -104,6 +105,7 @@ class JobRequest:
             "filter": self.filter,
             "mode": None if self.mode is None else parse_mode(self.mode),
             "prompt_template": None if self.prompt_template is None else read_template(self.prompt_template),
+            "library_model": self.library_model,
         }
         app = AppSpec(**template.model_dump() | {name: value for name, value in given.items() if value is not None})
         if app.keystore is not None and app.password_source is None:

@@ -22,6 +22,8 @@ class ArtifactName(StrEnum):
     APP_BASE = "app-base/"
     APK = "app.apk"
     BUNDLE = "app.aab"
+    LIBRARY = "generation.aar"
+    PROJECT = "android-project.zip"
     HOST_RUN = "host-run.json"
     SCREENSHOT_LIGHT = "screenshot-light.png"
     SCREENSHOT_DARK = "screenshot-dark.png"
@@ -37,6 +39,8 @@ class ArtifactName(StrEnum):
 PUBLISHED: tuple[ArtifactName, ...] = (
     ArtifactName.APK,
     ArtifactName.BUNDLE,
+    ArtifactName.LIBRARY,
+    ArtifactName.PROJECT,
     ArtifactName.MODEL,
     ArtifactName.TOKENIZER,
     ArtifactName.MODEL_INFO,

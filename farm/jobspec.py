@@ -72,7 +72,7 @@ class AppSpec(BaseModel):
 
     keystore: path of the user's own PKCS12 or JKS file, None for the farm's; password_source: `file:PATH` or
     `env:NAME`, never the password itself. filter: whether the app refuses unsuitable words. mode and prompt_template:
-    None for what the model's own metadata say.
+    None for what the model's own metadata say. library_model: whether `generation.aar` brings the model with it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -86,6 +86,7 @@ class AppSpec(BaseModel):
     key_alias: str | None = None
     password_source: str | None = None
     filter: bool = True
+    library_model: bool = False
     mode: Mode | None = None
     prompt_template: str | None = None
 

@@ -26,6 +26,7 @@ class StageName(StrEnum):
     HOST = "host"
     SCREENSHOTS = "screenshots"
     BUNDLE = "bundle"
+    DEVELOPMENT = "development"
 
 
 class Queue(StrEnum):
@@ -105,8 +106,9 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         StageName.APP, "building the app (once per version)", Queue.ANDROID, (), (A.APP_BASE,),
-        (), ("worker/stages/app.py", "worker/android/*.py", "android-builder/generation/**/*",
-         "android-builder/app/**/*", "android-builder/host/**/*", "android-builder/artifacts.toml"), 0.05, 1800,
+        (), ("worker/stages/app.py", "worker/android/*.py", "android-builder/generation/src/main/**/*",
+         "android-builder/generation/consumer-rules.pro", "android-builder/app/src/main/**/*",
+         "android-builder/host/**/*", "android-builder/artifacts.toml"), 0.05, 1800,
     ),
     Stage(
         StageName.PACKAGE, "packaging and signing the app", Queue.ANDROID,
@@ -132,7 +134,15 @@ STAGES: tuple[Stage, ...] = (
         ("app",),
         ("worker/stages/bundle.py", "worker/android/*.py", "worker/inference/model_info.py",
          "android-builder/play.toml", *_OP_CODE),
-        0.05, 1800, signs=True, judges_ops=True,
+        0.03, 1800, signs=True, judges_ops=True,
+    ),
+    Stage(
+        StageName.DEVELOPMENT, "packing the library and the project for developers", Queue.ANDROID,
+        (A.APP_BASE, A.MODEL, A.TOKENIZER, A.MODEL_INFO, A.GOLDEN), (A.LIBRARY, A.PROJECT),
+        ("app",),
+        ("worker/stages/development.py", "worker/android/*.py", "worker/inference/model_info.py",
+         "android-builder/**/*"),
+        0.02, 1800,
     ),
 )  # fmt: skip
 

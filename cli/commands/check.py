@@ -18,12 +18,13 @@ from cli.terminal import open_terminal
 from farm import settings
 from farm.artifacts import ArtifactName
 from farm.errors import FileUnreadable, JobNotFinished, PackageInvalid
-from worker.android import bundle_checks, checks, findings, pins, toolchain
+from worker.android import bundle_checks, checks, findings, library_checks, pins, toolchain
 from worker.android.assembly import JOB_ASSETS
 from worker.android.bundle_checks import Bundle
 from worker.android.bundletool import Bundletool
 from worker.android.checks import Expectation
 from worker.android.findings import Check
+from worker.android.library_checks import LibraryPackage
 from worker.android.package import Package
 
 # Of an APK these are looked at where it is signed and downloaded, which a bundle's universal APK never is.
@@ -32,7 +33,7 @@ BUNDLE_HAS_OWN = ("signature", "size")
 
 def command(
     ctx: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="An .apk or .aab.", show_default=False)],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="An .apk, .aab or .aar.", show_default=False)],
     job: Annotated[
         str | None,
         typer.Option(
@@ -44,7 +45,7 @@ def command(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check whether an APK or a bundle is fit for Google Play and for current phones.
+    """Check whether an APK, a bundle or a library is fit for Google Play and for current phones.
 
     Each finding comes with its cause, its mend and the rule behind it; the exit code is 54 when one is an error.
     Without a job the model is held against the hash that the app's own model-info.json states. Of a bundle, the APK
@@ -52,10 +53,10 @@ def command(
     """
     terminal = open_terminal(as_json)
     if not file.is_file():
-        raise FileUnreadable(f"There is no file {file}; give an .apk or .aab, as `farm download` writes it.")
+        raise FileUnreadable(f"There is no file {file}; give an .apk, .aab or .aar, as `farm download` writes it.")
     expected = _expectation(ctx, job)
     with redirect_stderr(io.StringIO()):  # the programs' command lines, which belong into a stage's log
-        page = _bundle_page(file, expected) if file.suffix == ".aab" else _package_page(file, expected)
+        page = PAGES.get(file.suffix, _package_page)(file, expected)
     if as_json:
         terminal.write_json(page.json_object())
     else:
@@ -78,6 +79,14 @@ def _bundle_page(file: Path, expected: Expectation) -> CheckPage:
             *(one for one in checks.CHECKS if one.name not in BUNDLE_HAS_OWN),
         ]
         return CheckPage.of(file, bundle_checks.methods(bundle), expected, run, found)
+
+
+def _library_page(file: Path, expected: Expectation) -> CheckPage:
+    library = LibraryPackage(file)
+    return CheckPage.of(file, {}, expected, library_checks.CHECKS, library_checks.inspect(library, expected))
+
+
+PAGES = {".aab": _bundle_page, ".aar": _library_page}
 
 
 def _expectation(ctx: typer.Context, job: str | None) -> Expectation:

@@ -132,6 +132,15 @@ def command(
             rich_help_panel=APP_PANEL,
         ),
     ] = None,
+    aar_with_model: Annotated[
+        bool | None,
+        typer.Option(
+            "--aar-with-model/--aar-without-model",
+            help="Put the model into generation.aar too (default: --aar-without-model).",
+            show_default=False,
+            rich_help_panel=APP_PANEL,
+        ),
+    ] = None,
     mode: Annotated[
         str | None,
         typer.Option(
@@ -185,6 +194,7 @@ def command(
         filter=word_filter,
         mode=mode,
         prompt_template=prompt_template,
+        library_model=aar_with_model,
     )
     terminal = open_terminal(as_json)
     farm = connect(ctx)

@@ -25,6 +25,7 @@ OUTPUTS = {
     "package": ("app.apk",),
     "bundle": ("app.aab",),
     "host": ("host-run.json",),
+    "development": ("generation.aar", "android-project.zip"),
     "screenshots": ("screenshot-light.png", "screenshot-dark.png"),
 }
 

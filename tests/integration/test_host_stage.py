@@ -4,107 +4,31 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from tokenizers import Tokenizer, models, pre_tokenizers
 
-from farm import digests
 from farm.artifacts import ArtifactName
 from farm.errors import HostMismatch
 from farm.jobspec import JobSpec
 from farm.modelref import ModelKind
-from farm.recipes import WeightForm
 from farm.stages import StageName
-from tests.fixtures import weightless_graphs
-from tests.fixtures.weightless_graphs import GPT2_LIKE
+from tests.fixtures import golden_models
+from tests.fixtures.golden_models import END, STEPS, Golden, GoldenModel
 from worker.android import archive
 from worker.android.archive import Member
 from worker.android.assembly import JOB_ASSETS
 from worker.android.base import AppBase
 from worker.android.toolchain import Toolchain
-from worker.conversion.binding.binder import bind
-from worker.inference.interpreter import TokenModel
-from worker.inference.model_info import ModelInfo
 from worker.order import StageOrder, StageResult
 from worker.stages import host as host_stage
 
-START, END = 257, 258
-TEXTS = ("Once upon", "a 1 2\n", "naïve")
-STEPS = 12
-Golden = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class ArrayWeights:
-    """Weights held in memory."""
-
-    arrays: dict[str, np.ndarray]
-
-    def names(self) -> list[str]:
-        return list(self.arrays)
-
-    def shape(self, name: str) -> tuple[int, ...]:
-        return self.arrays[name].shape
-
-    def rows(self, name: str, start: int, stop: int) -> np.ndarray:
-        return self.arrays[name][start:stop]
-
-
-@dataclass(frozen=True)
-class Bundle:
-    """A small random model as the package holds it, and what it writes."""
-
-    files: dict[ArtifactName, Path]
-    golden: Golden
-
-
-def _tokenizer() -> Tokenizer:
-    """A token for every byte, and a single merge."""
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {letter: number for number, letter in enumerate([*alphabet, "on"])}
-    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[("o", "n")]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    return tokenizer
-
-
-def _continuation(model: TokenModel, prompt: list[int]) -> tuple[list[int], list[float]]:
-    model.rewind()
-    logits, tokens, margins = model.read(prompt), [], []
-    for _ in range(STEPS):
-        second, best = np.sort(logits)[-2:]
-        tokens.append(int(logits.argmax()))
-        margins.append(float(best - second))
-        if tokens[-1] == END:
-            break
-        logits = model.step(tokens[-1])
-    return tokens, margins
-
 
 @pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    folder = tmp_path_factory.mktemp("bundle")
-    files = {artifact: folder / artifact.value for artifact in JOB_ASSETS}
-    weights = ArrayWeights(weightless_graphs.random_weights(GPT2_LIKE, seed=3))
-    bind(GPT2_LIKE.path, weights, WeightForm.FLOAT32, files[ArtifactName.MODEL])
-    tokenizer = _tokenizer()
-    tokenizer.save(str(files[ArtifactName.TOKENIZER]))
-    ModelInfo(
-        name="bundle", family="GPT2", lane="tokens", recipe="none", context=GPT2_LIKE.context,
-        prefill=GPT2_LIKE.prefill, vocabulary_size=GPT2_LIKE.vocabulary, layers=GPT2_LIKE.layers,
-        kv_heads=GPT2_LIKE.kv_heads, head_dim=GPT2_LIKE.head_dim, start_token=START, end_token=END,
-        tokenizer="byte-level-bpe", tokenizer_sha256=digests.of_file(files[ArtifactName.TOKENIZER]),
-        model_sha256=digests.of_file(files[ArtifactName.MODEL]), source="test", source_digest=None,
-    ).write(files[ArtifactName.MODEL_INFO])  # fmt: skip
-    model, prompts = TokenModel(files[ArtifactName.MODEL]), []
-    for text in (*TEXTS, None):
-        prompt = [START, *(tokenizer.encode(text).ids if text is not None else [5, 250, 99])]
-        tokens, margins = _continuation(model, prompt)
-        prompts.append({"text": text, "prompt_tokens": prompt, "tokens": tokens, "margins": margins})
-    return Bundle(files, {"format": 1, "prompts": prompts, "limits": {"tie": 1e-4}})
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> GoldenModel:
+    return golden_models.make(tmp_path_factory.mktemp("bundle"))
 
 
 Run = Callable[[Golden, dict[ArtifactName, Path]], tuple[StageResult, dict[str, Any]]]
@@ -153,7 +77,7 @@ def _changed(golden: Golden, prompt: int, field: str, step: int, token: int) -> 
     return copy
 
 
-def test_the_apps_code_writes_the_golden_tokens(run: Run, bundle: Bundle) -> None:
+def test_the_apps_code_writes_the_golden_tokens(run: Run, bundle: GoldenModel) -> None:
     result, record = run(bundle.golden, bundle.files)
     metrics = {metric.name: metric.value for metric in result.metrics}
     written = [[token for token in one["tokens"] if token != END] for one in bundle.golden["prompts"]]
@@ -164,13 +88,13 @@ def test_the_apps_code_writes_the_golden_tokens(run: Run, bundle: Bundle) -> Non
     assert metrics["host_prefill_seconds"] > 0
 
 
-def test_another_token_fails_with_prompt_and_step(run: Run, bundle: Bundle) -> None:
+def test_another_token_fails_with_prompt_and_step(run: Run, bundle: GoldenModel) -> None:
     right = bundle.golden["prompts"][1]["tokens"][4]
     with pytest.raises(HostMismatch, match=rf"golden prompt 1 at step 4: token {right} where 7 is right"):
         run(_changed(bundle.golden, 1, "tokens", 4, 7), bundle.files)
 
 
-def test_another_token_where_two_are_as_good_is_a_tie(run: Run, bundle: Bundle) -> None:
+def test_another_token_where_two_are_as_good_is_a_tie(run: Run, bundle: GoldenModel) -> None:
     golden = _changed(bundle.golden, 1, "tokens", 4, 7)
     golden["prompts"][1]["margins"][4] = 1e-5
     result, record = run(golden, bundle.files)
@@ -178,12 +102,12 @@ def test_another_token_where_two_are_as_good_is_a_tie(run: Run, bundle: Bundle) 
     assert (record["prompts"][1]["agreed"], record["prompts"][1]["tie"]) == (4, 4)
 
 
-def test_a_prompt_that_the_app_reads_otherwise_fails(run: Run, bundle: Bundle) -> None:
+def test_a_prompt_that_the_app_reads_otherwise_fails(run: Run, bundle: GoldenModel) -> None:
     with pytest.raises(HostMismatch, match=r"tokenizer reads golden prompt 2 otherwise from token 0 on"):
         run(_changed(bundle.golden, 2, "prompt_tokens", 1, 7), bundle.files)
 
 
-def test_a_damaged_model_fails_with_the_apps_own_sentence(run: Run, bundle: Bundle, tmp_path: Path) -> None:
+def test_a_damaged_model_fails_with_the_apps_own_sentence(run: Run, bundle: GoldenModel, tmp_path: Path) -> None:
     damaged = tmp_path / "damaged.tflite"
     damaged.write_bytes(bundle.files[ArtifactName.MODEL].read_bytes()[:20_000])
     with pytest.raises(HostMismatch, match=r"^The app's code refuses the package: .*\.$"):

@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from farm.errors import PackageInvalid
 
@@ -23,11 +24,14 @@ ALIGNMENT_HEADER = struct.Struct("<HHH")
 
 @dataclass(frozen=True)
 class Member:
-    """An entry to write: its name, its content (a file or bytes), and what its data's offset is a multiple of."""
+    """An entry to write: its name, its content (a file or bytes), what its data's offset is a multiple of, whether it
+    is compressed, and whether it is a program."""
 
     name: str
     source: Path | bytes
     alignment: int = 4
+    compressed: bool = False
+    executable: bool = False
 
     @property
     def size(self) -> int:
@@ -50,14 +54,24 @@ class Entry:
 
 
 def write(target: Path, members: Iterable[Member]) -> None:
-    """Write the members in the given order, all of them stored. Content is streamed, a chunk at a time.
+    """Write the members in the given order. Content is streamed, a chunk at a time.
 
     PackageInvalid when the whole would reach 2 GB, beyond which Android does not install it.
     """
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED, allowZip64=False) as archive:
+    _write(target, "w", members)
+
+
+def append(target: Path, members: Iterable[Member]) -> None:
+    """Add the members to an archive, behind what it has. PackageInvalid as for `write`."""
+    _write(target, "a", members)
+
+
+def _write(target: Path, mode: Literal["w", "a"], members: Iterable[Member]) -> None:
+    with zipfile.ZipFile(target, mode, zipfile.ZIP_STORED, allowZip64=False) as archive:
         for member in members:
             info = zipfile.ZipInfo(member.name, FIXED_TIME)
-            info.external_attr = 0o644 << 16
+            info.external_attr = (0o755 if member.executable else 0o644) << 16
+            info.compress_type = zipfile.ZIP_DEFLATED if member.compressed else zipfile.ZIP_STORED
             info.file_size = member.size
             offset = archive.start_dir
             if offset + info.file_size + member.alignment + LOCAL_HEADER.size > MAX_BYTES:
@@ -65,7 +79,8 @@ def write(target: Path, members: Iterable[Member]) -> None:
                     f"{member.name} makes the package larger than the 2 GB that Android installs;"
                     " choose a recipe with smaller weights or a smaller model."
                 )
-            info.extra = padding(offset + LOCAL_HEADER.size + len(member.name.encode()), member.alignment)
+            if not member.compressed:
+                info.extra = padding(offset + LOCAL_HEADER.size + len(member.name.encode()), member.alignment)
             with archive.open(info, "w") as stream:
                 if isinstance(member.source, bytes):
                     stream.write(member.source)

@@ -10,7 +10,7 @@ from farm import locations
 from farm.errors import PackageInvalid
 from farm.jobspec import Abi
 from farm.progress import Reporter
-from worker.android import compilation, resources
+from worker.android import compilation, library, resources
 from worker.android.pins import Role
 from worker.android.toolchain import Toolchain
 
@@ -28,6 +28,11 @@ class AppSources:
     def library(self) -> Path:
         """The main source set of the library that generates text, which the app uses."""
         return self.root / "generation" / "src" / "main"
+
+    @property
+    def library_manifest(self) -> Path:
+        """The library's own manifest."""
+        return self.library / "AndroidManifest.xml"
 
     @property
     def main(self) -> Path:
@@ -65,6 +70,11 @@ class AppBase:
     def library_jar(self) -> Path:
         """The library's classes, unshrunk."""
         return self.folder / "generation.jar"
+
+    @property
+    def library_archive(self) -> Path:
+        """The library as other apps use it, without a model."""
+        return self.folder / "generation.aar"
 
     @property
     def app_jar(self) -> Path:
@@ -150,6 +160,7 @@ def build(sources: AppSources, toolchain: Toolchain, target: Path, scratch: Path
     for abi in Abi:
         _add_libraries(toolchain, abi, target / "lib" / abi.value)
     shutil.copytree(sources.library / "assets", base.assets)
+    library.write(base, sources, toolchain, base.library_archive)
     return base
 
 

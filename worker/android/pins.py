@@ -29,6 +29,7 @@ class Role(StrEnum):
     TEST_PLATFORM = "test-platform"
     FLEX_RUNTIME = "flex-runtime"
     FLEX_API = "flex-api"
+    DEVICE_TEST = "device-test"
 
 
 @dataclass(frozen=True)
@@ -70,10 +71,22 @@ class AndroidTarget:
 
 
 @dataclass(frozen=True)
+class GradleBuild:
+    """What Android Studio builds the same sources with. android_plugin: the version of Android's Gradle plugin. Hashes:
+    SHA-256 in hex of Gradle's distribution and of the wrapper that fetches it."""
+
+    version: str
+    distribution_sha256: str
+    wrapper_sha256: str
+    android_plugin: str
+
+
+@dataclass(frozen=True)
 class Pins:
     """The whole table. plugin: coordinates of the Maven plugin that fetches. second_repository: a URL."""
 
     target: AndroidTarget
+    gradle: GradleBuild
     plugin: str
     second_repository: str
     artifacts: tuple[MavenArtifact, ...]
@@ -89,6 +102,7 @@ def load(table: Path = TABLE) -> Pins:
         data = tomllib.loads(table.read_text())
         return Pins(
             target=AndroidTarget(**data["android"]),
+            gradle=GradleBuild(**data["gradle"]),
             plugin=data["maven"]["plugin"],
             second_repository=data["maven"]["second_repository"],
             artifacts=tuple(_artifact(**entry) for entry in data["artifact"]),

@@ -32,6 +32,15 @@ def prepare_manifest(source: Path, target: Path, namespace: str) -> None:
     manifest.write(target, encoding="utf-8", xml_declaration=True)
 
 
+def library_manifest(source: Path, namespace: str, min_sdk: int) -> bytes:
+    """A library's manifest with what Gradle would put into it: the package and the least SDK level."""
+    ElementTree.register_namespace("android", ANDROID)
+    root = ElementTree.parse(source).getroot()  # noqa: S314  it is a source of the farm itself
+    root.set("package", namespace)
+    root.insert(0, ElementTree.Element("uses-sdk", {f"{{{ANDROID}}}minSdkVersion": str(min_sdk)}))
+    return ElementTree.tostring(root, encoding="unicode", xml_declaration=True).encode()
+
+
 def compile_resources(folder: Path, target: Path) -> None:
     """Compile a `res` folder into the archive `target` of flat files."""
     _aapt2("compile", "--dir", folder, "-o", target)

@@ -49,7 +49,7 @@ class Harness:
         ours = (self.base.library_jar, self.base.app_jar, self.base.identifiers)
         chosen = self.toolchain.paths(Role.LIBRARY), self.toolchain.paths(Role.TEST)
         # The plain platform comes last: it brings org.json to classes outside of Robolectric's class loader.
-        return (*ours, *map(self._classes, chosen[0] + chosen[1]), *self.toolchain.paths(Role.PLATFORM))
+        return (*ours, *map(self.classes, chosen[0] + chosen[1]), *self.toolchain.paths(Role.PLATFORM))
 
     def compile(self, sources: Path, others: Sequence[Path], target: Path) -> None:
         """Compile JUnit classes into the jar `target`; others: jars that they use besides `libraries`."""
@@ -97,7 +97,7 @@ class Harness:
         }
         target.write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
 
-    def _classes(self, artifact: Path) -> Path:
+    def classes(self, artifact: Path) -> Path:
         """A jar as it is; of an Android library the jar in it."""
         if artifact.suffix != ".aar":
             return artifact

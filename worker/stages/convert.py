@@ -41,7 +41,9 @@ from worker.ops.allowlist import Allowlist
 from worker.order import Metric, StageOrder, StageResult
 
 # Without a tokenizer of the app's kind there is nothing to package.
-NEEDS_TOKENIZER = (StageName.APP, StageName.PACKAGE, StageName.HOST, StageName.SCREENSHOTS, StageName.BUNDLE)
+NEEDS_TOKENIZER = (
+    StageName.APP, StageName.PACKAGE, StageName.HOST, StageName.SCREENSHOTS, StageName.BUNDLE, StageName.DEVELOPMENT,
+)  # fmt: skip
 
 LANE_NOTES: dict[Lane, tuple[str, ...]] = {
     Lane.TOKENS: (),

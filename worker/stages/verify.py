@@ -87,7 +87,8 @@ def run(order: StageOrder, report: Reporter) -> StageResult:
 
     figures = summarise(outcomes, difference, cache_change, perplexities, speed, load_seconds)
     check_limits(figures, limits, info.recipe)
-    write_golden(order.output(ArtifactName.GOLDEN), info, outcomes, figures, limits, codec)
+    tie_margin = limits.tie * reference.logit_scale
+    write_golden(order.output(ArtifactName.GOLDEN), info, outcomes, figures, limits, tie_margin, codec)
     return StageResult(
         metrics=(*metrics(figures), *text_metrics(text_figures)), notes=(*notes(figures), *text_notes(text_figures))
     )
@@ -295,9 +296,13 @@ def write_golden(
     outcomes: Sequence[PromptOutcome],
     figures: Figures,
     limits: QualityLimits,
+    tie_margin: float,
     codec: TextCodec | None,
 ) -> None:
-    """Write `golden.json`: what the artifact writes after each prompt, beside what Keras wrote, and the figures."""
+    """Write `golden.json`: what the artifact writes after each prompt, beside what Keras wrote, and the figures.
+
+    tie_margin: the lead of the best logit below which a step is a matter of rounding.
+    """
     golden: dict[str, Any] = {
         "format": 1,
         "recipe": info.recipe,
@@ -318,6 +323,7 @@ def write_golden(
             "logit_difference": limits.logit_difference,
             "perplexity_ratio": limits.perplexity_ratio,
             "tie": limits.tie,
+            "tie_margin": tie_margin,
         },
     }
     path.write_text(json.dumps(golden, ensure_ascii=False, indent=1) + "\n")

@@ -25,6 +25,8 @@ from farm.states import JobState, StageState
 CONTENTS = {
     ArtifactName.APK: b"PK an app" * 1000,
     ArtifactName.BUNDLE: b"PK a bundle" * 1000,
+    ArtifactName.LIBRARY: b"PK a library" * 1000,
+    ArtifactName.PROJECT: b"PK a project" * 1000,
     ArtifactName.MODEL: b"TFL3 a model" * 500,
     ArtifactName.TOKENIZER: b"{}",
     ArtifactName.MODEL_INFO: b'{"format": 1}',

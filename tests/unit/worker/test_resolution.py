@@ -38,7 +38,7 @@ def test_the_inputs_content_decides_and_not_their_size(name: StageName) -> None:
     [
         ({"recipe": "int8"}, {StageName.CONVERT, StageName.VERIFY}),
         ({"context": 64}, {StageName.CONVERT, StageName.VERIFY}),
-        ({"app": AppSpec(label="Other")}, {StageName.PACKAGE, StageName.BUNDLE}),
+        ({"app": AppSpec(label="Other")}, {StageName.PACKAGE, StageName.BUNDLE, StageName.DEVELOPMENT}),
         ({"model_digest": "e" * 64}, {StageName.FETCH, StageName.CONVERT}),
         ({"allow_ops": ("StringLength",)}, {StageName.OPS}),
         ({"model": "/models/moved"}, set()),

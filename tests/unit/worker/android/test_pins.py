@@ -20,6 +20,11 @@ min_sdk = 26
 target_sdk = 35
 page_size = 16384
 jvm_target = "11"
+[gradle]
+version = "8.0"
+distribution_sha256 = "0"
+wrapper_sha256 = "0"
+android_plugin = "8.0"
 [maven]
 plugin = "g:a:1"
 second_repository = "https://example.org"

@@ -2,12 +2,11 @@ package dev.kerasfarm.app.ui
 
 import android.content.res.AssetManager
 import dev.kerasfarm.generation.filter.WordFilter
-import dev.kerasfarm.generation.filter.readWords
+import dev.kerasfarm.generation.openWordFilter
 import org.json.JSONObject
 import java.io.FileNotFoundException
 
 private const val APP_SETTINGS = "app-settings.json"
-private const val WORD_LISTS = "filter"
 
 /** The filter of the package's word lists; null when the job switched it off, and only then. */
 fun openFilter(assets: AssetManager): WordFilter? {
@@ -17,6 +16,5 @@ fun openFilter(assets: AssetManager): WordFilter? {
         JSONObject() // a package that was put together by hand
     }
     if (!settings.optBoolean("filter", true)) return null
-    val lists = assets.list(WORD_LISTS).orEmpty().map { "$WORD_LISTS/$it" }
-    return WordFilter(lists.flatMap { list -> assets.open(list).bufferedReader().use { readWords(it) } })
+    return openWordFilter(assets)
 }

@@ -4,7 +4,7 @@ import android.app.Application
 import android.os.Handler
 import android.os.Looper
 import dev.kerasfarm.app.generation.Session
-import dev.kerasfarm.generation.decoding.openModel
+import dev.kerasfarm.generation.openModel
 
 /** Holds the session for as long as the process lives. */
 class AutocompleteApplication : Application() {

@@ -45,5 +45,11 @@ class AppModel(val info: ModelInfo, private val tokenizer: Tokenizer, private va
         return generation
     }
 
+    /** The same for a caller that asks for each token when it wants it; turn them into text with [decoder]. */
+    fun start(prompt: IntArray, limit: Int, sampler: Sampler): TokenRun = generator.start(prompt, limit, sampler)
+
+    /** Turns this model's tokens into text as they come. */
+    fun decoder(): StreamDecoder = StreamDecoder(tokenizer)
+
     override fun close() = model.close()
 }

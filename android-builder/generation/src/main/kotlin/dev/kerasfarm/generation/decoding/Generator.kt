@@ -41,66 +41,27 @@ class Generator(private val model: LanguageModel, private val endToken: Int) {
         cancelled: () -> Boolean,
         token: (Int) -> Unit,
     ): Generation {
-        require(prompt.isNotEmpty()) { "a prompt needs at least one token" }
-        require(prompt.all { it in 0 until model.vocabularySize }) { "a token of the prompt is not in the vocabulary" }
-        if (prompt.size >= model.context) throw PromptTooLong(prompt.size, model.context)
         val began = System.nanoTime()
-        if (!prefill(prompt, cancelled)) return Generation(IntArray(0), StopReason.CANCELLED, since(began), 0.0)
+        val run = start(prompt, limit, sampler)
+        if (!run.read(cancelled)) return Generation(IntArray(0), StopReason.CANCELLED, since(began), 0.0)
         val prefilled = System.nanoTime()
         val generated = ArrayList<Int>()
-        val reason = decode(prompt, limit, sampler, cancelled) {
-            generated.add(it)
-            token(it)
+        while (run.reason == null && !cancelled()) {
+            val next = run.next() ?: break
+            generated.add(next)
+            token(next)
         }
+        val reason = run.reason ?: StopReason.CANCELLED
         val prefillSeconds = (prefilled - began) / NANOSECONDS
         return Generation(generated.toIntArray(), reason, prefillSeconds, since(prefilled))
     }
 
-    /** All tokens but the last, which gives the first logits. False when cancelled. */
-    private fun prefill(prompt: IntArray, cancelled: () -> Boolean): Boolean {
-        model.reset()
-        var position = 0
-        for (step in model.prefillPlan(prompt.size - 1, position)) {
-            if (cancelled()) return false
-            model.runPrefill(step, prompt, position, position)
-            position += step.count
-        }
-        return true
-    }
-
-    /** Every token is chosen from the logits behind those chosen before it: guesses only save runs. */
-    private fun decode(
-        prompt: IntArray,
-        limit: Int,
-        sampler: Sampler,
-        cancelled: () -> Boolean,
-        token: (Int) -> Unit,
-    ): StopReason {
-        val guesser = Guesser(prompt)
-        var current = prompt.last()
-        var position = prompt.size - 1
-        var count = 0
-        while (count < limit) {
-            if (cancelled()) return StopReason.CANCELLED
-            if (position >= model.context) return StopReason.CONTEXT_FULL
-            val guesses = guesser.guess(minOf(model.roomAt(position), limit - count) - 1)
-            model.score(intArrayOf(current) + guesses, position)
-            var held = 0
-            while (true) {
-                model.readLogits(held, logits)
-                position++
-                current = sampler.choose(logits)
-                if (current == endToken) return StopReason.END_TOKEN
-                token(current)
-                count++
-                guesser.append(current)
-                if (held == guesses.size || guesses[held] != current) break
-                if (cancelled()) return StopReason.CANCELLED
-                held++
-            }
-            guesser.judge(guesses.size, held)
-        }
-        return StopReason.TOKEN_LIMIT
+    /** The same for a caller that asks for each token when it wants it. Throws [PromptTooLong]. */
+    fun start(prompt: IntArray, limit: Int, sampler: Sampler): TokenRun {
+        require(prompt.isNotEmpty()) { "a prompt needs at least one token" }
+        require(prompt.all { it in 0 until model.vocabularySize }) { "a token of the prompt is not in the vocabulary" }
+        if (prompt.size >= model.context) throw PromptTooLong(prompt.size, model.context)
+        return TokenRun(model, endToken, prompt, limit, sampler, logits)
     }
 
     private fun since(start: Long): Double = (System.nanoTime() - start) / NANOSECONDS

@@ -1,0 +1,84 @@
+package dev.kerasfarm.app
+
+import dev.kerasfarm.generation.EndReason
+import dev.kerasfarm.generation.GenerationOptions
+import dev.kerasfarm.generation.ModelRefused
+import dev.kerasfarm.generation.PromptRefused
+import dev.kerasfarm.generation.TextGenerator
+import dev.kerasfarm.screens.AppRunner
+import org.junit.After
+import org.junit.Assert.assertEquals
+import org.junit.Assert.assertThrows
+import org.junit.Assert.assertTrue
+import org.junit.Test
+import org.junit.runner.RunWith
+import org.robolectric.RuntimeEnvironment
+import org.robolectric.annotation.Config
+import java.io.File
+
+/** The library's interface, over the assets of the package. */
+@RunWith(AppRunner::class)
+@Config(sdk = [34])
+class TextGeneratorTest {
+    private val generator = TextGenerator.open(RuntimeEnvironment.getApplication().assets)
+    private val golden = goldenPrompts().first { it.tokens > 4 }
+
+    @After
+    fun close() = generator.close()
+
+    @Test
+    fun bothFormsWriteTheGoldenText() {
+        val options = GenerationOptions(maxTokens = golden.tokens)
+        assertEquals(golden.completion, generator.generate(golden.text, options).joinToString(""))
+        val parts = ArrayList<String>()
+        val result = generator.generate(golden.text, options) { parts.add(it) }
+        assertEquals(golden.completion, result.text)
+        assertEquals(golden.completion, parts.joinToString(""))
+        assertEquals(golden.tokens, result.tokens.size)
+        assertTrue(result.tokensPerSecond > 0)
+    }
+
+    @Test
+    fun aReaderDecidesHowMuchIsWritten() {
+        val result = generator.generate(golden.text, GenerationOptions(maxTokens = 50)) { false }
+        assertEquals(EndReason.STOPPED, result.reason)
+        assertTrue("${result.tokens.size} tokens", result.tokens.size < 50)
+        assertTrue(generator.generate(golden.text).first().isNotEmpty())
+    }
+
+    @Test
+    fun aNewTextEndsTheOneBefore() {
+        val first = generator.generate(golden.text, GenerationOptions(maxTokens = 50)).iterator()
+        first.next()
+        generator.generate(golden.text)
+        val error = assertThrows(IllegalStateException::class.java) { while (first.hasNext()) first.next() }
+        assertEquals("another text was begun", error.message)
+    }
+
+    @Test
+    fun unsuitableAndEmptyPromptsAreRefused() {
+        for (prompt in listOf("you shit", "")) {
+            val refused = runCatching { generator.generate(prompt).toList() }.exceptionOrNull()
+            if (prompt.isEmpty() && generator.info.startToken != null) continue
+            assertTrue("$prompt: $refused", refused is PromptRefused)
+        }
+    }
+
+    @Test
+    fun aClosedGeneratorSaysSo() {
+        val begun = generator.generate(golden.text).iterator()
+        begun.next()
+        generator.close()
+        generator.close()
+        assertThrows(IllegalStateException::class.java) { generator.generate(golden.text) }
+        assertThrows(IllegalStateException::class.java) { while (begun.hasNext()) begun.next() }
+    }
+
+    @Test
+    fun whatIsMissingIsNamed() {
+        val refused = assertThrows(ModelRefused::class.java) { TextGenerator.open(File("/nowhere")) }
+        assertTrue(refused.message, refused.message.orEmpty().startsWith("A file of the model is missing"))
+        assertThrows(IllegalArgumentException::class.java) { GenerationOptions(maxTokens = 0) }
+        assertThrows(IllegalArgumentException::class.java) { GenerationOptions(topP = 2f) }
+    }
+}

@@ -1,0 +1,34 @@
+package dev.kerasfarm.generation
+
+import dev.kerasfarm.generation.decoding.Sampling
+
+/**
+ * How a text is written.
+ *
+ * @property maxTokens at most so many tokens; a token is a word or a part of one.
+ * @property contextWindow the model reads at most so many of the prompt's last tokens; null: half of its context. Too
+ *   few, and it knows too little; too many, and no room is left to write.
+ * @property temperature 0 takes the most likely token, so that the same prompt gives the same text; above, tokens are
+ *   drawn, the more freely the higher it is.
+ * @property topK draw among that many tokens; 0: among all.
+ * @property topP draw among the likeliest tokens that together reach that probability; 1: among all.
+ * @property repetitionPenalty above 1, tokens that the prompt or the text already has become less likely.
+ * @property seed the same seed draws the same text; null: another one each time.
+ * @throws IllegalArgumentException when a value is out of its range.
+ */
+data class GenerationOptions @JvmOverloads constructor(
+    val maxTokens: Int = 64,
+    val contextWindow: Int? = null,
+    val temperature: Float = 0f,
+    val topK: Int = 0,
+    val topP: Float = 1f,
+    val repetitionPenalty: Float = 1f,
+    val seed: Long? = null,
+) {
+    internal val sampling = Sampling(temperature, topK, topP, repetitionPenalty, seed)
+
+    init {
+        require(maxTokens > 0) { "maxTokens is $maxTokens; use a number from 1" }
+        require(contextWindow == null || contextWindow > 0) { "contextWindow is $contextWindow; use a number from 1" }
+    }
+}

@@ -1,0 +1,43 @@
+package dev.kerasfarm.generation
+
+import dev.kerasfarm.generation.decoding.StopReason
+
+/**
+ * What [TextGenerator.generate] wrote.
+ *
+ * @property text everything that was handed out.
+ * @property tokens the written tokens, without the one that ends a text.
+ * @property reason why the text ended.
+ * @property tokensPerSecond how fast it was written, the reading of the prompt left out.
+ */
+class GenerationResult internal constructor(
+    val text: String,
+    val tokens: IntArray,
+    val reason: EndReason,
+    val tokensPerSecond: Double,
+)
+
+/** Why a text ended. */
+enum class EndReason {
+    /** The model ended it. */
+    END_OF_TEXT,
+
+    /** It has as many tokens as were asked for. */
+    TOKEN_LIMIT,
+
+    /** The model's context is full. */
+    CONTEXT_FULL,
+
+    /** The caller stopped it. */
+    STOPPED,
+
+    /** The model wrote a word that the filter does not let through; the text ends before it. */
+    UNSUITABLE,
+}
+
+internal fun StopReason.asEndReason(): EndReason = when (this) {
+    StopReason.END_TOKEN -> EndReason.END_OF_TEXT
+    StopReason.TOKEN_LIMIT -> EndReason.TOKEN_LIMIT
+    StopReason.CONTEXT_FULL -> EndReason.CONTEXT_FULL
+    StopReason.CANCELLED -> EndReason.STOPPED
+}

@@ -1,0 +1,75 @@
+package dev.kerasfarm.generation
+
+import android.content.res.AssetManager
+import dev.kerasfarm.generation.decoding.AppModel
+import dev.kerasfarm.generation.decoding.TokenizerMissing
+import dev.kerasfarm.generation.engine.BigCores
+import dev.kerasfarm.generation.engine.LanguageModel
+import dev.kerasfarm.generation.engine.ModelRegion
+import dev.kerasfarm.generation.filter.WordFilter
+import dev.kerasfarm.generation.filter.readWords
+import dev.kerasfarm.generation.model.ModelInfo
+import dev.kerasfarm.generation.tokenizer.CodePointClasses
+import dev.kerasfarm.generation.tokenizer.TokenizerFile
+import java.io.File
+import java.io.FileInputStream
+import java.io.InputStream
+import java.io.RandomAccessFile
+
+private const val MODEL = "autocomplete.tflite"
+private const val MODEL_INFO = "model-info.json"
+private const val TOKENIZER = "tokenizer.json"
+private const val CLASSES = "unicode-classes.bin"
+private const val WORD_LISTS = "filter"
+
+/** Where a model's files lie, or the library's own: an app's assets, or a folder. */
+internal interface ModelFiles {
+    fun open(name: String): InputStream
+
+    /** The names of the files in a folder; empty when there is none. */
+    fun list(folder: String): List<String>
+
+    /** Calls [use] with where the model's bytes lie. */
+    fun <T> region(name: String, use: (ModelRegion) -> T): T
+}
+
+/** The assets of an app, in which the model is stored without compression. */
+internal class AssetFiles(private val assets: AssetManager) : ModelFiles {
+    override fun open(name: String): InputStream = assets.open(name)
+
+    override fun list(folder: String): List<String> = assets.list(folder).orEmpty().toList()
+
+    override fun <T> region(name: String, use: (ModelRegion) -> T): T = assets.openFd(name).use { asset ->
+        use(ModelRegion(FileInputStream(asset.fileDescriptor).channel, asset.startOffset, asset.length))
+    }
+}
+
+/** A folder with the names of the assets. */
+internal class FolderFiles(private val folder: File) : ModelFiles {
+    override fun open(name: String): InputStream = File(folder, name).inputStream()
+
+    override fun list(folder: String): List<String> = File(this.folder, folder).list().orEmpty().toList()
+
+    override fun <T> region(name: String, use: (ModelRegion) -> T): T =
+        RandomAccessFile(File(folder, name), "r").use { use(ModelRegion(it.channel, 0, it.length())) }
+}
+
+/** Opens the model that the farm put into the app; takes a second or so and must not run on the main thread. */
+fun openModel(assets: AssetManager): AppModel = AssetFiles(assets).let { openModel(it, it) }
+
+/** The filter of the word lists in an app's assets. */
+fun openWordFilter(assets: AssetManager): WordFilter = openWordFilter(AssetFiles(assets))
+
+/** Opens the model of [files]; [library] has what belongs to the library. */
+internal fun openModel(files: ModelFiles, library: ModelFiles): AppModel {
+    val info = ModelInfo.parse(files.open(MODEL_INFO).bufferedReader().use { it.readText() })
+    if (info.tokenizer != ModelInfo.BYTE_LEVEL_BPE) throw TokenizerMissing()
+    val classes = library.open(CLASSES).use { CodePointClasses.read(it) }
+    val tokenizer = files.open(TOKENIZER).bufferedReader().use { TokenizerFile.read(it, classes) }
+    return AppModel(info, tokenizer, files.region(MODEL) { LanguageModel.open(it, BigCores.threads()) })
+}
+
+internal fun openWordFilter(library: ModelFiles): WordFilter {
+    val lists = library.list(WORD_LISTS).sorted().map { "$WORD_LISTS/$it" }
+    return WordFilter(lists.flatMap { list -> library.open(list).bufferedReader().use { readWords(it) } })
+}

@@ -1,0 +1,78 @@
+package dev.kerasfarm.generation.decoding
+
+import dev.kerasfarm.generation.engine.LanguageModel
+
+/**
+ * One text being written, token by token: first [read] the prompt, then ask for [next] until it gives null.
+ *
+ * [prompt] has the start token, is not empty and fits into the context. Every token is chosen from the logits behind
+ * those chosen before it: guesses only save runs. The run's state lies in the model's cache, so that a run ends where
+ * another one begins.
+ */
+class TokenRun internal constructor(
+    private val model: LanguageModel,
+    private val endToken: Int,
+    private val prompt: IntArray,
+    private val limit: Int,
+    private val sampler: Sampler,
+    private val logits: FloatArray,
+) {
+    private val guesser = Guesser(prompt)
+    private var current = prompt.last()
+    private var position = prompt.size - 1
+    private var count = 0
+
+    /** The guesses that the model's last run has logits behind, and how many of them have held; null: run it first. */
+    private var guesses: IntArray? = null
+    private var held = 0
+
+    /** Why the text ended; null while it goes on. */
+    var reason: StopReason? = if (limit > 0) null else StopReason.TOKEN_LIMIT
+        private set
+
+    /** Puts all tokens of the prompt but the last, which gives the first logits, into the cache; false when cancelled. */
+    fun read(cancelled: () -> Boolean): Boolean {
+        model.reset()
+        var place = 0
+        for (step in model.prefillPlan(prompt.size - 1, place)) {
+            if (cancelled()) return false
+            model.runPrefill(step, prompt, place, place)
+            place += step.count
+        }
+        return true
+    }
+
+    /** The next token; null when the text has ended, for [reason]. */
+    fun next(): Int? {
+        if (reason != null) return null
+        if (guesses == null && position >= model.context) return end(StopReason.CONTEXT_FULL)
+        val guessed = guesses ?: score()
+        model.readLogits(held, logits)
+        position++
+        current = sampler.choose(logits)
+        if (current == endToken) return end(StopReason.END_TOKEN)
+        guesser.append(current)
+        if (held < guessed.size && guessed[held] == current) {
+            held++
+        } else {
+            guesser.judge(guessed.size, held)
+            guesses = null
+        }
+        if (++count == limit) reason = StopReason.TOKEN_LIMIT
+        return current
+    }
+
+    /** Runs the model over the last token and what may follow it. */
+    private fun score(): IntArray {
+        val guessed = guesser.guess(minOf(model.roomAt(position), limit - count) - 1)
+        model.score(intArrayOf(current) + guessed, position)
+        guesses = guessed
+        held = 0
+        return guessed
+    }
+
+    private fun end(why: StopReason): Int? {
+        reason = why
+        return null
+    }
+}
