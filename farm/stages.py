@@ -73,6 +73,11 @@ _MODEL_FIELDS = (
 )
 _OP_CODE = ("worker/ops/**/*.py", "worker/ops/*.toml", "worker/ops/known/*.json", "worker/inference/inspection.py")
 _CLASS_TABLE = "android-builder/generation/src/main/assets/unicode-classes.bin"
+# The app takes a minute to build, so a change of the checks or of the packaging must not ask for another one.
+_APP_MODULES = tuple(
+    f"worker/android/{name}.py"
+    for name in ("archive", "base", "compilation", "library", "pins", "prebuilt", "resources", "toolchain", "tools")
+)
 # The model's description names the reference and its digest, and how the model is spoken to.
 _CONVERT_FIELDS = (*_MODEL_FIELDS, "model", "model_kind", "model_digest", "app.mode", "app.prompt_template")
 
@@ -106,7 +111,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         StageName.APP, "building the app (once per version)", Queue.ANDROID, (), (A.APP_BASE,),
-        (), ("worker/stages/app.py", "worker/android/*.py", "android-builder/generation/src/main/**/*",
+        (), ("worker/stages/app.py", *_APP_MODULES, "android-builder/generation/src/main/**/*",
          "android-builder/generation/consumer-rules.pro", "android-builder/app/src/main/**/*",
          "android-builder/host/**/*", "android-builder/artifacts.toml"), 0.05, 1800,
     ),
@@ -133,7 +138,8 @@ STAGES: tuple[Stage, ...] = (
         (A.APP_BASE, A.MODEL, A.TOKENIZER, A.MODEL_INFO), (A.BUNDLE,),
         ("app",),
         ("worker/stages/bundle.py", "worker/android/*.py", "worker/inference/model_info.py",
-         "android-builder/play.toml", *_OP_CODE),
+         "android-builder/play.toml", "android-builder/bundler/*",
+         *_OP_CODE),
         0.03, 1800, signs=True, judges_ops=True,
     ),
     Stage(
@@ -141,8 +147,8 @@ STAGES: tuple[Stage, ...] = (
         (A.APP_BASE, A.MODEL, A.TOKENIZER, A.MODEL_INFO, A.GOLDEN), (A.LIBRARY, A.PROJECT),
         ("app",),
         ("worker/stages/development.py", "worker/android/*.py", "worker/inference/model_info.py",
-         "android-builder/**/*"),
-        0.02, 1800,
+         "android-builder/**/*", *_OP_CODE),
+        0.02, 1800, judges_ops=True,
     ),
 )  # fmt: skip
 

@@ -12,11 +12,12 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.main import app as farm_command
+from farm import digests
 from farm.artifacts import ArtifactName
 from farm.errors import PackageInvalid
 from farm.jobspec import AppSpec
 from farm.stages import StageName
-from tests.fixtures.packaged_apps import MODEL, order_of
+from tests.fixtures.packaged_apps import MODEL, OTHER_MODEL, order_of
 from worker.android import bundle, bundle_checks, bundletool, checks, keystore, play, signing
 from worker.android.assembly import MODEL_ASSET
 from worker.android.base import AppBase
@@ -94,7 +95,9 @@ def test_the_universal_apk_signed_passes_all_checks_of_an_apk(
 ) -> None:
     assert made.order.keystore is not None
     signed = tool.scratch / "signed.apk"
-    signing.sign(tool.universal_apk(made.path), signed, SigningKey(made.order.keystore), keystore.ALIAS)
+    signing.sign(
+        bundle_checks.universal(Bundle(made.path, tool)).path, signed, SigningKey(made.order.keystore), keystore.ALIAS
+    )
     assert checks.inspect(Package(signed), Expectation(android_toolchain.pins.target, APP)) == []
 
 
@@ -113,7 +116,7 @@ def test_a_model_beyond_the_bases_limit_goes_into_an_asset_pack(
         assert opened.read(f"model/{MODEL_ASSET}") == MODEL
         assert f"base/{MODEL_ASSET}" not in opened.namelist()
     # Whatever is fused for old systems lies where the app opens it.
-    package = Package(tool.universal_apk(made.path))
+    package = bundle_checks.universal(Bundle(made.path, tool))
     assert package.entries[MODEL_ASSET].aligned(4)
     assert _check(made.path) == (0, [])
 
@@ -147,10 +150,20 @@ def test_a_bundle_that_bundletool_refuses(made: Made, tool: Bundletool) -> None:
     assert finding.cause.startswith("bundletool refuses it (")
 
 
-def test_the_password_is_not_shown(made: Made, capfd: pytest.CaptureFixture[str], tool: Bundletool) -> None:
+def test_signing_twice_gives_the_same_bytes_and_shows_no_password(
+    made: Made, capfd: pytest.CaptureFixture[str], tool: Bundletool
+) -> None:
     assert made.order.keystore is not None
     key = SigningKey(made.order.keystore)
-    bundle.sign(made.path, tool.scratch / "again.aab", key, keystore.ALIAS)
+    unsigned, again = tool.scratch / "unsigned.aab", tool.scratch / "again.aab"
+    with zipfile.ZipFile(made.path) as source, zipfile.ZipFile(unsigned, "w") as target:
+        for entry in source.infolist():
+            if not entry.filename.startswith("META-INF/"):
+                target.writestr(entry, source.read(entry))
+    for path in (again, again.with_name("twice.aab")):
+        bundle.sign(unsigned, path, key, keystore.ALIAS, tool.toolchain.pins.target.min_sdk)
+    assert bundle.signature_holds(again)
+    assert digests.of_file(again) == digests.of_file(again.with_name("twice.aab"))
     assert key.password.read_text() not in "".join(capfd.readouterr())
 
 
@@ -159,7 +172,7 @@ def test_another_model_in_a_bundle_is_found(made: Made, tool: Bundletool) -> Non
     with zipfile.ZipFile(made.path) as source, zipfile.ZipFile(swapped, "w") as target:
         for name in source.namelist():
             if not name.startswith("META-INF/"):
-                target.writestr(name, MODEL[::-1] if name == f"base/{MODEL_ASSET}" else source.read(name))
+                target.writestr(name, OTHER_MODEL if name == f"base/{MODEL_ASSET}" else source.read(name))
     code, found = _check(swapped)
     assert code == PackageInvalid.exit_code
     assert found == [

@@ -19,7 +19,7 @@ from cli.main import app as farm_command
 from farm.artifacts import Artifact, ArtifactName
 from farm.errors import FileUnreadable, JobNotFinished, PackageInvalid
 from farm.jobspec import AppSpec
-from tests.fixtures.packaged_apps import MODEL, TOKENIZER, Made, make_package
+from tests.fixtures.packaged_apps import MODEL, OTHER_MODEL, TOKENIZER, Made, make_package
 from worker.android import archive, checks, keystore, resources, signing, tools
 from worker.android.archive import Member
 from worker.android.assembly import JOB_ASSETS, MODEL_ASSET
@@ -185,7 +185,7 @@ def test_a_library_off_the_page_boundary(workshop: Workshop) -> None:
 
 
 def test_another_model(workshop: Workshop) -> None:
-    assert _found(workshop.changed(_replace(MODEL_ASSET, MODEL[::-1]))) == [
+    assert _found(workshop.changed(_replace(MODEL_ASSET, OTHER_MODEL))) == [
         ("assets", f"{MODEL_ASSET} differs from what assets/model-info.json says")
     ]
 
@@ -313,7 +313,7 @@ def test_with_a_job_the_package_is_held_against_it(made: Made, tmp_path: Path) -
 
 
 def test_for_people_each_finding_has_its_mend_and_rule(workshop: Workshop) -> None:
-    code, out = _farm("check", workshop.changed(_replace(MODEL_ASSET, MODEL[::-1])))
+    code, out = _farm("check", workshop.changed(_replace(MODEL_ASSET, OTHER_MODEL)))
     assert code == PackageInvalid.exit_code
     assert f"error  assets: {MODEL_ASSET} differs from what assets/model-info.json says" in out
     assert "mend  Package the files of one and the same job again." in out

@@ -16,6 +16,7 @@ from worker.android.assembly import MODEL_ASSET
 from worker.android.base import AppBase
 from worker.android.bundletool import BASE, Bundletool
 from worker.android.keystore import SigningKey
+from worker.android.signing import JVM as SIGNER_JVM
 from worker.android.tools import Tool
 
 PACK = "model"
@@ -65,12 +66,15 @@ def pack_manifest(application_id: str) -> str:
     return ElementTree.tostring(root, encoding="unicode")
 
 
-def sign(bundle: Path, target: Path, key: SigningKey, alias: str) -> None:
-    """Write the bundle signed as Play takes uploads: with jarsigner, since apksigner knows APKs only."""
+def sign(bundle: Path, target: Path, key: SigningKey, alias: str, min_sdk: int) -> None:
+    """Write the bundle signed as Play takes uploads, by scheme 1, as a jar is. The same bundle and key give the same
+    bytes; apksigner copies entries as they are, where jarsigner would compress them again."""
     process.run(
         (
-            tools.find(Tool.JARSIGNER), *JVM, "-keystore", key.store, "-storepass:file", key.password,
-            "-sigalg", "SHA256withRSA", "-digestalg", "SHA-256", "-signedjar", target, bundle, alias,
+            tools.find(Tool.APKSIGNER), *SIGNER_JVM, "sign", "--ks", key.store, "--ks-pass", f"file:{key.password}",
+            "--ks-key-alias", alias, "--min-sdk-version", str(min_sdk), "--v1-signing-enabled", "true",
+            "--v2-signing-enabled", "false", "--v3-signing-enabled", "false", "--v4-signing-enabled", "false",
+            "--in", bundle, "--out", target,
         ),
         timeout=SIGN_TIMEOUT, error=KeystoreUnusable, hint="check the keystore, its alias and its password.",
     )  # fmt: skip

@@ -6,12 +6,12 @@ import dataclasses
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from farm.errors import PackageInvalid
-from farm.jobspec import Abi
-from worker.android import binaries, bundle, bundletool, checks
-from worker.android.bundletool import BASE, Bundletool
+from worker.android import binaries, bundle, checks
+from worker.android.bundletool import ALL, BASE, Bundletool, Examination
 from worker.android.checks import Expectation
 from worker.android.findings import Check, Fault, Finding
 from worker.android.package import Package
@@ -24,17 +24,21 @@ class Bundle:
     path: Path
     tool: Bundletool
 
-    def download_size(self, abi: Abi, module: str | None = None) -> int:
-        """Compressed bytes that a phone of that ABI downloads."""
-        return self.tool.download_size(self.path, abi, module)
+    @cached_property
+    def examination(self) -> Examination:
+        """What bundletool makes of it; PackageInvalid when the file is no bundle."""
+        return self.tool.examine(self.path)
+
+    @property
+    def download(self) -> int:
+        """Compressed bytes that a phone downloads, of the ABI with the largest libraries."""
+        return max(sizes[ALL] for sizes in self.examination.sizes.values())
 
 
 def check_bundle(subject: Bundle, _expected: Expectation) -> Iterator[Fault]:
     """bundletool, by which Play itself makes APKs, accepts it."""
-    try:
-        subject.tool.validate(subject.path)
-    except PackageInvalid as error:
-        yield Fault(f"bundletool refuses it ({error.sentence.split(';')[0]})")
+    if subject.examination.refused is not None:
+        yield Fault(f"bundletool refuses it ({subject.examination.refused.rstrip('.')})")
 
 
 def check_bundle_signature(subject: Bundle, _expected: Expectation) -> Iterator[Fault]:
@@ -46,12 +50,10 @@ def check_bundle_signature(subject: Bundle, _expected: Expectation) -> Iterator[
 def check_size(subject: Bundle, expected: Expectation) -> Iterator[Fault]:
     """Each module's and the whole download are within Play's limits, on the ABI with the largest libraries."""
     limits = expected.rules.size
-    for abi in bundletool.abis(subject.path):
-        bounds: list[tuple[str | None, str, int]] = [(None, "everything", limits.bundle)]
-        for name in bundletool.modules(subject.path):
-            bounds.append((name, f"its module {name}", limits.base_module if name == BASE else limits.asset_pack))
-        for module, what, limit in bounds:
-            size = subject.download_size(abi, module)
+    bounds = {ALL: limits.bundle, BASE: limits.base_module}
+    for abi, sizes in subject.examination.sizes.items():
+        for module, size in sizes.items():
+            what, limit = f"its module {module}" if module else "everything", bounds.get(module, limits.asset_pack)
             if size > limit:
                 yield Fault(f"{what} downloads as {size} bytes on {abi} where Play takes {limit}")
 
@@ -68,7 +70,6 @@ def inspect(subject: Bundle, expected: Expectation) -> list[Finding]:
 
     A bundle that bundletool refuses gives no APK, so nothing more is found in it.
     """
-    bundletool.modules(subject.path)
     validity, *others = CHECKS
     found = validity.run(subject, expected, expected.rules)
     if found:
@@ -87,7 +88,10 @@ def methods(subject: Bundle) -> dict[str, int]:
 
 def universal(subject: Bundle) -> Package:
     """The universal APK."""
-    return Package(subject.tool.universal_apk(subject.path))
+    made = subject.examination.universal
+    if made is None:
+        raise PackageInvalid(f"bundletool refuses {subject.path.name}, so that no APK can be made of it.")
+    return Package(made)
 
 
 def unsigned(expected: Expectation) -> Expectation:

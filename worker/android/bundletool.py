@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import json
-import os
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from farm import locations
 from farm.errors import PackageInvalid
 from farm.jobspec import Abi
 from worker import process
 from worker.android import tools
 from worker.android.assembly import MODEL_ASSET
-from worker.android.compilation import JVM
 from worker.android.pins import Role
 from worker.android.toolchain import Toolchain
 from worker.android.tools import Tool
 
 TIMEOUT = 900.0
-MAIN_CLASS = "com.android.tools.build.bundletool.BundleToolMain"
+# One program that the JVM compiles when it starts: what takes long is starting bundletool, and reading a large bundle.
+DRIVER = locations.ANDROID_BUILDER / "bundler" / "Bundler.java"
 BASE = "base"
+# The sizes' key for all modules together.
+ALL = ""
+# Bytes that bundletool needs beside the largest entry, which it holds in memory while it makes APKs, at times twice.
+HEAP = 384 << 20
+JVM = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto")
 # Libraries and the model are mapped where they lie, so neither is compressed in the APKs made of a bundle.
 CONFIG = {
     "optimizations": {"uncompressNativeLibraries": {"enabled": True, "alignment": "PAGE_ALIGNMENT_16K"}},
@@ -29,6 +34,17 @@ CONFIG = {
 }
 # A phone of the kind that most people have; the level is one whose resource table every aapt2 can write.
 DEVICE = {"supportedLocales": ["en"], "screenDensity": 480, "sdkVersion": 31}
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What bundletool makes of a bundle. refused: its reason when it does not accept it; then nothing else is known.
+    sizes: compressed bytes that a phone of an ABI downloads, by module, and under `ALL` in all. universal: the one
+    APK, unsigned, that holds all modules for all devices."""
+
+    refused: str | None
+    sizes: Mapping[Abi, Mapping[str, int]]
+    universal: Path | None
 
 
 @dataclass(frozen=True)
@@ -43,48 +59,37 @@ class Bundletool:
         config = self.scratch / "bundle-config.json"
         config.write_text(json.dumps(CONFIG))
         target.unlink(missing_ok=True)
-        self._run(
-            "build-bundle", f"--modules={','.join(map(str, modules))}", f"--output={target}", f"--config={config}"
+        self._run(largest_entry(modules), "build", config, target, *modules)
+
+    def examine(self, bundle: Path) -> Examination:
+        """Validate the bundle, and make of it the APKs of one phone for each ABI and the one for all.
+
+        PackageInvalid when the file is no bundle, or bundletool fails at one that it accepts.
+        """
+        names, devices = modules(bundle), [self._device(abi) for abi in abis(bundle)]
+        said = self._run(
+            largest_entry([bundle]), "examine", bundle, tools.find(Tool.AAPT2), self.scratch, ",".join(names), *devices
         )
+        answer = read_answer(said)
+        if "refused" in answer:
+            return Examination(str(answer["refused"]), {}, None)
+        with zipfile.ZipFile(self.scratch / "universal.apks") as made:
+            universal = Path(made.extract("universal.apk", self.scratch))
+        return Examination(None, {Abi(abi): sizes for abi, sizes in answer["sizes"].items()}, universal)
 
-    def validate(self, bundle: Path) -> None:
-        """PackageInvalid, with bundletool's reason, when it refuses the bundle."""
-        self._run("validate", f"--bundle={bundle}")
+    def _device(self, abi: Abi) -> Path:
+        path = self.scratch / f"{abi.value}.json"
+        path.write_text(json.dumps({"supportedAbis": [abi.value], **DEVICE}))
+        return path
 
-    def universal_apk(self, bundle: Path) -> Path:
-        """The one APK, unsigned, that holds all modules for all devices."""
-        archive = self.scratch / "universal.apks"
-        self._run(
-            "build-apks", "--mode=universal", f"--bundle={bundle}", f"--output={archive}", "--overwrite",
-            f"--aapt2={tools.find(Tool.AAPT2)}",
-        )  # fmt: skip
-        with zipfile.ZipFile(archive) as made:
-            return Path(made.extract("universal.apk", self.scratch))
-
-    def download_size(self, bundle: Path, abi: Abi, module: str | None = None) -> int:
-        """Compressed bytes that a phone of that ABI downloads: for the whole app or for one module."""
-        device, archive = self.scratch / f"{abi}.json", self.scratch / f"{abi}.apks"
-        device.write_text(json.dumps({"supportedAbis": [abi.value], **DEVICE}))
-        if not archive.exists():
-            self._run(
-                "build-apks", f"--bundle={bundle}", f"--output={archive}", f"--device-spec={device}",
-                f"--aapt2={tools.find(Tool.AAPT2)}",
-            )  # fmt: skip
-        chosen = [] if module is None else [f"--modules={module}"]
-        said = self._run("get-size", "total", f"--apks={archive}", f"--device-spec={device}", *chosen)
-        return parse_size(said)
-
-    def _run(self, command: str, *arguments: str) -> str:
+    def _run(self, largest: int, command: str, *arguments: str | Path) -> str:
         classpath = ":".join(map(str, self.toolchain.paths(Role.BUNDLER)))
-        # Its home would otherwise be searched for a debug key to sign with.
-        environment = {**os.environ, "HOME": str(self.scratch)}
         return process.run(
             (
-                tools.find(Tool.JAVA), *JVM, f"-Duser.home={self.scratch}", f"-Djava.io.tmpdir={self.scratch}",
-                "-cp", classpath, MAIN_CLASS, command,
-                *arguments,
+                tools.find(Tool.JAVA), *JVM, f"-Xmx{(HEAP + 2 * largest) >> 20}m", f"-Djava.io.tmpdir={self.scratch}",
+                "-cp", classpath, DRIVER, command, *arguments,
             ),
-            timeout=TIMEOUT, error=PackageInvalid, hint="see the stage's log.", env=environment,
+            timeout=TIMEOUT, error=PackageInvalid, hint="see the stage's log.",
         ).stdout  # fmt: skip
 
 
@@ -101,6 +106,15 @@ def modules(bundle: Path) -> tuple[str, ...]:
     return found
 
 
+def largest_entry(archives: Iterable[Path]) -> int:
+    """Bytes of the largest file in these archives, uncompressed."""
+    sizes = [0]
+    for path in archives:
+        with zipfile.ZipFile(path) as opened:
+            sizes += [entry.file_size for entry in opened.infolist()]
+    return max(sizes)
+
+
 def abis(bundle: Path) -> tuple[Abi, ...]:
     """The ABIs of the farm that the base module has libraries for."""
     with zipfile.ZipFile(bundle) as opened:
@@ -108,9 +122,10 @@ def abis(bundle: Path) -> tuple[Abi, ...]:
     return tuple(abi for abi in Abi if abi.value in found)
 
 
-def parse_size(text: str) -> int:
-    """The larger number of what `get-size total` printed; PackageInvalid when there is none."""
-    lines = text.split()
-    if len(lines) < 2 or lines[0] != "MIN,MAX" or not lines[1].replace(",", "").isdigit():
-        raise PackageInvalid("bundletool told no download size; see the stage's log.")
-    return int(lines[1].split(",")[1])
+def read_answer(text: str) -> dict[str, dict[str, dict[str, int]]]:
+    """The driver's JSON, which is the last line; PackageInvalid when there is none."""
+    try:
+        answer: dict[str, dict[str, dict[str, int]]] = json.loads((text.splitlines() or [""])[-1])
+    except json.JSONDecodeError as error:
+        raise PackageInvalid("bundletool told no download sizes; see the stage's log.") from error
+    return answer

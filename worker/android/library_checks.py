@@ -101,6 +101,11 @@ def check_assets(library: LibraryPackage, expected: Expectation) -> Iterator[Fau
         yield Fault(f"it lacks {CLASSES_ASSET}")
 
 
+def check_operators(library: LibraryPackage, expected: Expectation) -> Iterator[Fault]:
+    """The model in it, if there is one, only computes."""
+    yield from checks.check_operators(library, expected)
+
+
 CHECKS: tuple[Check[LibraryPackage, Expectation], ...] = (
     Check("archive", "Build the library again; an AAR has all of these parts.", check_archive),
     Check("manifest", "Take it out of the library's manifest; each app decides that for itself.", check_manifest),
@@ -108,6 +113,7 @@ CHECKS: tuple[Check[LibraryPackage, Expectation], ...] = (
     Check("abis", "Package the libraries for arm64-v8a, and for x86_64 where emulators matter.", checks.check_abis),
     Check("libraries", "Take a build of the library for that ABI with 16 KB segments.", checks.check_libraries),
     Check("assets", "Package the files of one and the same job again.", check_assets),
+    Check("operators", "Take the model from a job of the farm, or from a source that you know.", check_operators),
 )
 
 
@@ -116,6 +122,8 @@ def inspect(library: LibraryPackage, expected: Expectation) -> list[Finding]:
     return [finding for check in CHECKS for finding in check.run(library, expected, expected.rules)]
 
 
-def require(path: Path) -> None:
+def require(path: Path, permitted_ops: frozenset[str] = frozenset()) -> None:
     """Raise PackageInvalid, which names everything that was found, unless there is no error."""
-    findings.require_none(path.name, inspect(LibraryPackage(path), Expectation(pins.load().target)))
+    findings.require_none(
+        path.name, inspect(LibraryPackage(path), Expectation(pins.load().target, permitted_ops=permitted_ops))
+    )

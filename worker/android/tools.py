@@ -39,7 +39,7 @@ ORIGINS: Mapping[Tool, Origin] = {
     Tool.JAVA: Origin("openjdk-17-jdk-headless", "runs kotlinc, R8 and the app's code on the host", ("-version",)),
     Tool.JAVAC: Origin("openjdk-17-jdk-headless", "compiles the app's resource class", ("-version",)),
     Tool.KEYTOOL: Origin("openjdk-17-jdk-headless", "makes and reads signing keys", None),
-    Tool.JARSIGNER: Origin("openjdk-17-jdk-headless", "signs the bundle", None),
+    Tool.JARSIGNER: Origin("openjdk-17-jdk-headless", "checks the bundle's signature", None),
     Tool.MAVEN: Origin("maven", "fetches the Android toolchain", ("--version",)),
     Tool.AAPT2: Origin("aapt", "compiles and links the app's resources", ("version",)),
     Tool.APKSIGNER: Origin("apksigner", "signs and verifies the APK", ("version",)),

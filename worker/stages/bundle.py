@@ -32,7 +32,7 @@ def run(order: StageOrder, report: Reporter) -> StageResult:
     packed = bundle.build(base, assets, app, rules.size.base_module, tool, unsigned)
     report(0.4, "signing the bundle")
     signed.parent.mkdir(parents=True, exist_ok=True)
-    bundle.sign(unsigned, signed, key, alias)
+    bundle.sign(unsigned, signed, key, alias, chain.pins.target.min_sdk)
     unsigned.unlink()
     report(0.6, "checking the bundle and an APK made of it")
     contents = {name: digests.of_file(path) for name, path in (base.asset_files() | assets).items()}
@@ -43,11 +43,10 @@ def run(order: StageOrder, report: Reporter) -> StageResult:
             made, Expectation(chain.pins.target, app, contents, rules, permitted_ops=order.permitted_ops)
         ),
     )
-    download = max(made.download_size(abi) for abi in app.abis)
     return StageResult(
         metrics=(
             Metric(name="bundle_size", value=signed.stat().st_size, unit="bytes"),
-            Metric(name="bundle_download", value=download, unit="bytes"),
+            Metric(name="bundle_download", value=made.download, unit="bytes"),
         ),
         notes=("The model lies in the bundle's asset pack, since the base module would be too large.",) * packed,
     )

@@ -21,7 +21,7 @@ def run(order: StageOrder, report: Reporter) -> StageResult:
     model = {name: path for name, path in assets.items() if name != assembly.APP_SETTINGS_ASSET}
     library.with_model(base.library_archive, model if app.library_model else {}, archive)
     report(0.4, "checking the library")
-    library_checks.require(archive)
+    library_checks.require(archive, order.permitted_ops)
     report(0.5, "packing the project for Android Studio")
     project.write(zipped, AppSources(), app, assets, order.input(ArtifactName.GOLDEN))
     return StageResult(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 from functools import reduce
 
 import pytest
@@ -52,3 +53,18 @@ def test_only_fetching_has_a_network() -> None:
 
 def test_shares_add_up() -> None:
     assert sum(stage.share for stage in STAGES) == pytest.approx(1.0)
+
+
+def test_the_apps_code_is_all_that_builds_it() -> None:
+    """Fewer files than the other stages name, so that what is imported must be among them."""
+    todo, found = {"worker/stages/app.py"}, set[str]()
+    while todo - found:
+        path = (todo - found).pop()
+        found.add(path)
+        for node in ast.walk(ast.parse((locations.ROOT / path).read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("worker.android"):
+                names = [f"{node.module}.{alias.name}" for alias in node.names] + [str(node.module)]
+                files = {f"{name.replace('.', '/')}.py" for name in names}
+                todo |= {file for file in files if (locations.ROOT / file).is_file()}
+    code = BY_NAME[StageName.APP].code
+    assert {path for path in code if path.endswith(".py")} == found

@@ -65,7 +65,7 @@ def test_what_the_operator_permits_decides_where_ops_are_judged() -> None:
         return stage_key(stage, SPEC, inputs, "c", None, frozenset(ops))
 
     changed = {name for name in StageName if permitting(name) != permitting(name, "ReadFile")}
-    assert changed == {StageName.OPS, StageName.PACKAGE, StageName.BUNDLE}
+    assert changed == {StageName.OPS, StageName.PACKAGE, StageName.BUNDLE, StageName.DEVELOPMENT}
 
 
 def test_the_name_of_the_input_counts() -> None:

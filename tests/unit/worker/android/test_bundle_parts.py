@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -16,16 +16,18 @@ from farm.errors import PackageInvalid
 from farm.jobspec import Abi
 from worker.android import bundle, bundle_checks, bundletool, pins, play
 from worker.android.bundle_checks import Bundle
-from worker.android.bundletool import Bundletool
+from worker.android.bundletool import Bundletool, Examination
 from worker.android.checks import Expectation
 
 EXPECTED = Expectation(pins.load().target)
 
 
-def test_the_larger_size_counts() -> None:
-    assert bundletool.parse_size("MIN,MAX\n7066747,7066750\n") == 7066750
-    with pytest.raises(PackageInvalid, match="no download size"):
-        bundletool.parse_size("WARNING")
+def test_the_drivers_last_line_is_its_answer() -> None:
+    answer = {"sizes": {"x86_64": {"": 3, "base": 2}}}
+    assert bundletool.read_answer(f"WARNING: something\n{json.dumps(answer)}\n") == answer
+    for text in ("", "WARNING: something"):
+        with pytest.raises(PackageInvalid, match="no download size"):
+            bundletool.read_answer(text)
 
 
 def _bundle(tmp_path: Path, *names: str) -> Path:
@@ -71,11 +73,9 @@ def test_the_packs_manifest_asks_for_installation_with_the_app() -> None:
     ],
 )
 def test_downloads_beyond_plays_limits_are_found(tmp_path: Path, limits: dict[str, int], cause: str | None) -> None:
-    path = _bundle(
-        tmp_path, "base/manifest/AndroidManifest.xml", "model/manifest/AndroidManifest.xml", "base/lib/arm64-v8a/a.so"
-    )
-    sizes: Callable[..., int] = lambda *_asked: 20  # noqa: E731
-    subject = Bundle(path, cast(Bundletool, SimpleNamespace(download_size=sizes)))
+    made = Examination(None, {Abi.ARM64: {"": 20, "base": 20, "model": 20}}, None)
+    subject = Bundle(tmp_path / "app.aab", cast(Bundletool, SimpleNamespace(examine=lambda _path: made)))
+    assert subject.download == 20
     rules = play.load()
     expected = dataclasses.replace(
         EXPECTED, rules=dataclasses.replace(rules, size=dataclasses.replace(rules.size, **limits))

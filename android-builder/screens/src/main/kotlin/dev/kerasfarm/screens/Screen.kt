@@ -16,7 +16,12 @@ fun await(what: String, condition: () -> Boolean) {
     val end = System.currentTimeMillis() + PATIENCE_MILLISECONDS
     while (true) {
         shadowOf(Looper.getMainLooper()).idle()
-        if (condition()) return
+        if (condition()) {
+            // What is awaited may be seen here before the screen is told of it.
+            Thread.sleep(PAUSE_MILLISECONDS)
+            shadowOf(Looper.getMainLooper()).idle()
+            return
+        }
         if (System.currentTimeMillis() > end) throw TimeoutException("waited a minute for $what")
         Thread.sleep(PAUSE_MILLISECONDS)
     }
