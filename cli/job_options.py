@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+APP_PANEL = "The app"
 SIGNING_PANEL = "Signing"
 
 Ops = Annotated[
@@ -25,6 +26,17 @@ AllowOp = Annotated[
         metavar="OP",
         help="An op that the model may hold beside these; may be repeated.",
         show_default=False,
+    ),
+]
+
+Aar = Annotated[
+    str | None,
+    typer.Option(
+        metavar="AAR",
+        help="The library of the strings lane's app: stock (the published one), file:PATH, or bazel (one that"
+        " `farm aar` built; default: stock).",
+        show_default=False,
+        rich_help_panel=APP_PANEL,
     ),
 ]
 

@@ -85,6 +85,8 @@ def settings(job: JobView) -> Iterator[tuple[str, str]]:
     yield "app", f"{app.label} {app.version_name} ({app.version_code}), {app.application_id}, {', '.join(app.abis)}"
     if app.mode is not None or app.prompt_template is not None:
         yield "mode", f"{app.mode or Mode.INSTRUCT}" + (f", {app.prompt_template!r}" if app.prompt_template else "")
+    if spec.lane is Lane.STRINGS:
+        yield "AAR", app.aar
     yield "signed with", app.keystore or "the farm's own key"
     yield "submitted", f"{job.created_at.astimezone():%Y-%m-%d %H:%M:%S} ({figures.age(job.created_at)})"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from client.profiles import OpRules
-from farm import modelref
+from farm import aars, modelref
 from farm.errors import BadPromptTemplate, KeystorePasswordMissing, KeystoreUnusable, SequenceTooLong, UsageError
 from farm.jobspec import AppSpec, JobSpec, parse_abis, parse_conversion_route, parse_lane, parse_tokenizer_graph
 from farm.modelref import ModelKind
@@ -40,6 +40,7 @@ class JobRequest:
     version_name: str | None = None
     version_code: int | None = None
     abis: tuple[str, ...] = ()
+    aar: str | None = None
     keystore: Path | None = None
     key_alias: str | None = None
     password_source: str | None = None
@@ -103,6 +104,7 @@ class JobRequest:
             "key_alias": self.key_alias,
             "password_source": None if self.password_source is None else parse_password_source(self.password_source),
             "filter": self.filter,
+            "aar": None if self.aar is None else aars.parse(self.aar),
             "mode": None if self.mode is None else parse_mode(self.mode),
             "prompt_template": None if self.prompt_template is None else read_template(self.prompt_template),
             "library_model": self.library_model,

@@ -35,6 +35,7 @@ COMMANDS: dict[str, str] = {
     "run": "Complete or answer a prompt with a model on this machine.",
     "inspect": "Show what is inside a .tflite or an APK: signatures, operators, tensors, sizes.",
     "ops": "List a model's ops: versions, places, the runtimes and AARs that have them.",
+    "aar": "Build the Android library with TensorFlow's ops that a model needs, or find one that was built.",
     "check": "Check whether an APK, a bundle or a library is fit for Google Play and for current phones.",
     "recipes": "List the quantization recipes and their limits.",
     "doctor": "Check what this machine has and lacks, each with its mend.",

@@ -16,14 +16,14 @@ from db import events, jobs, stages, workers
 from db.jobs import Submitted
 from db.records import JobRecord
 from db.session import Database, open_database
-from farm import code, digests, identity, locations, logs, sources
+from farm import aars, code, digests, identity, locations, logs, sources
 from farm.artifacts import Artifact, ArtifactName
 from farm.errors import ArtifactMissing, JobNotFinished, SettingsInvalid
 from farm.identity import ProcessIdentity
 from farm.jobspec import JobSpec
 from farm.modelref import ModelRef
 from farm.settings import Settings
-from farm.stages import STAGES
+from farm.stages import stages_of
 from farm.states import JobState
 from farm.store.choice import open_store
 
@@ -44,7 +44,7 @@ class LocalFarm:
             self._open(),
             spec,
             spec.key(_deciding_files(spec)),
-            [stage.name for stage in STAGES],
+            [stage.name for stage in stages_of(spec)],
             self._all_stored,
             also,
         )
@@ -177,11 +177,10 @@ class LocalFarm:
 
 
 def _deciding_files(spec: JobSpec) -> str:
-    """The digest of what decides the result beside the spec: the farm's sources, and the user's keystore."""
-    keystore = Path(spec.app.keystore) if spec.app.keystore is not None else None
-    if keystore is None or not keystore.is_file():
-        return code.of_job()
-    return digests.of_json([code.of_job(), digests.of_file(keystore)])
+    """The digest of what decides the result beside the spec: the farm's sources, the user's keystore and AAR."""
+    given = (Path(spec.app.keystore) if spec.app.keystore is not None else None, aars.file_of(spec.app.aar))
+    files = [digests.of_file(path) for path in given if path is not None and path.is_file()]
+    return digests.of_json([code.of_job(), *files]) if files else code.of_job()
 
 
 def _alive(process: str) -> bool:

@@ -19,6 +19,8 @@ class ArtifactName(StrEnum):
     MODEL_INFO = "model-info.json"
     OPS = "ops.json"
     GOLDEN = "golden.json"
+    TWIN = "twin.json"
+    AAR = "aar.json"
     APP_BASE = "app-base/"
     APK = "app.apk"
     BUNDLE = "app.aab"

@@ -45,7 +45,11 @@
     │   ├── FlexRunFailed 57
     │   └── OpForbidden 58
     ├── AarError
-    │   └── AarUnusable 65
+    │   ├── AarUnusable 65
+    │   ├── AarUnfit 66
+    │   ├── TwinUnavailable 67
+    │   ├── TwinDiffers 68
+    │   └── AarBuildFailed 69
     ├── SigningError
     │   ├── KeystoreUnusable 60
     │   └── KeystorePasswordMissing 61
@@ -364,6 +368,31 @@ class AarUnusable(AarError):
     """The file is no AAR that can be read, or has no native library."""
 
     exit_code = 65
+
+
+class AarUnfit(AarError):
+    """The AAR lacks an ABI or an op that the job needs, or none was built for its ops yet."""
+
+    exit_code = 66
+
+
+class TwinUnavailable(AarError):
+    """TensorFlow of the AAR's version could not be installed."""
+
+    exit_code = 67
+    retryable = True
+
+
+class TwinDiffers(AarError):
+    """TensorFlow of the AAR's version writes other tokens with the model than the verified ones."""
+
+    exit_code = 68
+
+
+class AarBuildFailed(AarError):
+    """The build of an AAR ended without one."""
+
+    exit_code = 69
 
 
 class SigningError(FarmError):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from enum import StrEnum
+from pathlib import Path
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, StrictInt, field_validator, model_validator
 
-from farm import digests, recipes
+from farm import aars, digests, recipes
 from farm.errors import (
     BadApplicationId,
     BadAppSetting,
@@ -73,6 +74,7 @@ class AppSpec(BaseModel):
     keystore: path of the user's own PKCS12 or JKS file, None for the farm's; password_source: `file:PATH` or
     `env:NAME`, never the password itself. filter: whether the app refuses unsuitable words. mode and prompt_template:
     None for what the model's own metadata say. library_model: whether `generation.aar` brings the model with it.
+    aar: the library of the strings lane, as farm.aars spells it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -87,6 +89,7 @@ class AppSpec(BaseModel):
     password_source: str | None = None
     filter: bool = True
     library_model: bool = False
+    aar: str = aars.STOCK
     mode: Mode | None = None
     prompt_template: str | None = None
 
@@ -123,6 +126,13 @@ class AppSpec(BaseModel):
     def _one_line(cls, value: str) -> str:
         if not value.strip() or len(value) > 100 or any(ord(letter) < 32 for letter in value):
             raise BadAppSetting(f"{value[:40]!r} is refused as a name or version; use one line of 1 to 100 characters.")
+        return value
+
+    @field_validator("aar")
+    @classmethod
+    def _aar(cls, value: str) -> str:
+        if value not in (aars.STOCK, aars.BAZEL) and not Path(value.removeprefix(aars.FILE_PREFIX)).is_absolute():
+            raise BadAppSetting(f"{value[:60]!r} is refused as an AAR; use {aars.STOCK}, {aars.BAZEL} or file:PATH.")
         return value
 
     @field_validator("abis")

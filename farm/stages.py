@@ -7,10 +7,13 @@ between jobs and building the app once per version are all this one rule.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from farm.aars import STOCK
 from farm.artifacts import ArtifactName as A
+from farm.jobspec import JobSpec, Lane, TokenizerGraph
 
 
 class StageName(StrEnum):
@@ -21,7 +24,10 @@ class StageName(StrEnum):
     CONVERT = "convert"
     OPS = "ops"
     VERIFY = "verify"
+    TWIN = "twin"
+    AAR = "aar"
     APP = "app"
+    STRINGS_APP = "stringsapp"
     PACKAGE = "package"
     HOST = "host"
     SCREENSHOTS = "screenshots"
@@ -36,6 +42,30 @@ class Queue(StrEnum):
     ANDROID = "android"
 
 
+def _always(_spec: JobSpec) -> bool:
+    return True
+
+
+def _runs_on_jvm(spec: JobSpec) -> bool:
+    """The app of these lanes has a runtime for this machine's JVM too."""
+    return spec.lane is not Lane.STRINGS
+
+
+def _has_strings_app(spec: JobSpec) -> bool:
+    """KerasHub's own graph needs ops that the stock AAR has not: only another one makes an app of it."""
+    needs_other = spec.tokenizer_graph is TokenizerGraph.TFTEXT and spec.app.aar == STOCK
+    return spec.lane is Lane.STRINGS and not needs_other
+
+
+def _has_twin(spec: JobSpec) -> bool:
+    """The farm has TensorFlow in Python in the version of the stock AAR."""
+    return _has_strings_app(spec) and spec.app.aar == STOCK
+
+
+def _has_package(spec: JobSpec) -> bool:
+    return _runs_on_jvm(spec) or _has_strings_app(spec)
+
+
 @dataclass(frozen=True)
 class Stage:
     """One step of a job.
@@ -44,7 +74,8 @@ class Stage:
     code: glob patterns, below the repository, of the sources that decide the result. share: expected part of the
     job's time (all add up to about 1), for progress. time_limit in seconds. memory_limit in bytes, None: the farm's
     setting. network: only the fetching of a model may use it. signs: it is given the key that signs apps.
-    judges_ops: the ops that the farm's operator permits decide its result too.
+    judges_ops: the ops that the farm's operator permits decide its result too. uses_aar: the
+    content of the AAR that the job supplies does. when: whether a job has the stage at all.
     """
 
     name: StageName
@@ -59,6 +90,8 @@ class Stage:
     network: bool = False
     signs: bool = False
     judges_ops: bool = False
+    uses_aar: bool = False
+    when: Callable[[JobSpec], bool] = _always
 
 
 _MODEL_FIELDS = (
@@ -110,10 +143,31 @@ STAGES: tuple[Stage, ...] = (
         ("worker/stages/verify.py", "worker/inference/*.py", "worker/flex/*.py", "farm/recipes.py"), 0.15, 1800,
     ),
     Stage(
+        StageName.TWIN, "running the model in TensorFlow of the AAR's version", Queue.CONVERT,
+        (A.MODEL, A.MODEL_INFO, A.GOLDEN, A.REFERENCE), (A.TWIN,), ("lane", "app.aar"),
+        ("worker/stages/twin.py", "worker/flex/*.py", "worker/android/golden.py", "worker/inference/reference.py",
+         "worker/flex/twin-2.14.lock"),
+        0.05, 1800, when=_has_twin,
+    ),
+    Stage(
+        StageName.AAR, "checking the AAR against the job", Queue.ANDROID, (A.OPS, A.MODEL), (A.AAR,),
+        ("lane", "app.aar", "app.abis"), ("worker/stages/aar.py", "android-builder/artifacts.toml", *_OP_CODE),
+        0.02, 900, uses_aar=True, when=_has_strings_app,
+    ),
+    Stage(
         StageName.APP, "building the app (once per version)", Queue.ANDROID, (), (A.APP_BASE,),
         (), ("worker/stages/app.py", *_APP_MODULES, "android-builder/generation/src/main/**/*",
          "android-builder/generation/consumer-rules.pro", "android-builder/app/src/main/**/*",
-         "android-builder/host/**/*", "android-builder/artifacts.toml"), 0.05, 1800,
+         "android-builder/host/**/*", "android-builder/artifacts.toml"),
+        0.05, 1800, when=_runs_on_jvm,
+    ),
+    Stage(
+        StageName.STRINGS_APP, "building the app of the strings lane (once per version and AAR)", Queue.ANDROID,
+        (A.AAR,), (A.APP_BASE,), ("app.aar",),
+        ("worker/stages/stringsapp.py", "worker/android/strings_base.py", *_APP_MODULES,
+         "android-builder/generation/src/main/**/*", "android-builder/strings/src/main/**/*",
+         "android-builder/strings/proguard-rules.pro", "android-builder/artifacts.toml"),
+        0.05, 1800, uses_aar=True, when=_has_strings_app,
     ),
     Stage(
         StageName.PACKAGE, "packaging and signing the app", Queue.ANDROID,
@@ -121,17 +175,18 @@ STAGES: tuple[Stage, ...] = (
         ("app",),
         ("worker/stages/package.py", "worker/android/*.py", "worker/inference/model_info.py",
          "android-builder/play.toml", *_OP_CODE),
-        0.1, 1800, signs=True, judges_ops=True,
+        0.1, 1800, signs=True, judges_ops=True, when=_has_package,
     ),
     Stage(
         StageName.HOST, "running the app's code against the model", Queue.ANDROID,
         (A.APP_BASE, A.APK, A.GOLDEN, A.REFERENCE), (A.HOST_RUN,), (),
-        ("worker/stages/host.py", "worker/android/*.py", "worker/inference/reference.py"), 0.1, 1800,
+        ("worker/stages/host.py", "worker/android/*.py", "worker/inference/reference.py"), 0.1, 1800, when=_runs_on_jvm,
     ),
     Stage(
         StageName.SCREENSHOTS, "drawing the app's screen", Queue.ANDROID, (A.APP_BASE, A.APK, A.GOLDEN),
         (A.SCREENSHOT_LIGHT, A.SCREENSHOT_DARK), (),
-        ("worker/stages/screenshots.py", "worker/android/*.py", "android-builder/screens/**/*"), 0.05, 1800,
+        ("worker/stages/screenshots.py", "worker/android/*.py", "android-builder/screens/**/*"),
+        0.05, 1800, when=_runs_on_jvm,
     ),
     Stage(
         StageName.BUNDLE, "packaging the app for Google Play", Queue.ANDROID,
@@ -140,7 +195,7 @@ STAGES: tuple[Stage, ...] = (
         ("worker/stages/bundle.py", "worker/android/*.py", "worker/inference/model_info.py",
          "android-builder/play.toml", "android-builder/bundler/*",
          *_OP_CODE),
-        0.03, 1800, signs=True, judges_ops=True,
+        0.03, 1800, signs=True, judges_ops=True, when=_runs_on_jvm,
     ),
     Stage(
         StageName.DEVELOPMENT, "packing the library and the project for developers", Queue.ANDROID,
@@ -148,8 +203,13 @@ STAGES: tuple[Stage, ...] = (
         ("app",),
         ("worker/stages/development.py", "worker/android/*.py", "worker/inference/model_info.py",
          "android-builder/**/*", *_OP_CODE),
-        0.02, 1800, judges_ops=True,
+        0.02, 1800, judges_ops=True, when=_runs_on_jvm,
     ),
 )  # fmt: skip
 
 BY_NAME: dict[StageName, Stage] = {stage.name: stage for stage in STAGES}
+
+
+def stages_of(spec: JobSpec) -> tuple[Stage, ...]:
+    """The stages that a job runs, in order."""
+    return tuple(stage for stage in STAGES if stage.when(spec))

@@ -6,7 +6,8 @@ import re
 
 from db import uploads
 from db.session import Database
-from farm.errors import ContextTooLong, KeystoreUnusable, ModelNotFound, SequenceTooLong
+from farm import aars
+from farm.errors import AarUnusable, ContextTooLong, KeystoreUnusable, ModelNotFound, SequenceTooLong
 from farm.jobspec import JobSpec
 from farm.modelref import ModelKind
 
@@ -25,6 +26,8 @@ def admit(database: Database, spec: JobSpec) -> JobSpec:
 
     A local model is one of the client's machine: it is taken from the store, where it was uploaded.
     """
+    if aars.file_of(spec.app.aar) is not None:
+        raise AarUnusable("A remote farm reads no file of yours; choose --aar stock or bazel, or run the job locally.")
     if spec.app.keystore or spec.app.key_alias or spec.app.password_source:
         raise KeystoreUnusable("A remote farm signs with its own key; leave the keystore out and sign the APK again.")
     if spec.context > MAX_CONTEXT:

@@ -22,11 +22,12 @@ def stage_key(
     code: str,
     signing: str | None,
     permitted_ops: Collection[str] = (),
+    aar: str | None = None,
 ) -> str:
     """SHA-256 over the contract, the stage, its fields of the spec, its inputs' content and its code.
 
     signing: the digest of the keystore, for the stage that signs. permitted_ops: what the operator lets in: without it
-    a result would outlive the permission.
+    a result would outlive the permission. aar: the digest of the AAR that the job supplies, for stages that use it.
     """
     return digests.of_json(
         {
@@ -36,6 +37,7 @@ def stage_key(
             "inputs": {name.value: inputs[name].digest for name in stage.inputs},
             "code": code,
             "signing": signing,
+            "aar": aar if stage.uses_aar else None,
             "permitted_ops": sorted(permitted_ops) if stage.judges_ops else [],
         }
     )

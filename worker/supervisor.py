@@ -17,7 +17,7 @@ from db import claims, digests, jobs, stages
 from db.claims import Claim, LeaseLost
 from db.records import MetricRecord, ResultRecord
 from db.session import Database
-from farm import code, logs
+from farm import aars, code, logs
 from farm.artifacts import Artifact, ArtifactName
 from farm.digests import of_file
 from farm.errors import ArtifactDamaged, ArtifactMissing, DatabaseUnusable, FarmError, ModelNotFound
@@ -26,12 +26,13 @@ from farm.modelref import ModelKind
 from farm.progress import Progress
 from farm.sealing import disk_full_as_sentence
 from farm.settings import Settings
-from farm.stages import STAGES, Queue, Stage, StageName
+from farm.stages import Queue, Stage, StageName, stages_of
 from farm.states import StageState
 from farm.store import ArtifactStore
 from worker import report, workfolder
 from worker.android import keystore
 from worker.android.keystore import SigningKey
+from worker.flex import twin_environment
 from worker.interruption import Interrupted, Interruption, Reason
 from worker.lease import LeaseKeeper
 from worker.limits import Limits
@@ -113,7 +114,7 @@ class Supervisor:
         held = running.held
         try:
             with LeaseKeeper(self._database, held, self._settings.heartbeat_seconds, running.interruption):
-                for position, stage in enumerate(STAGES):
+                for position, stage in enumerate(stages_of(running.spec)):
                     running.interruption.check()
                     if not self._pass_stage(running, position, stage):
                         claims.hand_on(self._database, held, stage.queue)
@@ -160,7 +161,7 @@ class Supervisor:
         inputs = {name: running.artifacts[name] for name in stage.inputs}
         key = stage_key(
             stage, running.spec, inputs, running.code[stage.name], self._signing(running, stage),
-            self._settings.permitted_ops,
+            self._settings.permitted_ops, _supplied_aar(running.spec) if stage.uses_aar else None,
         )  # fmt: skip
         record = self._earlier_result(key)
         if record is None or not self._file_reused(running, record):
@@ -273,6 +274,11 @@ class Supervisor:
             workfolder.remove(key)
             keystore.prepare(spec.app, settings.keys, key)
             readable.append(key)
+        supplied = aars.file_of(spec.app.aar)
+        if stage.uses_aar and supplied is not None:
+            readable.append(supplied)
+        if stage.name is StageName.TWIN:
+            twin_environment.ensure(settings.caches)
         if stage.name is StageName.FETCH:
             if spec.model_kind.local:
                 readable.append(Path(spec.model))
@@ -324,6 +330,14 @@ class Supervisor:
 
     def _folder(self, held: Claim) -> Path:
         return self._settings.work / self._worker_id / f"{held.job_id}.{held.attempt}"
+
+
+def _supplied_aar(spec: JobSpec) -> str | None:
+    """The digest of the AAR that the job supplies. One that cannot be read fails, with its sentence, in its stage."""
+    supplied = aars.file_of(spec.app.aar)
+    with suppress(OSError):
+        return of_file(supplied) if supplied is not None else None
+    return None
 
 
 def _metrics(record: ResultRecord) -> list[MetricRecord]:

@@ -9,7 +9,7 @@ import typer
 from cli import completion, job_page, lane_options, outcome
 from cli.arguments import AsJson
 from cli.connection import connect, profile_rules
-from cli.job_options import AllowOp, KeyAlias, Keystore, Ops, PasswordSource
+from cli.job_options import APP_PANEL, Aar, AllowOp, KeyAlias, Keystore, Ops, PasswordSource
 from cli.job_request import JobRequest
 from cli.json_views import job_object
 from cli.terminal import Terminal, open_terminal
@@ -18,7 +18,6 @@ from farm import jobspec, modelref
 from farm.prompting import PLACE, Mode
 from farm.states import JobState
 
-APP_PANEL = "The app"
 DEFAULT_APP = jobspec.AppSpec()
 DEFAULT_PREFILL = ",".join(map(str, jobspec.DEFAULT_PREFILL))
 
@@ -160,6 +159,7 @@ def command(
             rich_help_panel=APP_PANEL,
         ),
     ] = None,
+    aar: Aar = None,
     keystore: Keystore = None,
     key_alias: KeyAlias = None,
     keystore_password_source: PasswordSource = None,
@@ -188,6 +188,7 @@ def command(
         version_name=app_version,
         version_code=version_code,
         abis=tuple(abi or ()),
+        aar=aar,
         keystore=keystore,
         key_alias=key_alias,
         password_source=keystore_password_source,

@@ -19,7 +19,7 @@ from worker.android.package import Package
 from worker.android.pins import AndroidTarget
 from worker.android.play import PlayRules
 from worker.inference.model_info import ModelInfo
-from worker.ops import dangers, reading
+from worker.ops import dangers, known_aars, reading
 
 # The 32-bit ABIs, and the ABI that Play asks for beside each.
 SIXTY_FOUR_BITS = {"armeabi-v7a": "arm64-v8a", "armeabi": "arm64-v8a", "x86": "x86_64"}
@@ -32,7 +32,8 @@ CLASSES_ASSET = "assets/unicode-classes.bin"
 class Expectation:
     """What a package must be. app: None when nobody knows. assets: SHA-256 of the content by entry name; empty: what
     the package itself says. model_alignment: bytes. signed: whether it is to be installed as it is. permitted_ops:
-    dangerous ops that its model may hold."""
+    dangerous ops that its model may hold. small_pages: the job knows that its AAR is of the time before pages of 16 KB,
+    which keeps the app out of Play and not off phones."""
 
     target: AndroidTarget
     app: AppSpec | None = None
@@ -41,6 +42,7 @@ class Expectation:
     model_alignment: int = 4
     signed: bool = True
     permitted_ops: frozenset[str] = frozenset()
+    small_pages: bool = False
 
 
 def check_signature(package: Package, expected: Expectation) -> Iterator[Fault]:
@@ -155,7 +157,16 @@ def check_libraries(package: Package, expected: Expectation) -> Iterator[Fault]:
         if library.abi != abi:
             yield Fault(f"{entry.name} is built for {library.abi or 'another machine'}")
         if library.load_alignment % expected.target.page_size:
-            yield Fault(f"{entry.name} has segments aligned to {library.load_alignment} bytes only")
+            cause = f"{entry.name} has segments aligned to {library.load_alignment} bytes only"
+            if _of_stock_aar(entry.name, abi, package.content(entry)):
+                cause += ", as the published Flex AAR has it (--aar bazel or file:PATH brings another)"
+            yield Fault(cause, Severity.WARNING if expected.small_pages else Severity.ERROR)
+
+
+def _of_stock_aar(name: str, abi: str, content: bytes) -> bool:
+    reading = known_aars.load(known_aars.STOCK).abis.get(abi)
+    known = {(one.name, one.size) for one in reading.libraries} if reading else set()
+    return (name.rpartition("/")[2], len(content)) in known
 
 
 def check_code(package: Package, _expected: Expectation) -> Iterator[Fault]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from farm import digests, recipes
+from farm import aars, digests, recipes
 from farm.artifacts import ArtifactName
 from farm.errors import ContextTooLong
 from farm.jobspec import Lane, TokenizerGraph
@@ -42,7 +42,8 @@ from worker.order import Metric, StageOrder, StageResult
 
 # Without a tokenizer of the app's kind there is nothing to package.
 NEEDS_TOKENIZER = (
-    StageName.APP, StageName.PACKAGE, StageName.HOST, StageName.SCREENSHOTS, StageName.BUNDLE, StageName.DEVELOPMENT,
+    StageName.TWIN, StageName.AAR, StageName.APP, StageName.STRINGS_APP, StageName.PACKAGE, StageName.HOST,
+    StageName.SCREENSHOTS, StageName.BUNDLE, StageName.DEVELOPMENT,
 )  # fmt: skip
 
 LANE_NOTES: dict[Lane, tuple[str, ...]] = {
@@ -51,18 +52,16 @@ LANE_NOTES: dict[Lane, tuple[str, ...]] = {
         "The app runs this file token by token through its signatures prefill and decode, with the app's own tokenizer;"
         " a program of your own can call serving_default, from text to text.",
     ),
-    Lane.STRINGS: (),
-}
-# Lanes whose jobs end at the verified file, each with the reason.
-LANE_ENDS: dict[Lane, str] = {
-    Lane.STRINGS: "The farm's app has no runtime for TensorFlow's operators; the job ends at the verified model.tflite,"
-    " for an app with the Flex AAR of TFLite 2.14 or later.",
+    Lane.STRINGS: (
+        "The app of this lane runs TFLite with Flex, which has no library for this machine's JVM: the farm runs the"
+        " model in TensorFlow, and the app's code without it; try the app on a phone.",
+    ),
 }
 
 
 KERAS_GRAPH_END = (
     "KerasHub's graph needs operators of TF Text that no published AAR has; the job ends at the verified model.tflite,"
-    " for an app with an AAR built for them."
+    " for an app with an AAR built for them (--aar bazel or file:PATH)."
 )
 
 
@@ -174,7 +173,7 @@ def make_own_graph(
             Metric(name="decoder_difference", value=difference, unit="share"),
         ),
         notes=LANE_NOTES[order.spec.lane],
-        ends=LANE_ENDS.get(order.spec.lane),
+        ends=None,
     )
 
 
@@ -197,7 +196,7 @@ def make_keras_graph(
             Metric(name="tokenizer_texts_read_otherwise", value=difference.otherwise, unit="texts"),
         ),
         notes=(difference.sentence(),),
-        ends=KERAS_GRAPH_END,
+        ends=KERAS_GRAPH_END if order.spec.app.aar == aars.STOCK else None,
     )
 
 

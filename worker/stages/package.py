@@ -5,6 +5,7 @@ from __future__ import annotations
 from farm import digests
 from farm.artifacts import ArtifactName
 from farm.errors import KeystoreUnusable
+from farm.jobspec import Lane
 from farm.progress import Reporter
 from worker.android import assembly, checks, keystore, resources, signing, toolchain
 from worker.android.base import AppBase
@@ -41,6 +42,13 @@ def run(order: StageOrder, report: Reporter) -> StageResult:
     contents = {name: digests.of_file(path) for name, path in (base.asset_files() | assets).items()}
     checks.require(
         Package(signed),
-        Expectation(target, app, contents, model_alignment=target.page_size, permitted_ops=order.permitted_ops),
+        Expectation(
+            target,
+            app,
+            contents,
+            model_alignment=target.page_size,
+            permitted_ops=order.permitted_ops,
+            small_pages=order.spec.lane is Lane.STRINGS,
+        ),
     )
     return StageResult(metrics=(Metric(name="apk_size", value=signed.stat().st_size, unit="bytes"),))

@@ -24,7 +24,7 @@ from farm.errors import (
 from farm.jobspec import AppSpec, JobSpec
 from farm.modelref import ModelKind
 from farm.settings import Settings
-from farm.stages import STAGES
+from farm.stages import stages_of
 from farm.states import JobState, StageState
 
 HUB = JobSpec(model_kind=ModelKind.PRESET, model="gpt2_base_en", recipe="int8")
@@ -49,7 +49,7 @@ def test_a_submitted_job_can_be_looked_at(farm: LocalFarm) -> None:
     job = submission.job
     assert not submission.reused
     assert (job.state, job.position, job.share, job.seconds_left) == (JobState.QUEUED, 0, 0.0, None)
-    assert [stage.name for stage in job.stages] == [stage.name for stage in STAGES]
+    assert [stage.name for stage in job.stages] == [stage.name for stage in stages_of(job.spec)]
     assert all(stage.state is StageState.PENDING for stage in job.stages)
     assert farm.job(job.id[:5]) == farm.latest() == farm.jobs()[0] == job
     assert [event.kind for event in farm.events(job.id)] == ["submitted"]

@@ -1,0 +1,28 @@
+"""Which Android library runs the strings lane: the published one, a supplied one, or one built for its models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from farm.errors import AarUnusable, UsageError
+
+STOCK = "stock"
+BAZEL = "bazel"
+FILE_PREFIX = "file:"
+
+
+def parse(text: str) -> str:
+    """`stock`, `bazel`, or `file:PATH` with an absolute path; UsageError, AarUnusable when there is no such file."""
+    if text in (STOCK, BAZEL):
+        return text
+    if not text.startswith(FILE_PREFIX) or not text.removeprefix(FILE_PREFIX):
+        raise UsageError(f"There is no AAR {text[:60]!r}; choose {STOCK}, {BAZEL} or file:PATH.")
+    path = Path(text.removeprefix(FILE_PREFIX)).expanduser().absolute()
+    if not path.is_file():
+        raise AarUnusable(f"There is no AAR at {path}; give the path of an .aar file.")
+    return f"{FILE_PREFIX}{path}"
+
+
+def file_of(aar: str) -> Path | None:
+    """The supplied file; None for the other providers."""
+    return Path(aar.removeprefix(FILE_PREFIX)) if aar.startswith(FILE_PREFIX) else None

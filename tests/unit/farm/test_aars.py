@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from farm import aars
+from farm.errors import AarUnusable, BadAppSetting, UsageError
+from farm.jobspec import AppSpec, JobSpec, Lane
+from farm.modelref import ModelKind
+from farm.stages import StageName, stages_of
+
+
+def test_providers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("my.aar").write_bytes(b"")
+    assert aars.parse("stock") == "stock"
+    assert aars.parse("bazel") == "bazel"
+    assert aars.parse("file:my.aar") == f"file:{tmp_path}/my.aar"
+    assert aars.file_of(f"file:{tmp_path}/my.aar") == tmp_path / "my.aar"
+    assert aars.file_of("stock") is None
+
+
+@pytest.mark.parametrize("text", ["", "maven", "file:", "my.aar"])
+def test_others_are_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="choose stock, bazel or file:PATH"):
+        aars.parse(text)
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(AarUnusable, match="There is no AAR at"):
+        aars.parse(f"file:{tmp_path}/none.aar")
+
+
+@pytest.mark.parametrize("value", ["maven", "file:relative.aar", "file:"])
+def test_a_spec_holds_no_other(value: str) -> None:
+    with pytest.raises(BadAppSetting):
+        AppSpec(aar=value)
+
+
+def names(**changes: object) -> set[StageName]:
+    spec = JobSpec.model_validate({"model_kind": ModelKind.PRESET, "model": "x"} | changes)
+    return {stage.name for stage in stages_of(spec)}
+
+
+def test_a_job_has_the_stages_of_its_lane() -> None:
+    strings_only = {StageName.TWIN, StageName.AAR, StageName.STRINGS_APP}
+    jvm_only = {StageName.APP, StageName.HOST, StageName.SCREENSHOTS, StageName.BUNDLE}
+    assert names() == names(lane=Lane.BYTES)
+    assert not names() & strings_only
+    assert jvm_only <= names()
+    strings = names(lane=Lane.STRINGS)
+    assert strings_only <= strings
+    assert not strings & jvm_only
+    assert strings - names(lane=Lane.STRINGS, app=AppSpec(aar="bazel")) == {StageName.TWIN}
+    assert {StageName.OPS, StageName.PACKAGE} <= names() & strings
