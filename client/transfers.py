@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import os
 import secrets
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import httpx
 
@@ -73,28 +76,66 @@ def upload(http: HttpFarm, path: Path, digest: str, offset: int) -> None:
 
 
 def download(http: HttpFarm, path: str, artifact: Artifact, target: Path) -> None:
-    """Fetch a file to `target`, whole or not at all; ArtifactDamaged, FarmUnreachable, DiskFull, FileUnreadable."""
-    draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    """Fetch a file to `target`, whole or not at all; ArtifactDamaged, FarmUnreachable, DiskFull, FileUnreadable.
+
+    What came until the farm was out of reach or the user had enough is kept beside `target`, for the next call.
+    """
     try:
         with disk_full_as_sentence():
             target.parent.mkdir(parents=True, exist_ok=True)
-            with draft.open("xb") as stream:
-                hasher = hashlib.sha256()
-                for chunk in _chunks(http, path, artifact):
-                    hasher.update(chunk)
-                    stream.write(chunk)
-            if hasher.hexdigest() != artifact.digest:
-                raise ArtifactDamaged(f"What arrived of {artifact.name} does not have its digest; download it again.")
-            draft.rename(target)
+            with _draft(target, artifact) as stream:
+                draft = Path(stream.name)
+                try:
+                    kept = stream.seek(0, os.SEEK_END)
+                    # What was kept may be what is wrong; then all of it is fetched.
+                    if not _complete(http, path, artifact, stream) and not (
+                        kept and _complete(http, path, artifact, stream, afresh=True)
+                    ):
+                        raise ArtifactDamaged(
+                            f"What arrived of {artifact.name} does not have its digest; download it again."
+                        )
+                    draft.rename(target)
+                except (FarmUnreachable, KeyboardInterrupt):
+                    raise
+                except BaseException:
+                    draft.unlink(missing_ok=True)
+                    raise
     except OSError as error:
         raise FileUnreadable(f"Nothing can be written to {target} ({error.strerror}); choose another place.") from error
-    finally:
-        draft.unlink(missing_ok=True)
 
 
-def _chunks(http: HttpFarm, path: str, artifact: Artifact) -> Iterator[bytes]:
-    """The file's bytes over as many requests as it takes."""
-    offset = 0
+def _draft(target: Path, artifact: Artifact) -> BinaryIO:
+    """The file beside `target` that holds what has come of this artifact; another one while somebody fetches it too."""
+    draft = target.with_name(f".{target.name}.{artifact.digest[:16]}.part")
+    stream = draft.open("a+b")
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Whoever had it until now may have made it the target.
+        if draft.exists() and os.path.samestat(draft.stat(), os.fstat(stream.fileno())):
+            return stream
+    except BlockingIOError:
+        pass
+    stream.close()
+    return target.with_name(f".{target.name}.{secrets.token_hex(4)}.part").open("x+b")
+
+
+def _complete(http: HttpFarm, path: str, artifact: Artifact, stream: BinaryIO, *, afresh: bool = False) -> bool:
+    """Fetch what the file lacks; whether it has the artifact's digest then."""
+    if afresh or stream.seek(0, os.SEEK_END) > artifact.size:
+        stream.truncate(0)
+    stream.seek(0)
+    hasher = hashlib.sha256()
+    while chunk := stream.read(CHUNK_BYTES):
+        hasher.update(chunk)
+    for chunk in _chunks(http, path, artifact, stream.tell()):
+        hasher.update(chunk)
+        stream.write(chunk)
+    stream.flush()
+    return hasher.hexdigest() == artifact.digest
+
+
+def _chunks(http: HttpFarm, path: str, artifact: Artifact, offset: int) -> Iterator[bytes]:
+    """The file's bytes from `offset` on, over as many requests as it takes."""
     patience = Patience()
     while offset < artifact.size:
         # If-Range: should the file be another one by now, all of it comes, and the digest tells.

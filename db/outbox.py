@@ -9,6 +9,7 @@ from datetime import timedelta
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from db import statistics
 from db.models import Job, Outgoing
 from db.session import Database, now
 from farm.stages import Queue
@@ -49,8 +50,7 @@ def published(database: Database, wake_ups: Collection[WakeUp]) -> None:
 def waiting(database: Database) -> dict[Queue, int]:
     """How many jobs wait in each queue."""
     with database.read() as connection:
-        query = sa.select(Job.queue, sa.func.count()).where(Job.state == JobState.QUEUED.value).group_by(Job.queue)
-        return {Queue(queue): count for queue, count in connection.execute(query)}
+        return {queue: count for queue, count in statistics.waiting(connection).items() if count}
 
 
 def announce_forgotten(database: Database, queues: Mapping[Queue, int], after_seconds: float) -> int:

@@ -24,6 +24,8 @@ class FarmCollector(Collector):
         """One look at the database."""
         with self._database.read() as connection:
             states = statistics.jobs_by_state(connection)
+            waiting = statistics.waiting(connection)
+            unpublished = statistics.unpublished(connection)
             oldest = statistics.oldest_queued(connection)
             times = statistics.stage_times(connection)
             failures = statistics.failures(connection)
@@ -32,6 +34,11 @@ class FarmCollector(Collector):
         for state, count in states.items():
             jobs.add_metric([state.value], count)
         yield jobs
+        queues = GaugeMetricFamily("farm_queue_jobs", "Jobs that wait, by the kind of worker.", labels=["queue"])
+        for queue, count in waiting.items():
+            queues.add_metric([queue.value], count)
+        yield queues
+        yield GaugeMetricFamily("farm_outbox", "Wake-ups that the broker has not got yet.", value=unpublished)
         waits = (now() - oldest).total_seconds() if oldest else 0.0
         yield GaugeMetricFamily("farm_queue_age_seconds", "How long the next job has been waiting.", value=waits)
         seconds = SummaryMetricFamily("farm_stage_seconds", "Time of stages whose results are kept.", labels=["stage"])

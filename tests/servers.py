@@ -1,4 +1,4 @@
-"""PostgreSQL and Redis for tests: started by hand on loopback in a temporary folder, ended by their process number."""
+"""Servers for tests: started by hand on loopback in a temporary folder, ended by their process number."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from pathlib import Path
 
 import psycopg
 import redis
+from amqp.exceptions import AMQPError
+from kombu import Connection
+from kombu.exceptions import OperationalError
 
 
 def in_memory() -> str | None:
@@ -46,13 +49,17 @@ class Server:
     def answers(self) -> bool:
         raise NotImplementedError
 
+    def environment(self) -> dict[str, str]:
+        """What the server needs to know beside its arguments."""
+        return {}
+
     def run_as(self, argv: list[str]) -> subprocess.Popen[bytes]:
         entry = pwd.getpwnam(self._user) if self._user is not None else None
         with (self.folder / "server.log").open("ab") as log:
             return subprocess.Popen(
                 argv,
                 cwd=self.folder,
-                env={"PATH": os.environ["PATH"], "LC_ALL": "C", "HOME": str(self.folder)},
+                env={"PATH": os.environ["PATH"], "LC_ALL": "C", "HOME": str(self.folder), **self.environment()},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -64,7 +71,7 @@ class Server:
 
     def start(self) -> None:
         self.process = self.run_as(self.command())
-        until(self.answers, 30, self.folder / "server.log")
+        until(self.answers, 90, self.folder / "server.log")
 
     def stop(self, number: signal.Signals = signal.SIGKILL) -> None:
         if self.process is not None:
@@ -142,6 +149,61 @@ class RedisServer(Server):
                 return bool(client.ping())
         except redis.ConnectionError:
             return False
+
+
+class RabbitServer(Server):
+    """Debian's RabbitMQ, with names, ports, a cookie and a folder of its own.
+
+    Erlang's register of names (epmd) is started here too: the server would leave one behind as a daemon.
+    """
+
+    PROGRAM = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+
+    def __init__(self) -> None:
+        super().__init__("rabbitmq")
+        self._names_port = free_port()
+        self._nodes_port = free_port()
+        (self.folder / "plugins").write_text("[].")
+        self._names = self.run_as(["epmd", "-port", str(self._names_port), "-address", "127.0.0.1"])
+
+    @property
+    def url(self) -> str:
+        return f"amqp://guest:guest@127.0.0.1:{self.port}//"
+
+    def command(self) -> list[str]:
+        return [str(self.PROGRAM)]
+
+    def environment(self) -> dict[str, str]:
+        names = {"NODENAME": "farm@localhost", "NODE_IP_ADDRESS": "127.0.0.1", "NODE_PORT": self.port,
+                 "DIST_PORT": self._nodes_port, "MNESIA_BASE": self.folder / "mnesia", "LOG_BASE": self.folder,
+                 "LOGS": "-", "ENABLED_PLUGINS_FILE": self.folder / "plugins", "CONFIG_FILE": self.folder / "none",
+                 "PID_FILE": self.folder / "pid"}  # fmt: skip
+        return {
+            "ERL_EPMD_PORT": str(self._names_port), "ERL_EPMD_ADDRESS": "127.0.0.1",
+            **{f"RABBITMQ_{name}": str(value) for name, value in names.items()},
+        }  # fmt: skip
+
+    def answers(self) -> bool:
+        try:
+            with Connection(self.url, connect_timeout=1) as connection:
+                connection.connect()
+        except (OSError, AMQPError, OperationalError):
+            return False
+        return True
+
+    def stop(self, number: signal.Signals = signal.SIGKILL) -> None:
+        # The program is a script that waits for Erlang's machine.
+        if self.process is not None:
+            os.killpg(self.process.pid, number)
+        super().stop(number)
+        # The next node of that name is let in once the names' register has seen that this one is gone.
+        time.sleep(0.2)
+
+    def close(self) -> None:
+        self.stop()
+        self._names.kill()
+        self._names.wait()
+        shutil.rmtree(self.folder)
 
 
 def until(condition: Callable[[], bool], seconds: float, log: Path) -> None:

@@ -22,6 +22,7 @@ REDIS_STEPS = (0, 5)
 BEGUN, NEW = "begun", "new"
 _PRIORITIES = {"redis": {BEGUN: 0, NEW: 5}, "amqp": {BEGUN: 5, NEW: 0}}
 CONNECT_SECONDS = 1.0
+CONFIRM_SECONDS = 5.0
 
 
 def connect(settings: Settings) -> Celery:
@@ -40,13 +41,14 @@ def connect(settings: Settings) -> Celery:
         # A worker that is busy leaves further wake-ups to the others.
         worker_disable_prefetch=redis,
         # A process that forks around the supervisor would leave its stages behind when it dies.
-        worker_pool="threads",
+        worker_pool="worker.tasks.pool:TaskPool",
         worker_enable_remote_control=False,
         worker_send_task_events=False,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_connection_timeout=CONNECT_SECONDS,
-        broker_transport_options=_redis_options(settings) if redis else {},
+        # RabbitMQ says when it has a message; without, one that was sent as it died would pass for published.
+        broker_transport_options=_redis_options(settings) if redis else {"confirm_publish": True},
         task_default_queue=Queue.CONVERT.value,
         task_create_missing_queues=False,
         task_queues=[
@@ -63,7 +65,7 @@ def publish(app: Celery, connection: Connection, job_id: str, queue: Queue, *, b
     with translated():
         app.send_task(
             WAKE_UP, (job_id,), queue=queue.value, priority=priority, connection=connection, retry=False,
-            ignore_result=True,
+            ignore_result=True, confirm_timeout=CONFIRM_SECONDS,
         )  # fmt: skip
 
 

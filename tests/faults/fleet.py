@@ -15,7 +15,7 @@ from farm.settings import Settings
 from farm.stages import Queue
 from farm.store import LocalStore
 from tests.faults.yard import ForkedWorker, Yard, stub_runner
-from tests.servers import PostgresServer, RedisServer
+from tests.servers import PostgresServer, RabbitServer, RedisServer
 from worker import broker, relay
 from worker.queue_worker import QueueWorker
 from worker.sandbox import Sandbox
@@ -28,7 +28,9 @@ BOTH = "convert,android"
 class Fleet(Yard):
     """A yard whose workers are woken up by a broker."""
 
-    def __init__(self, home: Path, postgresql: PostgresServer, redis: RedisServer, **changes: Any) -> None:
+    def __init__(
+        self, home: Path, postgresql: PostgresServer, redis: RedisServer | RabbitServer, **changes: Any
+    ) -> None:
         values = {"forgotten_seconds": 2.0, "broker_visibility_seconds": 5, "lease_seconds": 6.0}
         values |= {"heartbeat_seconds": 1.0, "database_url": postgresql.new_database(), "broker_url": redis.url}
         super().__init__(home, **values | changes)

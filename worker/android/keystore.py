@@ -58,9 +58,14 @@ def ensure(keys: Path) -> Path:
     """
     folder = keys / ALIAS
     if not folder.is_dir():
-        keys.mkdir(parents=True, exist_ok=True, mode=0o700)
-        keys.chmod(0o700)
-        draft = Path(tempfile.mkdtemp(dir=keys, prefix=".new-"))
+        try:
+            keys.mkdir(parents=True, exist_ok=True, mode=0o700)
+            keys.chmod(0o700)
+            draft = Path(tempfile.mkdtemp(dir=keys, prefix=".new-"))
+        except OSError as error:
+            raise KeystoreUnusable(
+                f"No signing key can be made in {keys} ({error.strerror}); give the folder to the farm's user."
+            ) from error
         try:
             _make(SigningKey(draft))
             _publish(draft, folder)

@@ -7,6 +7,9 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from celery import Celery, signals
+from celery.concurrency import get_implementation
+from celery.concurrency.solo import TaskPool as SoloPool
+from celery.concurrency.thread import TaskPool as ThreadPool
 
 from farm.errors import FarmError
 from farm.settings import Settings
@@ -34,9 +37,10 @@ def register(app: Celery, settings: Settings, open_worker: _Open = queue_worker.
     # Not weakly: nobody else holds these functions.
     @signals.worker_init.connect(weak=False)
     def start(sender: Any, **_: Any) -> None:
-        pool = sender.pool_cls if isinstance(sender.pool_cls, str) else sender.pool_cls.__module__.rpartition(".")[2]
-        if not pool.startswith(("thread", "solo")):
-            sys.exit(f"The pool {pool} cannot run the farm's jobs; start the worker with --pool=threads or solo.")
+        pool = get_implementation(sender.pool_cls)
+        if not issubclass(pool, (ThreadPool, SoloPool)):
+            name = pool.__module__.rpartition(".")[2]
+            sys.exit(f"The pool {name} cannot run the farm's jobs; start the worker with --pool=threads or solo.")
         try:
             worker = open_worker(settings, [Queue(name) for name in app.amqp.queues.consume_from])
             worker.start()

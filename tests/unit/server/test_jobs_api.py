@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import re
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
+from client import transfers
 from client.local import LocalFarm
 from client.protocol import JobView
 from db import claims, stages, workers
 from db.events import EventKind
-from db.models import Webhook, Worker
+from db.models import StageResultRow, Webhook, Worker
 from db.session import now
-from farm import errors, identity, logs
+from farm import errors, identity, locations, logs
 from farm.access import Scope
 from farm.artifacts import Artifact, ArtifactName
 from farm.jobspec import JobSpec
@@ -171,6 +174,39 @@ def test_download_is_checked(api, tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["deep", "home"]
 
 
+def test_a_download_that_was_given_up_goes_on(api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job, artifact = succeed(api, tmp_path)
+    farm, target = api.farm(Scope.READ), tmp_path / "app.apk"
+    part = tmp_path / f".app.apk.{artifact.digest[:16]}.part"
+    chunks, asked, breaks = transfers._chunks, [], [True]
+
+    def breaking(http, path, artifact, offset):
+        asked.append(offset)
+        for chunk in chunks(http, path, artifact, offset):
+            yield chunk
+            if breaks.pop() if breaks else False:
+                raise errors.FarmUnreachable("gone")
+
+    monkeypatch.setattr(transfers, "_chunks", breaking)
+    with pytest.raises(errors.FarmUnreachable):
+        farm.download(job.id, ArtifactName.APK, target)
+    came = part.stat().st_size
+    assert (0 < came < len(CONTENT), target.exists()) == (True, False)
+    farm.download(job.id, ArtifactName.APK, target)
+    assert (asked, target.read_bytes() == CONTENT, part.exists()) == ([0, came], True, False)
+
+    # What was kept may be wrong, or too long; somebody else may be at it.
+    for kept, expected in ((b"x" * 1000, [1000, 0]), (b"x" * (len(CONTENT) + 1), [0])):
+        asked.clear()
+        part.write_bytes(kept)
+        farm.download(job.id, ArtifactName.APK, target)
+        assert (asked, target.read_bytes() == CONTENT, part.exists()) == (expected, True, False)
+    with part.open("wb") as busy:
+        fcntl.flock(busy, fcntl.LOCK_EX)
+        farm.download(job.id, ArtifactName.APK, tmp_path / "app.apk")
+    assert part.exists()
+
+
 @pytest.mark.parametrize(
     ("given", "status", "expected"),
     [
@@ -240,6 +276,19 @@ def test_a_stream_that_ends_too_early_is_taken_up_again(api) -> None:
     assert list(lines) == []
 
 
+def exposed(text: str) -> set[str]:
+    """Every metric of an exposition with its labels, as the documentation writes them: `farm_jobs{state}`."""
+    names = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE ")}
+    found = {}
+    for line in text.splitlines():
+        name, labels = re.fullmatch(r"(\w+)(?:\{(.*)\})? \S+", line).groups() if line[:1] != "#" else ("", None)
+        family = next((each for each in (name, re.sub(r"_(bucket|count|sum)$", "", name)) if each in names), None)
+        if family is not None and not name.endswith("_created"):
+            known = [label for label in re.findall(r'(\w+)="', labels or "") if label != "le"]
+            found[family] = f"{family}{{{','.join(known)}}}" if known else family
+    return set(found.values())
+
+
 def test_overview_and_metrics(api, tmp_path: Path) -> None:
     farm, headers = api.farm(*BOTH), api.headers(Scope.READ)
     succeed(api, tmp_path)
@@ -259,6 +308,8 @@ def test_overview_and_metrics(api, tmp_path: Path) -> None:
     with api.database.write() as connection:
         long_ago = now() - timedelta(seconds=workers.SILENT_SECONDS + 1)
         connection.execute(sa.update(Worker).where(Worker.id == "bbbbbbbbbb").values(seen_at=long_ago))
+        made = {"key": "k", "stage": "fetch", "created_at": now(), "seconds": 1.5, "outputs": [], "result": {}}
+        connection.execute(sa.insert(StageResultRow).values(made))
     found = {each["id"]: each["state"] for each in api.client.get("/v1/workers", headers=headers).json()}
     assert found == {"aaaaaaaaaa": "busy", "bbbbbbbbbb": "dead"}
     claims.fail(api.database, held, errors.OutOfMemory("No memory."), 3)
@@ -269,10 +320,14 @@ def test_overview_and_metrics(api, tmp_path: Path) -> None:
         'farm_attempt_failures_total{code="out-of-memory"} 1.0',
         'farm_workers{state="idle"} 1.0',
         'farm_workers{state="dead"} 1.0',
+        'farm_queue_jobs{queue="convert"} 2.0',
+        "farm_outbox 0.0",
+        'farm_stage_seconds_sum{stage="fetch"} 1.5',
         'farm_http_requests_total{method="GET",route="/v1/queue",status="200"} 1.0',
     ):
         assert f"\n{line}\n" in text
-    assert "farm_queue_age_seconds" in text
+    page = (locations.ROOT / "docs" / "operations.md").read_text()
+    assert set(re.findall(r"^\| `(farm_\w+(?:\{[a-z,]+\})?)` \|", page, re.MULTILINE)) == exposed(text)
     recipes = api.client.get("/v1/recipes", headers=headers).json()
     assert [each["name"] for each in recipes] == [each.name for each in RECIPES]
 

@@ -19,7 +19,7 @@ def test_wake_ups_only(tmp_path: Path) -> None:
     conf = broker.connect(settings(tmp_path, "redis://127.0.0.1:1/0")).conf
     assert (conf.accept_content, conf.task_serializer, conf.task_ignore_result) == (["json"], "json", True)
     assert (conf.result_backend, conf.task_acks_late, conf.worker_prefetch_multiplier) == (None, False, 1)
-    assert (conf.worker_pool, conf.worker_enable_remote_control) == ("threads", False)
+    assert (conf.worker_pool, conf.worker_enable_remote_control) == ("worker.tasks.pool:TaskPool", False)
     assert {queue.name for queue in conf.task_queues} == {"convert", "android"}
 
 

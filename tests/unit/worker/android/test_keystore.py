@@ -56,6 +56,12 @@ def test_a_key_that_others_may_read_is_refused(farm_keys: Path, name: str) -> No
         keystore.ensure(farm_keys)
 
 
+def test_a_folder_that_is_anothers_is_named(tmp_path: Path) -> None:
+    (tmp_path / "keys").touch()
+    with pytest.raises(KeystoreUnusable, match=r"No signing key can be made in .*keys .*give the folder to"):
+        keystore.ensure(tmp_path / "keys")
+
+
 def test_half_a_key_is_refused(farm_keys: Path) -> None:
     (farm_keys / "farm" / "password").unlink()
     with pytest.raises(KeystoreUnusable, match=r"lacks .*password; restore it from a backup"):
