@@ -54,9 +54,11 @@ class Fleet(Yard):
         self._relayed = True
         return self.fork(lambda: relay.run(self.settings))
 
-    def start_celery(self, queues: str = BOTH, threads: int = 2, runner: StageRunner | None = None) -> ForkedWorker:
+    def start_celery(
+        self, queues: str = BOTH, threads: int = 2, runner: StageRunner | None = None, *options: str
+    ) -> ForkedWorker:
         """A Celery worker of these queues, its stages stubs."""
-        return self.fork(lambda: self._celery(queues, threads, runner or stub_runner(self.settings)))
+        return self.fork(lambda: self._celery(queues, threads, runner or stub_runner(self.settings), *options))
 
     def start_worker(
         self,
@@ -70,7 +72,7 @@ class Fleet(Yard):
             self.start_relay()
         return self.start_celery(threads=1, runner=runner or stub_runner(self.settings, sandbox))
 
-    def _celery(self, queues: str, threads: int, runner: StageRunner) -> None:
+    def _celery(self, queues: str, threads: int, runner: StageRunner, *options: str) -> None:
         # Celery's own warnings are no faults of the tests.
         warnings.simplefilter("ignore")
         app = broker.connect(self.settings)
@@ -82,7 +84,7 @@ class Fleet(Yard):
 
         wake_up.register(app, self.settings, open_worker)
         arguments = ["worker", "-Q", queues, "-c", str(threads), "--loglevel", "INFO", "--without-gossip"]
-        app.worker_main([*arguments, "--without-mingle", "--without-heartbeat"])
+        app.worker_main([*arguments, "--without-mingle", "--without-heartbeat", *options])
 
     def close(self) -> None:
         super().close()

@@ -22,7 +22,7 @@ from farm.errors import BrokerUnusable
 from farm.stages import Queue
 from farm.states import JobState
 from tests.faults import soundness
-from tests.faults.fleet import Fleet, stop
+from tests.faults.fleet import BOTH, Fleet, stop
 from tests.faults.in_process import InProcess
 from tests.faults.soundness import announced
 from worker import broker
@@ -46,6 +46,23 @@ def test_a_worker_with_both_queues_does_all_in_one_go(fleet) -> None:
     job = fleet.wait(fleet.submit({"seed": 1}))
     assert (job.state, job.attempt) == (JobState.SUCCEEDED, 1)
     assert "handed-on" not in kinds(fleet, job.id)
+
+
+def test_workers_of_one_machine_share_its_folder_and_grow_with_the_work(fleet) -> None:
+    fleet.start_relay()
+    for _ in range(2):
+        fleet.start_celery(BOTH, 1, None, "--autoscale", "2,1")
+    for number in range(4):
+        fleet.submit({"seed": number, "check": ["sleep", 3.0]})
+
+    def at_work() -> list[str]:
+        with fleet.database().read() as connection:
+            return list(connection.scalars(sa.select(Job.worker_id).where(Job.state == "running")))
+
+    # Twice as many jobs as workers: each has grown from one job at a time to two.
+    fleet.until(lambda: len(at_work()) == 4)
+    assert sorted(at_work().count(worker) for worker in set(at_work())) == [2, 2]
+    fleet.until(lambda: all_ended_well_once(fleet, 4))
 
 
 def test_a_job_goes_from_a_convert_worker_to_an_android_worker(fleet) -> None:
