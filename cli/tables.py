@@ -69,7 +69,8 @@ def job_table(jobs: Sequence[JobView]) -> Table:
 def outcome(job: JobView) -> str:
     """How a job stands or ended, in a few words."""
     if job.state is JobState.QUEUED:
-        return "next" if not job.position else f"{figures.count(job.position, 'job')} ahead"
+        place = "next" if not job.position else f"{figures.count(job.position, 'job')} ahead"
+        return ", ".join(filter(None, [place, time_left(job)]))
     if job.state is JobState.RUNNING:
         return ", ".join(filter(None, [running_title(job), figures.percent(job.share), time_left(job)]))
     if job.state is JobState.SUCCEEDED:

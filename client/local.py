@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from client import views
 from client.protocol import EventView, JobView, Submission
 from db import digests as digest_cache
-from db import events, jobs, stages, workers
+from db import events, jobs, statistics, workers
 from db.jobs import Submitted
 from db.records import JobRecord
 from db.session import Database, open_database
@@ -54,22 +54,22 @@ class LocalFarm:
         """One job."""
         with self._open().read() as connection:
             record = jobs.get(connection, job_id)
-            return views.job_view(record, jobs.position(connection, record), stages.typical_seconds(connection))
+            return views.job_view(record, jobs.position(connection, record), statistics.history(connection))
 
     def jobs(
         self, states: Sequence[JobState] = (), model: str | None = None, recipe: str | None = None, limit: int = 50
     ) -> list[JobView]:
         """The newest jobs first, filtered."""
         with self._open().read() as connection:
-            typical = stages.typical_seconds(connection)
+            history = statistics.history(connection)
             records = jobs.newest(connection, states, model, recipe, limit)
-            return [views.job_view(each, jobs.position(connection, each), typical) for each in records]
+            return [views.job_view(each, jobs.position(connection, each), history) for each in records]
 
     def latest(self, state: JobState | None = None) -> JobView:
         """The newest job (of that state)."""
         with self._open().read() as connection:
             record = jobs.latest(connection, state)
-            return views.job_view(record, jobs.position(connection, record), stages.typical_seconds(connection))
+            return views.job_view(record, jobs.position(connection, record), statistics.history(connection))
 
     def events(self, job_id: str, after: int = 0) -> list[EventView]:
         """Events with an id greater than `after`."""

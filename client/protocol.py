@@ -50,7 +50,7 @@ class ErrorView:
 @dataclass(frozen=True)
 class JobView:
     """One job. position: place in the queue, 0 is next, None unless queued. share: part of the work done, 0 to 1.
-    seconds_left: estimated from earlier jobs, None when unknown."""
+    seconds_left: until it ends, estimated from earlier jobs, None when unknown."""
 
     id: str
     state: JobState

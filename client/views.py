@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from client.protocol import ErrorView, JobView, MetricView, StageView
 from db.records import JobRecord, StageRecord
+from db.statistics import History
 from farm import errors, stages
 from farm.stages import StageName
 from farm.states import JobState, StageState
@@ -13,8 +12,8 @@ from farm.states import JobState, StageState
 _DONE = (StageState.SUCCEEDED, StageState.REUSED, StageState.SKIPPED)
 
 
-def job_view(job: JobRecord, position: int | None, typical: Mapping[StageName, float]) -> JobView:
-    """A job as a view. typical: how many seconds each stage took in earlier jobs."""
+def job_view(job: JobRecord, position: int | None, history: History) -> JobView:
+    """A job as a view."""
     return JobView(
         id=job.id,
         state=job.state,
@@ -31,7 +30,7 @@ def job_view(job: JobRecord, position: int | None, typical: Mapping[StageName, f
         artifacts=job.artifacts,
         position=position,
         share=share(job),
-        seconds_left=seconds_left(job, typical),
+        seconds_left=seconds_left(job, position, history),
     )
 
 
@@ -44,14 +43,25 @@ def share(job: JobRecord) -> float:
     return min(1.0, done / sum(weights.values())) if weights else 0.0
 
 
-def seconds_left(job: JobRecord, typical: Mapping[StageName, float]) -> float | None:
-    """How long a running job will still take; None when it does not run or a stage was never run before."""
-    if job.state is not JobState.RUNNING:
+def seconds_left(job: JobRecord, position: int | None, history: History) -> float | None:
+    """How long a running or queued job will take until it ends; None when it has, or when a stage was never run before.
+
+    A queued job waits for those before it, which the workers share, each of them as long as a whole job takes.
+    """
+    if job.state.terminal:
         return None
     waiting = [stage for stage in job.stages if stage.state not in _DONE]
-    if any(stage.name not in typical for stage in waiting):
+    if any(stage.name not in history.typical for stage in waiting):
         return None
-    return sum(typical[stage.name] * (1 - stage.share) for stage in waiting)
+    own = sum(_expected(stage.name, history) * (1 - stage.share) for stage in waiting)
+    before = (position or 0) / history.workers
+    return own + before * sum(_expected(stage.name, history) for stage in job.stages)
+
+
+def _expected(name: StageName, history: History) -> float:
+    """Seconds of a stage to come. What depends on no job was made once and is there."""
+    stage = stages.BY_NAME[name]
+    return history.typical.get(name, 0.0) if stage.inputs or stage.spec_fields else 0.0
 
 
 def _stage(stage: StageRecord) -> StageView:

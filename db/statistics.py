@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from db import workers
+from db import stages, workers
 from db.models import Attempt, Job, Outgoing, StageResultRow, Worker
 from farm.stages import Queue, StageName
 from farm.states import JobState
@@ -21,6 +22,14 @@ class StageTimes:
     stage: StageName
     count: int
     seconds: float
+
+
+@dataclass(frozen=True)
+class History:
+    """What times are estimated from. typical: seconds of each stage in its latest runs; workers: how many there are."""
+
+    typical: Mapping[StageName, float]
+    workers: int = 1
 
 
 @dataclass(frozen=True)
@@ -64,6 +73,12 @@ def stage_times(connection: Connection) -> list[StageTimes]:
     query = sa.select(StageResultRow.stage, sa.func.count(), sa.func.sum(StageResultRow.seconds))
     rows = connection.execute(query.group_by(StageResultRow.stage))
     return [StageTimes(StageName(stage), count, seconds or 0.0) for stage, count, seconds in rows]
+
+
+def history(connection: Connection) -> History:
+    """The latest runs of stages, and the workers that are there now: one where none is, since one will be started."""
+    alive = connection.scalar(sa.select(sa.func.count()).select_from(Worker).where(~workers.silent()))
+    return History(stages.typical_seconds(connection), max(1, alive or 0))
 
 
 def failures(connection: Connection) -> dict[str, int]:

@@ -8,6 +8,7 @@ import pytest
 
 from client import views
 from db.records import JobRecord, StageRecord
+from db.statistics import History
 from farm.jobspec import JobSpec
 from farm.modelref import ModelKind
 from farm.stages import BY_NAME, STAGES, StageName
@@ -46,16 +47,26 @@ def test_share_weighs_the_stages() -> None:
 def test_seconds_left_come_from_earlier_runs() -> None:
     running = record(JobState.RUNNING, {StageName.FETCH: 1.0, StageName.CHECK: 1.0, StageName.CONVERT: 0.25})
     to_come = STAGES[STAGES.index(BY_NAME[StageName.CONVERT]) + 1 :]
-    assert views.seconds_left(running, TYPICAL) == pytest.approx(7.5 + 10 * len(to_come))
+    # The app is built once and is there; it is among those to come.
+    assert views.seconds_left(running, None, History(TYPICAL)) == pytest.approx(7.5 + 10 * (len(to_come) - 1))
 
 
-def test_seconds_left_are_unknown_without_earlier_runs_or_a_running_job() -> None:
-    assert views.seconds_left(record(JobState.RUNNING, {}), {StageName.FETCH: 1.0}) is None
-    assert views.seconds_left(record(JobState.QUEUED, {}), TYPICAL) is None
+def test_a_queued_job_waits_for_those_before_it() -> None:
+    queued = record(JobState.QUEUED, {})
+    whole = 10.0 * (len(STAGES) - 1)
+    assert views.seconds_left(queued, 0, History(TYPICAL)) == pytest.approx(whole)
+    assert views.seconds_left(queued, 3, History(TYPICAL)) == pytest.approx(4 * whole)
+    assert views.seconds_left(queued, 3, History(TYPICAL, workers=2)) == pytest.approx(2.5 * whole)
+
+
+def test_seconds_left_are_unknown_without_earlier_runs_or_once_the_job_has_ended() -> None:
+    assert views.seconds_left(record(JobState.RUNNING, {}), None, History({StageName.FETCH: 1.0})) is None
+    assert views.seconds_left(record(JobState.QUEUED, {}), 0, History({})) is None
+    assert views.seconds_left(record(JobState.SUCCEEDED, {}), None, History(TYPICAL)) is None
 
 
 def test_an_error_has_its_exit_code_and_the_attempts_are_those_charged() -> None:
-    view = views.job_view(record(JobState.FAILED, {}, "quality-missed"), None, {})
+    view = views.job_view(record(JobState.FAILED, {}, "quality-missed"), None, History({}))
     assert view.error is not None
     assert (view.error.code, view.error.exit_code, view.error.sentence) == ("quality-missed", 52, "A sentence.")
     assert view.attempt == 2
