@@ -1,7 +1,7 @@
 """The app built before any job asks for it: beside the toolchain, under the digest of what decides it.
 
-`python -m worker.android.prebuilt FOLDER` makes a toolchain with the app in it, as the image of the Android worker
-holds one. What was fetched and built before is kept in FARM_TOOLCHAIN.
+`python -m worker.android.prebuilt KEPT FOLDER` puts it into FOLDER, as the image of the Android worker holds it. KEPT
+is where it stays for the next build of the image.
 """
 
 from __future__ import annotations
@@ -22,38 +22,34 @@ from worker.android.toolchain import Toolchain
 FOLDER = "app-base"
 
 
+def name() -> str:
+    """Under which the app of these sources is filed."""
+    return digests.of_sources(locations.ROOT, BY_NAME[StageName.APP].code)
+
+
 def place(tools: Toolchain) -> Path:
-    """Where the app of these sources lies, if it was built."""
-    return tools.folder / FOLDER / digests.of_sources(locations.ROOT, BY_NAME[StageName.APP].code)
+    """Where the app of these sources lies, if it came with the toolchain."""
+    return tools.folder / FOLDER / name()
 
 
-def ensure(tools: Toolchain, report: Reporter) -> Path:
-    """Build the app unless it is there, whole or not at all; its folder. ToolMissing, StageCrashed."""
-    built = place(tools)
+def provide(tools: Toolchain, kept: Path, target: Path, report: Reporter) -> None:
+    """Build the app unless it was `kept`, and copy it to `target`; ToolMissing, StageCrashed."""
+    built = kept / name()
     if not built.is_dir():
-        built.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=built.parent, prefix=".new-") as scratch:
+        kept.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=kept, prefix=".new-") as scratch:
             draft = Path(scratch) / "app"
             base.build(AppSources(), tools, draft, Path(scratch) / "scratch", report)
             draft.rename(built)
-    return built
-
-
-def provide(kept: Toolchain, target: Path, report: Reporter) -> None:
-    """Fetch what `kept` lacks, and copy to `target` what is pinned and the app of these sources, and nothing else."""
-    toolchain.fetch(kept, _say)
-    built = ensure(kept, report)
     target.mkdir(parents=True, exist_ok=True)
-    for artifact in kept.pins.artifacts:
-        shutil.copy2(kept.path(artifact), target / artifact.file_name)
-    shutil.copytree(built, target / FOLDER / built.name)
+    shutil.copytree(built, target / built.name)
 
 
 def main() -> int:
     """See above; the exit code is the error's, or 0."""
     try:
-        kept = toolchain.at(settings.load().toolchain)
-        provide(kept, Path(sys.argv[1]), lambda _share, doing: _say(doing))
+        kept, target = map(Path, sys.argv[1:])
+        provide(toolchain.at(settings.load().toolchain), kept, target, lambda _share, doing: _say(doing))
     except FarmError as error:
         _say(error.sentence)
         return error.exit_code
