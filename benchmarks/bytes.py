@@ -1,9 +1,10 @@
-"""The bytes lane at GPT-2 base size against the runbook's recipe, in one run on one machine.
+"""The lanes at GPT-2 base size against the runbook's recipe, in one run on one machine: writes a part of docs/lanes.md.
 
-    python -m benchmarks.bytes [--folder FOLDER]
+    python -m benchmarks.bytes [--folder FOLDER] [--model PRESET] [--write]
 
-GPT-2 base with random weights, a prompt of 32 tokens, 100 new ones, 2 threads, all int8; prints a table. FOLDER
-(default: a temporary one) keeps the models from run to run.
+GPT-2 base with random weights, a prompt of 32 tokens, 100 new ones, 2 threads, all int8; prints the goals of the lanes
+that take text, and all lanes side by side. About fifteen minutes. FOLDER (default: a temporary one) keeps the models
+from run to run; PRESET, for a try, is another GPT-2. `--write` puts both tables into docs/lanes.md.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ import os
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import runbook
+from benchmarks.runbook import Built, Timed
 from benchmarks.spine import (
     GIB,
     NEW_TOKENS,
@@ -24,92 +27,193 @@ from benchmarks.spine import (
     ROOT,
     THREADS,
     Farm,
+    Report,
     Row,
-    conversion_seconds,
     random_base,
     say,
 )
+from farm.jobspec import ConversionRoute, Lane, TokenizerGraph
 
 MIB = 1 << 20
 LONG_PROMPT = 256
+PAGE = ROOT / "docs" / "lanes.md"
+BEGIN, END = "<!-- python -m benchmarks.bytes --write -->", "<!-- end -->"
+TFTEXT = ("--lane", Lane.STRINGS, "--tokenizer-graph", TokenizerGraph.TFTEXT, "--output-tokens")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One lane: its job's report, and seconds from the prompt to all its tokens."""
+
+    name: str
+    report: Report
+    seconds: float
+
+    @property
+    def size(self) -> int:
+        """The file's, in bytes."""
+        return self.report.model.stat().st_size
+
+    @property
+    def conversion(self) -> float:
+        """Seconds from the loaded model to the written file."""
+        names = {"graph_seconds", "bind_seconds"}
+        metrics = self.report.content["metrics"]
+        return sum(float(one["value"]) for one in metrics if one["stage"] == "convert" and one["name"] in names)
+
+    @property
+    def package(self) -> int | None:
+        """Bytes of the APK beyond the model; None where the job made none."""
+        path = self.report.model.with_name("app.apk")
+        return path.stat().st_size - self.size if path.exists() else None
 
 
 def main() -> None:
-    """Run everything and print the table."""
+    """Run everything and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path)
+    parser.add_argument("--model", type=Path)
+    parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="farm-benchmark-") as temporary:
         folder = arguments.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        rows = measure(folder)
-    print("| what | goal: at most | measured | | |\n|---|---|---|---|---|")
-    for row in rows:
-        verdict = "reached" if row.measured <= row.goal else "**missed**"
-        print(f"| {row.what} | {row.goal:g} {row.unit} | {row.measured:.3g} | {verdict} | {row.baseline} |")
+        tables = measure(folder, arguments.model or random_base(folder, 1))
+    print(tables)
+    if arguments.write:
+        before, rest = PAGE.read_text().split(BEGIN)
+        PAGE.write_text(f"{before}{BEGIN}\n\n{tables}\n{END}{rest.split(END)[1]}")
 
 
-def measure(folder: Path) -> list[Row]:
-    """Every row; progress goes to stderr."""
-    preset = random_base(folder, 1)
+def measure(folder: Path, preset: Path) -> str:
+    """Both tables; progress goes to stderr."""
     baseline_file = folder / "runbook-int8.tflite"
     say("the runbook's recipe: converting")
     built = runbook.build(preset, "int8", baseline_file, prompt=PROMPT_TOKENS, tokens=NEW_TOKENS)
+    prompt = baseline_file.with_suffix(".prompt")
     with tempfile.TemporaryDirectory(prefix="farm-home-", dir=folder) as home:
-        say("the bytes lane: a job")
-        report, _ = Farm(Path(home)).submit(preset, "--lane", "bytes")
-        say("both: time to tokens")
-        ours = _time(report.model, baseline_file.with_suffix(".prompt"))
+        farm = Farm(Path(home))
+        reports = {}
+        for name, options in (
+            ("tokens", ("--lane", Lane.TOKENS)),
+            ("bytes", ("--lane", Lane.BYTES)),
+            ("strings", ("--lane", Lane.STRINGS)),
+            ("strings, tftext", (*TFTEXT, str(PROMPT_TOKENS + NEW_TOKENS))),
+            ("strings, tftext, from_keras_model",
+             (*TFTEXT, str(PROMPT_TOKENS + NEW_TOKENS), "--conversion-route", ConversionRoute.KERAS_MODEL)),
+        ):  # fmt: skip
+            say(f"a job: {name}")
+            reports[name], _ = farm.submit(preset, *options)
+        say("all: time to tokens")
+        took = _take_times(reports, prompt)
         baseline = runbook.time_to_tokens(baseline_file, threads=THREADS)
-        size = report.model.stat().st_size
-        package = report.model.with_name("app.apk").stat().st_size
-    return [
-        Row(
-            f"int8, text to text, {NEW_TOKENS} tokens", 0.30, ours["seconds"] / baseline.seconds,
-            "of the runbook recipe's int8", f"{ours['seconds']:.2f} s against {baseline.seconds:.2f} s",
-        ),
-        Row(
-            "int8 file", 0.78, size / built.size,
-            "of the runbook recipe's int8", f"{size / 1e6:.1f} MB against {built.size / 1e6:.1f} MB",
-        ),
-        Row(f"tokenizing a prompt of {LONG_PROMPT} bytes", 2, ours["tokenize_ms"], "ms"),
-        Row(
-            "loaded model to .tflite, nothing cached", 60, conversion_seconds(report),
-            "s", f"the runbook's: {built.seconds:.1f} s",
-        ),
-        Row(
-            "conversion stage, peak memory", 4, report.peak("convert") / GIB,
-            "GiB", f"the runbook's: {built.peak_bytes / GIB:.1f} GiB",
-        ),
-        Row("APK beyond the model", 14, (package - size) / MIB, "MiB"),
-    ]  # fmt: skip
+        lanes = [Measured(name, report, took[name]) for name, report in reports.items()]
+        return goals(lanes, took["tokenize_ms"], built, baseline) + "\n" + side_by_side(lanes, built, baseline)
 
 
-def _time(model: Path, prompt: Path) -> dict[str, float]:
-    """Seconds from text to text and milliseconds of tokenizing, best of some runs, in a process of its own."""
-    words = [sys.executable, "-c", _TIMING, *map(str, (model, prompt, NEW_TOKENS, THREADS, LONG_PROMPT))]
-    done = subprocess.run(words, cwd=ROOT, env=dict(os.environ), stdout=subprocess.PIPE, check=True)
-    answer: dict[str, float] = json.loads(done.stdout)
-    return answer
+def goals(lanes: list[Measured], tokenize_ms: float, built: Built, baseline: Timed) -> str:
+    """What the lanes that take text were to reach."""
+    rows = [Row(f"bytes: tokenizing a prompt of {LONG_PROMPT} bytes", 2, tokenize_ms, "ms")]
+    for lane in lanes:
+        if lane.name not in ("bytes", "strings"):
+            continue
+        rows += [
+            Row(
+                f"{lane.name}: text to text, {NEW_TOKENS} tokens", 0.30, lane.seconds / baseline.seconds,
+                "of the runbook recipe's int8", f"{lane.seconds:.2f} s against {baseline.seconds:.2f} s",
+            ),
+            Row(
+                f"{lane.name}: file", 0.78, lane.size / built.size,
+                "of the runbook recipe's int8", f"{lane.size / 1e6:.1f} MB against {built.size / 1e6:.1f} MB",
+            ),
+            Row(
+                f"{lane.name}: loaded model to .tflite, nothing cached", 60, lane.conversion,
+                "s", f"the runbook's: {built.seconds:.1f} s",
+            ),
+            Row(
+                f"{lane.name}: conversion stage, peak memory", 4, lane.report.peak("convert") / GIB,
+                "GiB", f"the runbook's: {built.peak_bytes / GIB:.1f} GiB",
+            ),
+        ]  # fmt: skip
+        if lane.name == "bytes" and lane.package is not None:
+            rows.append(Row("bytes: APK beyond the model", 14, lane.package / MIB, "MiB"))
+    lines = ["| what | goal: at most | measured | | |", "|---|---|---|---|---|"]
+    for row in rows:
+        verdict = "reached" if row.measured <= row.goal else "**missed**"
+        lines.append(f"| {row.what} | {row.goal:g} {row.unit} | {row.measured:.3g} | {verdict} | {row.baseline} |")
+    return "\n".join(lines) + "\n"
+
+
+def side_by_side(lanes: list[Measured], built: Built, baseline: Timed) -> str:
+    """Every lane, and the runbook's recipe outside of the farm."""
+    lines = [
+        f"| int8 | file | {NEW_TOKENS} tokens | loaded model to `.tflite` | conversion's memory | APK beyond it |",
+        "|---|---|---|---|---|---|",
+    ]
+    for lane in lanes:
+        package = "no APK" if lane.package is None else f"{lane.package / 1e6:.1f} MB"
+        lines.append(
+            f"| {lane.name} | {lane.size / 1e6:.1f} MB | {lane.seconds:.2f} s | {lane.conversion:.1f} s"
+            f" | {lane.report.peak('convert') / GIB:.1f} GiB | {package} |"
+        )
+    lines.append(
+        f"| the runbook's recipe | {built.size / 1e6:.1f} MB | {baseline.seconds:.2f} s | {built.seconds:.1f} s"
+        f" | {built.peak_bytes / GIB:.1f} GiB | no APK |"
+    )
+    return "\n".join(lines) + "\n"
+
+
+def _take_times(reports: dict[str, Report], prompt: Path) -> dict[str, float]:
+    """Seconds from the prompt to all tokens by lane, and `tokenize_ms`; each lane in a process of its own."""
+    seconds = {}
+    for name, report in reports.items():
+        numbers = map(str, (NEW_TOKENS, THREADS, LONG_PROMPT))
+        words = [sys.executable, "-c", _TIMING, name, str(report.model), str(prompt), *numbers]
+        done = subprocess.run(words, cwd=ROOT, env=dict(os.environ), stdout=subprocess.PIPE, check=True)
+        answer = json.loads(done.stdout)
+        seconds[name] = answer["seconds"]
+        seconds |= {key: value for key, value in answer.items() if key == "tokenize_ms"}
+    return seconds
 
 
 _TIMING = """
 import json, sys, time
 from pathlib import Path
-from worker.inference.text_model import TextModel
-path, prompt, new, threads, long = Path(sys.argv[1]), Path(sys.argv[2]).read_bytes(), *map(int, sys.argv[3:])
-model = TextModel(path, threads)
-seconds, tokenizing = [], []
-for _ in range(5):
-    started = time.monotonic()
-    assert len(model.complete(prompt, new).tokens) == new
-    seconds.append(time.monotonic() - started)
-text = (prompt * long)[:long]
-for _ in range(20):
-    started = time.monotonic()
-    model.tokenize(text)
-    tokenizing.append(1000 * (time.monotonic() - started))
-print(json.dumps({"seconds": min(seconds[1:]), "tokenize_ms": min(tokenizing[1:])}))
+from worker.flex.runner import FlexModel
+from worker.inference.archive import open_language_model
+from worker.inference.generation import generate
+from worker.inference.model_info import ModelInfo
+from worker.inference.text_model import Completion, TextModel
+lane, path, prompt = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]).read_bytes()
+new, threads, long = map(int, sys.argv[4:])
+found = {}
+if lane == "tokens":
+    model = open_language_model(path.parent, threads)
+    given = model.prompt_tokens(prompt.decode())
+    seconds = []
+    for _ in range(5):
+        started = time.monotonic()
+        assert len(list(generate(model.tokens, given, new, None))) == new
+        seconds.append(time.monotonic() - started)
+elif lane == "bytes":
+    model = TextModel(path, threads)
+    answers = [model.complete(prompt, new) for _ in range(5)]
+    assert all(len(answer.tokens) == new for answer in answers)
+    seconds = [answer.seconds for answer in answers]
+    text, took = (prompt * long)[:long], []
+    for _ in range(20):
+        started = time.monotonic()
+        model.tokenize(text)
+        took.append(1000 * (time.monotonic() - started))
+    found["tokenize_ms"] = min(took[1:])
+else:
+    info = ModelInfo.read(path.with_name("model-info.json"))
+    keras = info.tokenizer_graph == "tftext"
+    model = FlexModel(path, threads, 1 << 16, info.context, keras)
+    answers = model.answer([], [Completion(prompt, None if keras else new)] * 5).answers
+    assert keras or all(len(answer.tokens) == new for answer in answers)
+    seconds = [answer.seconds for answer in answers]
+print(json.dumps(found | {"seconds": min(seconds[1:])}))
 """
 
 

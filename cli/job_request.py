@@ -8,7 +8,14 @@ from pathlib import Path
 
 from client.profiles import OpRules
 from farm import aars, modelref
-from farm.errors import BadPromptTemplate, KeystorePasswordMissing, KeystoreUnusable, SequenceTooLong, UsageError
+from farm.errors import (
+    BadPromptTemplate,
+    CalibrationUnusable,
+    KeystorePasswordMissing,
+    KeystoreUnusable,
+    SequenceTooLong,
+    UsageError,
+)
 from farm.jobspec import AppSpec, JobSpec, parse_abis, parse_conversion_route, parse_lane, parse_tokenizer_graph
 from farm.modelref import ModelKind
 from farm.oplist import OpSet, parse_ops
@@ -32,6 +39,7 @@ class JobRequest:
     prefill: str | None = None
     prompt_bytes: int | None = None
     output_tokens: int | None = None
+    calibration: Path | None = None
     ops: str | None = None
     allow_ops: tuple[str, ...] = ()
     rules: OpRules | None = None
@@ -72,6 +80,7 @@ class JobRequest:
             "prefill": None if self.prefill is None else parse_prefill(self.prefill),
             "prompt_bytes": self.prompt_bytes,
             "output_tokens": self.output_tokens,
+            "calibration": None if self.calibration is None else read_calibration(self.calibration),
         }
         values |= {name: value for name, value in given.items() if value is not None}
         values |= self._ops(template)
@@ -142,6 +151,14 @@ def read_template(text: str) -> str:
         raise BadPromptTemplate(
             f"{text[:60]!r} is neither a prompt template (it lacks {PLACE}) nor a text file; give one of the two."
         ) from error
+
+
+def read_calibration(path: Path) -> str:
+    """A calibration text; CalibrationUnusable when the file is none."""
+    try:
+        return path.expanduser().read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CalibrationUnusable(f"{path} can't be read as UTF-8 text ({error}); give a text file.") from error
 
 
 def find_keystore(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -54,6 +55,15 @@ OutputTokens = Annotated[
         min=1,
         metavar="TOKENS",
         help="The longest answer of a lane that takes text (default: what the context holds).",
+        show_default=False,
+    ),
+]
+
+CalibrationFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="A text like those that the model will read, for the recipe full-int8 (default: the farm's own).",
         show_default=False,
     ),
 ]

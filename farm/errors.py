@@ -16,6 +16,7 @@
     │   ├── UnsupportedArchitecture 27
     │   └── ModelChanged 28
     ├── SpecError
+    │   ├── CalibrationUnusable 19
     │   ├── SettingNotForLane 29
     │   ├── UnknownRecipe 30
     │   ├── ContextTooLong 31
@@ -190,6 +191,12 @@ class ModelChanged(ModelError):
 
 class SpecError(FarmError):
     """Something in the job's settings cannot be done."""
+
+
+class CalibrationUnusable(SpecError):
+    """The calibration text is missing, no text, too long, or of no use to the recipe."""
+
+    exit_code = 19
 
 
 class SettingNotForLane(SpecError):

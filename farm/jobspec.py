@@ -14,7 +14,9 @@ from farm import aars, digests, recipes
 from farm.errors import (
     BadApplicationId,
     BadAppSetting,
+    CalibrationUnusable,
     ContextTooLong,
+    RecipeNotRunnable,
     SequenceTooLong,
     SettingNotForLane,
     UnknownAbi,
@@ -29,6 +31,7 @@ DEFAULT_CONTEXT = 256
 DEFAULT_PREFILL = (8, 32, 128)
 DEFAULT_PROMPT_BYTES = 512
 MAX_PROMPT_BYTES = 65536
+MIN_CALIBRATION, MAX_CALIBRATION = 200, 65536
 MAX_VERSION_CODE = 2_100_000_000
 JAVA_KEYWORDS = frozenset(
     "abstract assert boolean break byte case catch char class const continue default do double else enum extends false"
@@ -154,7 +157,8 @@ class JobSpec(BaseModel):
     prompt_bytes and output_tokens: the longest prompt and answer of a lane that takes text; None for as many tokens as
     the context holds. The tokens lane does not look at them. tokenizer_graph is of the strings lane, conversion_route
     of its graph `tftext`, which counts the prompt among output_tokens as KerasHub does. ops: which ops the model may
-    hold, None for what the lane needs; allow_ops: ops by name beside these.
+    hold, None for what the lane needs; allow_ops: ops by name beside these. calibration: the text of a recipe with int8
+    activations, None for the farm's own.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -170,6 +174,7 @@ class JobSpec(BaseModel):
     prefill: tuple[StrictInt, ...] = DEFAULT_PREFILL
     prompt_bytes: StrictInt = DEFAULT_PROMPT_BYTES
     output_tokens: StrictInt | None = None
+    calibration: str | None = None
     ops: OpSet | None = None
     allow_ops: tuple[str, ...] = ()
     app: AppSpec = AppSpec()
@@ -199,8 +204,28 @@ class JobSpec(BaseModel):
             )
         return self
 
+    @field_validator("calibration")
+    @classmethod
+    def _calibration(cls, value: str | None) -> str | None:
+        if value is not None and not MIN_CALIBRATION <= len(value) <= MAX_CALIBRATION:
+            raise CalibrationUnusable(
+                f"A calibration text of {len(value)} characters is refused; give {MIN_CALIBRATION} to {MAX_CALIBRATION}"
+                " characters of the kind that the model will read."
+            )
+        return value
+
     @model_validator(mode="after")
     def _together(self) -> Self:
+        calibrated = recipes.find(self.recipe).calibrated
+        if calibrated and self.lane is not Lane.TOKENS:
+            raise RecipeNotRunnable(
+                f"The recipe {self.recipe} is of the lane {Lane.TOKENS} alone: {self.lane} reads matrices in loops,"
+                " where activations can't be calibrated; choose int8, or that lane."
+            )
+        if self.calibration is not None and not calibrated:
+            raise CalibrationUnusable(
+                f"The recipe {self.recipe} needs no calibration text; leave it out, or choose full-int8."
+            )
         if self.tokenizer_graph is TokenizerGraph.TFTEXT and self.lane is not Lane.STRINGS:
             raise SettingNotForLane(
                 f"The tokenizer graph {self.tokenizer_graph} is of the lane {Lane.STRINGS} and not of {self.lane}; add"

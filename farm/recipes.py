@@ -1,7 +1,7 @@
 """The quantization recipes: one table, from which validation, help, docs and limits come.
 
-Names follow LiteRT's scheme: `dynamic` (activations quantized at run time) or `weight_only`, then the weights'
-type, then the activations' type.
+Names follow LiteRT's scheme: `dynamic` (activations quantized at run time), `static` (by ranges that were taken before)
+or `weight_only`, then the weights' type, then the activations' type.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ class QualityLimits:
 
 @dataclass(frozen=True)
 class Recipe:
-    """One way to store the weights. `size_ratio`: matrices' bytes against float32."""
+    """One way to store the weights. `size_ratio`: matrices' bytes against float32. `calibrated`: activations are int8
+    too, with ranges that a calibration text gives."""
 
     name: str
     alias: str
@@ -54,6 +55,7 @@ class Recipe:
     size_ratio: float
     summary: str
     limits: QualityLimits
+    calibrated: bool = False
 
 
 RECIPES: tuple[Recipe, ...] = (
@@ -80,6 +82,15 @@ RECIPES: tuple[Recipe, ...] = (
         size_ratio=0.5,
         summary="float16 weights, float32 arithmetic: half the size, close to exact, slow on a CPU",
         limits=QualityLimits(greedy_agreement=0.98, logit_difference=0.01, perplexity_ratio=1.005, tie=2e-3),
+    ),
+    Recipe(
+        name="static_wi8_ai8",
+        alias="full-int8",
+        form=WeightForm.INT8_PER_ROW,
+        size_ratio=0.25,
+        summary="int8 weights by row and int8 activations in the layers' matrix products, by a calibration text",
+        limits=QualityLimits(greedy_agreement=0.80, logit_difference=0.30, perplexity_ratio=1.25, tie=0.02),
+        calibrated=True,
     ),
 )
 

@@ -65,6 +65,7 @@ def command(
     conversion_route: lane_options.ConversionRouteName = None,
     prompt_bytes: lane_options.PromptBytes = None,
     output_tokens: lane_options.OutputTokens = None,
+    calibration: lane_options.CalibrationFile = None,
     ops: Ops = None,
     allow_op: AllowOp = None,
     clone: Annotated[
@@ -180,6 +181,7 @@ def command(
         prefill=prefill,
         prompt_bytes=prompt_bytes,
         output_tokens=output_tokens,
+        calibration=calibration,
         ops=ops,
         allow_ops=tuple(allow_op or ()),
         rules=profile_rules(ctx),

@@ -160,6 +160,11 @@ class TokenModel:
         self.rewind()
         return np.stack([self.step(token) for token in tokens])
 
+    def caches(self) -> dict[str, NDArray[Any]]:
+        """Copies of the caches as the next call would read them."""
+        self._bring_up_to_date(self._decode)
+        return {name: self._decode.input(name).copy() for name in self.contract.caches}
+
     def untouched_rows_differ(self) -> float:
         """Largest change that the last call made to cache rows before the ones it was to write.
 

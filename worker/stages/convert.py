@@ -23,9 +23,19 @@ from farm.progress import Reporter
 from farm.prompting import Prompting
 from farm.recipes import WeightForm
 from farm.stages import StageName
-from worker.conversion import decoder_gate, full_forward, keras_graph, lanes, loading, mapping, reference_plan
+from worker.conversion import (
+    decoder_gate,
+    full_forward,
+    full_integer,
+    keras_graph,
+    lanes,
+    loading,
+    mapping,
+    reference_plan,
+)
 from worker.conversion.binding import bind
 from worker.conversion.binding.runtimes import HOST_RUNTIME, form_for
+from worker.conversion.calibration_text import CALIBRATION_TEXT
 from worker.conversion.full_forward import FullForward
 from worker.conversion.keras_tokenizer import KerasReader
 from worker.conversion.loading import CausalLM
@@ -161,11 +171,22 @@ def make_own_graph(
         difference = decoder_gate.compare_with_keras(model.description, model.weights, forced.tokens, forced.logits)
     report(0.65, "writing the weights")
     with clock.measure("bind_seconds"):
-        form = form_for(recipes.find(order.spec.recipe).form, order.spec.runtime)
+        recipe = recipes.find(order.spec.recipe)
+        form = form_for(recipe.form, order.spec.runtime)
+        output = order.output(ArtifactName.MODEL)
+        exact = order.scratch / "float32.tflite"
         bind(
-            found.path, model.weights, form, order.output(ArtifactName.MODEL),
+            found.path, model.weights, WeightForm.FLOAT32 if recipe.calibrated else form,
+            exact if recipe.calibrated else output,
             runtimes=(order.spec.runtime, HOST_RUNTIME), foreign=lanes.foreign_operators(order.spec.lane),
         )  # fmt: skip
+    if recipe.calibrated:
+        report(0.68, "calibrating the activations")
+        with clock.measure("calibrate_seconds"):
+            text = order.spec.calibration or CALIBRATION_TEXT
+            tokens = forced.tokens.tolist() if export.tokenizer is None else export.encode(text)
+            full_integer.quantize(exact, tokens, output)
+        exact.unlink()
     return Made(
         form=form,
         metrics=(

@@ -161,6 +161,8 @@ def test_clone_takes_an_earlier_job_and_options_change_it(farm, memory_farm) -> 
         (["model", "--quant", "int88"], errors.UnknownRecipe, "'int8'"),
         (["model", "--lane", "speech"], errors.UnknownLane, "tokens"),
         (["model", "--lane", "strings", "--tokenizer-graph", "other"], errors.UnknownLane, "tftext"),
+        (["model", "--quant", "full-int8", "--lane", "bytes"], errors.RecipeNotRunnable, "tokens"),
+        (["model", "--quant", "full-int8", "--calibration", "no.txt"], errors.CalibrationUnusable, "no.txt"),
         (["model", "--conversion-route", "other"], errors.UnknownLane, "keras-model"),
         (["model", "--tokenizer-graph", "tftext"], errors.SettingNotForLane, "--lane strings"),
         (["model", "--abi", "mips"], errors.UnknownAbi, "arm64-v8a"),

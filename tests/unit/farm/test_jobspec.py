@@ -12,8 +12,10 @@ from farm import jobspec
 from farm.errors import (
     BadApplicationId,
     BadAppSetting,
+    CalibrationUnusable,
     ContextTooLong,
     FarmError,
+    RecipeNotRunnable,
     SequenceTooLong,
     SettingNotForLane,
     UnknownAbi,
@@ -74,6 +76,22 @@ def test_labels_that_android_refuses(value: str) -> None:
 def test_settings_of_another_lane_are_refused(given: dict[str, object]) -> None:
     with pytest.raises(SettingNotForLane, match="--lane strings"):
         spec(**given)
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        ({"recipe": "full-int8", "lane": Lane.BYTES}, RecipeNotRunnable),
+        ({"recipe": "full-int8", "lane": Lane.STRINGS, "tokenizer_graph": TokenizerGraph.TFTEXT}, RecipeNotRunnable),
+        ({"recipe": "int8", "calibration": "text " * 100}, CalibrationUnusable),
+        ({"recipe": "full-int8", "calibration": "short"}, CalibrationUnusable),
+        ({"recipe": "full-int8", "calibration": "x" * 65537}, CalibrationUnusable),
+    ],
+)
+def test_calibrated_recipes_have_their_lane_and_their_text(given: dict[str, object], error: type[FarmError]) -> None:
+    with pytest.raises(error, match=r"full-int8|tokens|characters"):
+        spec(**given)
+    assert spec(recipe="full-int8", calibration="text " * 100).recipe == "static_wi8_ai8"
 
 
 def test_keras_hubs_graph_counts_the_prompt_among_the_output() -> None:
