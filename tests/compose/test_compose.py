@@ -85,8 +85,10 @@ def composed(tmp_path: Path) -> Iterator[Composed]:
     try:
         with daemon() as found:
             farm = Composed(tmp_path, found)
-            farm.run("scripts/up")
+            # What a run that was killed has left has other passwords.
+            farm.run("scripts/down", "--volumes", "--timeout", "1")
             try:
+                farm.run("scripts/up")
                 yield farm
             finally:
                 farm.run("scripts/down", "--volumes", "--timeout", "1")

@@ -11,6 +11,8 @@ from cli.main import COMMANDS, load_command
 from farm import errors, locations
 from farm.artifacts import PUBLISHED
 from farm.recipes import RECIPES
+from farm.settings import Settings
+from server.settings import ServerSettings
 
 PAGES = reference.pages()
 
@@ -62,3 +64,19 @@ def test_links_between_pages_lead_somewhere() -> None:
     for path in sorted((locations.ROOT / "docs").rglob("*.md")):
         for target in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", path.read_text()):
             assert (path.parent / target).exists(), f"{path.name} links to {target}"
+
+
+def test_scripts_and_variables_that_are_named_are_there() -> None:
+    """A page that tells an operator to run or set something that is gone is worse than none."""
+    pages = [locations.ROOT / name for name in ("README.md", "CONTRIBUTING.md")]
+    pages += sorted((locations.ROOT / "docs").glob("*.md"))
+    text = "\n".join(page.read_text() for page in pages)
+    scripts = {path.name for path in (locations.ROOT / "scripts").iterdir()}
+    assert set(re.findall(r"\bscripts/([a-z-]+)", text)) <= scripts
+    code = [*(locations.ROOT / "scripts").iterdir(), locations.ROOT / "docker-compose.yml"]
+    code += [path for folder in ("farm", "server", "client", "cli", "worker") for path in
+             (locations.ROOT / folder).rglob("*.py")]  # fmt: skip
+    known = set(re.findall(r"\bFARM_[A-Z_]+\b", "\n".join(path.read_text() for path in code)))
+    known |= {f"FARM_{name.upper()}" for name in Settings.model_fields}
+    known |= {f"FARM_SERVER_{name.upper()}" for name in ServerSettings.model_fields}
+    assert set(re.findall(r"\bFARM_[A-Z_]+[A-Z]\b", text)) <= known
