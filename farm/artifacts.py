@@ -21,6 +21,7 @@ class ArtifactName(StrEnum):
     GOLDEN = "golden.json"
     TWIN = "twin.json"
     AAR = "aar.json"
+    MODEL_CARD = "model-card.json"
     APP_BASE = "app-base/"
     APK = "app.apk"
     BUNDLE = "app.aab"
@@ -48,6 +49,7 @@ PUBLISHED: tuple[ArtifactName, ...] = (
     ArtifactName.MODEL_INFO,
     ArtifactName.OPS,
     ArtifactName.GOLDEN,
+    ArtifactName.MODEL_CARD,
     ArtifactName.SCREENSHOT_LIGHT,
     ArtifactName.SCREENSHOT_DARK,
     ArtifactName.REPORT,

@@ -140,7 +140,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         StageName.VERIFY, "verifying the model", Queue.CONVERT, (A.MODEL, A.TOKENIZER, A.REFERENCE, A.MODEL_INFO),
-        (A.GOLDEN,), _MODEL_FIELDS,
+        (A.GOLDEN, A.MODEL_CARD), _MODEL_FIELDS,
         ("worker/stages/verify.py", "worker/inference/*.py", "worker/flex/*.py", "farm/recipes.py"), 0.15, 1800,
     ),
     Stage(
@@ -172,7 +172,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         StageName.PACKAGE, "packaging and signing the app", Queue.ANDROID,
-        (A.APP_BASE, A.MODEL, A.TOKENIZER, A.MODEL_INFO), (A.APK,),
+        (A.APP_BASE, A.MODEL, A.TOKENIZER, A.MODEL_INFO, A.MODEL_CARD), (A.APK,),
         ("app",),
         ("worker/stages/package.py", "worker/android/*.py", "worker/inference/model_info.py",
          "android-builder/play.toml", *_OP_CODE),
@@ -186,12 +186,12 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         StageName.SCREENSHOTS, "drawing the app's screen", Queue.ANDROID, (A.APP_BASE, A.APK, A.GOLDEN),
         (A.SCREENSHOT_LIGHT, A.SCREENSHOT_DARK), (),
-        ("worker/stages/screenshots.py", "worker/android/*.py", "android-builder/screens/**/*"),
+        ("worker/stages/screenshots.py", "worker/android/*.py", "android-builder/screens/**/*", "farm/prompting.py"),
         0.05, 1800, when=_runs_on_jvm,
     ),
     Stage(
         StageName.BUNDLE, "packaging the app for Google Play", Queue.ANDROID,
-        (A.APP_BASE, A.MODEL, A.TOKENIZER, A.MODEL_INFO), (A.BUNDLE,),
+        (A.APP_BASE, A.MODEL, A.TOKENIZER, A.MODEL_INFO, A.MODEL_CARD), (A.BUNDLE,),
         ("app",),
         ("worker/stages/bundle.py", "worker/android/*.py", "worker/inference/model_info.py",
          "android-builder/play.toml", "android-builder/bundler/*",

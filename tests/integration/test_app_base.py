@@ -56,10 +56,10 @@ def test_every_abi_has_libraries_for_large_pages(app_base: AppBase, abi: Abi) ->
 
 
 def test_the_tree_holds_no_model_and_all_of_the_apps_own_assets(app_base: AppBase) -> None:
-    source = AppSources().library / "assets"
-    assert {path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file()} == {
-        name.removeprefix("assets/") for name in app_base.asset_files()
-    }
+    folders = (AppSources().library / "assets", AppSources().main / "assets")
+    assert {
+        path.relative_to(folder).as_posix() for folder in folders for path in folder.rglob("*") if path.is_file()
+    } == {name.removeprefix("assets/") for name in app_base.asset_files()}
     assert not list(app_base.folder.rglob("*.tflite"))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from farm import locations
+from farm import digests, locations, measurement
 from farm.artifacts import ArtifactName
 from farm.jobspec import AppSpec, JobSpec
 from farm.modelref import ModelKind
@@ -29,6 +29,8 @@ CLASSES = sorted(
     if path.stem not in ("AppTest", "RefusedPackageTest", "UnfilteredPackageTest")
 )
 REFUSED, UNFILTERED = "dev.kerasfarm.app.RefusedPackageTest", "dev.kerasfarm.app.UnfilteredPackageTest"
+# LooksTest draws nine screens on seven kinds of display.
+PICTURES = 9 * 7
 PNG = b"\x89PNG\r\n\x1a\n"
 # What Keras's own code says while it loads a model.
 pytestmark = [
@@ -39,7 +41,7 @@ pytestmark = [
 
 @dataclass(frozen=True)
 class TinyJob:
-    """`examples/tiny_gpt2` as the farm converts and verifies it."""
+    """`examples/tiny_instruct` as the farm converts and verifies it."""
 
     order: StageOrder
 
@@ -53,12 +55,12 @@ def tiny_job(tmp_path_factory: pytest.TempPathFactory, android_toolchain: Toolch
     workdir = tmp_path_factory.mktemp("tiny-job")
     for name in ("inputs", "outputs", "scratch", "caches"):
         (workdir / name).mkdir()
-    spec = JobSpec(model_kind=ModelKind.FOLDER, model="examples/tiny_gpt2")
+    spec = JobSpec(model_kind=ModelKind.FOLDER, model="examples/tiny_instruct")
     order = StageOrder(
         stage=StageName.CONVERT, spec=spec, workdir=workdir, caches=workdir / "caches",
         toolchain=android_toolchain.folder, keystore=None, threads=1,
     )  # fmt: skip
-    order.input(ArtifactName.SOURCE).symlink_to(locations.EXAMPLES / "tiny_gpt2")
+    order.input(ArtifactName.SOURCE).symlink_to(locations.EXAMPLES / "tiny_instruct")
     convert.run(order, lambda _share, _doing: None)
     for artifact in (ArtifactName.MODEL, ArtifactName.TOKENIZER, ArtifactName.REFERENCE, ArtifactName.MODEL_INFO):
         order.input(artifact).symlink_to(order.output(artifact))
@@ -135,15 +137,44 @@ def test_the_screens_pass_their_junit_tests(
     assert {test.name.rpartition("(")[2].rstrip(")") for test in found} == set(CLASSES)
     # Shown with `pytest -s`: how the filter does on its corpus.
     sys.stdout.write((pictures / "filter.txt").read_text())
+    # What the app's screen shares is what the farm takes in.
+    shared = measurement.read(pictures / "measurement.json")
+    assert shared.model_sha256 == digests.of_file(tiny_job.order.output(ArtifactName.MODEL))
+    assert len(list(pictures.glob("*.png"))) == PICTURES
 
 
-def test_a_package_with_a_damaged_model_says_so(
-    run: Run, package: Callable[..., Path], tiny_job: TinyJob, tmp_path: Path
+def _damage(model: bytes, _tokenizer: bytes) -> dict[str, bytes]:
+    return {assembly.MODEL_ASSET: model[:100_000]}
+
+
+def _another_tokenizer(_model: bytes, tokenizer: bytes) -> dict[str, bytes]:
+    return {assembly.JOB_ASSETS[ArtifactName.TOKENIZER]: tokenizer.replace(b"a", b"b")}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (_damage, "the model is damaged"),
+        (_another_tokenizer, "its tokenizer is not the one that it was made with"),
+        (None, "The file autocomplete.tflite is not in this package"),
+    ],
+)
+def test_an_unfit_model_gives_a_sentence(
+    run: Run,
+    package: Callable[..., Path],
+    tiny_job: TinyJob,
+    tmp_path: Path,
+    spoil: Callable[[bytes, bytes], dict[str, bytes]] | None,
+    sentence: str,
 ) -> None:
-    damaged = tmp_path / "damaged.tflite"
-    damaged.write_bytes(tiny_job.order.output(ArtifactName.MODEL).read_bytes()[:100_000])
-    assets = tiny_job.assets() | {assembly.MODEL_ASSET: damaged}
-    (test,) = run(package(assets), [REFUSED], sentence="the model is damaged")
+    assets: dict[str, Path] = {}
+    if spoil is not None:
+        assets = tiny_job.assets()
+        files = [tiny_job.order.output(name).read_bytes() for name in (ArtifactName.MODEL, ArtifactName.TOKENIZER)]
+        for name, content in spoil(*files).items():
+            assets[name] = tmp_path / "spoiled"
+            assets[name].write_bytes(content)
+    (test,) = run(package(assets), [REFUSED], sentence=sentence)
     assert test.failure is None
 
 

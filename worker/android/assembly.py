@@ -12,6 +12,7 @@ from farm.jobspec import Abi, AppSpec
 from worker.android import archive
 from worker.android.archive import Member
 from worker.android.base import AppBase
+from worker.inference.model_info import ModelInfo
 from worker.order import StageOrder
 
 APP_SETTINGS_ASSET = "assets/app-settings.json"
@@ -21,6 +22,7 @@ JOB_ASSETS: Mapping[ArtifactName, str] = {
     ArtifactName.MODEL: MODEL_ASSET,
     ArtifactName.TOKENIZER: "assets/tokenizer.json",
     ArtifactName.MODEL_INFO: "assets/model-info.json",
+    ArtifactName.MODEL_CARD: "assets/model-card.json",
 }
 
 
@@ -35,6 +37,13 @@ def job_assets(order: StageOrder) -> dict[str, Path]:
     settings = order.scratch / "app-settings.json"
     write_app_settings(order.spec.app, settings)
     return {name: order.input(artifact) for artifact, name in JOB_ASSETS.items()} | {APP_SETTINGS_ASSET: settings}
+
+
+def read_model_info(package: Path) -> ModelInfo:
+    """What a package says of its model; FileUnreadable when that is damaged."""
+    name = JOB_ASSETS[ArtifactName.MODEL_INFO]
+    with zipfile.ZipFile(package) as opened:
+        return ModelInfo.parse(opened.read(name), f"{package.name}!{name}")
 
 
 def assemble(

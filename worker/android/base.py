@@ -159,7 +159,8 @@ def build(sources: AppSources, toolchain: Toolchain, target: Path, scratch: Path
     report(0.95, "adding the runtime's libraries")
     for abi in Abi:
         _add_libraries(toolchain, abi, target / "lib" / abi.value)
-    shutil.copytree(sources.library / "assets", base.assets)
+    for assets in (sources.library / "assets", sources.main / "assets"):
+        shutil.copytree(assets, base.assets, dirs_exist_ok=True)
     library.write(base, sources, toolchain, base.library_archive)
     return base
 

@@ -18,8 +18,8 @@ class ModelInfo(BaseModel):
     reference as text, source_digest the SHA-256 of the fetched files; recipe by its full name. prompt_bytes and
     output_tokens: the longest prompt and answer of a lane that takes text, None for the tokens lane. prompting: whether
     the model continues a text or answers a question, and how it wants to be asked. runtime: the oldest one that the
-    file was made for; weights: the form in which matrices are stored;
-    tokenizer_graph: whose tokenizer is in a file of the strings lane.
+    file was made for; weights: the form in which matrices are stored; tokenizer_graph: whose tokenizer is in a file of
+    the strings lane. licence: of the model, as its own metadata say.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
@@ -48,6 +48,7 @@ class ModelInfo(BaseModel):
     runtime: str | None = None
     weights: str | None = None
     tokenizer_graph: str | None = None
+    licence: str | None = None
 
     @classmethod
     def parse(cls, content: bytes, where: str) -> ModelInfo:

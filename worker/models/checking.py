@@ -43,7 +43,7 @@ def check(folder: Path, scratch: Path) -> Checked:
         form, backbone = "keras", _check_keras_file(listing[sources.KERAS_FILE], scratch)
     else:
         form, backbone = "preset", _check_preset(listing)
-    metadata.own_prompting(folder)
+    metadata.read(folder)
     _require_supported(backbone)
     return Checked(form, backbone, len(listing), sum(path.stat().st_size for path in listing.values()))
 

@@ -1,10 +1,10 @@
-"""What a model's metadata say of how it wants to be spoken to: the key `farm`, which KerasHub leaves alone."""
+"""What a model's metadata say to the farm: the key `farm`, which KerasHub leaves alone."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from farm import sources
 from farm.errors import BadPromptTemplate, ModelDamaged
@@ -13,9 +13,21 @@ from worker.models import archives, jsonfile
 
 METADATA = "metadata.json"
 KEY = "farm"
+LONGEST_LICENCE = 200
 
 
-def own_prompting(folder: Path) -> Prompting:
+class Metadata(Prompting):
+    """How the model wants to be spoken to, and the licence under which it comes, as one line."""
+
+    licence: str | None = Field(default=None, min_length=1, max_length=LONGEST_LICENCE)
+
+    @property
+    def prompting(self) -> Prompting:
+        """The first part alone."""
+        return Prompting(mode=self.mode, prompt_template=self.prompt_template, prompts=self.prompts)
+
+
+def read(folder: Path) -> Metadata:
     """What the model in a source folder says; a model without a word on it continues texts. ModelDamaged."""
     keras_file, plain = folder / sources.KERAS_FILE, folder / METADATA
     if keras_file.is_file():
@@ -26,12 +38,12 @@ def own_prompting(folder: Path) -> Prompting:
     return parse(content)
 
 
-def parse(content: bytes) -> Prompting:
+def parse(content: bytes) -> Metadata:
     """The metadata's own words; ModelDamaged when they are none that the farm knows."""
     metadata = jsonfile.parse(content, METADATA)
     said = metadata.get(KEY, {}) if isinstance(metadata, dict) else {}
     try:
-        return Prompting.model_validate(said)
+        return Metadata.model_validate(said)
     except BadPromptTemplate as error:
         raise ModelDamaged(f"The key {KEY} of {METADATA} is refused: {error}") from error
     except ValidationError as error:

@@ -20,7 +20,6 @@ from farm.artifacts import ArtifactName
 from farm.errors import ContextTooLong
 from farm.jobspec import Lane, TokenizerGraph
 from farm.progress import Reporter
-from farm.prompting import Prompting
 from farm.recipes import WeightForm
 from farm.stages import StageName
 from worker.conversion import (
@@ -45,7 +44,8 @@ from worker.conversion.reference_plan import Int32
 from worker.conversion.tokenizer import TokenizerExport, export_tokenizer
 from worker.conversion.weights import Float32
 from worker.inference.model_info import ModelInfo
-from worker.models.metadata import own_prompting
+from worker.models import metadata
+from worker.models.metadata import Metadata
 from worker.ops import allowlist
 from worker.ops.allowlist import Allowlist
 from worker.order import Metric, StageOrder, StageResult
@@ -113,7 +113,8 @@ def run(order: StageOrder, report: Reporter) -> StageResult:
     # TensorFlow reads it at its first operation.
     os.environ["TF_NUM_INTRAOP_THREADS"] = str(order.threads)
     report(0.0, "loading the model")
-    prompting = order.spec.app.prompting(own_prompting(order.input(ArtifactName.SOURCE)))
+    said = metadata.read(order.input(ArtifactName.SOURCE))
+    prompting = order.spec.app.prompting(said.prompting)
     with clock.measure("load_seconds"):
         causal_lm = loading.load_causal_lm(order.input(ArtifactName.SOURCE))
     model = mapping.map_model(causal_lm)
@@ -139,7 +140,7 @@ def run(order: StageOrder, report: Reporter) -> StageResult:
         held_out_nll = full_forward.negative_log_likelihood(forward, plan.held_out_tokens)
         reference = Reference(plan, continuations, forced_logits, held_out_nll)
     report(0.95, "writing the model's papers")
-    write_papers(order, model, export, reference, prompting, made.form)
+    write_papers(order, model, export, reference, said, made.form)
     sizes = model.description.weight_shapes().values()
     float32_bytes = 4 * sum(int(np.prod(shape)) for shape in sizes)
     file_bytes = order.output(ArtifactName.MODEL).stat().st_size
@@ -236,7 +237,7 @@ def model_end_token(model: MappedModel, export: TokenizerExport) -> int:
 
 
 def write_papers(
-    order: StageOrder, model: MappedModel, export: TokenizerExport, reference: Reference, prompting: Prompting,
+    order: StageOrder, model: MappedModel, export: TokenizerExport, reference: Reference, said: Metadata,
     form: WeightForm,
 ) -> None:  # fmt: skip
     """Everything that goes with `model.tflite`."""
@@ -265,8 +266,9 @@ def write_papers(
         source_digest=spec.model_digest,
         prompt_bytes=spec.prompt_bytes if own and spec.lane is not Lane.TOKENS else None,
         output_tokens=None if spec.lane is Lane.TOKENS else spec.longest_answer,
-        prompting=prompting,
+        prompting=spec.app.prompting(said.prompting),
         runtime=spec.runtime.value,
         weights=form.value,
         tokenizer_graph=spec.tokenizer_graph.value if spec.lane is Lane.STRINGS else None,
+        licence=said.licence,
     ).write(order.output(ArtifactName.MODEL_INFO))

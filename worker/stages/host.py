@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import statistics
-import zipfile
 from pathlib import Path
 
 from farm.artifacts import ArtifactName
@@ -13,7 +12,6 @@ from worker.android import assembly, golden, host_run, toolchain
 from worker.android.base import AppBase
 from worker.android.golden import Golden
 from worker.android.host_run import HostAnswer, SpecialTokens, Verdict
-from worker.inference.model_info import ModelInfo
 from worker.inference.reference import read_reference
 from worker.order import Metric, StageOrder, StageResult
 
@@ -47,9 +45,7 @@ def run(order: StageOrder, report: Reporter) -> StageResult:
 
 
 def _special_tokens(package: Path) -> SpecialTokens:
-    name = assembly.JOB_ASSETS[ArtifactName.MODEL_INFO]
-    with zipfile.ZipFile(package) as opened:
-        info = ModelInfo.parse(opened.read(name), f"{package.name}!{name}")
+    info = assembly.read_model_info(package)
     return SpecialTokens(info.start_token, info.end_token)
 
 

@@ -22,6 +22,7 @@ from farm.recipes import QualityLimits
 from worker.flex.runner import FlexModel
 from worker.inference import keras_graph_quality, quality
 from worker.inference.interpreter import TokenModel
+from worker.inference.model_card import ModelCard
 from worker.inference.model_info import ModelInfo
 from worker.inference.quality import Perplexities, PromptOutcome
 from worker.inference.reference import Reference, read_reference
@@ -89,6 +90,9 @@ def run(order: StageOrder, report: Reporter) -> StageResult:
     check_limits(figures, limits, info.recipe)
     tie_margin = limits.tie * reference.logit_scale
     write_golden(order.output(ArtifactName.GOLDEN), info, outcomes, figures, limits, tie_margin, codec)
+    model_card(figures, order.input(ArtifactName.MODEL).stat().st_size, info).write(
+        order.output(ArtifactName.MODEL_CARD)
+    )
     return StageResult(
         metrics=(*metrics(figures), *text_metrics(text_figures)), notes=(*notes(figures), *text_notes(text_figures))
     )
@@ -327,6 +331,19 @@ def write_golden(
         },
     }
     path.write_text(json.dumps(golden, ensure_ascii=False, indent=1) + "\n")
+
+
+def model_card(figures: Figures, model_bytes: int, info: ModelInfo) -> ModelCard:
+    """What the app tells its users of the model's quality."""
+    return ModelCard(
+        model_bytes=model_bytes,
+        licence=info.licence,
+        greedy_agreement=figures.agreement,
+        greedy_steps=figures.steps,
+        logit_difference=figures.logit_difference,
+        perplexity=figures.perplexities.artifact,
+        keras_perplexity=figures.perplexities.keras,
+    )
 
 
 def metrics(figures: Figures) -> tuple[Metric, ...]:

@@ -32,6 +32,7 @@ CONTENTS = {
     ArtifactName.MODEL_INFO: b'{"format": 1}',
     ArtifactName.OPS: b'{"format": 1, "operators": 0, "runtime": null, "ops": []}',
     ArtifactName.GOLDEN: b'{"prompts": []}',
+    ArtifactName.MODEL_CARD: b'{"format": 1}',
     ArtifactName.SCREENSHOT_LIGHT: b"light",
     ArtifactName.SCREENSHOT_DARK: b"dark",
     ArtifactName.REPORT: b'{"state": "succeeded"}',

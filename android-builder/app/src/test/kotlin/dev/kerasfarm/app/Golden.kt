@@ -1,10 +1,16 @@
 package dev.kerasfarm.app
 
+import dev.kerasfarm.generation.model.Prompting
 import org.json.JSONObject
 import java.io.File
 
-/** A prompt of `golden.json` (system property `golden`) and what the verified model wrote after it. */
-data class Golden(val text: String, val completion: String, val tokens: Int)
+/** A prompt of `golden.json` (system property `golden`), what the verified model wrote after it, and its tokens. */
+data class Golden(val text: String, val completion: String, val tokens: Int) {
+    /** What a user typed, of what the model reads. */
+    fun question(prompting: Prompting): String =
+        text.removePrefix(prompting.template.substringBefore(Prompting.PLACE))
+            .removeSuffix(prompting.template.substringAfter(Prompting.PLACE))
+}
 
 /** The prompts in words. */
 fun goldenPrompts(): List<Golden> {

@@ -9,7 +9,7 @@ import org.junit.Test
 class UnfilteredPackageTest : AppTest() {
     @Test
     fun everyPromptIsTaken() {
-        open()
+        open(mode = null)
         answer("What the fuck is")
         assertTrue(session.state.text.isNotEmpty())
         assertEquals(View.GONE, view<View>(R.id.notice).visibility)

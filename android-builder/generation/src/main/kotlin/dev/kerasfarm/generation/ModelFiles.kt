@@ -6,6 +6,7 @@ import dev.kerasfarm.generation.decoding.TokenizerMissing
 import dev.kerasfarm.generation.engine.BigCores
 import dev.kerasfarm.generation.engine.LanguageModel
 import dev.kerasfarm.generation.engine.ModelRegion
+import dev.kerasfarm.generation.engine.ModelUnusable
 import dev.kerasfarm.generation.filter.WordFilter
 import dev.kerasfarm.generation.filter.readWords
 import dev.kerasfarm.generation.model.ModelInfo
@@ -15,6 +16,7 @@ import java.io.File
 import java.io.FileInputStream
 import java.io.InputStream
 import java.io.RandomAccessFile
+import java.security.MessageDigest
 
 private const val MODEL = "autocomplete.tflite"
 private const val MODEL_INFO = "model-info.json"
@@ -54,18 +56,35 @@ internal class FolderFiles(private val folder: File) : ModelFiles {
         RandomAccessFile(File(folder, name), "r").use { use(ModelRegion(it.channel, 0, it.length())) }
 }
 
+/** The model is not there: [missing] is the file that is not among the package's assets or in the folder. */
+class ModelMissing(val missing: String) : Exception("there is no file $missing")
+
+/** What the farm wrote down about an app's model. ModelMissing, ModelInfoUnusable. */
+fun readModelInfo(assets: AssetManager): ModelInfo = readModelInfo(AssetFiles(assets))
+
 /** Opens the model that the farm put into the app; takes a second or so and must not run on the main thread. */
-fun openModel(assets: AssetManager): AppModel = AssetFiles(assets).let { openModel(it, it) }
+fun openModel(assets: AssetManager, info: ModelInfo): AppModel = AssetFiles(assets).let { openModel(it, it, info) }
 
 /** The filter of the word lists in an app's assets. */
 fun openWordFilter(assets: AssetManager): WordFilter = openWordFilter(AssetFiles(assets))
 
-/** Opens the model of [files]; [library] has what belongs to the library. */
-internal fun openModel(files: ModelFiles, library: ModelFiles): AppModel {
+internal fun readModelInfo(files: ModelFiles): ModelInfo {
+    val present = files.list("").toSet()
+    listOf(MODEL, MODEL_INFO).firstOrNull { it !in present }?.let { throw ModelMissing(it) }
     val info = ModelInfo.parse(files.open(MODEL_INFO).bufferedReader().use { it.readText() })
+    if (info.tokenizer != null && TOKENIZER !in present) throw ModelMissing(TOKENIZER)
+    return info
+}
+
+/** Opens the model of [files]; [library] has what belongs to the library. */
+internal fun openModel(files: ModelFiles, library: ModelFiles, info: ModelInfo = readModelInfo(files)): AppModel {
     if (info.tokenizer != ModelInfo.BYTE_LEVEL_BPE) throw TokenizerMissing()
     val classes = library.open(CLASSES).use { CodePointClasses.read(it) }
-    val tokenizer = files.open(TOKENIZER).bufferedReader().use { TokenizerFile.read(it, classes) }
+    val content = files.open(TOKENIZER).use { it.readBytes() }
+    // Another model's tokenizer may have as many tokens, and the model would write nonsense: only the hash tells.
+    val found = MessageDigest.getInstance("SHA-256").digest(content).joinToString("") { "%02x".format(it) }
+    if (found != info.tokenizerSha256) throw ModelUnusable("its tokenizer is not the one that it was made with")
+    val tokenizer = content.inputStream().bufferedReader().use { TokenizerFile.read(it, classes) }
     return AppModel(info, tokenizer, files.region(MODEL) { LanguageModel.open(it, BigCores.threads()) })
 }
 

@@ -39,7 +39,7 @@ class TextGenerator private constructor(private val model: AppModel, private val
     val info: ModelInfo get() = model.info
 
     /**
-     * Writes on from [prompt]: the sequence gives the text in parts as it is written, and writes no further than you
+     * Writes on from [prompt], or answers it where that is what the model does: the sequence gives the text in parts as it is written, and writes no further than you
      * read. It can be read once. With a filter only whole words are given, and the text ends before an unsuitable one.
      *
      * @throws PromptRefused when the prompt is empty or unsuitable.
@@ -86,7 +86,7 @@ class TextGenerator private constructor(private val model: AppModel, private val
             if (filter?.find(prompt) != null) throw PromptRefused("The prompt has words that this app does not take.")
             synchronized(lock) {
                 check(!closed) { "the generator is closed" }
-                val read = model.prompt(model.encode(prompt), windowFor(options.contextWindow, info.context))
+                val read = model.prompt(model.encode(info.prompting.fill(prompt)), windowFor(options.contextWindow, info.context))
                 if (read.isEmpty()) throw PromptRefused("The prompt is empty; give at least one word.")
                 run = model.start(read, options.maxTokens, options.sampling.sampler(read))
                 latest = run
@@ -174,6 +174,8 @@ class TextGenerator private constructor(private val model: AppModel, private val
             } catch (error: TokenizerUnusable) {
                 throw ModelRefused(sentence(error), error)
             } catch (error: TokenizerMissing) {
+                throw ModelRefused(sentence(error), error)
+            } catch (error: ModelMissing) {
                 throw ModelRefused(sentence(error), error)
             } catch (error: IOException) {
                 throw ModelRefused("A file of the model is missing or cannot be read (${error.message}).", error)

@@ -1,6 +1,6 @@
 package dev.kerasfarm.screens
 
-import android.widget.Button
+import android.view.View
 import android.widget.EditText
 import dev.kerasfarm.app.R
 import dev.kerasfarm.app.generation.Phase
@@ -35,8 +35,11 @@ class Screenshots {
         val session = (activity.application as AutocompleteApplication).session
         await("the model to open") { session.state.phase == Phase.READY || session.state.notice != null }
         check(session.state.notice == null) { "the app refuses the model: ${session.state.notice}" }
-        activity.findViewById<EditText>(R.id.prompt).setText(System.getProperty("screenshots.prompt"))
-        activity.findViewById<Button>(R.id.generate).performClick()
+        activity.findViewById<EditText>(R.id.prompt).run {
+            setText(System.getProperty("screenshots.prompt"))
+            setSelection(length())
+        }
+        activity.findViewById<View>(R.id.generate).performClick()
         await("the answer") { !session.state.busy }
         check(session.state.text.isNotEmpty()) { "the app wrote nothing: ${session.state.notice}" }
         draw(activity, File(System.getProperty("screenshots.folder"), name))

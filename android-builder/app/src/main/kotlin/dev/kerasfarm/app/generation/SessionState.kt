@@ -3,7 +3,7 @@ package dev.kerasfarm.app.generation
 import dev.kerasfarm.generation.model.ModelInfo
 
 /** What the session is doing. */
-enum class Phase { CLOSED, OPENING, READY, READING, WRITING }
+enum class Phase { CLOSED, OPENING, READY, READING, WRITING, MEASURING }
 
 /** Something that the user should know, without words: the screen has these in its own language. */
 sealed interface Notice {
@@ -22,8 +22,14 @@ sealed interface Notice {
     /** The model wrote words that the app does not show. */
     data object UnsuitableText : Notice
 
+    /** The model ended its text before the first word. */
+    data object NothingToSay : Notice
+
     /** There is nothing to go on from. */
     data object EmptyPrompt : Notice
+
+    /** The app was built without a model: there is no [file]. */
+    data class NoModel(val file: String) : Notice
 
     /** The app's own files are damaged or do not fit together; [detail] says which. */
     data class Unusable(val detail: String) : Notice
@@ -39,19 +45,28 @@ sealed interface Notice {
 }
 
 /**
- * All that the screen shows. [prompt] is the one that [text] goes on from; [tokens] and [tokensPerSecond] are those
- * of the running or the last generation; [info] is there once the model is open.
+ * All that a screen shows. [prompt] is the one that [text] goes on from or answers, the [attempt]th text after it;
+ * [tokens] and [tokensPerSecond] are those of the running or the last generation; [info] is there once the app knows
+ * its model, a moment before it is open.
  */
 data class SessionState(
     val phase: Phase = Phase.CLOSED,
     val info: ModelInfo? = null,
     val prompt: String = "",
     val text: String = "",
+    val attempt: Int = 0,
     val tokens: Int = 0,
     val tokensPerSecond: Double = 0.0,
     val stopped: Boolean = false,
     val notice: Notice? = null,
+    val measurement: Measurement? = null,
 ) {
-    /** Whether a generation is under way. */
-    val busy: Boolean get() = phase == Phase.READING || phase == Phase.WRITING
+    /** Whether a text is being written. */
+    val writing: Boolean get() = phase == Phase.READING || phase == Phase.WRITING
+
+    /** Whether the model is at work. */
+    val busy: Boolean get() = writing || phase == Phase.MEASURING
+
+    /** Whether the screens know what to show: the kind of model, or that there is none. */
+    val known: Boolean get() = info != null || notice != null
 }

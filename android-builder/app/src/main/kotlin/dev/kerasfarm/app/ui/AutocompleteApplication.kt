@@ -4,13 +4,41 @@ import android.app.Application
 import android.os.Handler
 import android.os.Looper
 import dev.kerasfarm.app.generation.Session
+import dev.kerasfarm.generation.decoding.AppModel
+import dev.kerasfarm.generation.model.ModelInfo
 import dev.kerasfarm.generation.openModel
+import dev.kerasfarm.generation.readModelInfo
 
 /** Holds the session for as long as the process lives. */
-class AutocompleteApplication : Application() {
+open class AutocompleteApplication : Application() {
     /** The one session of the process. */
-    val session: Session by lazy {
+    open val session: Session by lazy { newSession() }
+
+    /** A session with the package's model. */
+    protected fun newSession(): Session {
         val main = Handler(Looper.getMainLooper())
-        Session({ openModel(assets) }, { openFilter(assets) }, { main.post(it) })
+        return Session(
+            readInfo = {
+                // Read once on this thread, the settings are at hand on the main one.
+                Preferences(this).limit
+                readInfo()
+            },
+            openModel = { open(it) },
+            openFilter = { openFilter(assets) },
+            post = { main.post(it) },
+        )
+    }
+
+    /** Which model the package has. */
+    protected open fun readInfo(): ModelInfo = readModelInfo(assets)
+
+    /** The package's model, opened. */
+    protected open fun open(info: ModelInfo): AppModel = openModel(assets, info)
+
+    /** A model is by far the largest thing that the process holds, and is soon opened again. */
+    @Suppress("DEPRECATION") // Android 14 and later send fewer levels; the lowest of them is the second one here.
+    override fun onTrimMemory(level: Int) {
+        super.onTrimMemory(level)
+        if (level == TRIM_MEMORY_RUNNING_CRITICAL || level >= TRIM_MEMORY_BACKGROUND) session.giveBack()
     }
 }

@@ -3,15 +3,19 @@ package dev.kerasfarm.app.ui
 import android.content.Context
 import dev.kerasfarm.generation.decoding.Sampling
 import dev.kerasfarm.generation.decoding.WritingOptions
+import dev.kerasfarm.generation.model.Mode
 
 /** What the user set, kept on the phone. */
 class Preferences(context: Context) {
     private val stored = context.getSharedPreferences("settings", Context.MODE_PRIVATE)
 
-    /** The most tokens that a generation may write: a multiple of [LIMIT_STEP] up to [LIMIT_HIGHEST]. */
-    var limit: Int
-        get() = stored.getInt(LIMIT, LIMIT_DEFAULT).coerceIn(LIMIT_STEP, LIMIT_HIGHEST)
-        set(value) = stored.edit().putInt(LIMIT, value).apply()
+    /** The most tokens that a text may have, a multiple of [LIMIT_STEP] up to [LIMIT_HIGHEST]; null: see [limitOf]. */
+    var limit: Int?
+        get() = stored.getInt(LIMIT, 0).takeIf { it > 0 }?.coerceIn(LIMIT_STEP, LIMIT_HIGHEST)
+        set(value) = stored.edit().putInt(LIMIT, value ?: 0).apply()
+
+    /** The limit that counts: a suggestion is to be read at a glance, an answer to its end. */
+    fun limitOf(mode: Mode): Int = limit ?: if (mode == Mode.COMPLETE) LIMIT_SUGGESTION else LIMIT_ANSWER
 
     /** How many of the prompt's last tokens the model reads; null: half of its context. */
     var window: Int?
@@ -39,7 +43,7 @@ class Preferences(context: Context) {
         }
 
     /** All that a generation needs. */
-    val options: WritingOptions get() = WritingOptions(limit, window, sampling)
+    fun options(mode: Mode): WritingOptions = WritingOptions(limitOf(mode), window, sampling)
 
     companion object {
         const val LIMIT_STEP = 8
@@ -48,7 +52,8 @@ class Preferences(context: Context) {
         const val TOP_K_HIGHEST = 100
         const val TOP_P_LOWEST = 0.05f
         const val PENALTY_HIGHEST = 2f
-        private const val LIMIT_DEFAULT = 64
+        private const val LIMIT_SUGGESTION = 24
+        private const val LIMIT_ANSWER = 128
         private const val TOP_K_DEFAULT = 40
         private const val TOP_P_DEFAULT = 0.95f
         private const val LIMIT = "max_new_tokens"

@@ -1,7 +1,6 @@
 package dev.kerasfarm.app.ui
 
-import android.app.Activity
-import android.os.Bundle
+import android.content.Intent
 import android.text.Editable
 import android.text.TextWatcher
 import android.view.View
@@ -9,22 +8,32 @@ import android.widget.EditText
 import android.widget.SeekBar
 import android.widget.TextView
 import dev.kerasfarm.app.R
+import dev.kerasfarm.app.generation.SessionState
 import dev.kerasfarm.generation.decoding.Sampling
 import dev.kerasfarm.generation.decoding.windowFor
+import dev.kerasfarm.generation.model.Mode
 import kotlin.math.roundToInt
 
 /** How tokens are chosen, and how much of the text the model reads. Every change counts at once. */
-class SettingsActivity : Activity() {
-    private lateinit var preferences: Preferences
-
-    override fun onCreate(savedInstanceState: Bundle?) {
-        super.onCreate(savedInstanceState)
+class SettingsActivity : ModelActivity() {
+    override fun build(state: SessionState) {
         setContentView(R.layout.settings)
-        keepClearOfSystemBars(findViewById(R.id.root))
-        preferences = Preferences(this)
+        setUpHeader(R.string.settings)
+        setUpLimit(state.info?.prompting?.mode ?: Mode.COMPLETE)
+        setUpWindow(state.info?.context)
         setUpSampling()
         setUpSeed()
-        setUpWindow()
+        findViewById<View>(R.id.open_measure).setOnClickListener { startActivity(Intent(this, MeasureActivity::class.java)) }
+        findViewById<View>(R.id.open_about).setOnClickListener { startActivity(Intent(this, AboutActivity::class.java)) }
+    }
+
+    private fun setUpLimit(mode: Mode) {
+        val step = Preferences.LIMIT_STEP
+        bar(R.id.limit, R.id.limit_label, 1..Preferences.LIMIT_HIGHEST / step, preferences.limitOf(mode) / step) { value ->
+            // What was never changed stays what is best for the mode.
+            if (value * step != preferences.limitOf(mode)) preferences.limit = value * step
+            resources.getQuantityString(R.plurals.limit, value * step, value * step)
+        }
     }
 
     private fun setUpSampling() {
@@ -61,9 +70,8 @@ class SettingsActivity : Activity() {
         })
     }
 
-    /** The window's bar needs the model's context, hence an opened model. */
-    private fun setUpWindow() {
-        val context = (application as AutocompleteApplication).session.state.info?.context
+    /** The window's bar needs a model's context. */
+    private fun setUpWindow(context: Int?) {
         val shown = if (context == null) View.GONE else View.VISIBLE
         for (id in listOf(R.id.window, R.id.window_picture, R.id.window_explanation)) {
             findViewById<View>(id).visibility = shown

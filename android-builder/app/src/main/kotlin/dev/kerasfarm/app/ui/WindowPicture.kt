@@ -12,6 +12,11 @@ class WindowPicture(context: Context, attributes: AttributeSet?) : View(context,
     private val paint = Paint()
     private var share = 0f
 
+    init {
+        setBackgroundResource(R.drawable.field)
+        clipToOutline = true
+    }
+
     /** Shows a window of [window] tokens in a context of [whole]. */
     fun show(window: Int, whole: Int) {
         share = window.toFloat() / whole

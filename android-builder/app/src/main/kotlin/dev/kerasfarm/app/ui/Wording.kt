@@ -14,6 +14,8 @@ fun sentence(notice: Notice, resources: Resources): String = when (notice) {
     Notice.UnsuitablePrompt -> resources.getString(R.string.notice_unsuitable_prompt)
     Notice.UnsuitableText -> resources.getString(R.string.notice_unsuitable_text)
     Notice.EmptyPrompt -> resources.getString(R.string.notice_empty_prompt)
+    Notice.NothingToSay -> resources.getString(R.string.notice_nothing_to_say)
+    is Notice.NoModel -> resources.getString(R.string.notice_no_model, notice.file)
     is Notice.Unusable -> resources.getString(R.string.notice_model_unusable, notice.detail)
     Notice.NoMemory -> resources.getString(R.string.notice_no_memory)
     Notice.NoRuntime -> resources.getString(R.string.notice_no_runtime)
@@ -25,9 +27,10 @@ fun status(state: SessionState, resources: Resources): String {
     val info = state.info
     return when {
         state.phase == Phase.OPENING -> resources.getString(R.string.status_opening)
+        state.phase == Phase.MEASURING -> resources.getString(R.string.status_measuring)
         state.phase == Phase.READING -> resources.getString(R.string.status_reading)
         state.tokens > 0 || state.stopped -> rate(state, resources)
-        info != null -> resources.getString(R.string.status_ready, info.name, info.recipe, info.context)
+        info != null && state.phase == Phase.READY -> resources.getString(R.string.status_ready, info.name)
         else -> ""
     }
 }

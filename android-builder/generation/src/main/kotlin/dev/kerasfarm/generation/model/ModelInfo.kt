@@ -7,7 +7,8 @@ import org.json.JSONObject
  * What the farm wrote down about the model (`model-info.json`).
  *
  * [startToken] is put before every prompt; generation ends at [endToken]; [context] is the greatest number of tokens,
- * prompt and completion together. [tokenizer] is null for a model whose text the app cannot read yet.
+ * prompt and completion together. [tokenizer] is null for a model whose text the app cannot read yet. The hashes are
+ * hex SHA-256 of the files that belong together; [source] is where the model came from.
  */
 data class ModelInfo(
     val name: String,
@@ -18,6 +19,11 @@ data class ModelInfo(
     val startToken: Int?,
     val endToken: Int,
     val tokenizer: String?,
+    val tokenizerSha256: String?,
+    val modelSha256: String,
+    val source: String,
+    val sourceDigest: String?,
+    val prompting: Prompting,
 ) {
     companion object {
         const val FORMAT = 1
@@ -42,9 +48,16 @@ data class ModelInfo(
                 vocabularySize = json.getInt("vocabulary_size"),
                 startToken = if (json.isNull("start_token")) null else json.getInt("start_token"),
                 endToken = json.getInt("end_token"),
-                tokenizer = if (json.isNull("tokenizer")) null else json.getString("tokenizer"),
+                tokenizer = text(json, "tokenizer"),
+                tokenizerSha256 = text(json, "tokenizer_sha256"),
+                modelSha256 = json.getString("model_sha256"),
+                source = json.getString("source"),
+                sourceDigest = text(json, "source_digest"),
+                prompting = Prompting.read(json.optJSONObject("prompting")),
             )
         }
+
+        private fun text(json: JSONObject, key: String): String? = if (json.isNull(key)) null else json.getString(key)
     }
 }
 

@@ -1,0 +1,57 @@
+package dev.kerasfarm.app.model
+
+import android.content.res.AssetManager
+import org.json.JSONObject
+import java.io.FileNotFoundException
+
+private const val CARD = "model-card.json"
+private const val LICENCES = "licences.json"
+private const val LICENCE_TEXT = "licence-apache-2.0.txt"
+
+/**
+ * How good the farm found the model to be beside Keras: shares from 0 to 1 and perplexities per token; [bytes] is the
+ * size of its file, [licence] what its own metadata say.
+ */
+data class ModelCard(
+    val bytes: Long,
+    val licence: String?,
+    val agreement: Double,
+    val logitDifference: Double,
+    val perplexity: Double,
+    val kerasPerplexity: Double,
+)
+
+/** A library in the app. */
+data class Library(val name: String, val version: String, val licence: String)
+
+/** What goes with the app: [card] is null for a package that was put together by hand. */
+data class AppPapers(val card: ModelCard?, val libraries: List<Library>, val licenceText: String)
+
+/** Reads the package's papers; not on the main thread. */
+fun readPapers(assets: AssetManager): AppPapers = AppPapers(
+    card = try {
+        card(JSONObject(read(assets, CARD)))
+    } catch (_: FileNotFoundException) {
+        null
+    },
+    libraries = libraries(JSONObject(read(assets, LICENCES))),
+    licenceText = read(assets, LICENCE_TEXT),
+)
+
+private fun read(assets: AssetManager, name: String): String = assets.open(name).bufferedReader().use { it.readText() }
+
+private fun card(json: JSONObject) = ModelCard(
+    bytes = json.getLong("model_bytes"),
+    licence = if (json.isNull("licence")) null else json.getString("licence"),
+    agreement = json.getDouble("greedy_agreement"),
+    logitDifference = json.getDouble("logit_difference"),
+    perplexity = json.getDouble("perplexity"),
+    kerasPerplexity = json.getDouble("keras_perplexity"),
+)
+
+private fun libraries(json: JSONObject): List<Library> {
+    val list = json.getJSONArray("libraries")
+    return (0 until list.length()).map { list.getJSONObject(it) }.map {
+        Library(it.getString("name"), it.getString("version"), it.getString("licence"))
+    }
+}

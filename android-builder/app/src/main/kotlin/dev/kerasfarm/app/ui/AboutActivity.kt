@@ -1,0 +1,58 @@
+package dev.kerasfarm.app.ui
+
+import android.view.View
+import android.view.ViewGroup
+import android.widget.TextView
+import dev.kerasfarm.app.R
+import dev.kerasfarm.app.generation.SessionState
+import dev.kerasfarm.app.model.AppPapers
+import dev.kerasfarm.app.model.readPapers
+import dev.kerasfarm.generation.model.ModelInfo
+import java.util.concurrent.Executors
+
+/** Which model the app has and how good it is, and under which licences its parts come. */
+class AboutActivity : ModelActivity() {
+    override fun build(state: SessionState) {
+        setContentView(R.layout.about)
+        setUpHeader(R.string.about)
+        val reader = Executors.newSingleThreadExecutor()
+        reader.execute {
+            val papers = readPapers(assets)
+            runOnUiThread { if (!isDestroyed) show(state.info, papers) }
+        }
+        reader.shutdown()
+    }
+
+    private fun show(info: ModelInfo?, papers: AppPapers) {
+        val facts = findViewById<ViewGroup>(R.id.model_facts)
+        if (info == null) {
+            addFact(facts, getString(R.string.fact_model), getString(R.string.no_model_heading))
+        } else {
+            addFact(facts, getString(R.string.fact_model), info.name)
+            // The path of a folder says something about another computer and nothing about the model.
+            if (!info.source.startsWith("/")) addFact(facts, getString(R.string.fact_source), info.source)
+            info.sourceDigest?.let { addFact(facts, getString(R.string.fact_digest), it) }
+            addFact(facts, getString(R.string.fact_family), info.family)
+            addFact(facts, getString(R.string.fact_recipe), info.recipe)
+            addFact(facts, getString(R.string.fact_context), getString(R.string.tokens, info.context))
+            addFact(facts, getString(R.string.fact_model_hash), info.modelSha256)
+        }
+        papers.card?.let { card ->
+            addFact(facts, getString(R.string.fact_size), getString(R.string.megabytes, card.bytes / 1e6))
+            addFact(facts, getString(R.string.fact_licence), card.licence ?: getString(R.string.licence_unknown))
+            val quality = findViewById<ViewGroup>(R.id.quality_facts)
+            addFact(quality, getString(R.string.fact_agreement), getString(R.string.percent, card.agreement * 100))
+            addFact(
+                quality,
+                getString(R.string.fact_perplexity),
+                getString(R.string.perplexities, card.perplexity, card.kerasPerplexity),
+            )
+            addFact(quality, getString(R.string.fact_difference), getString(R.string.percent, card.logitDifference * 100))
+        }
+        val without = if (papers.card == null) View.GONE else View.VISIBLE
+        findViewById<View>(R.id.quality).visibility = without
+        val libraries = findViewById<ViewGroup>(R.id.libraries)
+        for (each in papers.libraries) addFact(libraries, "${each.name} ${each.version}", each.licence)
+        findViewById<TextView>(R.id.licence_text).text = papers.licenceText
+    }
+}

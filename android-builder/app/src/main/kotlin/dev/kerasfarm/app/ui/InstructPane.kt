@@ -1,0 +1,80 @@
+package dev.kerasfarm.app.ui
+
+import android.app.Activity
+import android.content.ClipData
+import android.content.ClipboardManager
+import android.view.View
+import android.view.ViewGroup
+import android.widget.Button
+import android.widget.EditText
+import android.widget.ScrollView
+import android.widget.TextView
+import dev.kerasfarm.app.R
+import dev.kerasfarm.app.generation.Phase
+import dev.kerasfarm.app.generation.Session
+import dev.kerasfarm.app.generation.SessionState
+import dev.kerasfarm.generation.model.Mode
+
+/** A question and its answer. */
+class InstructPane(private val activity: Activity, private val session: Session, private val preferences: Preferences) :
+    Pane {
+    private val input = activity.findViewById<EditText>(R.id.prompt)
+    private val send = activity.findViewById<View>(R.id.generate)
+    private val stop = activity.findViewById<View>(R.id.stop)
+    private val welcome = activity.findViewById<View>(R.id.welcome)
+    private val scroll = activity.findViewById<ScrollView>(R.id.scroll)
+    private val question = activity.findViewById<TextView>(R.id.question)
+    private val answer = activity.findViewById<TextView>(R.id.answer)
+    private val actions = activity.findViewById<View>(R.id.actions)
+
+    init {
+        send.setOnClickListener { ask(input.text.toString().trim(), 0) }
+        stop.setOnClickListener { session.stop() }
+        activity.findViewById<View>(R.id.next).setOnClickListener {
+            ask(session.state.prompt, session.state.attempt + 1)
+        }
+        activity.findViewById<View>(R.id.copy).setOnClickListener { copy() }
+        val suggestions = activity.findViewById<ViewGroup>(R.id.suggestions)
+        for (text in session.state.info?.prompting?.prompts.orEmpty()) suggest(text, suggestions)
+    }
+
+    override fun show(state: SessionState) {
+        val asked = state.prompt.isNotEmpty()
+        val written = state.text.trim()
+        show(welcome, !asked)
+        show(question, asked)
+        if (question.text.toString() != state.prompt) question.text = state.prompt
+        show(answer, asked && (written.isNotEmpty() || state.writing))
+        val following = answer.bottom <= scroll.scrollY + scroll.height + answer.lineHeight
+        val shown = written.ifEmpty { activity.getString(R.string.thinking) }
+        if (answer.text.toString() != shown) answer.text = shown
+        show(actions, !state.busy && written.isNotEmpty())
+        show(send, !state.writing)
+        show(stop, state.writing)
+        send.isEnabled = !state.busy && state.phase != Phase.OPENING
+        if (following) scroll.post { scroll.fullScroll(View.FOCUS_DOWN) }
+    }
+
+    private fun ask(text: String, attempt: Int) {
+        session.generate(text, preferences.options(Mode.INSTRUCT), attempt)
+        if (session.state.writing) input.text.clear()
+        hideKeyboard(input)
+    }
+
+    private fun suggest(text: String, into: ViewGroup) {
+        val button = activity.layoutInflater.inflate(R.layout.suggestion, into, false) as Button
+        button.text = text
+        button.setOnClickListener { ask(text, 0) }
+        into.addView(button)
+    }
+
+    private fun copy() {
+        val clip = ClipData.newPlainText(activity.getString(R.string.answer_description), session.state.text.trim())
+        activity.getSystemService(ClipboardManager::class.java).setPrimaryClip(clip)
+        activity.findViewById<TextView>(R.id.status).setText(R.string.copied)
+    }
+
+    private fun show(view: View, visible: Boolean) {
+        view.visibility = if (visible) View.VISIBLE else View.GONE
+    }
+}

@@ -1,0 +1,62 @@
+package dev.kerasfarm.app
+
+import android.content.Intent
+import android.view.View
+import android.view.ViewGroup
+import android.widget.TextView
+import dev.kerasfarm.app.ui.AboutActivity
+import dev.kerasfarm.app.ui.MeasureActivity
+import dev.kerasfarm.screens.await
+import org.json.JSONObject
+import org.junit.Assert.assertEquals
+import org.junit.Assert.assertTrue
+import org.junit.Test
+import org.robolectric.Shadows.shadowOf
+import java.io.File
+
+class PapersScreenTest : AppTest() {
+    @Test
+    fun aboutTellsWhichModelItIsHowGoodAndUnderWhichLicences() {
+        open(mode = null)
+        val info = session.state.info!!
+        screen(AboutActivity::class.java) { screen ->
+            await("the papers") { screen.findViewById<TextView>(R.id.licence_text).length() > 0 }
+            val words = words(screen.findViewById(R.id.root))
+            for (said in listOf(info.name, info.modelSha256, info.recipe, "Kotlin standard library 2")) {
+                assertTrue("$said in $words", words.any { it.contains(said) })
+            }
+            assertTrue("$words", info.source.startsWith("/") && words.none { it.contains(info.source) })
+            assertTrue(words.any { it.endsWith(" %") })
+            assertTrue(words.any { it.contains("in Keras") })
+            assertTrue(screen.findViewById<TextView>(R.id.licence_text).text.contains("Apache License"))
+        }
+    }
+
+    @Test
+    fun measuringGivesFiguresThatCanBeShared() {
+        open(mode = null)
+        screen(MeasureActivity::class.java) { screen ->
+            assertEquals(View.GONE, screen.findViewById<View>(R.id.share).visibility)
+            screen.findViewById<View>(R.id.start).performClick()
+            await("the figures") { screen.findViewById<View>(R.id.share).visibility == View.VISIBLE }
+            assertTrue(screen.findViewById<ViewGroup>(R.id.figures).childCount >= 2)
+            screen.findViewById<View>(R.id.share).performClick()
+            val chooser = shadowOf(screen).nextStartedActivity
+            val shared = chooser.getParcelableExtra(Intent.EXTRA_INTENT, Intent::class.java)!!
+            assertEquals(Intent.ACTION_SEND, shared.action)
+            val text = shared.getStringExtra(Intent.EXTRA_TEXT)!!
+            val json = JSONObject(text)
+            assertEquals(session.state.info!!.modelSha256, json.getString("model_sha256"))
+            assertTrue(json.getDouble("tokens_per_second") > 0)
+            assertTrue(json.getDouble("first_token_seconds") > 0)
+            // What the farm must be able to take in.
+            File(System.getProperty("pictures")).apply { mkdirs() }.resolve("measurement.json").writeText(text)
+        }
+    }
+
+    private fun words(view: View): List<String> = when (view) {
+        is ViewGroup -> (0 until view.childCount).flatMap { words(view.getChildAt(it)) }
+        is TextView -> listOf(view.text.toString())
+        else -> listOf()
+    }
+}

@@ -1,0 +1,43 @@
+package dev.kerasfarm.app
+
+import dev.kerasfarm.app.generation.Session
+import dev.kerasfarm.app.ui.AutocompleteApplication
+import dev.kerasfarm.generation.decoding.AppModel
+import dev.kerasfarm.generation.decoding.ModelMissing
+import dev.kerasfarm.generation.model.Mode
+import dev.kerasfarm.generation.model.ModelInfo
+import dev.kerasfarm.generation.model.Prompting
+
+/** The app, whose process can end while a test goes on, and which can pretend that its model is of the other kind. */
+class TestApp : AutocompleteApplication() {
+    private var current: Session? = null
+
+    /** What the model is taken for; null: what it is. */
+    var mode: Mode? = null
+
+    /** A file that the package is taken to lack. */
+    var missing: String? = null
+
+    /** How often the model was opened. */
+    var opened = 0
+        private set
+
+    override val session: Session get() = current ?: newSession().also { current = it }
+
+    /** The process ends, and with it all that was in memory. */
+    fun endProcess() {
+        current?.release()
+        current = null
+    }
+
+    override fun readInfo(): ModelInfo {
+        missing?.let { throw ModelMissing(it) }
+        val info = super.readInfo()
+        return if (mode == Mode.COMPLETE) info.copy(prompting = Prompting()) else info
+    }
+
+    override fun open(info: ModelInfo): AppModel {
+        opened++
+        return super.open(info)
+    }
+}

@@ -1,0 +1,31 @@
+"""`model-card.json`: what the app says about the quality of its model, as it was measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class ModelCard(BaseModel):
+    """The content of `model-card.json`: shares from 0 to 1, perplexities per token.
+
+    Nothing in it depends on the machine, so that equal models make equal packages. licence: what the model's own
+    metadata say, None for nothing.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    format: Literal[1] = 1
+    model_bytes: int
+    licence: str | None
+    greedy_agreement: float
+    greedy_steps: int
+    logit_difference: float
+    perplexity: float
+    keras_perplexity: float
+
+    def write(self, path: Path) -> None:
+        """Write the file, readable for people."""
+        path.write_text(self.model_dump_json(indent=2) + "\n")
