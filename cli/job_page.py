@@ -36,6 +36,7 @@ def show_everything(job: JobView, events: Sequence[EventView], terminal: Termina
     _section(terminal, grid(settings(job)))
     _section(terminal, tables.stage_table(job.stages))
     _section(terminal, tables.metric_table(job.metrics))
+    _section(terminal, tables.measurement_table(job.measurements))
     _section(terminal, tables.artifact_table(job))
     _show_notes(job, terminal)
     if events:

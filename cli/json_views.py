@@ -48,6 +48,7 @@ def job_object(job: JobView) -> dict[str, Any]:
             {"stage": metric.stage.value, "name": metric.name, "value": metric.value, "unit": metric.unit}
             for metric in job.metrics
         ],
+        "measurements": [each.model_dump(mode="json") for each in job.measurements],
         "artifacts": [artifact_object(artifact) for artifact in published(job)],
     }
 

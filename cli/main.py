@@ -37,6 +37,8 @@ COMMANDS: dict[str, str] = {
     "ops": "List a model's ops: versions, places, the runtimes and AARs that have them.",
     "aar": "Build the Android library with TensorFlow's ops that a model needs, or find one that was built.",
     "check": "Check whether an APK, a bundle or a library is fit for Google Play and for current phones.",
+    "check": "Check whether an APK or a bundle is fit for Google Play and for current phones.",
+    "import-metrics": "Take in what a phone measured with a job's app.",
     "recipes": "List the quantization recipes and their limits.",
     "doctor": "Check what this machine has and lacks, each with its mend.",
     "worker": "Run queued jobs in the foreground.",
@@ -138,7 +140,7 @@ def farm(
 def load_command(name: str) -> TyperCommand:
     """The command of that name with its parameters; imports its module."""
     with uncollected():
-        module = importlib.import_module(f"cli.commands.{name}")
+        module = importlib.import_module(f"cli.commands.{name.replace('-', '_')}")
     single = typer.Typer(add_completion=False, context_settings={"help_option_names": ["-h", "--help"]})
     single.command(name, help=unwrap(inspect.getdoc(module.command) or ""))(module.command)
     command = typer.main.get_command(single)

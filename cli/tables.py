@@ -13,6 +13,7 @@ from cli.json_views import published
 from cli.terminal import printable
 from client.protocol import JobView, MetricView, StageView
 from farm import recipes
+from farm.measurement import Measurement
 from farm.stages import BY_NAME
 from farm.states import JobState, StageState
 
@@ -117,6 +118,23 @@ def metric_table(metrics: Sequence[MetricView]) -> Table:
                 figures.measure(metric.value, metric.unit),
                 Text(metric.stage.value, "dim"),
             )
+    return table
+
+
+def measurement_table(measurements: Sequence[Measurement]) -> Table:
+    """One row a phone that the app was measured on."""
+    table = plain_table(
+        "measured on", "first token", "tokens/s", "memory", "threads", right=("first token", "tokens/s")
+    )
+    for each in measurements:
+        memory = "" if each.peak_memory_bytes is None else figures.size(each.peak_memory_bytes)
+        table.add_row(
+            printable(f"{each.device}, Android {each.android}"),
+            figures.duration(each.first_token_seconds),
+            f"{each.tokens_per_second:.1f}",
+            memory,
+            str(each.threads),
+        )
     return table
 
 

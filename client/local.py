@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from client import views
 from client.protocol import EventView, JobView, Submission
 from db import digests as digest_cache
-from db import events, jobs, statistics, workers
+from db import events, jobs, measurements, statistics, workers
 from db.jobs import Submitted
 from db.records import JobRecord
 from db.session import Database, open_database
@@ -21,6 +21,7 @@ from farm.artifacts import Artifact, ArtifactName
 from farm.errors import ArtifactMissing, JobNotFinished, SettingsInvalid
 from farm.identity import ProcessIdentity
 from farm.jobspec import JobSpec
+from farm.measurement import Measurement
 from farm.modelref import ModelRef
 from farm.settings import Settings
 from farm.stages import stages_of
@@ -91,6 +92,10 @@ class LocalFarm:
     def retry(self, job_id: str) -> JobView:
         """Queue a failed or cancelled job again."""
         return self.job(jobs.retry(self._open(), job_id))
+
+    def import_measurement(self, measurement: Measurement, job_id: str | None = None) -> JobView:
+        """File what a phone measured with a job that made the model."""
+        return self.job(measurements.add(self._open(), measurement, job_id))
 
     def download(self, job_id: str, name: ArtifactName, target: Path) -> None:
         """Write one artifact to `target`, verified, whole or not at all."""

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from farm.artifacts import Artifact, ArtifactName
 from farm.jobspec import JobSpec
+from farm.measurement import Measurement
 from farm.stages import StageName
 from farm.states import JobState, StageState
 
@@ -50,7 +51,8 @@ class ErrorView:
 @dataclass(frozen=True)
 class JobView:
     """One job. position: place in the queue, 0 is next, None unless queued. share: part of the work done, 0 to 1.
-    seconds_left: until it ends, estimated from earlier jobs, None when unknown."""
+    seconds_left: until it ends, estimated from earlier jobs, None when unknown. measurements: by phones, with the job's
+    model."""
 
     id: str
     state: JobState
@@ -68,6 +70,7 @@ class JobView:
     position: int | None
     share: float
     seconds_left: float | None
+    measurements: tuple[Measurement, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,9 @@ class Farm(Protocol):
 
     def retry(self, job_id: str) -> JobView:
         """Queue a failed or cancelled job again."""
+
+    def import_measurement(self, measurement: Measurement, job_id: str | None = None) -> JobView:
+        """File what a phone measured with the job, or with the newest one that made the model that was measured."""
 
     def download(self, job_id: str, name: ArtifactName, target: Path) -> None:
         """Write one artifact to `target`, verified, whole or not at all; ArtifactMissing, ArtifactDamaged."""

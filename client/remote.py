@@ -18,6 +18,7 @@ from farm import digests, sources
 from farm.artifacts import ArtifactName
 from farm.errors import ArtifactMissing, FarmUnreachable, JobNotFinished, JobNotFound, ModelChanged, NoJobYet
 from farm.jobspec import JobSpec
+from farm.measurement import Measurement
 from farm.modelref import ModelKind, ModelRef
 from farm.states import JobState
 
@@ -118,6 +119,12 @@ class RemoteFarm:
     def retry(self, job_id: str) -> JobView:
         """Queue a failed or cancelled job again."""
         job: JobView = self._http.ask(JobView, "POST", f"{self._path(job_id)}/retry")
+        return job
+
+    def import_measurement(self, measurement: Measurement, job_id: str | None = None) -> JobView:
+        """File what a phone measured with a job that made the model."""
+        body = {"measurement": measurement.model_dump(mode="json"), "job": job_id}
+        job: JobView = self._http.ask(JobView, "POST", "/v1/measurements", json=body)
         return job
 
     def download(self, job_id: str, name: ArtifactName, target: Path) -> None:

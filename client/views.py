@@ -31,6 +31,7 @@ def job_view(job: JobRecord, position: int | None, history: History) -> JobView:
         position=position,
         share=share(job),
         seconds_left=seconds_left(job, position, history),
+        measurements=job.measurements,
     )
 
 

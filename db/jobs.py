@@ -15,13 +15,14 @@ from sqlalchemy.exc import IntegrityError
 
 from db import events, outbox
 from db.events import EventKind
-from db.models import ID_LENGTH, SHARING_STATES, ArtifactRow, Attempt, Job, JobStage, MetricRow
+from db.models import ID_LENGTH, SHARING_STATES, ArtifactRow, Attempt, Job, JobStage, MeasurementRow, MetricRow
 from db.records import AttemptRecord, JobRecord, MetricRecord, StageRecord
 from db.session import Database, now
 from farm import states
 from farm.artifacts import Artifact, ArtifactName
 from farm.errors import AmbiguousJob, JobNotFound, NoJobYet, TransitionRefused
 from farm.jobspec import FORMAT, JobSpec
+from farm.measurement import Measurement
 from farm.stages import Queue, StageName
 from farm.states import JobState, StageState
 
@@ -254,10 +255,11 @@ def _insert(connection: Connection, spec: JobSpec, key: str, stages: Sequence[St
 
 
 def _load(connection: Connection, query: sa.Select[Job]) -> list[JobRecord]:
-    """The jobs that the query selects, with all that hangs on them, in three more queries."""
+    """The jobs that the query selects, with all that hangs on them, in four more queries."""
     rows = connection.execute(query).all()
     ids = [row.id for row in rows]
     stages, metrics, artifacts = _stages(connection, ids), _metrics(connection, ids), _artifacts(connection, ids)
+    measured = _measurements(connection, ids)
     return [
         JobRecord(
             id=row.id, key=row.key, state=JobState(row.state), spec=JobSpec.model_validate(row.spec),
@@ -265,7 +267,7 @@ def _load(connection: Connection, query: sa.Select[Job]) -> list[JobRecord]:
             finished_at=row.finished_at, attempt=row.attempt, charged=row.charged, worker_id=row.worker_id,
             cancel_requested=row.cancel_requested, error_code=row.error_code, error_sentence=row.error_sentence,
             notes=tuple(row.notes), stages=tuple(stages[row.id]), metrics=tuple(metrics[row.id]),
-            artifacts=tuple(artifacts[row.id]),
+            artifacts=tuple(artifacts[row.id]), measurements=tuple(measured[row.id]),
         )
         for row in rows
     ]  # fmt: skip
@@ -297,4 +299,12 @@ def _artifacts(connection: Connection, ids: Sequence[str]) -> dict[str, list[Art
     query = sa.select(ArtifactRow.__table__).where(ArtifactRow.job_id.in_(ids)).order_by(ArtifactRow.name)
     for row in connection.execute(query):
         found[row.job_id].append(Artifact(ArtifactName(row.name), row.digest, row.size))
+    return found
+
+
+def _measurements(connection: Connection, ids: Sequence[str]) -> dict[str, list[Measurement]]:
+    found: dict[str, list[Measurement]] = defaultdict(list)
+    query = sa.select(MeasurementRow.__table__).where(MeasurementRow.job_id.in_(ids)).order_by(MeasurementRow.device)
+    for row in connection.execute(query):
+        found[row.job_id].append(Measurement.model_validate(row.content))
     return found

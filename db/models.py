@@ -172,6 +172,16 @@ class MetricRow(Base):
     unit: Mapped[str] = mapped_column(String(NAME_LENGTH))
 
 
+class MeasurementRow(Base):
+    """What a phone measured with the job's model, the latest of each kind of phone. content: as the app shared it."""
+
+    __tablename__ = "measurements"
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    device: Mapped[str] = mapped_column(String(80), primary_key=True)
+    taken_in_at: Mapped[datetime]
+    content: Mapped[Any]
+
+
 class Event(Base):
     """Something that happened to a job."""
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from farm.artifacts import Artifact
 from farm.jobspec import JobSpec
+from farm.measurement import Measurement
 from farm.stages import StageName
 from farm.states import JobState, StageState
 
@@ -72,6 +73,7 @@ class JobRecord:
     stages: tuple[StageRecord, ...]
     metrics: tuple[MetricRecord, ...]
     artifacts: tuple[Artifact, ...]
+    measurements: tuple[Measurement, ...] = ()
 
 
 @dataclass(frozen=True)

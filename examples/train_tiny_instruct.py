@@ -39,7 +39,7 @@ BASE = Path(__file__).parent / "tiny_gpt2"
 LENGTH = 52  # tokens of question and answer; longer ones are left out
 BATCH = 24
 PROSE = 4  # of a batch's rows: without them the model would forget how to go on with any other text
-STEPS = 2000
+STEPS = 1500
 ASKED = 100  # held-out questions that are answered to measure; the perplexity is that of all
 LEARNING_RATE = 3e-3
 WARM_UP_STEPS = 100
@@ -190,7 +190,7 @@ def _fit(model: keras_hub.models.GPT2CausalLM, of: Rows, beside: Rows, steps: in
     schedule = keras.optimizers.schedules.CosineDecay(
         LEARNING_RATE / WARM_UP_STEPS,
         steps,
-        alpha=0.02 * WARM_UP_STEPS,
+        alpha=0.02,
         warmup_target=LEARNING_RATE,
         warmup_steps=WARM_UP_STEPS,
     )

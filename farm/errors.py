@@ -68,6 +68,8 @@
     ├── TransitionRefused 84
     ├── FileUnreadable 85
     ├── OutputExists 86
+    ├── MeasurementUnreadable 87
+    ├── MeasurementForeign 88
     ├── RemoteError
     │   ├── FarmUnreachable 91
     │   ├── NotAuthenticated 92
@@ -491,6 +493,18 @@ class FileUnreadable(FarmError):
     """A file given to a command is missing or of no known kind."""
 
     exit_code = 85
+
+
+class MeasurementUnreadable(FarmError):
+    """A file that is to hold what a phone measured does not."""
+
+    exit_code = 87
+
+
+class MeasurementForeign(FarmError):
+    """A measurement that has no place with the job that it was given for."""
+
+    exit_code = 88
 
 
 class OutputExists(FarmError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -37,13 +36,6 @@ class Measurement(BaseModel):
     first_token_seconds: Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]
     tokens_per_second: Annotated[float, Field(gt=0, le=1e7, allow_inf_nan=False)]
     peak_memory_bytes: Annotated[int, Field(ge=0, le=1 << 50)] | None
-
-    def figures(self) -> Iterator[tuple[str, float, str]]:
-        """Name, value and unit of each figure."""
-        yield "first_token_seconds", self.first_token_seconds, "s"
-        yield "tokens_per_second", self.tokens_per_second, "tokens/s"
-        if self.peak_memory_bytes is not None:
-            yield "peak_memory", float(self.peak_memory_bytes), "bytes"
 
 
 def read(path: Path) -> Measurement:

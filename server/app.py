@@ -19,7 +19,7 @@ from server.files import UploadFolder
 from server.limits import Guard
 from server.metrics import Metrics
 from server.problems import Problem
-from server.routes import artifacts, health, jobs, logs, overview, tokens, uploads
+from server.routes import artifacts, health, jobs, logs, measurements, overview, tokens, uploads
 from server.settings import ServerSettings
 from server.state import State
 from server.webhooks import Courier
@@ -55,7 +55,7 @@ def make_app(settings: Settings, server: ServerSettings) -> FastAPI:
     app.state.farm = state
     app.add_middleware(Guard, body_bytes=server.body_bytes, metrics=state.metrics)
     problems.install(app)
-    for routes in (jobs, logs, artifacts, uploads, tokens, overview, health):
+    for routes in (jobs, logs, artifacts, measurements, uploads, tokens, overview, health):
         app.include_router(routes.router)
     _describe(app)
     return app

@@ -36,6 +36,8 @@ STATUS: dict[type[FarmError], HTTPStatus] = {
     errors.AmbiguousJob: HTTPStatus.CONFLICT,
     errors.JobNotFinished: HTTPStatus.CONFLICT,
     errors.TransitionRefused: HTTPStatus.CONFLICT,
+    errors.MeasurementUnreadable: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.MeasurementForeign: HTTPStatus.CONFLICT,
     errors.NotAuthenticated: HTTPStatus.UNAUTHORIZED,
     errors.NotPermitted: HTTPStatus.FORBIDDEN,
     errors.QuotaExceeded: HTTPStatus.TOO_MANY_REQUESTS,

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from farm.access import Scope
 from farm.jobspec import JobSpec
+from farm.measurement import Measurement
 
 DIGEST = r"^[0-9a-f]{64}$"
 # No database takes a NUL in a text, and nothing else below a space has a place in a name.
@@ -65,6 +66,15 @@ class ModelRequest(BaseModel):
         dict[Annotated[str, StringConstraints(max_length=200, pattern=PRINTABLE)], ModelFile],
         Field(min_length=1, max_length=1000),
     ]
+
+
+class MeasurementRequest(BaseModel):
+    """What a phone measured. job: whose model it was; null for the newest job that made it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    measurement: Measurement
+    job: Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9]{0,9}$")] | None = None
 
 
 Quota = Annotated[int, Field(strict=True, ge=0, le=LARGEST)]

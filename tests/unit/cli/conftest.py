@@ -19,6 +19,7 @@ from client.protocol import ErrorView, EventView, JobView, MetricView, StageView
 from farm import errors, states
 from farm.artifacts import Artifact, ArtifactName
 from farm.jobspec import JobSpec
+from farm.measurement import Measurement
 from farm.stages import STAGES, StageName
 from farm.states import JobState, StageState
 
@@ -140,6 +141,10 @@ class MemoryFarm:
         return self._change(
             view.id, state=JobState.QUEUED, error=None, stages=stages, position=0, cancel_requested=False
         )
+
+    def import_measurement(self, measurement: Measurement, job_id: str | None = None) -> JobView:
+        found = self.job(job_id) if job_id else self.latest(JobState.SUCCEEDED)
+        return self._change(found.id, measurements=(*found.measurements, measurement))
 
     def download(self, job_id: str, name: ArtifactName, target: Path) -> None:
         if name not in {artifact.name for artifact in self.views[self._find(job_id)].artifacts}:

@@ -22,6 +22,7 @@ NEEDED: dict[str, Scope | None] = {
     "get_events": Scope.READ,
     "cancel_job": Scope.SUBMIT,
     "retry_job": Scope.SUBMIT,
+    "import_measurement": Scope.SUBMIT,
     "get_logs": Scope.READ,
     "stream_logs": Scope.READ,
     "get_artifact": Scope.READ,

@@ -25,7 +25,7 @@ class PapersScreenTest : AppTest() {
             for (said in listOf(info.name, info.modelSha256, info.recipe, "Kotlin standard library 2")) {
                 assertTrue("$said in $words", words.any { it.contains(said) })
             }
-            assertTrue("$words", info.source.startsWith("/") && words.none { it.contains(info.source) })
+            assertEquals("$words", !info.source.startsWith("/"), info.source in words)
             assertTrue(words.any { it.endsWith(" %") })
             assertTrue(words.any { it.contains("in Keras") })
             assertTrue(screen.findViewById<TextView>(R.id.licence_text).text.contains("Apache License"))
