@@ -37,7 +37,6 @@ COMMANDS: dict[str, str] = {
     "ops": "List a model's ops: versions, places, the runtimes and AARs that have them.",
     "aar": "Build the Android library with TensorFlow's ops that a model needs, or find one that was built.",
     "check": "Check whether an APK, a bundle or a library is fit for Google Play and for current phones.",
-    "check": "Check whether an APK or a bundle is fit for Google Play and for current phones.",
     "import-metrics": "Take in what a phone measured with a job's app.",
     "recipes": "List the quantization recipes and their limits.",
     "doctor": "Check what this machine has and lacks, each with its mend.",
