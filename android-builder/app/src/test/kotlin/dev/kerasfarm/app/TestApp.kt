@@ -2,8 +2,8 @@ package dev.kerasfarm.app
 
 import dev.kerasfarm.app.generation.Session
 import dev.kerasfarm.app.ui.AutocompleteApplication
+import dev.kerasfarm.generation.ModelMissing
 import dev.kerasfarm.generation.decoding.AppModel
-import dev.kerasfarm.generation.decoding.ModelMissing
 import dev.kerasfarm.generation.model.Mode
 import dev.kerasfarm.generation.model.ModelInfo
 import dev.kerasfarm.generation.model.Prompting

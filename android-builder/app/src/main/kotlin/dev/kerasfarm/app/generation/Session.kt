@@ -1,8 +1,8 @@
 package dev.kerasfarm.app.generation
 
+import dev.kerasfarm.generation.ModelMissing
 import dev.kerasfarm.generation.decoding.AppModel
 import dev.kerasfarm.generation.decoding.FilteredText
-import dev.kerasfarm.generation.decoding.ModelMissing
 import dev.kerasfarm.generation.decoding.PromptTooLong
 import dev.kerasfarm.generation.decoding.StopReason
 import dev.kerasfarm.generation.decoding.TokenizerMissing
