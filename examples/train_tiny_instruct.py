@@ -46,7 +46,7 @@ WARM_UP_STEPS = 100
 SEED = 11
 LICENCE = "Python Software Foundation License Version 2, as its texts"
 # What an app offers to ask.
-PROMPTS = ("What does str.upper do?", "Explain os.path.join.", "What is collections.OrderedDict?", "Tell me about len.")
+PROMPTS = ("What does str.upper do?", "Explain os.path.join.", "What is math.sqrt for?", "Tell me about len.")
 
 
 @dataclass(frozen=True)
