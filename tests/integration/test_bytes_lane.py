@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
-from tokenizers import Tokenizer
+from tokenizers import Regex, Tokenizer
+from tokenizers.pre_tokenizers import Split
 
 from farm import digests
 from farm.artifacts import ArtifactName
@@ -30,7 +31,9 @@ from tests.fixtures.text_lanes import (
 )
 from worker.conversion import graph, sampling
 from worker.conversion.byte_bpe import detokenizer, encoder, splitting
+from worker.conversion.byte_bpe.characters import as_int, read_characters
 from worker.conversion.byte_bpe.tables import read_tables
+from worker.conversion.tokenizer import EXPRESSIONS, SplitName
 from worker.inference.generation import generate
 from worker.inference.inspection import inspect
 from worker.inference.interpreter import TokenModel
@@ -61,7 +64,7 @@ def coder(reference: Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Any
     specs = [tf.TensorSpec([CAPACITY], tf.uint8, name="text"), tf.TensorSpec([1], tf.int32, name="size")]
 
     def both_ways(text: tf.Tensor, size: tf.Tensor) -> dict[str, tf.Tensor]:
-        pattern = splitting.find_pattern(splitting.GPT2)
+        pattern = splitting.find_pattern(SplitName.GPT2)
         tokens, count = encoder.encode(tables, pattern, tf.cast(text, tf.int32), size[0])
         again, length = detokenizer.decode(tables, tokens, count, 2 * CAPACITY)
         return {"tokens": tokens, "count": count[None], "again": again, "length": length[None]}
@@ -108,8 +111,41 @@ def test_broken_utf8_is_read_byte_by_byte_and_comes_back(coder: Any, reference: 
 
 
 def test_an_unknown_pattern_is_refused() -> None:
-    with pytest.raises(UnsupportedArchitecture, match="pattern llama3"):
-        splitting.find_pattern("llama3")
+    with pytest.raises(UnsupportedArchitecture, match="pattern other"):
+        splitting.find_pattern("other")
+
+
+# Where rules meet: contractions in capitals and with a long s, signs before letters and line breaks, runs of blanks.
+EDGES = (
+    "\u017f'\u017f a'\u017fx 'ST 'rE'LLx don'T 12'34 !'s", "a!\n\n b  \n  c\t d\t\td", "!!a !a  !a \n!a",
+    "1234567 12 \u0663\u0663\u0663\u0663", "\r\n\r\n x", "?\r\n\n  \n", " \u3000a \u3000!",
+)  # fmt: skip
+
+
+def test_llama_and_qwen_split_as_their_expressions_do() -> None:
+    specs = [tf.TensorSpec([CAPACITY], tf.uint8, name="text"), tf.TensorSpec([1], tf.int32, name="size")]
+
+    def splitter(name: SplitName) -> Any:
+        def find(text: tf.Tensor, size: tf.Tensor) -> dict[str, tf.Tensor]:
+            characters = read_characters(tf.cast(text, tf.int32), size[0])
+            return {"begins": as_int(splitting.find_pattern(name).find_beginnings(characters))}
+
+        return tf.function(find, input_signature=specs, autograph=False)
+
+    names = (SplitName.LLAMA3, SplitName.QWEN2)
+    content = graph.convert_signatures({name.value: splitter(name) for name in names})
+    interpreter = Interpreter(model_content=content)
+    for name in names:
+        expression = EXPRESSIONS[name]
+        assert expression is not None
+        reference = Split(Regex(expression), "isolated")
+        runner = interpreter.get_signature_runner(name.value)
+        for text in (*EDGES, *mixed_texts(2500, CAPACITY)):
+            given, padded = text.encode(), np.zeros(CAPACITY, np.uint8)
+            padded[: len(given)] = np.frombuffer(given, np.uint8)
+            begins = runner(text=padded, size=np.array([len(given)], np.int32))["begins"]
+            wanted = [len(text[:start].encode()) for _, (start, _) in reference.pre_tokenize_str(text)]
+            assert np.flatnonzero(begins).tolist() == wanted, (name, text)
 
 
 def test_the_generator_is_the_minimal_standard() -> None:

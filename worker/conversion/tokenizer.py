@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
@@ -16,12 +17,34 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_token
 from farm.errors import ModelDamaged
 
 BYTE_LEVEL_BPE = "byte-level-bpe"
-# Tokenizers that split by GPT-2's pattern, which the app has.
-GPT2_SPLITTERS = frozenset({"GPT2Tokenizer", "OPTTokenizer", "GPTNeoXTokenizer"})
+
+
+class SplitName(StrEnum):
+    """How a byte-level BPE splits a text before it merges."""
+
+    GPT2 = "gpt2"
+    LLAMA3 = "llama3"
+    QWEN2 = "qwen2"
+
+
 LLAMA3_PATTERN = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)"
     r"|\s+"
 )
+# The tokenizers package has GPT-2's own.
+EXPRESSIONS: dict[SplitName, str | None] = {
+    SplitName.GPT2: None,
+    SplitName.LLAMA3: LLAMA3_PATTERN,
+    SplitName.QWEN2: LLAMA3_PATTERN.replace("{1,3}", ""),
+}
+# Tokenizers by class; the app has GPT-2's pattern alone.
+SPLITTERS = {
+    "GPT2Tokenizer": SplitName.GPT2,
+    "OPTTokenizer": SplitName.GPT2,
+    "GPTNeoXTokenizer": SplitName.GPT2,
+    "QwenTokenizer": SplitName.QWEN2,
+    "Qwen3Tokenizer": SplitName.QWEN2,
+}
 
 
 @dataclass(frozen=True)
@@ -29,7 +52,8 @@ class TokenizerExport:
     """What goes into `tokenizer.json` and into `model-info.json`.
 
     content: the file. kind: BYTE_LEVEL_BPE when the app can use it, else None with `reason` as a sentence. tokenizer:
-    None when the tokenizers package has no equal of it. start_token: what is put before every prompt, None for nothing.
+    None when the tokenizers package has no equal of it. split: how it splits,
+    None where a graph has no rule for it. start_token: what is put before every prompt, None for nothing.
     """
 
     content: bytes
@@ -38,6 +62,7 @@ class TokenizerExport:
     tokenizer: Tokenizer | None
     start_token: int | None
     end_token: int | None
+    split: SplitName | None = None
 
     def encode(self, text: str) -> list[int]:
         """The text's tokens behind the start token."""
@@ -68,10 +93,9 @@ def export_tokenizer(preprocessor: Any, family: str) -> TokenizerExport:
     if not _is_byte_pair(tokenizer):
         about = {"class": class_name, "vocabulary_size": tokenizer.vocabulary_size()}
         return _without_equal(about, _no_app_sentence(family), start, end)
-    usable = class_name in GPT2_SPLITTERS and not tokenizer.add_prefix_space
-    equal = byte_level_bpe(
-        tokenizer.vocabulary, tokenizer.merges, tokenizer.special_tokens, None if usable else LLAMA3_PATTERN
-    )
+    split = SPLITTERS.get(class_name, SplitName.LLAMA3)
+    usable = split is SplitName.GPT2 and not tokenizer.add_prefix_space
+    equal = byte_level_bpe(tokenizer.vocabulary, tokenizer.merges, tokenizer.special_tokens, EXPRESSIONS[split])
     return TokenizerExport(
         content=equal.to_str(pretty=False).encode(),
         kind=BYTE_LEVEL_BPE if usable else None,
@@ -79,6 +103,7 @@ def export_tokenizer(preprocessor: Any, family: str) -> TokenizerExport:
         tokenizer=equal,
         start_token=start,
         end_token=end,
+        split=None if tokenizer.add_prefix_space else split,
     )
 
 

@@ -92,7 +92,7 @@ def _find_beside(model: Path) -> ModelFiles:
         )
     info = ModelInfo.read(info_path)
     text = None
-    if info.tokenizer is not None:
+    if info.tokenizer_sha256 is not None:
         if not tokenizer_path.is_file():
             raise FileUnreadable(
                 f"{model} lacks its {TOKENIZER_FILE} beside it; download the job's files into one folder with"
@@ -114,7 +114,7 @@ def _unpack(path: Path, model: Path) -> ModelFiles:
                     raise FileUnreadable(f"{path} holds no {asset}; give an APK that a farm job made.")
             info = ModelInfo.parse(package.read(INFO_ASSET), f"{path}!{INFO_ASSET}")
             text = None
-            if info.tokenizer is not None:
+            if info.tokenizer_sha256 is not None:
                 if TOKENIZER_ASSET not in names:
                     raise FileUnreadable(f"{path} holds no {TOKENIZER_ASSET}; give an APK that a farm job made.")
                 content = package.read(TOKENIZER_ASSET)

@@ -260,7 +260,7 @@ def write_papers(
         start_token=export.start_token,
         end_token=model_end_token(model, export),
         tokenizer=export.kind,
-        tokenizer_sha256=None if export.kind is None else digests.of_bytes(export.content),
+        tokenizer_sha256=None if export.tokenizer is None else digests.of_bytes(export.content),
         model_sha256=digests.of_file(order.output(ArtifactName.MODEL)),
         source=spec.model_ref.text,
         source_digest=spec.model_digest,

@@ -200,7 +200,7 @@ def check_files(order: StageOrder, info: ModelInfo) -> TextCodec | None:
             f"The model was made with the recipe {info.recipe}, but the job asks for {order.spec.recipe}; run the job"
             " again."
         )
-    if info.tokenizer is None:
+    if info.tokenizer_sha256 is None:
         return None
     tokenizer = order.input(ArtifactName.TOKENIZER)
     if info.tokenizer_sha256 != digests.of_file(tokenizer):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from worker.conversion.byte_bpe.splitting import SplitPattern, as_int, read_characters, shifted
+from worker.conversion.byte_bpe.characters import as_int, read_characters, shifted
+from worker.conversion.byte_bpe.splitting import SplitPattern
 from worker.conversion.byte_bpe.tables import ByteBpeTables
 
 NO_RANK = np.int32(1 << 30)

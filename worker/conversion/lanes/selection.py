@@ -14,7 +14,7 @@ from worker.conversion.lanes import bytes as bytes_lane
 from worker.conversion.lanes import strings as strings_lane
 from worker.conversion.lanes import tokens as tokens_lane
 from worker.conversion.mapping import MappedModel
-from worker.conversion.tokenizer import TokenizerExport
+from worker.conversion.tokenizer import SplitName, TokenizerExport
 from worker.order import StageOrder
 
 # The prompt is read in pieces of the longest prefill length up to this one: longer ones waste work on short prompts.
@@ -28,10 +28,11 @@ CONVERTERS = {Lane.BYTES: bytes_lane.convert, Lane.STRINGS: strings_lane.convert
 
 def require_usable(spec: JobSpec, model: MappedModel, export: TokenizerExport) -> None:
     """UnsupportedFamily when the lane needs a tokenizer in the graph and the model's can't be put there."""
-    if spec.lane is not Lane.TOKENS and export.kind is None:
+    if spec.lane is not Lane.TOKENS and export.split is None:
         raise UnsupportedFamily(
-            f"The lane {spec.lane} needs a byte-level BPE tokenizer that splits by GPT-2's pattern, and this model of"
-            f" the family {model.family} has none; choose the lane {Lane.TOKENS}."
+            f"The lane {spec.lane} needs a byte-level BPE tokenizer that splits by one of the patterns"
+            f" {', '.join(splitting.PATTERNS)}, and this model of the family {model.family} has none; choose the lane"
+            f" {Lane.TOKENS}."
         )
 
 
@@ -74,7 +75,7 @@ def text_model(spec: JobSpec, model: MappedModel, export: TokenizerExport, end_t
     return TextModel(
         description=model.description,
         tables=read_tables(export.content, model.description.vocabulary_size),
-        pattern=splitting.find_pattern(splitting.GPT2),
+        pattern=splitting.find_pattern(export.split or SplitName.GPT2),
         context=spec.context,
         prompt_bytes=spec.prompt_bytes,
         output_tokens=spec.longest_answer,
