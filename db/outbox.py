@@ -9,7 +9,6 @@ from datetime import timedelta
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from db import statistics
 from db.models import Job, Outgoing
 from db.session import Database, now
 from farm.stages import Queue
@@ -47,10 +46,15 @@ def published(database: Database, wake_ups: Collection[WakeUp]) -> None:
             connection.execute(sa.delete(Outgoing).where(Outgoing.id.in_([each.id for each in wake_ups])))
 
 
-def waiting(database: Database) -> dict[Queue, int]:
+def waiting(connection: Connection) -> dict[Queue, int]:
     """How many jobs wait in each queue."""
-    with database.read() as connection:
-        return {queue: count for queue, count in statistics.waiting(connection).items() if count}
+    query = sa.select(Job.queue, sa.func.count()).where(Job.state == JobState.QUEUED.value).group_by(Job.queue)
+    return dict.fromkeys(Queue, 0) | {Queue(queue): count for queue, count in connection.execute(query)}
+
+
+def unpublished(connection: Connection) -> int:
+    """How many wake-ups the broker has not got yet."""
+    return connection.scalar(sa.select(sa.func.count()).select_from(Outgoing)) or 0
 
 
 def announce_forgotten(database: Database, queues: Mapping[Queue, int], after_seconds: float) -> int:

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from db import stages, workers
-from db.models import Attempt, Job, Outgoing, StageResultRow, Worker
-from farm.stages import Queue, StageName
+from db.models import Attempt, Job, StageResultRow, Worker
+from farm.stages import StageName
 from farm.states import JobState
 
 
@@ -49,17 +49,6 @@ def jobs_by_state(connection: Connection) -> dict[JobState, int]:
     for state, count in connection.execute(sa.select(Job.state, sa.func.count()).group_by(Job.state)):
         found[JobState(state)] = count
     return found
-
-
-def waiting(connection: Connection) -> dict[Queue, int]:
-    """How many jobs wait for each kind of worker."""
-    query = sa.select(Job.queue, sa.func.count()).where(Job.state == JobState.QUEUED.value).group_by(Job.queue)
-    return dict.fromkeys(Queue, 0) | {Queue(queue): count for queue, count in connection.execute(query)}
-
-
-def unpublished(connection: Connection) -> int:
-    """How many wake-ups lie in the outbox."""
-    return connection.scalar(sa.select(sa.func.count()).select_from(Outgoing)) or 0
 
 
 def oldest_queued(connection: Connection) -> datetime | None:

@@ -9,7 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
-from db import statistics
+from db import outbox, statistics
 from db.session import Database, now
 from server.overview import worker_views
 
@@ -24,8 +24,8 @@ class FarmCollector(Collector):
         """One look at the database."""
         with self._database.read() as connection:
             states = statistics.jobs_by_state(connection)
-            waiting = statistics.waiting(connection)
-            unpublished = statistics.unpublished(connection)
+            waiting = outbox.waiting(connection)
+            unpublished = outbox.unpublished(connection)
             oldest = statistics.oldest_queued(connection)
             times = statistics.stage_times(connection)
             failures = statistics.failures(connection)

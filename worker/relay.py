@@ -61,9 +61,11 @@ class Relay:
 
     def _sweep(self) -> None:
         """Announce again what waits for long, unless the broker holds a wake-up for every job that waits."""
+        with self._database.read() as connection:
+            waiting = {queue: count for queue, count in outbox.waiting(connection).items() if count}
         lacking = {
             queue: min(count - broker.messages(self._app, self._connection, queue), FORGOTTEN_BATCH)
-            for queue, count in outbox.waiting(self._database).items()
+            for queue, count in waiting.items()
         }
         wanted = {queue: count for queue, count in lacking.items() if count > 0}
         count = outbox.announce_forgotten(self._database, wanted, self._settings.forgotten_seconds)
