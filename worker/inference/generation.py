@@ -24,9 +24,12 @@ def generate(
     max_new_tokens: int,
     end_token: int | None,
     sampler: Sampler = greedy,
+    *,
+    guessing: bool = True,
 ) -> Iterator[int]:
     """The new tokens one by one, until the end token (not given out) or `max_new_tokens`.
 
+    guessing: whether tokens are guessed from the text and read together, which changes nothing but the time.
     SequenceTooLong at once when the prompt is empty or prompt and output together do not fit into the context.
     """
     context = model.contract.context
@@ -37,11 +40,16 @@ def generate(
             f"The prompt of {len(prompt)} tokens and {max_new_tokens} new ones do not fit into the model's context of"
             f" {context}; shorten the prompt or ask for at most {max(0, context - len(prompt))} tokens."
         )
-    return _tokens(model, prompt, max_new_tokens, end_token, sampler)
+    return _tokens(model, prompt, max_new_tokens, end_token, sampler, max_new_tokens if guessing else 0)
 
 
 def _tokens(
-    model: TokenModel, prompt: Sequence[int], max_new_tokens: int, end_token: int | None, sampler: Sampler
+    model: TokenModel,
+    prompt: Sequence[int],
+    max_new_tokens: int,
+    end_token: int | None,
+    sampler: Sampler,
+    most_guesses: int,
 ) -> Iterator[int]:
     if max_new_tokens < 1:
         return
@@ -66,5 +74,5 @@ def _tokens(
         # Whatever was guessed, every token was chosen from the logits behind the tokens that were chosen before it.
         model.rewind(start + place)
         guesser.judge(len(guesses), place)
-        guesses = guesser.guess(min(model.room_to_score() - 1, max_new_tokens - written - 1))
+        guesses = guesser.guess(min(model.room_to_score() - 1, max_new_tokens - written - 1, most_guesses))
         logits = list(model.score([token, *guesses]))
