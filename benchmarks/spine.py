@@ -33,10 +33,10 @@ AFTER_THE_APK = ("screenshots", "bundle", "development")
 REMARKS = """\
 Two remarks. A token at int8 reads the whole file, 128 MB, so that the memory's bandwidth bounds the time to 100 tokens
 where each is read by itself: about half a second at the 24 GB/s of a small two-core machine, whatever the graph does.
-The farm gets below by guessing tokens from the text and reading them together (docs/decisions/0005-guessed-tokens.md), so
-that its time follows the text. What a model of random weights writes repeats itself more than what people read does;
-the table therefore gives the time without guesses as well, which is the bound for a text that never repeats itself. And
-the farm's overhead counts every stage, each with its own transactions.
+The farm gets below by guessing tokens from the text and reading them together (docs/decisions/0005-guessed-tokens.md),
+so that its time follows the text. What a model of random weights writes repeats itself more than what people read
+does; the table therefore gives the time without guesses as well, which is the bound for a text that never repeats
+itself. And the farm's overhead counts every stage, each with its own transactions.
 """
 
 
