@@ -7,7 +7,7 @@ operators, and is run by an interpreter that has them.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,18 @@ USER_OPERATORS = ("UnsortedSegmentJoin", "UpperBound")
 Generate = Callable[[tf.Tensor], tf.Tensor]
 
 
-def convert(causal_lm: Any, length: int, form: WeightForm, route: ConversionRoute) -> bytes:
+def convert(
+    causal_lm: Any,
+    length: int,
+    form: WeightForm,
+    route: ConversionRoute,
+    judge: Callable[[Iterator[str]], None] = lambda _ops: None,
+) -> bytes:
     """A `.tflite` file's content whose `serving_default` takes `prompt`, a scalar or one-element string, and gives
-    `output_0`, the prompt and the likeliest answer, `length` tokens together."""
+    `output_0`, the prompt and the likeliest answer, `length` tokens together.
+
+    judge: is given TensorFlow's ops before they are converted, where the route traces a function of its own.
+    """
     causal_lm.compile(sampler="greedy")
     causal_lm.jit_compile = False
     generate = _generate(causal_lm, length)
@@ -38,12 +47,21 @@ def convert(causal_lm: Any, length: int, form: WeightForm, route: ConversionRout
     specs = [tf.TensorSpec([], tf.string, name="prompt")]
     module.generate = tf.function(lambda prompt: {"output_0": generate(prompt)}, input_signature=specs)
     concrete = module.generate.get_concrete_function()
+    judge(traced_ops(concrete))
     if route is ConversionRoute.CONCRETE_FUNCTIONS:
         return _run(tf.lite.TFLiteConverter.from_concrete_functions([concrete], module), form)
     with tempfile.TemporaryDirectory(prefix="graph-") as folder:
         saved_model = str(Path(folder) / "saved_model")
         tf.saved_model.save(module, saved_model, signatures={SIGNATURE: concrete})
         return _run(tf.lite.TFLiteConverter.from_saved_model(saved_model, signature_keys=[SIGNATURE]), form)
+
+
+def traced_ops(concrete: Any) -> Iterator[str]:
+    """The names of all ops of a traced function and of the functions that it calls."""
+    graph = concrete.graph.as_graph_def()
+    yield from (node.op for node in graph.node)
+    for function in graph.library.function:
+        yield from (node.op for node in function.node_def)
 
 
 def prepared_tokenizer(causal_lm: Any) -> Any:

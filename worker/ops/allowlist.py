@@ -9,12 +9,15 @@ from typing import Self
 
 from farm.errors import OpForbidden, OpNotAllowed
 from farm.oplist import OpSet
-from worker.ops import dangers, known_aars, reading
+from worker.ops import dangers, known_aars, reading, tftext
 from worker.ops.reading import FLEX, OpKind, OpUse
 from worker.order import StageOrder
 
 # In a list of faults, so many are spelled out.
 SPELLED_OUT = 3
+# Categories of dangerous ops that the converter turns into TFLite's own, if anything: calls are inlined, and some of
+# XLA's ops have a built-in one beside them.
+MAY_VANISH = ("functions", "accelerators")
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,19 @@ def require_uses(uses: Iterable[OpUse], allowlist: Allowlist, only_foreign: bool
         more = f" It also holds {', '.join(list(refused)[1 : 1 + SPELLED_OUT])}" if others else ""
         more += f" and {len(others) - SPELLED_OUT} more." if len(others) > SPELLED_OUT else "." if others else ""
         raise OpNotAllowed(f"The model holds {first}{more}")
+
+
+def require_traced(ops: Iterable[str], allowlist: Allowlist) -> None:
+    """As `require`, for the names of TensorFlow's ops in a traced function, which is still to be converted.
+
+    What the converter may turn into TFLite's own ops waits for the converted file.
+    """
+    for op in sorted(set(ops)):
+        kind = OpKind.TFTEXT if op in tftext.TENSORFLOW_OPS or tftext.is_custom_op(op) else OpKind.FLEX
+        use = OpUse(kind, f"{FLEX}{op}", 1, "the traced function", "", op)
+        found = dangers.category(op)
+        if (found is not None and found.name not in MAY_VANISH) or kind is OpKind.TFTEXT:
+            require_uses([use], allowlist)
 
 
 def _place(use: OpUse) -> str:

@@ -209,7 +209,11 @@ def make_keras_graph(
     report(0.4, "converting KerasHub's graph")
     with clock.measure("graph_seconds"):
         form = form_for(recipes.find(order.spec.recipe).form, order.spec.runtime)
-        content = keras_graph.convert(causal_lm, order.spec.longest_text, form, order.spec.conversion_route)
+        allowed = Allowlist.of(order)
+        content = keras_graph.convert(
+            causal_lm, order.spec.longest_text, form, order.spec.conversion_route,
+            judge=lambda ops: allowlist.require_traced(ops, allowed),
+        )  # fmt: skip
         order.output(ArtifactName.MODEL).write_bytes(content)
     return Made(
         form=form,

@@ -125,3 +125,23 @@ def test_many_are_counted(tmp_path: Path) -> None:
         OpNotAllowed, match="It also holds FlexReduceJoin, FlexDecodePaddedRaw, FlexUnicodeDecode and 2 more"
     ):
         allowlist.require(path, Allowlist(OpSet.BUILTIN))
+
+
+def test_a_traced_function_is_judged_before_it_is_converted() -> None:
+    usual = [
+        "Placeholder",
+        "StatefulPartitionedCall",
+        "While",
+        "MatMul",
+        "ReadVariableOp",
+        "HashTableV2",
+        "StringSplitV2",
+    ]
+    allowlist.require_traced(usual, Allowlist(OpSet.BUILTIN))
+    allowlist.require_traced([*usual, "RegexSplitWithOffsets"], Allowlist(OpSet.TFTEXT))
+    with pytest.raises(OpNotAllowed, match=r"FlexRegexSplitWithOffsets \(the traced function\)"):
+        allowlist.require_traced([*usual, "RegexSplitWithOffsets"], Allowlist(OpSet.FLEX))
+    for op in ("ReadFile", "PyFunc", "PrintV2"):
+        with pytest.raises(OpForbidden, match=op):
+            allowlist.require_traced([*usual, op], Allowlist(OpSet.TFTEXT, frozenset({op})))
+    allowlist.require_traced(["PrintV2"], Allowlist(OpSet.FLEX, frozenset({"PrintV2"}), frozenset({"PrintV2"})))
