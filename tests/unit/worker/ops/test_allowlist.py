@@ -132,6 +132,7 @@ def test_a_traced_function_is_judged_before_it_is_converted() -> None:
         "Placeholder",
         "StatefulPartitionedCall",
         "While",
+        "XlaDynamicUpdateSlice",
         "MatMul",
         "ReadVariableOp",
         "HashTableV2",
