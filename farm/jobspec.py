@@ -231,6 +231,11 @@ class JobSpec(BaseModel):
                 f"The tokenizer graph {self.tokenizer_graph} is of the lane {Lane.STRINGS} and not of {self.lane}; add"
                 f" --lane {Lane.STRINGS}."
             )
+        if self.app.aar != aars.STOCK and self.lane is not Lane.STRINGS:
+            raise SettingNotForLane(
+                f"An AAR is chosen for the lane {Lane.STRINGS} and not for {self.lane}; add --lane {Lane.STRINGS}, or"
+                " leave --aar out."
+            )
         default_route = type(self).model_fields["conversion_route"].default
         if self.conversion_route is not default_route and self.tokenizer_graph is not TokenizerGraph.TFTEXT:
             raise SettingNotForLane(

@@ -26,6 +26,7 @@ STATUS: dict[type[FarmError], HTTPStatus] = {
     errors.SpecError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.SigningError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.CheckError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.AarError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.DiskFull: HTTPStatus.INSUFFICIENT_STORAGE,
     errors.DatabaseUnusable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StoreUnusable: HTTPStatus.SERVICE_UNAVAILABLE,

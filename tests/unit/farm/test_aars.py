@@ -6,7 +6,7 @@ import pytest
 
 from farm import aars
 from farm.errors import AarUnusable, BadAppSetting, UsageError
-from farm.jobspec import AppSpec, JobSpec, Lane
+from farm.jobspec import AppSpec, JobSpec, Lane, TokenizerGraph
 from farm.modelref import ModelKind
 from farm.stages import StageName, stages_of
 
@@ -54,3 +54,11 @@ def test_a_job_has_the_stages_of_its_lane() -> None:
     assert not strings & jvm_only
     assert strings - names(lane=Lane.STRINGS, app=AppSpec(aar="bazel")) == {StageName.TWIN}
     assert {StageName.OPS, StageName.PACKAGE} <= names() & strings
+
+
+def test_kerashubs_own_graph_ends_in_an_app_only_with_an_aar_that_has_its_ops() -> None:
+    graph = {"lane": Lane.STRINGS, "tokenizer_graph": TokenizerGraph.TFTEXT}
+    assert not names(**graph) & {StageName.TWIN, StageName.AAR, StageName.STRINGS_APP, StageName.PACKAGE}
+    assert StageName.VERIFY in names(**graph)
+    assert {StageName.AAR, StageName.STRINGS_APP, StageName.PACKAGE} <= names(**graph, app=AppSpec(aar="bazel"))
+    assert StageName.TWIN not in names(**graph, app=AppSpec(aar="bazel"))

@@ -15,7 +15,7 @@ from db import uploads
 from farm import errors, sources
 from farm.access import Quotas, Scope
 from farm.artifacts import Artifact, ArtifactName
-from farm.jobspec import AppSpec, JobSpec
+from farm.jobspec import AppSpec, JobSpec, Lane
 from farm.modelref import ModelKind, ModelRef
 from worker import reconciliation
 
@@ -107,6 +107,12 @@ def test_a_keystore_or_password_of_the_server_is_never_read(api) -> None:
     for given in ({"keystore": "/etc/key.p12"}, {"password_source": "file:/etc/passwd"}, {"key_alias": "mine"}):
         with pytest.raises(errors.KeystoreUnusable):
             farm.submit(JobSpec(model_kind=ModelKind.PRESET, model="gpt2_base_en", app=AppSpec(**given)))
+
+
+def test_an_aar_of_the_server_is_never_read(api) -> None:
+    spec = JobSpec(model_kind=ModelKind.PRESET, model="x", lane=Lane.STRINGS, app=AppSpec(aar="file:/etc/passwd"))
+    with pytest.raises(errors.AarUnusable, match="reads no file of yours"):
+        api.farm(*BOTH).submit(spec)
 
 
 def test_an_upload_goes_on_where_it_ended(api) -> None:
