@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from client import views
 from client.protocol import EventView, JobView, Submission
 from db import digests as digest_cache
-from db import events, jobs, measurements, statistics, workers
+from db import events, jobs, measurements, workers
 from db.jobs import Submitted
 from db.records import JobRecord
 from db.session import Database, open_database
@@ -55,22 +55,20 @@ class LocalFarm:
         """One job."""
         with self._open().read() as connection:
             record = jobs.get(connection, job_id)
-            return views.job_view(record, jobs.position(connection, record), statistics.history(connection))
+            return views.job_views(connection, [record])[0]
 
     def jobs(
         self, states: Sequence[JobState] = (), model: str | None = None, recipe: str | None = None, limit: int = 50
     ) -> list[JobView]:
         """The newest jobs first, filtered."""
         with self._open().read() as connection:
-            history = statistics.history(connection)
-            records = jobs.newest(connection, states, model, recipe, limit)
-            return [views.job_view(each, jobs.position(connection, each), history) for each in records]
+            return views.job_views(connection, jobs.newest(connection, states, model, recipe, limit))
 
     def latest(self, state: JobState | None = None) -> JobView:
         """The newest job (of that state)."""
         with self._open().read() as connection:
             record = jobs.latest(connection, state)
-            return views.job_view(record, jobs.position(connection, record), statistics.history(connection))
+            return views.job_views(connection, [record])[0]
 
     def events(self, job_id: str, after: int = 0) -> list[EventView]:
         """Events with an id greater than `after`."""

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from sqlalchemy.engine import Connection
+
 from client.protocol import ErrorView, JobView, MetricView, StageView
+from db import jobs, statistics
 from db.records import JobRecord, StageRecord
 from db.statistics import History
-from farm import errors, stages
-from farm.stages import StageName
+from farm import errors
+from farm.stages import BY_NAME, StageName
 from farm.states import JobState, StageState
 
 _DONE = (StageState.SUCCEEDED, StageState.REUSED, StageState.SKIPPED)
+
+
+def job_views(connection: Connection, records: Sequence[JobRecord]) -> list[JobView]:
+    """Jobs as views, with their places in the queue and what earlier jobs tell of their times."""
+    places, history = jobs.positions(connection, records), statistics.history(connection)
+    return [job_view(each, places.get(each.id), history) for each in records]
 
 
 def job_view(job: JobRecord, position: int | None, history: History) -> JobView:
@@ -39,7 +50,7 @@ def share(job: JobRecord) -> float:
     """The part of the job's work that is done, from 0 to 1, each stage weighing its expected share of the time."""
     if job.state is JobState.SUCCEEDED:
         return 1.0
-    weights = {stage.name: stages.BY_NAME[stage.name].share for stage in job.stages}
+    weights = {stage.name: BY_NAME[stage.name].share for stage in job.stages}
     done = sum(weights[stage.name] * stage.share for stage in job.stages)
     return min(1.0, done / sum(weights.values())) if weights else 0.0
 
@@ -61,7 +72,7 @@ def seconds_left(job: JobRecord, position: int | None, history: History) -> floa
 
 def _expected(name: StageName, history: History) -> float:
     """Seconds of a stage to come. What depends on no job was made once and is there."""
-    stage = stages.BY_NAME[name]
+    stage = BY_NAME[name]
     return history.typical.get(name, 0.0) if stage.inputs or stage.spec_fields else 0.0
 
 

@@ -90,10 +90,11 @@ def get(connection: Connection, prefix: str) -> JobRecord:
 
 def find(connection: Connection, prefix: str) -> str:
     """The id that begins with `prefix`; JobNotFound, AmbiguousJob."""
+    # A whole id is looked up; only for a part of one all are looked through.
+    if connection.scalar(sa.select(Job.id).where(Job.id == prefix.lower())) is not None:
+        return prefix.lower()
     matches = Job.id.startswith(prefix.lower(), autoescape=True)
     found = list(connection.scalars(sa.select(Job.id).where(matches).limit(4))) if prefix else []
-    if prefix.lower() in found:
-        return prefix.lower()
     if not found:
         raise JobNotFound(f"There is no job {prefix!r}; `farm list` shows the jobs.")
     if len(found) > 1:
@@ -135,12 +136,20 @@ def latest(connection: Connection, state: JobState | None) -> JobRecord:
     return found[0]
 
 
-def position(connection: Connection, job: JobRecord) -> int | None:
-    """How many queued jobs come before this one; None unless it is queued."""
-    if job.state != JobState.QUEUED:
-        return None
-    earlier = sa.or_(Job.queued_at < job.queued_at, sa.and_(Job.queued_at == job.queued_at, Job.id < job.id))
-    return connection.scalar(sa.select(sa.func.count()).where(Job.state == JobState.QUEUED.value, earlier))
+def positions(connection: Connection, records: Sequence[JobRecord]) -> dict[str, int]:
+    """How many queued jobs come before each of these that is queued, by its id."""
+    queued = sorted((job.queued_at, job.id) for job in records if job.state == JobState.QUEUED)
+    if not queued:
+        return {}
+    # What comes before the first is counted once, and the others are found between it and the last.
+    first, last = (
+        sa.tuple_(sa.literal(at, Job.queued_at.type), sa.literal(job_id)) for at, job_id in (queued[0], queued[-1])
+    )
+    place, waiting = sa.tuple_(Job.queued_at, Job.id), Job.state == JobState.QUEUED.value
+    before = connection.scalar(sa.select(sa.func.count()).select_from(Job).where(waiting, place < first)) or 0
+    between = sa.select(Job.id).where(waiting, place >= first, place <= last).order_by(Job.queued_at, Job.id)
+    ranks = {job_id: before + number for number, job_id in enumerate(connection.scalars(between))}
+    return {job_id: ranks[job_id] for _, job_id in queued}
 
 
 def attempts(connection: Connection, job_id: str) -> list[AttemptRecord]:

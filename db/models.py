@@ -92,6 +92,8 @@ class Job(Base):
         Index("ix_jobs_queue", "state", "queued_at", "id"),
         Index("ix_jobs_lease", "state", "lease_until"),
         Index("ix_jobs_created_at", "created_at"),
+        Index("ix_jobs_state_created_at", "state", "created_at"),
+        Index("ix_jobs_state_queue", "state", "queue"),
         Index(
             "uq_jobs_key_shared",
             "key",

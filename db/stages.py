@@ -41,6 +41,12 @@ _HOLD_RESULT = (
     sa.select(StageResultRow.key).where(StageResultRow.key == sa.bindparam("of_key")).with_for_update(read=True)
 )
 _DELETE_RESULT = sa.delete(StageResultRow).where(StageResultRow.key == sa.bindparam("of_key"))
+_LATEST_SECONDS = (
+    sa.select(StageResultRow.seconds)
+    .where(StageResultRow.stage == sa.bindparam("of_stage"))
+    .order_by(StageResultRow.created_at.desc())
+    .limit(TYPICAL_RUNS)
+)
 _INSERT_ARTIFACTS = sa.insert(ArtifactRow)
 _INSERT_METRICS = sa.insert(MetricRow)
 
@@ -169,14 +175,7 @@ def typical_seconds(connection: Connection) -> dict[StageName, float]:
     """How long each stage took in its latest runs, the median."""
     found: dict[StageName, float] = {}
     for name in StageName:
-        seconds = sorted(
-            connection.scalars(
-                sa.select(StageResultRow.seconds)
-                .where(StageResultRow.stage == name.value)
-                .order_by(StageResultRow.created_at.desc())
-                .limit(TYPICAL_RUNS)
-            )
-        )
+        seconds = sorted(connection.scalars(_LATEST_SECONDS, {"of_stage": name.value}))
         if seconds:
             found[name] = seconds[len(seconds) // 2]
     return found

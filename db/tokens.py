@@ -18,6 +18,21 @@ from farm.errors import QuotaExceeded, TokenNotFound
 from farm.states import JobState
 
 SECRET_BYTES = 32
+# Built once: every claim asks for it.
+_AT_RUNNING_LIMIT = (
+    sa.select(JobOwner.token_id)
+    .join(Job, Job.id == JobOwner.job_id)
+    .join(Token, Token.id == JobOwner.token_id)
+    .where(Job.state == JobState.RUNNING.value, Token.max_running.is_not(None))
+    .group_by(JobOwner.token_id, Token.max_running)
+    .having(sa.func.count() >= Token.max_running)
+)
+_LIMITED_OWNER = (
+    sa.select(Token.id)
+    .join(JobOwner, JobOwner.token_id == Token.id)
+    .where(JobOwner.job_id == sa.bindparam("of_job"), Token.max_running.is_not(None))
+    .with_for_update(of=Token)
+)
 # Secret scanners and people know by it what they have found.
 PREFIX = "farm_"
 
@@ -102,16 +117,7 @@ def require_room(connection: Connection, token: TokenView) -> None:
 
 def at_running_limit(connection: Connection) -> list[str]:
     """The tokens that have as many jobs running as they may."""
-    return list(
-        connection.scalars(
-            sa.select(JobOwner.token_id)
-            .join(Job, Job.id == JobOwner.job_id)
-            .join(Token, Token.id == JobOwner.token_id)
-            .where(Job.state == JobState.RUNNING.value, Token.max_running.is_not(None))
-            .group_by(JobOwner.token_id, Token.max_running)
-            .having(sa.func.count() >= Token.max_running)
-        )
-    )
+    return list(connection.scalars(_AT_RUNNING_LIMIT))
 
 
 def may_run(connection: Connection, job_id: str) -> bool:
@@ -119,12 +125,7 @@ def may_run(connection: Connection, job_id: str) -> bool:
 
     The owner's starts come one after the other here, so that two at once cannot pass the limit together.
     """
-    owner = connection.scalar(
-        sa.select(Token.id)
-        .join(JobOwner, JobOwner.token_id == Token.id)
-        .where(JobOwner.job_id == job_id, Token.max_running.is_not(None))
-        .with_for_update(of=Token)
-    )
+    owner = connection.scalar(_LIMITED_OWNER, {"of_job": job_id})
     return owner is None or owner not in at_running_limit(connection)
 
 

@@ -34,8 +34,8 @@ def free_port() -> int:
 class Server:
     """A server process in a folder of its own, as a user without rights."""
 
-    def __init__(self, name: str) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix=f"farm-{name}-", dir=in_memory()))
+    def __init__(self, name: str, folder: str | None) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix=f"farm-{name}-", dir=folder))
         self.port = free_port()
         # PostgreSQL refuses to run as root, and nothing here needs to.
         self._user = "nobody" if os.geteuid() == 0 else None
@@ -87,11 +87,13 @@ class Server:
 class PostgresServer(Server):
     """Debian's PostgreSQL, whichever version is installed.
 
-    Without fsync, which only a power cut could tell: what a killed server has written the kernel still has.
+    In memory and without fsync, which only a power cut could tell: what a killed server has written the kernel still
+    has. durable: on the disk and synced, as in earnest.
     """
 
-    def __init__(self) -> None:
-        super().__init__("postgresql")
+    def __init__(self, *, durable: bool = False) -> None:
+        super().__init__("postgresql", None if durable else in_memory())
+        self._durable = durable
         self._programs = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
         argv = [str(self._programs / "initdb"), "--pgdata", str(self.folder / "data"), "--username", "farm"]
         argv += ["--auth", "trust", "--encoding", "UTF8", "--no-sync"]
@@ -99,8 +101,8 @@ class PostgresServer(Server):
         self._databases = 0
 
     def command(self) -> list[str]:
-        options = {"listen_addresses": "127.0.0.1", "port": self.port, "unix_socket_directories": "", "fsync": "off",
-                   "max_connections": 200}  # fmt: skip
+        options = {"listen_addresses": "127.0.0.1", "port": self.port, "unix_socket_directories": "",
+                   "fsync": "on" if self._durable else "off", "max_connections": 200}  # fmt: skip
         argv = [str(self._programs / "postgres"), "-D", str(self.folder / "data")]
         return argv + [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
 
@@ -131,7 +133,7 @@ class RedisServer(Server):
     """Debian's Redis, with nothing written to the disk unless asked for."""
 
     def __init__(self) -> None:
-        super().__init__("redis")
+        super().__init__("redis", in_memory())
 
     @property
     def url(self) -> str:

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 from client import views
 from client.protocol import EventView, JobView, Submission
 from db import jobs as job_store
-from db import statistics, tokens, webhooks
+from db import tokens, webhooks
 from db.jobs import Submitted
 from farm import recipes as recipe_table
 from farm.errors import AmbiguousJob, JobNotFound, KeystoreUnusable, ModelNotFound, QuotaExceeded, TransitionRefused
@@ -69,9 +69,8 @@ def list_jobs(
     """A page of jobs, the newest first."""
     name = None if recipe is None else recipe_table.find(recipe).name
     with state.database.read() as connection:
-        history = statistics.history(connection)
         found = job_store.newest(connection, job_state, model, name, limit + 1, before)
-        shown = [views.job_view(each, job_store.position(connection, each), history) for each in found[:limit]]
+        shown = views.job_views(connection, found[:limit])
     return JobPage(shown, shown[-1].id if len(found) > limit else None)
 
 

@@ -51,7 +51,7 @@ class Figure:
             f"{self.goal}: {GOALS[self.goal]}",
             self.engine,
             self.measured,
-            "held" if self.held else "**missed**",
+            "**missed**" if not self.held else "held" if self.scale >= 1 else "held at this size",
             f"{self.seconds:.0f} s",
             f"{self.scale:g}, {self.seed}",
         )

@@ -87,7 +87,9 @@ def test_filters_and_order(database: Database) -> None:
         assert jobs.newest(connection, (), None, "dynamic_wi8_afp32", 10) == []
         assert len(jobs.newest(connection, (), None, None, 2)) == 2
         assert jobs.latest(connection, None).id == ids[2]
-        assert [jobs.position(connection, jobs.get(connection, each)) for each in ids] == [None, 0, 1]
+        assert jobs.positions(connection, [jobs.get(connection, each) for each in ids]) == {ids[1]: 0, ids[2]: 1}
+        assert jobs.positions(connection, [jobs.get(connection, ids[2])]) == {ids[2]: 1}
+        assert jobs.positions(connection, [jobs.get(connection, ids[0])]) == {}
 
 
 def test_the_oldest_is_claimed_first_and_once(database: Database) -> None:

@@ -22,7 +22,8 @@ def test_migrations_make_what_the_models_say(database: Database) -> None:
     with database.read() as connection:
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
         indexes = {index["name"] for index in sa.inspect(connection).get_indexes("jobs")}
-    assert indexes == {"ix_jobs_queue", "ix_jobs_lease", "ix_jobs_created_at", "uq_jobs_key_shared"}
+    by_state = {"ix_jobs_queue", "ix_jobs_lease", "ix_jobs_state_created_at", "ix_jobs_state_queue"}
+    assert indexes == by_state | {"ix_jobs_created_at", "uq_jobs_key_shared"}
 
 
 def test_head_is_the_newest_migration() -> None:

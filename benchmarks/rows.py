@@ -1,0 +1,30 @@
+"""A row of a page of benchmarks: a goal and what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure: `measured` must not be above `goal`; None: there is none. baseline: what it is measured against."""
+
+    what: str
+    goal: float | None
+    measured: float
+    unit: str
+    baseline: str = ""
+
+    def cells(self) -> tuple[str, ...]:
+        """As text."""
+        goal = "" if self.goal is None else f"{self.goal:g} {self.unit}"
+        verdict = "" if self.goal is None else "reached" if self.measured <= self.goal else "**missed**"
+        unit = self.unit if self.goal is None else ""
+        return self.what, goal, f"{self.measured:.3g} {unit}".strip(), verdict, self.baseline
+
+
+def table(rows: Sequence[Row]) -> list[str]:
+    """In Markdown."""
+    lines = ["| what | goal: at most | measured | | |", "|---|---|---|---|---|"]
+    return lines + [f"| {' | '.join(row.cells())} |" for row in rows]
