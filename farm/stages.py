@@ -200,7 +200,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         StageName.DEVELOPMENT, "packing the library and the project for developers", Queue.ANDROID,
-        (A.APP_BASE, A.MODEL, A.TOKENIZER, A.MODEL_INFO, A.GOLDEN), (A.LIBRARY, A.PROJECT),
+        (A.APP_BASE, A.MODEL, A.TOKENIZER, A.MODEL_INFO, A.MODEL_CARD, A.GOLDEN), (A.LIBRARY, A.PROJECT),
         ("app",),
         ("worker/stages/development.py", "worker/android/*.py", "worker/inference/model_info.py",
          "android-builder/**/*", *_OP_CODE),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from cli.main import app as farm_command
 from farm import digests, locations, measurement
 from farm.artifacts import ArtifactName
 from farm.jobspec import AppSpec, JobSpec
@@ -20,6 +23,7 @@ from worker.android.base import AppBase, AppSources
 from worker.android.pins import Role
 from worker.android.robolectric import Harness, JUnitTest
 from worker.android.toolchain import Toolchain
+from worker.inference.model_info import ModelInfo
 from worker.order import StageOrder
 from worker.stages import convert, screenshots, verify
 
@@ -176,6 +180,20 @@ def test_an_unfit_model_gives_a_sentence(
             assets[name].write_bytes(content)
     (test,) = run(package(assets), [REFUSED], sentence=sentence)
     assert test.failure is None
+
+
+def test_the_command_line_answers_as_the_app_does(tiny_job: TinyJob) -> None:
+    golden = json.loads(tiny_job.order.output(ArtifactName.GOLDEN).read_text())
+    folder = tiny_job.order.output(ArtifactName.MODEL).parent
+    prompting = ModelInfo.read(tiny_job.order.output(ArtifactName.MODEL_INFO)).prompting
+    prompt = golden["prompts"][0]
+    question = prompting.question(prompt["text"])
+    assert question == prompting.prompts[0]
+    ran = CliRunner().invoke(farm_command, ["run", str(folder), question])
+    assert ran.exit_code == 0, ran.output
+    assert ran.stdout == f"{prompt['completion'].strip()}\n"
+    ran = CliRunner().invoke(farm_command, ["run", str(folder), prompt["text"], "--mode", "complete"])
+    assert ran.stdout == f"{prompt['text']}{prompt['completion']}\n"
 
 
 def test_a_job_can_switch_the_filter_off(

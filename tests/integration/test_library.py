@@ -236,7 +236,10 @@ def test_the_project_has_the_sources_that_the_farm_builds_and_the_jobs_model(mad
         assert found[path.relative_to(sources.root).as_posix()] == path.read_bytes()
     assert json.loads(found[project.GOLDEN]) == made.golden
     assets = {name: content for name, content in found.items() if name.startswith("app/src/main/assets/")}
-    assert {name.removeprefix("app/src/main/") for name in assets} == {*JOB_ASSETS.values(), "assets/app-settings.json"}
+    own = {f"assets/{path.name}" for path in (sources.main / "assets").iterdir()}
+    assert {name.removeprefix("app/src/main/") for name in assets} == {
+        *JOB_ASSETS.values(), "assets/app-settings.json", *own,
+    }  # fmt: skip
     info = json.loads(assets["app/src/main/assets/model-info.json"])
     assert digests.of_bytes(assets["app/src/main/assets/autocomplete.tflite"]) == info["model_sha256"]
     stored = {entry.name for entry in archive.read_entries(made.project) if entry.stored}

@@ -36,7 +36,7 @@ def test_every_command_takes_json(name: str) -> None:
 @every_command
 def test_a_command_is_a_page_at_most(name: str) -> None:
     source = Path(inspect.getsourcefile(load_command(name).callback.__wrapped__) or "")
-    assert source.name == f"{name}.py"
+    assert source.name == f"{name.replace('-', '_')}.py"
     assert len(source.read_text().splitlines()) <= 250
 
 

@@ -77,7 +77,7 @@ class TextGeneratorTest {
     @Test
     fun whatIsMissingIsNamed() {
         val refused = assertThrows(ModelRefused::class.java) { TextGenerator.open(File("/nowhere")) }
-        assertTrue(refused.message, refused.message.orEmpty().startsWith("A file of the model is missing"))
+        assertTrue(refused.message, refused.message.orEmpty().startsWith("There is no file autocomplete.tflite"))
         assertThrows(IllegalArgumentException::class.java) { GenerationOptions(maxTokens = 0) }
         assertThrows(IllegalArgumentException::class.java) { GenerationOptions(topP = 2f) }
     }
