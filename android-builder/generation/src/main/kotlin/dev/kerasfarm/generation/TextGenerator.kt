@@ -39,8 +39,9 @@ class TextGenerator private constructor(private val model: AppModel, private val
     val info: ModelInfo get() = model.info
 
     /**
-     * Writes on from [prompt], or answers it where that is what the model does: the sequence gives the text in parts as it is written, and writes no further than you
-     * read. It can be read once. With a filter only whole words are given, and the text ends before an unsuitable one.
+     * Writes on from [prompt] (a model that answers questions wants `info.prompting.fill(question)`): the sequence gives
+     * the text in parts as it is written, and writes no further than you read. It can be read once. With a filter only
+     * whole words are given, and the text ends before an unsuitable one.
      *
      * @throws PromptRefused when the prompt is empty or unsuitable.
      */
@@ -86,7 +87,7 @@ class TextGenerator private constructor(private val model: AppModel, private val
             if (filter?.find(prompt) != null) throw PromptRefused("The prompt has words that this app does not take.")
             synchronized(lock) {
                 check(!closed) { "the generator is closed" }
-                val read = model.prompt(model.encode(info.prompting.fill(prompt)), windowFor(options.contextWindow, info.context))
+                val read = model.prompt(model.encode(prompt), windowFor(options.contextWindow, info.context))
                 if (read.isEmpty()) throw PromptRefused("The prompt is empty; give at least one word.")
                 run = model.start(read, options.maxTokens, options.sampling.sampler(read))
                 latest = run
