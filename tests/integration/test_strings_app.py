@@ -15,7 +15,7 @@ from farm.jobspec import Abi, AppSpec, JobSpec, Lane
 from farm.modelref import ModelKind
 from farm.stages import BY_NAME, StageName
 from tests.fixtures.op_models import Op, flex, write_model
-from tests.fixtures.packaged_apps import INFO, TOKENIZER
+from tests.fixtures.packaged_apps import CARD, INFO, TOKENIZER
 from worker.android import checks, findings, keystore, strings_base
 from worker.android.base import AppBase
 from worker.android.checks import Expectation
@@ -96,6 +96,7 @@ def test_its_package_is_sound_but_for_the_pages_of_the_stock_aar(
     order.input(ArtifactName.TOKENIZER).write_bytes(TOKENIZER)
     info = INFO.model_copy(update={"lane": "strings", "model_sha256": digests.of_file(model), "prompt_bytes": 64})
     info.write(order.input(ArtifactName.MODEL_INFO))
+    CARD.write(order.input(ArtifactName.MODEL_CARD))
     aar_order = order_in(tmp_path, StageName.AAR, android_toolchain)
     (note,) = aar_stage.run(aar_order, say_nothing).notes
     assert "Not ready for Google Play" in note
