@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 
 from farm.artifacts import ArtifactName
 from farm.jobspec import Lane, TokenizerGraph
-from farm.stages import StageName
+from farm.stages import BY_NAME, StageName
 from tests.fixtures.text_lanes import (
     CONTEXT,
     PROMPT_BYTES,
@@ -137,6 +137,7 @@ def test_keras_hubs_own_graph_is_verified(
     result = verify.run(order, say_nothing)
     figures = {metric.name: metric.value for metric in result.metrics}
     assert figures["text_prompts_equal_to_keras"] == figures["text_prompts"] > 2
+    assert all(order.output(name).is_file() for name in BY_NAME[StageName.VERIFY].outputs)
     found = inspect(order.input(ArtifactName.MODEL))
     assert {"FlexRegexSplitWithOffsets", "FlexUnsortedSegmentJoin"} <= set(found.foreign_operators)
     assert max(one.version for one in found.operators if one.name == "FULLY_CONNECTED") <= 9

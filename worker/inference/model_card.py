@@ -12,7 +12,7 @@ class ModelCard(BaseModel):
     """The content of `model-card.json`: shares from 0 to 1, perplexities per token.
 
     Nothing in it depends on the machine, so that equal models make equal packages. licence: what the model's own
-    metadata say, None for nothing.
+    metadata say, None for nothing. logit_difference and the perplexities: None for a model that shows only text.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
@@ -22,9 +22,9 @@ class ModelCard(BaseModel):
     licence: str | None
     greedy_agreement: float
     greedy_steps: int
-    logit_difference: float
-    perplexity: float
-    keras_perplexity: float
+    logit_difference: float | None = None
+    perplexity: float | None = None
+    keras_perplexity: float | None = None
 
     def write(self, path: Path) -> None:
         """Write the file, readable for people."""

@@ -124,6 +124,12 @@ def verify_keras_graph(
         "limits": {"greedy_agreement": limits.greedy_agreement, "tie": limits.tie},
     }
     order.output(ArtifactName.GOLDEN).write_text(json.dumps(golden, ensure_ascii=False, indent=1) + "\n")
+    ModelCard(
+        model_bytes=order.input(ArtifactName.MODEL).stat().st_size,
+        licence=info.licence,
+        greedy_agreement=figures.agreement,
+        greedy_steps=sum(outcome.compared for outcome in figures.outcomes),
+    ).write(order.output(ArtifactName.MODEL_CARD))
     return StageResult(
         metrics=found,
         notes=(

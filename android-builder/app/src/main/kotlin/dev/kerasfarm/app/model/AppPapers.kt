@@ -10,15 +10,15 @@ private const val LICENCE_TEXT = "licence-apache-2.0.txt"
 
 /**
  * How good the farm found the model to be beside Keras: shares from 0 to 1 and perplexities per token; [bytes] is the
- * size of its file, [licence] what its own metadata say.
+ * size of its file, [licence] what its own metadata say. Null is what a model that shows only text can't be asked.
  */
 data class ModelCard(
     val bytes: Long,
     val licence: String?,
     val agreement: Double,
-    val logitDifference: Double,
-    val perplexity: Double,
-    val kerasPerplexity: Double,
+    val logitDifference: Double?,
+    val perplexity: Double?,
+    val kerasPerplexity: Double?,
 )
 
 /** A library in the app. */
@@ -44,10 +44,12 @@ private fun card(json: JSONObject) = ModelCard(
     bytes = json.getLong("model_bytes"),
     licence = if (json.isNull("licence")) null else json.getString("licence"),
     agreement = json.getDouble("greedy_agreement"),
-    logitDifference = json.getDouble("logit_difference"),
-    perplexity = json.getDouble("perplexity"),
-    kerasPerplexity = json.getDouble("keras_perplexity"),
+    logitDifference = figure(json, "logit_difference"),
+    perplexity = figure(json, "perplexity"),
+    kerasPerplexity = figure(json, "keras_perplexity"),
 )
+
+private fun figure(json: JSONObject, name: String): Double? = if (json.isNull(name)) null else json.getDouble(name)
 
 private fun libraries(json: JSONObject): List<Library> {
     val list = json.getJSONArray("libraries")

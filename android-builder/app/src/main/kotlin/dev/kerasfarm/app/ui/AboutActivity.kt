@@ -42,12 +42,13 @@ class AboutActivity : ModelActivity() {
             addFact(facts, getString(R.string.fact_licence), card.licence ?: getString(R.string.licence_unknown))
             val quality = findViewById<ViewGroup>(R.id.quality_facts)
             addFact(quality, getString(R.string.fact_agreement), getString(R.string.percent, card.agreement * 100))
-            addFact(
-                quality,
-                getString(R.string.fact_perplexity),
-                getString(R.string.perplexities, card.perplexity, card.kerasPerplexity),
-            )
-            addFact(quality, getString(R.string.fact_difference), getString(R.string.percent, card.logitDifference * 100))
+            if (card.perplexity != null && card.kerasPerplexity != null) {
+                val both = getString(R.string.perplexities, card.perplexity, card.kerasPerplexity)
+                addFact(quality, getString(R.string.fact_perplexity), both)
+            }
+            card.logitDifference?.let {
+                addFact(quality, getString(R.string.fact_difference), getString(R.string.percent, it * 100))
+            }
         }
         val without = if (papers.card == null) View.GONE else View.VISIBLE
         findViewById<View>(R.id.quality).visibility = without
