@@ -33,7 +33,7 @@ class Composed:
         self.environment = {
             **os.environ, **found, "COMPOSE_PROJECT_NAME": PROJECT, "FARM_VERSION": "test",
             "FARM_DOCKER_SECRETS": str(self.secrets), "FARM_PORT": str(self.port),
-            "FARM_LEASE_SECONDS": "12", "FARM_HEARTBEAT_SECONDS": "3",
+            "FARM_LEASE_SECONDS": "9", "FARM_HEARTBEAT_SECONDS": "3",
             "FARM_CONFIG_HOME": str(folder / "config"), "FARM_HOME": str(folder / "nothing-here"),
         }  # fmt: skip
         base = base_image(self.environment)
@@ -119,6 +119,12 @@ def test_the_farm_in_containers(composed: Composed, tmp_path: Path) -> None:
         secrets = [path.read_text().strip() for path in composed.secrets.iterdir() if "conf" not in path.name]
         assert not any(secret in json.dumps(found["Config"]) for secret in secrets), service
     assert composed.secrets.stat().st_mode & 0o077 == 0
+
+    if composed.environment.get("FARM_SANDBOX"):
+        # What a stage can read of the other processes in its container.
+        words = ["bwrap", "--unshare-all", "--cap-drop", "ALL", "--ro-bind", "/", "/", *sandbox.GIVEN_PROC]
+        words += ["--dev", "/dev", "--", "sh", "-c", "cat /proc/1/cmdline && ! cat /proc/1/environ"]
+        composed.run("scripts/compose", "exec", "-T", "convert-worker", *words)
 
     token = (composed.secrets / "first_token").read_text()
     composed.farm("login", f"http://127.0.0.1:{composed.port}", "--name", "here", "--token-stdin", stdin=token)
