@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from farm import locations
+from farm.stages import STAGES, Queue
 
 PROGRAM = """
 import importlib, sys
@@ -28,3 +29,42 @@ def test_every_module_can_be_the_first() -> None:
     )
     assert ended.returncode == 0, ended.stderr[-2000:]
     assert len(found) > 10
+
+
+IMAGE = """
+import importlib, importlib.abc, importlib.metadata, re, sys
+
+role, *names = sys.argv[1:]
+lock = open(f"requirements/{role}.lock").read()
+held = {name.lower().replace("_", "-") for name in re.findall(r"^([A-Za-z0-9_.-]+)==", lock, re.MULTILINE)}
+held.add("keras-android-farm")
+known = importlib.metadata.packages_distributions().items()
+absent = {top for top, made in known if not {name.lower().replace("_", "-") for name in made} & held}
+
+
+class Absent(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in absent:
+            raise ModuleNotFoundError(f"the image has no {name}", name=name)
+
+
+sys.meta_path.insert(0, Absent())
+for name in names:
+    importlib.import_module(name)
+"""
+ANDROID = [f"worker.stages.{stage.name.value}" for stage in STAGES if stage.queue is Queue.ANDROID]
+
+
+@pytest.mark.programs
+@pytest.mark.parametrize(
+    ("role", "names"),
+    [
+        ("server", ["kombu.transport.redis", "kombu.transport.pyamqp", "worker.relay", "server.app", "cli.main"]),
+        ("android", ["kombu.transport.redis", "worker.queue_worker", "worker.tasks.wake_up", *ANDROID]),
+    ],
+)
+def test_an_image_holds_what_its_programs_import(role: str, names: list[str]) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", IMAGE, role, *names], cwd=locations.ROOT, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr[-2000:]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-
-from tokenizers import Tokenizer
+from typing import TYPE_CHECKING
 
 from farm.errors import FileUnreadable
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 REPLACEMENT = "\ufffd"
 
@@ -17,6 +19,9 @@ class TextCodec:
 
     def __init__(self, content: bytes, where: str):
         """Read the JSON text; FileUnreadable names `where` it came from."""
+        # The Android worker's image is without the package, and its stages read no text.
+        from tokenizers import Tokenizer
+
         try:
             self._tokenizer: Tokenizer = Tokenizer.from_buffer(content)
         # The package raises the bare class, whatever is wrong.
