@@ -32,7 +32,7 @@ def test_a_changed_source_is_seen_at_once(tmp_path: Path, monkeypatch: pytest.Mo
 def test_new_and_removed_sources_are_seen_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(locations, "ROOT", tmp_path)
     nothing = code.of_stages()[StageName.APP]
-    folder = tmp_path / "android-builder" / "app" / "src"
+    folder = tmp_path / "android-builder" / "app" / "src" / "main"
     folder.mkdir(parents=True)
     (folder / "One.kt").write_text("one")
     one = code.of_stages()[StageName.APP]
