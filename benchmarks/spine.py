@@ -124,7 +124,7 @@ def measure(folder: Path) -> list[Row]:
             20,
             submit_seconds - sum(map(warm.seconds, AFTER_THE_APK)),
             "s",
-            f"{warm.stage_times()}; without {' and '.join(AFTER_THE_APK)}, which come after the checked APK",
+            f"{warm.stage_times()}; without {', '.join(AFTER_THE_APK)}, which come after the checked APK",
         ),
         Row("APK from a finished model", 10, warm.seconds("package"), "s"),
         Row("the farm's own overhead a job", 50, 1000 * overhead.measure(), "ms"),

@@ -45,6 +45,8 @@ def headlines(job: JobView) -> Iterator[tuple[str, str]]:
         yield "speed", f"{tokens:.0f} prompt tokens in {prefill}, then {rate:.0f} tokens/s on this machine"
     if has(host, "host_decode_rate"):
         yield "app's code", f"{found[host, 'host_decode_rate']:.0f} tokens/s on this machine's JVM"
+    if has(StageName.BUNDLE, "bundle_download"):
+        yield "download", f"{figures.size(found[StageName.BUNDLE, 'bundle_download'])} from Google Play"
 
 
 def _percent(share: float) -> str:

@@ -26,7 +26,8 @@ class HostDriver:
     def __init__(self, classpath: Sequence[Path]) -> None:
         joined = ":".join(map(str, classpath))
         self._process = subprocess.Popen(
-            ["java", "-XX:+UseSerialGC", "-cp", joined, "dev.kerasfarm.host.Main"],
+            # A small nursery: garbage that nobody has collected yet is not taken for memory that is held.
+            ["java", "-XX:+UseSerialGC", "-Xmn8m", "-cp", joined, "dev.kerasfarm.host.Main"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             encoding="utf-8",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import statistics
 from pathlib import Path
 
 from farm import digests
@@ -15,6 +16,7 @@ from worker.android.robolectric import Harness
 TIMEOUT = 900.0
 HINT = "the app's screen can't be drawn on this machine; see the stage's log."
 CLASS = "dev.kerasfarm.screens.Screenshots"
+WAITING = "dev.kerasfarm.screens.FirstToken"
 LIGHT, DARK = "screenshot-light.png", "screenshot-dark.png"
 # Where the compiled driver is kept between jobs.
 CACHE = "screens"
@@ -52,3 +54,12 @@ def take(harness: Harness, package: Path, driver_jar: Path, text: str, light: Pa
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(folder / name, target)
     return sum(test.seconds for test in tests)
+
+
+def first_token(harness: Harness, package: Path, driver_jar: Path, text: str) -> float:
+    """Seconds from the tap on the button to the first token after the text: the median of some tries. HostMismatch."""
+    told = harness.scratch / "first-token.txt"
+    harness.scratch.mkdir(parents=True, exist_ok=True)
+    properties = {"first.token.prompt": text, "first.token.seconds": str(told)}
+    harness.run(package, (driver_jar,), (WAITING,), properties, timeout=TIMEOUT, error=HostMismatch, hint=HINT)
+    return statistics.median(map(float, told.read_text().split()))

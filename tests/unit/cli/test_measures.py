@@ -5,6 +5,8 @@ import dataclasses
 import pytest
 
 from cli.measures import headlines
+from client.protocol import MetricView
+from farm.stages import StageName
 from farm.states import JobState
 
 
@@ -23,6 +25,13 @@ def test_what_was_not_measured_is_left_out(memory_farm, missing: str) -> None:
     job = memory_farm.add(JobState.SUCCEEDED)
     job = dataclasses.replace(job, metrics=tuple(metric for metric in job.metrics if metric.name != missing))
     assert len(dict(headlines(job))) == 4
+
+
+def test_the_download_is_told_once_the_bundle_was_made(memory_farm) -> None:
+    job = memory_farm.add(JobState.SUCCEEDED)
+    made = MetricView(StageName.BUNDLE, "bundle_download", 117_941_006, "bytes")
+    job = dataclasses.replace(job, metrics=(*job.metrics, made))
+    assert dict(headlines(job))["download"] == "118 MB from Google Play"
 
 
 def test_every_measure_is_in_the_jobs_page(farm, memory_farm) -> None:

@@ -1,0 +1,195 @@
+"""A job's packaging at GPT-2 base size: prints docs/benchmarks-packaging.md.
+
+    python -m benchmarks.packaging [--folder FOLDER] [--model MODEL] [--write]
+
+GPT-2 base with random weights, int8; MODEL takes another one, to try the script. Takes about three minutes. FOLDER
+(default: a temporary one) keeps the model from run to run. `--write` writes the page.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import statistics
+import tempfile
+import time
+import zipfile
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks import spine
+from benchmarks.spine import Farm, Report, say
+from farm import settings
+from farm.jobspec import Abi
+from worker.android import host_run, prebuilt, screenshots, toolchain
+from worker.android.archive import CHUNK_BYTES
+from worker.android.assembly import MODEL_ASSET
+from worker.android.base import AppBase, AppSources
+from worker.android.golden import Golden, GoldenLimits, GoldenPrompt
+from worker.android.robolectric import Harness
+from worker.inference.generation import generate
+from worker.inference.interpreter import TokenModel
+
+PAGE = spine.ROOT / "docs" / "benchmarks-packaging.md"
+# What a job does after its model is verified, but for the app itself, which is built once per version.
+STAGES = ("package", "host", "screenshots", "bundle", "development")
+PROMPT_TOKENS = 32
+NEW_TOKENS = 100
+RUNS = 5
+MB = 1_000_000
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure. goal: a bound with its sign in words, None where there is only a figure."""
+
+    what: str
+    goal: str | None
+    measured: float
+    unit: str
+    reached: bool = True
+    remark: str = ""
+
+
+def at_most(what: str, goal: float, measured: float, unit: str, remark: str = "") -> Row:
+    """A figure with an upper bound."""
+    return Row(what, f"at most {goal:g}", measured, unit, measured <= goal, remark)
+
+
+def main() -> None:
+    """Run everything and print the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--model", type=Path)
+    parser.add_argument("--write", action="store_true")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="farm-benchmark-") as temporary:
+        folder = arguments.folder or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        model = arguments.model or spine.random_base(folder, 1)
+        page = render(measure(model, folder))
+    print(page)
+    if arguments.write:
+        PAGE.write_text(page)
+
+
+def measure(model: Path, folder: Path) -> list[Row]:
+    """Every row of the table; progress goes to stderr."""
+    with tempfile.TemporaryDirectory(prefix="farm-home-", dir=folder) as home:
+        farm = Farm(Path(home))
+        say("the app, once")
+        app, _ = farm.submit(spine.ROOT / "examples" / "tiny_gpt2", "--quant", "none")
+        say("the job")
+        report, _ = farm.submit(model)
+        package = report.model.with_name("app.apk")
+        say("the engine on the JVM and in Python, in turns")
+        java, python = rates(package, report.model, Path(home))
+        say("from the tap to the first token")
+        first = first_token(package, Path(home))
+        rows = [
+            *packaging(report),
+            at_most("the app's code (dex)", 1, app.metric("app", "dex_size") / MB, "MB"),
+            *sizes(report, package),
+        ]
+        ratio = java / python
+        speed = f"{java:.1f} against {python:.1f} tokens/s"
+        return [
+            *rows,
+            Row("the engine on the JVM", "at least 0.9", ratio, "of Python's interpreter", ratio >= 0.9, speed),
+            Row(
+                "from the tap to the first token, on this machine's JVM", None, first, "s", remark="model open, median"
+            ),
+        ]
+
+
+def packaging(report: Report) -> Iterable[Row]:
+    """What the stages took."""
+    times = ", ".join(f"{stage} {report.seconds(stage):.1f}" for stage in STAGES)
+    yield at_most("packaging in all", 60, sum(map(report.seconds, STAGES)), "s", times)
+    peaks = {stage: report.peak(stage) / spine.GIB for stage in STAGES}
+    most = max(peaks, key=lambda stage: peaks[stage])
+    yield at_most("packaging, peak memory", 1, peaks[most], "GiB", f"in the stage {most}")
+    yield at_most("the APK alone", 10, report.seconds("package"), "s")
+
+
+def sizes(report: Report, package: Path) -> Iterable[Row]:
+    """What the app takes beside its model: on the phone, and as Play sends it."""
+    with zipfile.ZipFile(package) as opened:
+        libraries = {
+            abi: sum(one.compress_size for one in opened.infolist() if one.filename.startswith(f"lib/{abi.value}/"))
+            for abi in Abi
+        }
+        model = opened.getinfo(MODEL_ASSET).file_size
+    rest = package.stat().st_size - model - sum(libraries.values())
+    largest = max(libraries, key=lambda abi: libraries[abi])
+    installed = rest + libraries[largest]
+    yield at_most("everything but the model, per ABI", 14, installed / MB, "MB", f"{largest} has the largest libraries")
+    download = report.metric("bundle", "bundle_download") - compressed(report.model)
+    yield at_most("the same as a download", 6, download / MB, "MB", "the bundle's download less the compressed model")
+
+
+def compressed(path: Path) -> int:
+    """Bytes of a file as bundletool compresses it for a download."""
+    packer, size = zlib.compressobj(wbits=31), 0
+    with path.open("rb") as stream:
+        while chunk := stream.read(CHUNK_BYTES):
+            size += len(packer.compress(chunk))
+    return size + len(packer.flush())
+
+
+def rates(package: Path, model: Path, scratch: Path) -> tuple[float, float]:
+    """Tokens a second of the app's engine on the JVM and of Python's interpreter: medians of runs in turns."""
+    chain = toolchain.at(settings.load().toolchain)
+    base = AppBase(prebuilt.ensure(chain, lambda _share, doing: say(doing)))
+    prompt = tuple((7919 * place) % 2000 for place in range(PROMPT_TOKENS))
+    context = TokenModel(model, spine.THREADS).contract.context
+    count = min(NEW_TOKENS, context - PROMPT_TOKENS - 1)
+    # The first prompts warm the JVM up.
+    prompts = (GoldenPrompt(text=None, prompt_tokens=prompt, tokens=(), margins=(1.0,) * count),) * 3
+    golden = Golden(format=1, prompts=prompts, limits=GoldenLimits(tie=0.0))
+    java, python = [], []
+    for _ in range(RUNS):
+        answer = host_run.run(base, chain, package, golden, spine.THREADS, scratch / "host")[-1]
+        java.append(len(answer.tokens) / answer.decode_seconds)
+        python.append(python_rate(TokenModel(model, spine.THREADS), list(prompt), count))
+    return statistics.median(java), statistics.median(python)
+
+
+def python_rate(model: TokenModel, prompt: list[int], count: int) -> float:
+    """Tokens a second of one text, its first token left out, which ends the reading of the prompt."""
+    times = [time.perf_counter() for _token in generate(model, prompt, count, None)]
+    return (len(times) - 1) / (times[-1] - times[0])
+
+
+def first_token(package: Path, scratch: Path) -> float:
+    """Seconds from the tap on the button to the first written token, on the screen of the JVM's Android."""
+    chain = toolchain.at(settings.load().toolchain)
+    harness = Harness(AppBase(prebuilt.ensure(chain, lambda _share, doing: say(doing))), chain, scratch / "screens")
+    driver = screenshots.driver(harness, AppSources(), scratch, scratch / "adopted")
+    return screenshots.first_token(harness, package, driver, "The list of all functions")
+
+
+def render(rows: list[Row]) -> str:
+    """The page."""
+    lines = [
+        "# Packaging",
+        "",
+        "Printed by `python -m benchmarks.packaging --write`; not written by hand.",
+        "",
+        f"GPT-2 base size with random weights at int8, {spine.THREADS} threads, on {os.cpu_count()} cores"
+        f" ({platform.machine()}). The app is built before, once per version.",
+        "",
+        "| what | goal | measured | | |",
+        "|---|---|---|---|---|",
+    ]
+    for row in rows:
+        verdict = "" if row.goal is None else "reached" if row.reached else "**missed**"
+        lines.append(f"| {row.what} | {row.goal or ''} | {row.measured:.3g} {row.unit} | {verdict} | {row.remark} |")
+    return "\n".join([*lines, ""])
+
+
+if __name__ == "__main__":
+    main()
