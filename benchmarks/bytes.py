@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import runbook
+from benchmarks.rows import Row, table
 from benchmarks.runbook import Built, Timed
 from benchmarks.spine import (
     GIB,
@@ -28,7 +29,6 @@ from benchmarks.spine import (
     THREADS,
     Farm,
     Report,
-    Row,
     random_base,
     say,
 )
@@ -137,11 +137,7 @@ def goals(lanes: list[Measured], tokenize_ms: float, built: Built, baseline: Tim
         ]  # fmt: skip
         if lane.name == "bytes" and lane.package is not None:
             rows.append(Row("bytes: APK beyond the model", 14, lane.package / MIB, "MiB"))
-    lines = ["| what | goal: at most | measured | | |", "|---|---|---|---|---|"]
-    for row in rows:
-        verdict = "reached" if row.measured <= row.goal else "**missed**"
-        lines.append(f"| {row.what} | {row.goal:g} {row.unit} | {row.measured:.3g} | {verdict} | {row.baseline} |")
-    return "\n".join(lines) + "\n"
+    return "\n".join(table(rows)) + "\n"
 
 
 def side_by_side(lanes: list[Measured], built: Built, baseline: Timed) -> str:

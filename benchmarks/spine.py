@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import overhead, runbook
+from benchmarks.rows import Row, table
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "benchmarks.md"
@@ -38,17 +39,6 @@ so that its time follows the text. What a model of random weights writes repeats
 does; the table therefore gives the time without guesses as well, which is the bound for a text that never repeats
 itself. And the farm's overhead counts every stage, each with its own transactions.
 """
-
-
-@dataclass(frozen=True)
-class Row:
-    """One figure: `measured` must not be above `goal`. baseline: what it is measured against, if anything."""
-
-    what: str
-    goal: float
-    measured: float
-    unit: str
-    baseline: str = ""
 
 
 def main() -> None:
@@ -222,12 +212,8 @@ def render(rows: list[Row]) -> str:
         f" ({platform.machine()}). The baseline is the runbook's recipe (strings in and out, Flex ops), which"
         " `benchmarks/runbook.py` builds.",
         "",
-        "| what | goal: at most | measured | | |",
-        "|---|---|---|---|---|",
+        *table(rows),
     ]
-    for row in rows:
-        verdict = "reached" if row.measured <= row.goal else "**missed**"
-        lines.append(f"| {row.what} | {row.goal:g} {row.unit} | {row.measured:.3g} | {verdict} | {row.baseline} |")
     return "\n".join([*lines, "", REMARKS])
 
 

@@ -110,7 +110,18 @@ _CLASS_TABLE = "android-builder/generation/src/main/assets/unicode-classes.bin"
 # The app takes a minute to build, so a change of the checks or of the packaging must not ask for another one.
 _APP_MODULES = tuple(
     f"worker/android/{name}.py"
-    for name in ("archive", "base", "compilation", "library", "pins", "prebuilt", "resources", "toolchain", "tools")
+    for name in (
+        "archive",
+        "base",
+        "building",
+        "compilation",
+        "library",
+        "pins",
+        "prebuilt",
+        "resources",
+        "toolchain",
+        "tools",
+    )
 )
 # The model's description names the reference and its digest, and how the model is spoken to.
 _CONVERT_FIELDS = (*_MODEL_FIELDS, "model", "model_kind", "model_digest", "app.mode", "app.prompt_template")

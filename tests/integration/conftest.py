@@ -14,7 +14,7 @@ import pytest
 
 from farm import digests, locations, settings
 from farm.stages import BY_NAME, StageName
-from worker.android import base, toolchain
+from worker.android import building, toolchain
 from worker.android.base import AppBase, AppSources
 from worker.android.pins import Role
 from worker.android.toolchain import Toolchain
@@ -79,7 +79,7 @@ def app_base(request: pytest.FixtureRequest, android_toolchain: Toolchain) -> Ap
             for outdated in folder.iterdir():
                 shutil.rmtree(outdated)
             draft = folder / "draft"
-            base.build(AppSources(), android_toolchain, draft, folder / "scratch", lambda _share, _doing: None)
+            building.build(AppSources(), android_toolchain, draft, folder / "scratch", lambda _share, _doing: None)
             draft.rename(finished)
     return AppBase(finished)
 

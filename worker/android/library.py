@@ -9,16 +9,13 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from farm.jobspec import Abi
 from worker.android import archive, resources
 from worker.android.archive import Member
+from worker.android.base import AppBase, AppSources
 from worker.android.pins import Role
 from worker.android.toolchain import Toolchain
-
-if TYPE_CHECKING:
-    from worker.android.base import AppBase, AppSources
 
 NAMESPACE = "dev.kerasfarm.generation"
 METADATA = "META-INF/com/android/build/gradle/aar-metadata.properties"

@@ -15,7 +15,7 @@ from farm import digests, locations, settings
 from farm.errors import FarmError
 from farm.progress import Reporter
 from farm.stages import BY_NAME, StageName
-from worker.android import base, toolchain
+from worker.android import building, toolchain
 from worker.android.base import AppSources
 from worker.android.toolchain import Toolchain
 
@@ -39,7 +39,7 @@ def provide(tools: Toolchain, kept: Path, target: Path, report: Reporter) -> Non
         kept.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=kept, prefix=".new-") as scratch:
             draft = Path(scratch) / "app"
-            base.build(AppSources(), tools, draft, Path(scratch) / "scratch", report)
+            building.build(AppSources(), tools, draft, Path(scratch) / "scratch", report)
             draft.rename(built)
     target.mkdir(parents=True, exist_ok=True)
     shutil.copytree(built, target / built.name)

@@ -9,8 +9,8 @@ import shutil
 
 from farm.artifacts import ArtifactName
 from farm.progress import Reporter
-from worker.android import base, prebuilt, toolchain
-from worker.android.base import AppBase
+from worker.android import building, prebuilt, toolchain
+from worker.android.base import AppBase, AppSources
 from worker.order import Metric, StageOrder, StageResult
 
 
@@ -23,6 +23,6 @@ def run(order: StageOrder, report: Reporter) -> StageResult:
         report(0.0, "copying the app that came with the worker")
         built = AppBase(shutil.copytree(earlier, target))
     else:
-        built = base.build(base.AppSources(), tools, target, order.scratch / "app", report)
+        built = building.build(AppSources(), tools, target, order.scratch / "app", report)
     dex_bytes = sum(path.stat().st_size for path in built.dex_files())
     return StageResult(metrics=(Metric(name="dex_size", value=dex_bytes, unit="bytes"),))

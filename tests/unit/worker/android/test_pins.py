@@ -10,7 +10,7 @@ from farm import locations
 from farm.errors import SettingsInvalid
 from farm.jobspec import Abi
 from worker.android import pins
-from worker.android.base import CLASSIFIERS
+from worker.android.building import CLASSIFIERS
 from worker.android.pins import Role
 
 HEAD = """

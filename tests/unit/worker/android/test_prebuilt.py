@@ -10,7 +10,8 @@ from farm.artifacts import ArtifactName
 from farm.jobspec import JobSpec
 from farm.modelref import ModelKind
 from farm.stages import StageName
-from worker.android import base, prebuilt, toolchain
+from worker.android import building, prebuilt, toolchain
+from worker.android.base import AppBase
 from worker.order import StageOrder
 from worker.stages import app
 
@@ -18,13 +19,13 @@ from worker.stages import app
 def test_the_app_is_built_once_and_the_stage_copies_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     built = []
 
-    def build(_sources: object, _tools: object, target: Path, _scratch: Path, _report: object) -> base.AppBase:
+    def build(_sources: object, _tools: object, target: Path, _scratch: Path, _report: object) -> AppBase:
         built.append(target)
         target.mkdir(parents=True)
         (target / "classes.dex").write_bytes(b"code")
-        return base.AppBase(target)
+        return AppBase(target)
 
-    monkeypatch.setattr(base, "build", build)
+    monkeypatch.setattr(building, "build", build)
     tools = toolchain.at(tmp_path / "toolchain")
     for target in (tmp_path / "first", tools.folder / prebuilt.FOLDER):
         prebuilt.provide(tools, tmp_path / "kept", target, lambda _share, _doing: None)
