@@ -30,6 +30,7 @@ from worker.android.assembly import MODEL_ASSET
 from worker.android.base import AppBase, AppSources
 from worker.android.golden import Golden, GoldenLimits, GoldenPrompt
 from worker.android.robolectric import Harness
+from worker.android.toolchain import Toolchain
 from worker.inference.generation import generate
 from worker.inference.interpreter import TokenModel
 
@@ -143,7 +144,7 @@ def compressed(path: Path) -> int:
 def rates(package: Path, model: Path, scratch: Path) -> tuple[float, float]:
     """Tokens a second of the app's engine on the JVM and of Python's interpreter: medians of runs in turns."""
     chain = toolchain.at(settings.load().toolchain)
-    base = AppBase(prebuilt.ensure(chain, lambda _share, doing: say(doing)))
+    base = built_app(chain, scratch)
     prompt = tuple((7919 * place) % 2000 for place in range(PROMPT_TOKENS))
     context = TokenModel(model, spine.THREADS).contract.context
     count = min(NEW_TOKENS, context - PROMPT_TOKENS - 1)
@@ -158,6 +159,14 @@ def rates(package: Path, model: Path, scratch: Path) -> tuple[float, float]:
     return statistics.median(java), statistics.median(python)
 
 
+def built_app(chain: Toolchain, scratch: Path) -> AppBase:
+    """The app's classes, built once a run."""
+    target = scratch / "app"
+    if not target.is_dir():
+        prebuilt.provide(chain, scratch / "kept", target, lambda _share, doing: say(doing))
+    return AppBase(target / prebuilt.name())
+
+
 def python_rate(model: TokenModel, prompt: list[int], count: int) -> float:
     """Tokens a second of one text, its first token left out, which ends the reading of the prompt."""
     times = [time.perf_counter() for _token in generate(model, prompt, count, None)]
@@ -167,7 +176,7 @@ def python_rate(model: TokenModel, prompt: list[int], count: int) -> float:
 def first_token(package: Path, scratch: Path) -> float:
     """Seconds from the tap on the button to the first written token, on the screen of the JVM's Android."""
     chain = toolchain.at(settings.load().toolchain)
-    harness = Harness(AppBase(prebuilt.ensure(chain, lambda _share, doing: say(doing))), chain, scratch / "screens")
+    harness = Harness(built_app(chain, scratch), chain, scratch / "screens")
     driver = screenshots.driver(harness, AppSources(), scratch, scratch / "adopted")
     return screenshots.first_token(harness, package, driver, "The list of all functions")
 
