@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 from farm import digests
@@ -35,13 +34,9 @@ def seal_all(paths: Sequence[Path]) -> dict[Path, Blob]:
     """Seal several files at once."""
     if len(paths) == 1:
         return {paths[0]: seal(paths[0])}
-    return dict(zip(paths, _threads().map(seal, paths), strict=True))
-
-
-@cache
-def _threads() -> ThreadPoolExecutor:
-    """Kept: starting them takes longer than they then work."""
-    return ThreadPoolExecutor(SYNC_THREADS, "seal")
+    # Made anew each time: threads that are kept would be missing in a process that forks.
+    with ThreadPoolExecutor(SYNC_THREADS) as pool:
+        return dict(zip(paths, pool.map(seal, paths), strict=True))
 
 
 def seal(path: Path) -> Blob:

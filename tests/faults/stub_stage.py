@@ -20,7 +20,7 @@ OUTPUTS = {
     "check": ("checked.json",),
     "convert": ("model.tflite", "tokenizer.json", "description.json", "reference.npz", "model-info.json"),
     "ops": ("ops.json",),
-    "verify": ("golden.json",),
+    "verify": ("golden.json", "model-card.json"),
     "twin": ("twin.json",),
     "aar": ("aar.json",),
     "stringsapp": ("app-base/",),

@@ -63,6 +63,8 @@ def guess(guesser: Guesser, tokens: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
 
 def _find_match(tokens: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
     behind = np.arange(2, tokens.shape[0] + 1, dtype=np.int32)
-    before, last = tf.gather(tokens, tf.maximum(count - 2, 0)), tf.gather(tokens, tf.maximum(count - 1, 0))
+    # A prompt that is refused may count more tokens than there is room for.
+    end = tf.clip_by_value(count, 2, tokens.shape[0])
+    before, last = tf.gather(tokens, end - 2), tf.gather(tokens, end - 1)
     same = tf.equal(tokens[:-1], before) & tf.equal(tokens[1:], last) & (behind < count)
     return tf.reduce_max(tf.where(same, behind, 0))
