@@ -162,7 +162,7 @@ class RabbitServer(Server):
     PROGRAM = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 
     def __init__(self) -> None:
-        super().__init__("rabbitmq")
+        super().__init__("rabbitmq", None)
         self._names_port = free_port()
         self._nodes_port = free_port()
         (self.folder / "plugins").write_text("[].")

@@ -10,18 +10,15 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import sqlalchemy as sa
 
-from client import local
 from db.models import Job
-from farm import code
+from farm import code, stages
 from farm.stages import STAGES, StageName
 from farm.states import JobState
 from tests.faults.fleet import Fleet
 from tests.faults.in_process import InProcess
 from tests.faults.kills import Killing
 from tests.faults.soundness import examine
-from worker import process_tree, supervisor
-
-STAGE_NAMES = [stage.name for stage in STAGES]
+from worker import process_tree
 
 
 @pytest.mark.parametrize("stage", [StageName.CHECK, StageName.PACKAGE])
@@ -34,7 +31,8 @@ def test_killed_in_the_middle_of_a_stage(yard, tmp_path, stage: StageName) -> No
     yard.serve()
     job = yard.farm.job(job_id)
     assert (job.state, job.attempt) == (JobState.SUCCEEDED, 2)
-    before = {each.name for each in job.stages[: STAGE_NAMES.index(stage)]}
+    names = [each.name for each in job.stages]
+    before = set(names[: names.index(stage)])
     assert {each.name for each in job.stages if each.state == "reused"} == before
     assert examine(yard, 1).sound
 
@@ -77,7 +75,7 @@ def test_random_kills(make_yard, trial) -> None:
 @pytest.mark.goal(id="R2")
 def test_wake_ups_under_kills(make_fleet, trial, monkeypatch: pytest.MonkeyPatch) -> None:
     """Many wake-ups: jobs of one stage, which runs in the workers' own processes."""
-    for module in (local, supervisor, code):
+    for module in (stages, code):
         monkeypatch.setattr(module, "STAGES", STAGES[:1])
     fleet = make_fleet(max_attempts=1000, lease_seconds=20.0, heartbeat_seconds=2.0)
     jobs, kills = trial.size(40, 30_000), trial.size(2, 117)

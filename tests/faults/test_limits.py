@@ -11,11 +11,11 @@ import pytest
 import sqlalchemy as sa
 
 from db.models import Attempt
+from farm import stages
 from farm.errors import OutOfMemory, StageTimeout
 from farm.stages import STAGES
 from farm.states import JobState
 from tests.faults.test_stopping import marked, submit_tree
-from worker import supervisor
 
 
 @pytest.mark.goal(id="R11")
@@ -42,7 +42,7 @@ def test_a_stage_over_its_memory_is_stopped_and_others_go_on(make_farm, trial) -
 def test_a_stage_over_its_time_is_stopped(make_farm, trial, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With grandchildren that left its process group and ignore SIGTERM."""
     limit = 1.0
-    monkeypatch.setattr(supervisor, "STAGES", [dataclasses.replace(stage, time_limit=limit) for stage in STAGES])
+    monkeypatch.setattr(stages, "STAGES", [dataclasses.replace(stage, time_limit=limit) for stage in STAGES])
     yard = make_farm(max_attempts=1)
     yard.start_worker()
     slowest = timedelta()
