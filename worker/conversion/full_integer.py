@@ -64,7 +64,7 @@ def quantize(float_file: Path, tokens: Sequence[int], output: Path) -> None:
         # It keeps all tensors to see their ranges, of which the interpreter warns.
         warnings.filterwarnings("ignore", message="Warning: Enabling `experimental_preserve_all_tensors`")
         ranges = work.calibrate(_feeds(model, given))
-    output.write_bytes(bytes(work.quantize(ranges).quantized_model))
+        output.write_bytes(bytes(work.quantize(ranges).quantized_model))
     state_versions(output)
 
 
