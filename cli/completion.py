@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from cli.connection import connect
-from farm.artifacts import PUBLISHED
+from cli.downloads import NAMES
 from farm.errors import FarmError
 from farm.jobspec import Abi
 from farm.recipes import RECIPES
@@ -33,7 +33,7 @@ def recipes(incomplete: str) -> list[tuple[str, str]]:
 
 def artifacts(incomplete: str) -> list[str]:
     """The names that a download can be limited to."""
-    return [name.value for name in PUBLISHED if name.startswith(incomplete)]
+    return [name for name in NAMES if name.startswith(incomplete)]
 
 
 def abis(incomplete: str) -> list[str]:

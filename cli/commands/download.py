@@ -11,7 +11,6 @@ from rich.text import Text
 from cli import completion, downloads, figures
 from cli.arguments import AsJson, MaybeJobId
 from cli.connection import connect
-from cli.json_views import artifact_object
 from cli.tables import plain_table
 from cli.terminal import open_terminal
 from farm.states import JobState
@@ -38,7 +37,7 @@ def command(
 ) -> None:
     """Write a job's files here: the app, the model, the tokenizer, the golden prompts, the report.
 
-    Without an id: the last job that succeeded.
+    Without an id: the last job that succeeded. What phones measured with its model comes as measurements.json.
     """
     terminal = open_terminal(as_json)
     farm = connect(ctx)
@@ -47,13 +46,16 @@ def command(
     downloads.write(farm, found, planned, output)
     if as_json:
         files = [
-            {**artifact_object(one.artifact), "path": str(one.path.absolute()), "written": one.written.value}
+            {
+                "name": one.file.name, "size": one.file.size, "sha256": one.file.digest,
+                "path": str(one.path.absolute()), "written": one.written.value,
+            }
             for one in planned
-        ]
+        ]  # fmt: skip
         terminal.write_json({"id": found.id, "files": files})
         return
     table = plain_table("file", "size", "", right=("size",))
     for one in planned:
-        table.add_row(str(one.path), figures.size(one.artifact.size), Text(one.written.value, "dim"))
+        table.add_row(str(one.path), figures.size(one.file.size), Text(one.written.value, "dim"))
     terminal.remark(f"Job {found.id}, {found.spec.model_ref.short_name}:\n")
     terminal.show(table)

@@ -33,7 +33,8 @@ def command(
 ) -> None:
     """Take in what a phone measured with a job's app.
 
-    `farm status JOB` shows it beside the job's own figures. A later measurement by the same kind of phone replaces it.
+    `farm status JOB` shows it beside the job's own figures, `farm download` writes it beside the report. A later
+    measurement by the same kind of phone replaces it.
     """
     terminal = open_terminal(as_json)
     found = connect(ctx).import_measurement(measurement.read(file), job)

@@ -144,7 +144,8 @@ class MemoryFarm:
 
     def import_measurement(self, measurement: Measurement, job_id: str | None = None) -> JobView:
         found = self.job(job_id) if job_id else self.latest(JobState.SUCCEEDED)
-        return self._change(found.id, measurements=(*found.measurements, measurement))
+        others = tuple(each for each in found.measurements if each.device != measurement.device)
+        return self._change(found.id, measurements=(*others, measurement))
 
     def download(self, job_id: str, name: ArtifactName, target: Path) -> None:
         if name not in {artifact.name for artifact in self.views[self._find(job_id)].artifacts}:

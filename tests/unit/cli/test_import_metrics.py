@@ -31,8 +31,33 @@ def test_a_measurement_stands_beside_the_jobs_own_figures(farm, memory_farm) -> 
         assert said in ran.stdout
     assert "Google Pixel 7" in farm("status", job.id).stdout
     assert farm("status", job.id, "--json").json["measurements"] == [SHARED]
+    downloaded = farm("download", job.id, "--only", "measurements.json", "--json").json["files"]
+    assert [(one["name"], one["size"]) for one in downloaded] == [
+        ("measurements.json", Path("measurements.json").stat().st_size)
+    ]
+    written = json.loads(Path("measurements.json").read_text())
+    assert written == {"format": 1, "job": job.id, "measurements": [SHARED]}
     Path("shared.json").write_text("{}")
     assert farm("import-metrics", "shared.json").code == errors.MeasurementUnreadable.exit_code
+
+
+def test_a_download_brings_what_phones_measured_only_once_one_did(farm, memory_farm) -> None:
+    memory_farm.add(JobState.SUCCEEDED)
+    refused = farm("download", "--only", "measurements.json")
+    assert refused.code == errors.ArtifactMissing.exit_code
+    assert "farm import-metrics" in refused.error
+    assert farm("download").code == 0
+    assert not Path("measurements.json").exists()
+    for rate in (1.0, 2.0):
+        Path("shared.json").write_text(json.dumps(SHARED | {"tokens_per_second": rate}))
+        assert farm("import-metrics", "shared.json").code == 0
+        assert farm("download", "--force").code == 0
+        taken = json.loads(Path("measurements.json").read_text())["measurements"]
+        assert [one["tokens_per_second"] for one in taken] == [rate]
+    assert "measurements.json" in farm("download").stdout
+    Path("shared.json").write_text(json.dumps(SHARED))
+    assert farm("import-metrics", "shared.json").code == 0
+    assert "measurements.json exists with another content" in farm("download").error
 
 
 def test_it_is_filed_with_the_job_that_made_the_model(tmp_path: Path) -> None:

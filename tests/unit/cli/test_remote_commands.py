@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
@@ -15,11 +16,16 @@ from cli.main import app
 from client import http, profiles
 from client.local import LocalFarm
 from db import tokens
+from db.models import ArtifactRow, Job
+from db.session import open_database
 from farm import errors
 from farm.access import Quotas, Scope
+from farm.artifacts import ArtifactName
 from farm.settings import Settings
+from farm.states import JobState
 from server.app import make_app
 from server.settings import ServerSettings
+from tests.fixtures.shared_measurement import SHARED
 
 URL = "http://localhost:8765"
 
@@ -99,6 +105,22 @@ def test_the_same_commands_with_the_same_output(logged_in: Commands, tmp_path: P
     assert logged_in.remote("cancel", job["id"]).exit_code == 0
     assert logged_in.remote("watch", job["id"]).exit_code == errors.JobCancelled.exit_code
     assert logged_in.remote("retry", job["id"]).exit_code == 0
+
+
+def test_what_phones_measured_is_downloaded_from_either(logged_in: Commands) -> None:
+    job = json.loads(logged_in.remote("submit", "gpt2_base_en", "--json").stdout)
+    row = {"job_id": job["id"], "name": ArtifactName.MODEL.value, "digest": SHARED["model_sha256"], "size": 1}
+    with open_database(logged_in.settings.database).write() as connection:
+        connection.execute(sa.insert(ArtifactRow), [row])
+        connection.execute(sa.update(Job).values(state=JobState.SUCCEEDED.value))
+    Path("shared.json").write_text(json.dumps(SHARED))
+    assert logged_in.remote("import-metrics", "shared.json").exit_code == 0
+    for run, folder in ((logged_in.remote, "remote"), (logged_in.embedded, "embedded")):
+        ran = run("download", job["id"], "--only", "measurements.json", "--output", folder)
+        assert ran.exit_code == 0, ran.output
+    content = Path("remote/measurements.json").read_bytes()
+    assert content == Path("embedded/measurements.json").read_bytes()
+    assert json.loads(content)["measurements"] == [SHARED]
 
 
 def test_a_profile_is_chosen_by_option_and_variable(logged_in: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
