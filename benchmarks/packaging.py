@@ -2,8 +2,8 @@
 
     python -m benchmarks.packaging [--folder FOLDER] [--model MODEL] [--write]
 
-GPT-2 base with random weights, int8; MODEL takes another one, to try the script. Takes about three minutes. FOLDER
-(default: a temporary one) keeps the model from run to run. `--write` writes the page.
+GPT-2 base with random weights, int8; MODEL takes another one, which the page then names. Takes about three minutes.
+FOLDER (default: a temporary one) keeps the model from run to run. `--write` writes the page.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ import time
 import zipfile
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import spine
+from benchmarks.rows import Row, table
 from benchmarks.spine import Farm, Report, say
 from farm import settings
 from farm.jobspec import Abi
@@ -43,23 +43,6 @@ RUNS = 5
 MB = 1_000_000
 
 
-@dataclass(frozen=True)
-class Row:
-    """One figure. goal: a bound with its sign in words, None where there is only a figure."""
-
-    what: str
-    goal: str | None
-    measured: float
-    unit: str
-    reached: bool = True
-    remark: str = ""
-
-
-def at_most(what: str, goal: float, measured: float, unit: str, remark: str = "") -> Row:
-    """A figure with an upper bound."""
-    return Row(what, f"at most {goal:g}", measured, unit, measured <= goal, remark)
-
-
 def main() -> None:
     """Run everything and print the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -71,7 +54,8 @@ def main() -> None:
         folder = arguments.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         model = arguments.model or spine.random_base(folder, 1)
-        page = render(measure(model, folder))
+        subject = arguments.model.name if arguments.model else "GPT-2 base size with random weights"
+        page = render(subject, measure(model, folder))
     print(page)
     if arguments.write:
         PAGE.write_text(page)
@@ -92,28 +76,26 @@ def measure(model: Path, folder: Path) -> list[Row]:
         first = first_token(package, Path(home))
         rows = [
             *packaging(report),
-            at_most("the app's code (dex)", 1, app.metric("app", "dex_size") / MB, "MB"),
+            Row("the app's code (dex)", 1, app.metric("app", "dex_size") / MB, "MB"),
             *sizes(report, package),
         ]
         ratio = java / python
         speed = f"{java:.1f} against {python:.1f} tokens/s"
         return [
             *rows,
-            Row("the engine on the JVM", "at least 0.9", ratio, "of Python's interpreter", ratio >= 0.9, speed),
-            Row(
-                "from the tap to the first token, on this machine's JVM", None, first, "s", remark="model open, median"
-            ),
+            Row("the engine on the JVM", 0.9, ratio, "of Python's interpreter", speed, at_least=True),
+            Row("from the tap to the first token, on this machine's JVM", None, first, "s", "model open, median"),
         ]
 
 
 def packaging(report: Report) -> Iterable[Row]:
     """What the stages took."""
     times = ", ".join(f"{stage} {report.seconds(stage):.1f}" for stage in STAGES)
-    yield at_most("packaging in all", 60, sum(map(report.seconds, STAGES)), "s", times)
+    yield Row("packaging in all", 60, sum(map(report.seconds, STAGES)), "s", times)
     peaks = {stage: report.peak(stage) / spine.GIB for stage in STAGES}
     most = max(peaks, key=lambda stage: peaks[stage])
-    yield at_most("packaging, peak memory", 1, peaks[most], "GiB", f"in the stage {most}")
-    yield at_most("the APK alone", 10, report.seconds("package"), "s")
+    yield Row("packaging, peak memory", 1, peaks[most], "GiB", f"in the stage {most}")
+    yield Row("the APK alone", 10, report.seconds("package"), "s")
 
 
 def sizes(report: Report, package: Path) -> Iterable[Row]:
@@ -127,9 +109,9 @@ def sizes(report: Report, package: Path) -> Iterable[Row]:
     rest = package.stat().st_size - model - sum(libraries.values())
     largest = max(libraries, key=lambda abi: libraries[abi])
     installed = rest + libraries[largest]
-    yield at_most("everything but the model, per ABI", 14, installed / MB, "MB", f"{largest} has the largest libraries")
+    yield Row("everything but the model, per ABI", 14, installed / MB, "MB", f"{largest} has the largest libraries")
     download = report.metric("bundle", "bundle_download") - compressed(report.model)
-    yield at_most("the same as a download", 6, download / MB, "MB", "the bundle's download less the compressed model")
+    yield Row("the same as a download", 6, download / MB, "MB", "the bundle's download less the compressed model")
 
 
 def compressed(path: Path) -> int:
@@ -181,23 +163,18 @@ def first_token(package: Path, scratch: Path) -> float:
     return screenshots.first_token(harness, package, driver, "The list of all functions")
 
 
-def render(rows: list[Row]) -> str:
-    """The page."""
+def render(subject: str, rows: list[Row]) -> str:
+    """The page. subject: which model."""
     lines = [
         "# Packaging",
         "",
         "Printed by `python -m benchmarks.packaging --write`; not written by hand.",
         "",
-        f"GPT-2 base size with random weights at int8, {spine.THREADS} threads, on {os.cpu_count()} cores"
-        f" ({platform.machine()}). The app is built before, once per version.",
+        f"{subject} at int8, {spine.THREADS} threads, on {os.cpu_count()} cores ({platform.machine()}). The app is"
+        " built before, once per version.",
         "",
-        "| what | goal | measured | | |",
-        "|---|---|---|---|---|",
     ]
-    for row in rows:
-        verdict = "" if row.goal is None else "reached" if row.reached else "**missed**"
-        lines.append(f"| {row.what} | {row.goal or ''} | {row.measured:.3g} {row.unit} | {verdict} | {row.remark} |")
-    return "\n".join([*lines, ""])
+    return "\n".join([*lines, *table(rows), ""])
 
 
 if __name__ == "__main__":

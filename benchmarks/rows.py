@@ -8,18 +8,27 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Row:
-    """One figure: `measured` must not be above `goal`; None: there is none. baseline: what it is measured against."""
+    """One figure: `measured` must not be above `goal`, or not below it where the goal is `at_least`; None: there is
+    none. baseline: what it is measured against."""
 
     what: str
     goal: float | None
     measured: float
     unit: str
     baseline: str = ""
+    at_least: bool = False
+
+    @property
+    def reached(self) -> bool:
+        """Whether the goal is kept, where there is one."""
+        if self.goal is None:
+            return True
+        return self.measured >= self.goal if self.at_least else self.measured <= self.goal
 
     def cells(self) -> tuple[str, ...]:
         """As text."""
-        goal = "" if self.goal is None else f"{self.goal:g} {self.unit}"
-        verdict = "" if self.goal is None else "reached" if self.measured <= self.goal else "**missed**"
+        goal = "" if self.goal is None else f"{'at least ' if self.at_least else ''}{self.goal:g} {self.unit}"
+        verdict = "" if self.goal is None else "reached" if self.reached else "**missed**"
         unit = self.unit if self.goal is None else ""
         return self.what, goal, f"{self.measured:.3g} {unit}".strip(), verdict, self.baseline
 
