@@ -26,7 +26,6 @@ class Guesser:
         self._waiting = 0
         for token in tokens:
             self.append(token)
-        self._waiting = 0
 
     def append(self, token: int) -> None:
         """The text goes on with this token."""
