@@ -9,6 +9,7 @@ import typer
 from cli import completion
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value on stdout; text for people goes to stderr.")]
+Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the end and show the result.")]
 JobId = Annotated[
     str,
     typer.Argument(

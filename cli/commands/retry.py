@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
 from cli import job_page, outcome
-from cli.arguments import AsJson, JobId
+from cli.arguments import AsJson, JobId, Wait
 from cli.connection import connect
 from cli.json_views import job_object
 from cli.terminal import open_terminal
@@ -16,7 +14,7 @@ from cli.terminal import open_terminal
 def command(
     ctx: typer.Context,
     job: JobId,
-    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the end and show the result.")] = False,
+    wait: Wait = False,
     as_json: AsJson = False,
 ) -> None:
     """Queue a failed or cancelled job again.

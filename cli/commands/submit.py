@@ -6,19 +6,16 @@ from typing import Annotated
 
 import typer
 
-from cli import completion, job_page, lane_options, outcome
-from cli.arguments import AsJson
+from cli import app_options, completion, job_page, lane_options, outcome
+from cli.arguments import AsJson, Wait
 from cli.connection import connect, profile_rules
-from cli.job_options import APP_PANEL, Aar, AllowOp, KeyAlias, Keystore, Ops, PasswordSource
 from cli.job_request import JobRequest
 from cli.json_views import job_object
 from cli.terminal import Terminal, open_terminal
 from client.protocol import Submission
 from farm import jobspec, modelref
-from farm.prompting import PLACE, Mode
 from farm.states import JobState
 
-DEFAULT_APP = jobspec.AppSpec()
 DEFAULT_PREFILL = ",".join(map(str, jobspec.DEFAULT_PREFILL))
 
 
@@ -42,7 +39,7 @@ def command(
             show_default=False,
         ),
     ] = None,
-    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the end and show the result.")] = False,
+    wait: Wait = False,
     context: Annotated[
         int | None,
         typer.Option(
@@ -66,8 +63,8 @@ def command(
     prompt_bytes: lane_options.PromptBytes = None,
     output_tokens: lane_options.OutputTokens = None,
     calibration: lane_options.CalibrationFile = None,
-    ops: Ops = None,
-    allow_op: AllowOp = None,
+    ops: lane_options.Ops = None,
+    allow_op: lane_options.AllowOp = None,
     clone: Annotated[
         str | None,
         typer.Option(
@@ -77,93 +74,19 @@ def command(
             show_default=False,
         ),
     ] = None,
-    name: Annotated[
-        str | None,
-        typer.Option(
-            metavar="LABEL",
-            help=f"The name below the app's icon (default: {DEFAULT_APP.label}).",
-            show_default=False,
-            rich_help_panel=APP_PANEL,
-        ),
-    ] = None,
-    app_id: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ID",
-            help=f"The application id (default: {DEFAULT_APP.application_id}).",
-            show_default=False,
-            rich_help_panel=APP_PANEL,
-        ),
-    ] = None,
-    app_version: Annotated[
-        str | None,
-        typer.Option(
-            metavar="VERSION",
-            help=f"The version that people see (default: {DEFAULT_APP.version_name}).",
-            show_default=False,
-            rich_help_panel=APP_PANEL,
-        ),
-    ] = None,
-    version_code: Annotated[
-        int | None,
-        typer.Option(
-            metavar="NUMBER",
-            help=f"The version that Android compares (default: {DEFAULT_APP.version_code}).",
-            show_default=False,
-            rich_help_panel=APP_PANEL,
-        ),
-    ] = None,
-    abi: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="ABI",
-            help=f"A CPU type to carry a runtime for; may be repeated (default: {', '.join(jobspec.Abi)}).",
-            autocompletion=completion.abis,
-            show_default=False,
-            rich_help_panel=APP_PANEL,
-        ),
-    ] = None,
-    word_filter: Annotated[
-        bool | None,
-        typer.Option(
-            "--filter/--no-filter",
-            help="Refuse unsuitable words in the app, in what is typed and in what is written (default: --filter).",
-            show_default=False,
-            rich_help_panel=APP_PANEL,
-        ),
-    ] = None,
-    aar_with_model: Annotated[
-        bool | None,
-        typer.Option(
-            "--aar-with-model/--aar-without-model",
-            help="Put the model into generation.aar too (default: --aar-without-model).",
-            show_default=False,
-            rich_help_panel=APP_PANEL,
-        ),
-    ] = None,
-    mode: Annotated[
-        str | None,
-        typer.Option(
-            metavar="MODE",
-            help=f"What the app does with what is typed: {', '.join(Mode)} (default: what the model's metadata say,"
-            f" else {Mode.COMPLETE}).",
-            show_default=False,
-            rich_help_panel=APP_PANEL,
-        ),
-    ] = None,
-    prompt_template: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE|TEXT",
-            help=f"What an instruct model reads, with {PLACE} where the question goes (default: the model's own).",
-            show_default=False,
-            rich_help_panel=APP_PANEL,
-        ),
-    ] = None,
-    aar: Aar = None,
-    keystore: Keystore = None,
-    key_alias: KeyAlias = None,
-    keystore_password_source: PasswordSource = None,
+    name: app_options.Label = None,
+    app_id: app_options.ApplicationId = None,
+    app_version: app_options.VersionName = None,
+    version_code: app_options.VersionCode = None,
+    abi: app_options.Abis = None,
+    word_filter: app_options.WordFilter = None,
+    aar_with_model: app_options.LibraryModel = None,
+    mode: app_options.ModeName = None,
+    prompt_template: app_options.PromptTemplate = None,
+    aar: app_options.Aar = None,
+    keystore: app_options.Keystore = None,
+    key_alias: app_options.KeyAlias = None,
+    keystore_password_source: app_options.PasswordSource = None,
     as_json: AsJson = False,
 ) -> None:
     """Turn a Keras language model into a verified .tflite and a signed APK.
