@@ -9,7 +9,7 @@ import pytest
 
 from farm.errors import StageCrashed
 from farm.jobspec import Abi
-from worker.android import binaries, compilation, resources
+from worker.android import binaries, compilation, notices, resources
 from worker.android.base import AppBase, AppSources
 from worker.android.pins import Role
 from worker.android.toolchain import Toolchain
@@ -53,6 +53,15 @@ def test_every_abi_has_libraries_for_large_pages(app_base: AppBase, abi: Abi) ->
     assert set(libraries) == {"libjnijavacpp.so", "libjnitensorflowlite.so"}
     assert {library.abi for library in libraries.values()} == {abi.value}
     assert all(library.load_alignment % 16384 == 0 for library in libraries.values())
+
+
+@pytest.mark.parametrize("abi", Abi)
+def test_the_runtime_holds_what_its_notices_say_and_nothing_that_they_leave_out(app_base: AppBase, abi: Abi) -> None:
+    code = b"".join(path.read_bytes() for path in app_base.libraries(abi))
+    table = notices.load()
+    symbols = {part.name: part.symbol for part in table.parts if part.symbol is not None}
+    assert {name for name, symbol in symbols.items() if symbol.encode() not in code} == set()
+    assert {name for name, symbol in table.absent.items() if symbol.encode() in code} == set()
 
 
 def test_the_tree_holds_no_model_and_all_of_the_apps_own_assets(app_base: AppBase) -> None:

@@ -121,6 +121,8 @@ def test_its_package_is_sound_but_for_the_pages_of_the_stock_aar(
     for kept in (b"org/tensorflow/lite/flex/FlexDelegate", b"org/tensorflow/lite/NativeInterpreterWrapper"):
         assert kept in code
     assert b"org/bytedeco" not in code
+    licences = {name for name in names if name.startswith(f"assets/{strings_base.LICENCES}/")}
+    assert len(licences) == 3, "of Flex, of the interpreter and of its classes"
 
 
 def test_an_aar_that_changed_after_its_check_is_refused(android_toolchain: Toolchain, tmp_path: Path) -> None:

@@ -49,8 +49,9 @@ def read_model_info(package: Path) -> ModelInfo:
 def assemble(
     linked: Path, base: AppBase, assets: dict[str, Path], abis: Sequence[Abi], page_size: int, target: Path
 ) -> None:
-    """Write the unsigned APK: linked resources, code, assets by entry name, libraries of the ABIs. Everything is
-    stored, so that the system maps it as it is: the model and the libraries at multiples of `page_size`."""
+    """Write the unsigned APK: linked resources, code, assets by entry name, libraries of the ABIs. Resources, code,
+    libraries and the model are stored, so that the system maps them as they are: the model and the libraries at
+    multiples of `page_size`. Other assets, which are read as a whole, are compressed."""
     archive.write(target, _members(linked, base, assets, abis, page_size))
 
 
@@ -64,7 +65,8 @@ def _members(
     for dex in base.dex_files():
         yield Member(dex.name, dex)
     for name, path in sorted((base.asset_files() | assets).items()):
-        yield Member(name, path, page_size if name == MODEL_ASSET else 4)
+        mapped = name == MODEL_ASSET
+        yield Member(name, path, page_size if mapped else 4, compressed=not mapped)
     for abi in abis:
         for library in base.libraries(abi):
             yield Member(f"lib/{abi.value}/{library.name}", library, page_size)

@@ -19,6 +19,9 @@ from worker.android.toolchain import Toolchain
 
 SOURCES = locations.ANDROID_BUILDER / "strings"
 RULES = "proguard.txt"
+LICENCE = "LICENSE"
+# Where the app's assets have the licences of its AARs.
+LICENCES = "licences"
 # The group of Maven artifacts that the other lanes run their models with.
 OTHER_RUNTIME = "org.bytedeco"
 
@@ -35,10 +38,11 @@ class Aar:
 
     def rules(self, folder: Path) -> Path | None:
         """What the shrinker must keep of it, as a file in the folder."""
-        with zipfile.ZipFile(self.path) as archive:
-            if RULES not in archive.namelist():
-                return None
-        return self._extract(RULES, folder / f"{self.path.stem}.pro")
+        return self._extract_if_there(RULES, folder / f"{self.path.stem}.pro")
+
+    def licence(self, folder: Path) -> Path | None:
+        """The licence that it brings, as a file in the folder."""
+        return self._extract_if_there(LICENCE, folder / f"{self.path.stem}.txt")
 
     def extract_libraries(self, abi: Abi, target: Path) -> None:
         """Copy its native libraries for an ABI into the folder `target`."""
@@ -50,6 +54,12 @@ class Aar:
                 if name.startswith(prefix) and rest.endswith(".so") and "/" not in rest:
                     with archive.open(name) as source, (target / rest).open("wb") as copy:
                         shutil.copyfileobj(source, copy, 1 << 20)
+
+    def _extract_if_there(self, name: str, target: Path) -> Path | None:
+        with zipfile.ZipFile(self.path) as archive:
+            if name not in archive.namelist():
+                return None
+        return self._extract(name, target)
 
     def _extract(self, name: str, target: Path) -> Path:
         try:
@@ -103,4 +113,8 @@ def build(
         for aar in given:
             aar.extract_libraries(abi, target / "lib" / abi.value)
     shutil.copytree(library / "assets", base.assets)
+    licences = base.assets / LICENCES
+    licences.mkdir()
+    for aar in given:
+        aar.licence(licences)
     return base

@@ -22,13 +22,17 @@ class PapersScreenTest : AppTest() {
         screen(AboutActivity::class.java) { screen ->
             await("the papers") { screen.findViewById<TextView>(R.id.licence_text).length() > 0 }
             val words = words(screen.findViewById(R.id.root))
-            for (said in listOf(info.name, info.modelSha256, info.recipe, "Kotlin standard library 2")) {
+            for (said in listOf(info.name, info.modelSha256, info.recipe, "Kotlin standard library 2", "XNNPACK")) {
                 assertTrue("$said in $words", words.any { it.contains(said) })
             }
             assertEquals("$words", !info.source.startsWith("/"), info.source in words)
             assertTrue(words.any { it.endsWith(" %") })
             assertTrue(words.any { it.contains("in Keras") })
             assertTrue(screen.findViewById<TextView>(R.id.licence_text).text.contains("Apache License"))
+            // One licence that must be shown with the code, and one that must say where the sources are.
+            val notices = screen.findViewById<TextView>(R.id.notices).text
+            assertTrue("Copyright 2019 Google LLC" in notices)
+            assertTrue("https://gitlab.com/libeigen/eigen" in notices)
         }
     }
 

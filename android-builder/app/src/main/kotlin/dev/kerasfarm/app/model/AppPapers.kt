@@ -7,6 +7,7 @@ import java.io.FileNotFoundException
 private const val CARD = "model-card.json"
 private const val LICENCES = "licences.json"
 private const val LICENCE_TEXT = "licence-apache-2.0.txt"
+private const val NOTICES = "notices.txt"
 
 /**
  * How good the farm found the model to be beside Keras: shares from 0 to 1 and perplexities per token; [bytes] is the
@@ -21,22 +22,36 @@ data class ModelCard(
     val kerasPerplexity: Double?,
 )
 
-/** A library in the app. */
-data class Library(val name: String, val version: String, val licence: String)
+/** A library in the app, or, without a [version], a part of the first one's native code. */
+data class Library(val name: String, val version: String?, val licence: String)
 
-/** What goes with the app: [card] is null for a package that was put together by hand. */
-data class AppPapers(val card: ModelCard?, val libraries: List<Library>, val licenceText: String)
+/**
+ * What goes with the app: [card] is null for a package that was put together by hand. [licenceText] is the Apache
+ * License, [notices] are the licences of the [parts] that have another one.
+ */
+data class AppPapers(
+    val card: ModelCard?,
+    val libraries: List<Library>,
+    val parts: List<Library>,
+    val licenceText: String,
+    val notices: String,
+)
 
 /** Reads the package's papers; not on the main thread. */
-fun readPapers(assets: AssetManager): AppPapers = AppPapers(
-    card = try {
-        card(JSONObject(read(assets, CARD)))
-    } catch (_: FileNotFoundException) {
-        null
-    },
-    libraries = libraries(JSONObject(read(assets, LICENCES))),
-    licenceText = read(assets, LICENCE_TEXT),
-)
+fun readPapers(assets: AssetManager): AppPapers {
+    val licences = JSONObject(read(assets, LICENCES))
+    return AppPapers(
+        card = try {
+            card(JSONObject(read(assets, CARD)))
+        } catch (_: FileNotFoundException) {
+            null
+        },
+        libraries = libraries(licences, "libraries"),
+        parts = libraries(licences, "parts"),
+        licenceText = read(assets, LICENCE_TEXT),
+        notices = read(assets, NOTICES),
+    )
+}
 
 private fun read(assets: AssetManager, name: String): String = assets.open(name).bufferedReader().use { it.readText() }
 
@@ -51,9 +66,10 @@ private fun card(json: JSONObject) = ModelCard(
 
 private fun figure(json: JSONObject, name: String): Double? = if (json.isNull(name)) null else json.getDouble(name)
 
-private fun libraries(json: JSONObject): List<Library> {
-    val list = json.getJSONArray("libraries")
+private fun libraries(json: JSONObject, key: String): List<Library> {
+    val list = json.getJSONArray(key)
     return (0 until list.length()).map { list.getJSONObject(it) }.map {
-        Library(it.getString("name"), it.getString("version"), it.getString("licence"))
+        val version = if (it.has("version")) it.getString("version") else null
+        Library(it.getString("name"), version, it.getString("licence"))
     }
 }

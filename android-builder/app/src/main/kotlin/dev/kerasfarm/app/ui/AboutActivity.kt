@@ -54,6 +54,9 @@ class AboutActivity : ModelActivity() {
         findViewById<View>(R.id.quality).visibility = without
         val libraries = findViewById<ViewGroup>(R.id.libraries)
         for (each in papers.libraries) addFact(libraries, "${each.name} ${each.version}", each.licence)
+        val parts = findViewById<ViewGroup>(R.id.parts)
+        for (each in papers.parts) addFact(parts, each.name, each.licence)
         findViewById<TextView>(R.id.licence_text).text = papers.licenceText
+        findViewById<TextView>(R.id.notices).text = papers.notices
     }
 }
