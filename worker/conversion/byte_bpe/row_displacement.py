@@ -20,7 +20,10 @@ WINDOW = 4096
 
 @dataclass(frozen=True, eq=False)
 class SparseRows:
-    """Entry (row, column) lies at i = displacement[row] + column if owner[i] == row; then it is value[i]."""
+    """Entry (row, column) lies at i = displacement[row] + column if owner[i] == row; then it is value[i].
+
+    The last place is nobody's, so that a place beyond the end can be read there.
+    """
 
     displacement: Int32
     owner: Int32
@@ -64,5 +67,4 @@ def displace_rows(entries: Iterable[tuple[int, int, int]], size: int) -> SparseR
         end = max(end, shift + int(columns.max()) + 1)
         while owner[first_free] >= 0:
             first_free += 1
-    end = max(end, 1)
-    return SparseRows(displacement, owner[:end].copy(), values[:end].copy())
+    return SparseRows(displacement, owner[: end + 1].copy(), values[: end + 1].copy())

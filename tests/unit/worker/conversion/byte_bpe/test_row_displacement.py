@@ -16,6 +16,8 @@ def test_every_entry_is_found_and_nothing_else() -> None:
         for column in range(size):
             wanted = int(matrix[row, column])
             assert rows.find(row, column) == (wanted if wanted >= 0 else None)
+    # A place beyond the end is read at the last one, which no row may take for its own.
+    assert rows.owner[-1] == -1
     # GATHER refuses negative indices.
     assert rows.displacement.min() >= 0
     assert len(rows.owner) < 2 * len(entries)
