@@ -12,7 +12,7 @@ from cli.json_views import published
 from cli.terminal import Terminal, printable
 from client.protocol import EventView, JobView
 from farm import recipes
-from farm.jobspec import Lane, TokenizerGraph
+from farm.jobspec import Lane, SpecialTokens, TokenizerGraph
 from farm.prompting import Mode
 from farm.states import JobState
 
@@ -80,7 +80,8 @@ def settings(job: JobView) -> Iterator[tuple[str, str]]:
     if spec.lane is not Lane.TOKENS:
         limits = f"prompts up to {spec.prompt_bytes} bytes, answers up to {spec.longest_answer} tokens"
         graph = f" with {spec.tokenizer_graph}" if spec.tokenizer_graph is TokenizerGraph.TFTEXT else ""
-        yield "lane", f"{spec.lane}{graph}, {limits}"
+        read = ", special tokens read" if spec.special_tokens is SpecialTokens.READ else ""
+        yield "lane", f"{spec.lane}{graph}, {limits}{read}"
     if spec.ops is not None or spec.allow_ops:
         yield "ops", " and ".join(filter(None, [spec.allowed_ops.value, ", ".join(spec.allow_ops)]))
     yield "app", f"{app.label} {app.version_name} ({app.version_code}), {app.application_id}, {', '.join(app.abis)}"

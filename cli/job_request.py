@@ -16,7 +16,15 @@ from farm.errors import (
     SequenceTooLong,
     UsageError,
 )
-from farm.jobspec import AppSpec, JobSpec, parse_abis, parse_conversion_route, parse_lane, parse_tokenizer_graph
+from farm.jobspec import (
+    AppSpec,
+    JobSpec,
+    parse_abis,
+    parse_conversion_route,
+    parse_lane,
+    parse_special_tokens,
+    parse_tokenizer_graph,
+)
 from farm.modelref import ModelKind
 from farm.oplist import OpSet, parse_ops
 from farm.prompting import LONGEST_TEMPLATE, PLACE, parse_mode
@@ -39,6 +47,7 @@ class JobRequest:
     prefill: str | None = None
     prompt_bytes: int | None = None
     output_tokens: int | None = None
+    special_tokens: str | None = None
     calibration: Path | None = None
     ops: str | None = None
     allow_ops: tuple[str, ...] = ()
@@ -80,6 +89,7 @@ class JobRequest:
             "prefill": None if self.prefill is None else parse_prefill(self.prefill),
             "prompt_bytes": self.prompt_bytes,
             "output_tokens": self.output_tokens,
+            "special_tokens": None if self.special_tokens is None else parse_special_tokens(self.special_tokens),
             "calibration": None if self.calibration is None else read_calibration(self.calibration),
         }
         values |= {name: value for name, value in given.items() if value is not None}

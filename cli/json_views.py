@@ -30,6 +30,7 @@ def job_object(job: JobView) -> dict[str, Any]:
         "prefill": list(spec.prefill_lengths),
         "prompt_bytes": spec.prompt_bytes,
         "output_tokens": spec.output_tokens,
+        "special_tokens": spec.special_tokens.value,
         "ops": spec.allowed_ops.value,
         "allow_ops": list(spec.allow_ops),
         "app": spec.app.model_dump(mode="json"),

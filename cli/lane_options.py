@@ -50,6 +50,14 @@ OutputTokens = Annotated[
         min=1, metavar="TOKENS", help="The longest answer of a lane that takes text (default: what the context holds)."
     ),
 ]
+SpecialTokensName = Annotated[
+    str | None,
+    _option(
+        metavar="WAY",
+        help="What the farm's own tokenizer in a graph takes special tokens in a prompt for:"
+        f" {', '.join(jobspec.SpecialTokens)} (default: {jobspec.SpecialTokens.TEXT}).",
+    ),
+]
 CalibrationFile = Annotated[
     Path | None,
     _option(

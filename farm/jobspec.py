@@ -64,6 +64,13 @@ class ConversionRoute(StrEnum):
     KERAS_MODEL = "keras-model"
 
 
+class SpecialTokens(StrEnum):
+    """What a tokenizer in the graph takes special tokens in a prompt for: text, or the tokens that they spell."""
+
+    TEXT = "text"
+    READ = "read"
+
+
 class Abi(StrEnum):
     """The CPU types that the app carries a runtime for."""
 
@@ -148,7 +155,7 @@ class AppSpec(BaseModel):
 
 # Raised when a worker of an earlier version could not do a job of this one: a new field of the spec, a new stage,
 # another meaning. Such a worker leaves the job to newer ones, so that versions may run side by side in an upgrade.
-FORMAT = 1
+FORMAT = 2
 
 
 class JobSpec(BaseModel):
@@ -156,7 +163,8 @@ class JobSpec(BaseModel):
 
     prompt_bytes and output_tokens: the longest prompt and answer of a lane that takes text; None for as many tokens as
     the context holds. The tokens lane does not look at them. tokenizer_graph is of the strings lane, conversion_route
-    of its graph `tftext`, which counts the prompt among output_tokens as KerasHub does. ops: which ops the model may
+    of its graph `tftext`, which counts the prompt among output_tokens as KerasHub does. special_tokens is of the graphs
+    with the farm's own tokenizer. ops: which ops the model may
     hold, None for what the lane needs; allow_ops: ops by name beside these. calibration: the text of a recipe with int8
     activations, None for the farm's own.
     """
@@ -174,6 +182,7 @@ class JobSpec(BaseModel):
     prefill: tuple[StrictInt, ...] = DEFAULT_PREFILL
     prompt_bytes: StrictInt = DEFAULT_PROMPT_BYTES
     output_tokens: StrictInt | None = None
+    special_tokens: SpecialTokens = SpecialTokens.TEXT
     calibration: str | None = None
     ops: OpSet | None = None
     allow_ops: tuple[str, ...] = ()
@@ -236,6 +245,12 @@ class JobSpec(BaseModel):
                 f"An AAR is chosen for the lane {Lane.STRINGS} and not for {self.lane}; add --lane {Lane.STRINGS}, or"
                 " leave --aar out."
             )
+        if self.special_tokens is SpecialTokens.READ and not self.own_tokenizer:
+            raise SettingNotForLane(
+                "Special tokens can be read by the farm's own tokenizer in a graph alone; choose"
+                f" --lane {Lane.BYTES}, or --lane {Lane.STRINGS} with the tokenizer graph {TokenizerGraph.PORTABLE}, or"
+                " leave --special-tokens out."
+            )
         default_route = type(self).model_fields["conversion_route"].default
         if self.conversion_route is not default_route and self.tokenizer_graph is not TokenizerGraph.TFTEXT:
             raise SettingNotForLane(
@@ -253,6 +268,11 @@ class JobSpec(BaseModel):
     def prefill_lengths(self) -> tuple[int, ...]:
         """The prefill signatures' lengths: those that fit into the context."""
         return tuple(sorted({length for length in self.prefill if 1 < length <= self.context})) or (self.context,)
+
+    @property
+    def own_tokenizer(self) -> bool:
+        """Whether the farm's own tokenizer is in the graph."""
+        return self.lane is not Lane.TOKENS and self.tokenizer_graph is TokenizerGraph.PORTABLE
 
     @property
     def runtime(self) -> Runtime:
@@ -307,6 +327,16 @@ def parse_conversion_route(text: str) -> ConversionRoute:
     except ValueError:
         raise UnknownLane(
             f"There is no conversion route {text!r}; choose one of {', '.join(ConversionRoute)}."
+        ) from None
+
+
+def parse_special_tokens(text: str) -> SpecialTokens:
+    """The way of reading special tokens of that name, or UnknownLane."""
+    try:
+        return SpecialTokens(text)
+    except ValueError:
+        raise UnknownLane(
+            f"Special tokens can't be taken for {text!r}; choose one of {', '.join(SpecialTokens)}."
         ) from None
 
 

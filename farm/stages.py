@@ -103,6 +103,7 @@ _MODEL_FIELDS = (
     "prefill",
     "prompt_bytes",
     "output_tokens",
+    "special_tokens",
     "calibration",
 )
 _OP_CODE = ("worker/ops/**/*.py", "worker/ops/*.toml", "worker/ops/known/*.json", "worker/inference/inspection.py")

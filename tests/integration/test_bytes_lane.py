@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +16,14 @@ from tokenizers.pre_tokenizers import Split
 from farm import digests
 from farm.artifacts import ArtifactName
 from farm.errors import FileUnreadable, QualityMissed, SequenceTooLong, UnsupportedArchitecture, UnsupportedFamily
+from farm.jobspec import Lane, SpecialTokens
 from farm.stages import StageName
 from tests.fixtures.text_lanes import (
     CONTEXT,
     END,
+    KERAS_WARNINGS,
     PROMPT_BYTES,
+    Conversions,
     broken_texts,
     gpt2,
     make_order,
@@ -34,22 +36,18 @@ from worker.conversion.byte_bpe import detokenizer, encoder, splitting
 from worker.conversion.byte_bpe.characters import as_int, read_characters
 from worker.conversion.byte_bpe.tables import read_tables
 from worker.conversion.tokenizer import EXPRESSIONS, SplitName
+from worker.inference.archive import open_language_model
 from worker.inference.generation import generate
 from worker.inference.inspection import inspect
 from worker.inference.interpreter import TokenModel
 from worker.inference.mixed_texts import mixed_texts
 from worker.inference.model_info import ModelInfo
 from worker.inference.text_model import Sampling, TextModel
-from worker.order import StageOrder
 from worker.stages import convert, verify
 
 CAPACITY = 160
 
-# What Keras's own code says while a model is made and saved.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:`build\\(\\)` was called on layer:UserWarning"),
-    pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"),
-]
+pytestmark = KERAS_WARNINGS
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +125,7 @@ def test_llama_and_qwen_split_as_their_expressions_do() -> None:
 
     def splitter(name: SplitName) -> Any:
         def find(text: tf.Tensor, size: tf.Tensor) -> dict[str, tf.Tensor]:
-            characters = read_characters(tf.cast(text, tf.int32), size[0])
+            characters = read_characters(tf.cast(text, tf.int32), np.arange(CAPACITY) < size[0])
             return {"begins": as_int(splitting.find_pattern(name).find_beginnings(characters))}
 
         return tf.function(find, input_signature=specs, autograph=False)
@@ -184,43 +182,19 @@ def test_sampling_follows_the_softmax_of_the_candidates() -> None:
 
 
 @pytest.fixture(scope="module")
-def preset(reference: Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("bytes") / "preset"
-    gpt2(reference).save_to_preset(folder)
-    return folder
+def converted(reference: Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Conversions:
+    return Conversions(tmp_path_factory, reference, Lane.BYTES)
 
 
-@pytest.fixture(scope="module")
-def converted(preset: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], StageOrder]:
-    """The finished conversion in a recipe, as the order of its verification."""
-    made: dict[str, StageOrder] = {}
-    graphs = tmp_path_factory.mktemp("graphs")
-
-    def make(recipe: str) -> StageOrder:
-        if recipe not in made:
-            workdir = tmp_path_factory.mktemp(recipe)
-            order = make_order(workdir, StageName.CONVERT, recipe=recipe).model_copy(update={"caches": graphs})
-            (workdir / "inputs" / "source").symlink_to(preset)
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setenv("TF_NUM_INTRAOP_THREADS", "1")
-                result = convert.run(order, say_nothing)
-            cached = next(metric.value for metric in result.metrics if metric.name == "graph_cached")
-            assert cached == float(bool(made))
-            if not cached:
-                order.adopt("graphs").rename(graphs / "graphs")
-            (workdir / "outputs").rename(workdir / "made")
-            (workdir / "inputs" / "source").unlink()
-            (workdir / "inputs").rmdir()
-            (workdir / "made").rename(workdir / "inputs")
-            made[recipe] = make_order(workdir, StageName.VERIFY, recipe=recipe)
-        return made[recipe]
-
-    return make
-
-
-@pytest.mark.parametrize("recipe", ["none", "int8", "fp16"])
-def test_text_to_text_is_verified_against_keras(recipe: str, converted: Callable[[str], StageOrder]) -> None:
-    order = converted(recipe)
+@pytest.mark.parametrize(
+    ("recipe", "special_tokens", "cached"),
+    [("none", SpecialTokens.TEXT, 0.0), ("int8", SpecialTokens.TEXT, 1.0), ("fp16", SpecialTokens.READ, 0.0)],
+)
+def test_text_to_text_is_verified_against_keras(
+    recipe: str, special_tokens: SpecialTokens, cached: float, converted: Conversions, reference: Tokenizer
+) -> None:
+    order, conversion = converted.make(recipe, special_tokens=special_tokens)
+    assert next(metric.value for metric in conversion.metrics if metric.name == "graph_cached") == cached
     result = verify.run(order, say_nothing)
     figures = {metric.name: metric.value for metric in result.metrics}
     golden = json.loads(order.output(ArtifactName.GOLDEN).read_text())["prompts"]
@@ -232,17 +206,23 @@ def test_text_to_text_is_verified_against_keras(recipe: str, converted: Callable
     assert all(operator.builtin for operator in inspect(path).operators)
     info = ModelInfo.read(order.input(ArtifactName.MODEL_INFO))
     assert (info.lane, info.prompt_bytes, info.output_tokens) == ("bytes", PROMPT_BYTES, CONTEXT)
+    assert info.special_tokens == special_tokens
+    read = list(TextModel(path).complete(f"{END}def".encode(), 1).prompt_tokens)
+    start = [] if info.start_token is None else [info.start_token]
+    assert (read == [*start, info.end_token, *reference.encode("def").ids]) == (special_tokens is SpecialTokens.READ)
+    # The program beside the file reads a prompt as the file does.
+    assert open_language_model(path).prompt_tokens(f"{END}def") == read
 
 
 @pytest.fixture(scope="module")
-def texts(converted: Callable[[str], StageOrder]) -> TextModel:
-    return TextModel(converted("none").input(ArtifactName.MODEL))
+def texts(converted: Conversions) -> TextModel:
+    return TextModel(converted.make("none", special_tokens=SpecialTokens.TEXT)[0].input(ArtifactName.MODEL))
 
 
 def test_it_writes_what_the_tokens_signatures_write(
-    texts: TextModel, converted: Callable[[str], StageOrder], reference: Tokenizer
+    texts: TextModel, converted: Conversions, reference: Tokenizer
 ) -> None:
-    order = converted("none")
+    order, _ = converted.make("none", special_tokens=SpecialTokens.TEXT)
     info = ModelInfo.read(order.input(ArtifactName.MODEL_INFO))
     tokens = TokenModel(order.input(ArtifactName.MODEL))
     start = [] if info.start_token is None else [info.start_token]
@@ -298,10 +278,10 @@ def test_a_file_of_another_lane_is_refused(tmp_path: Path) -> None:
         TextModel(tmp_path / "none.tflite")
 
 
-def test_a_tokenizer_that_reads_otherwise_is_caught(converted: Callable[[str], StageOrder], tmp_path: Path) -> None:
+def test_a_tokenizer_that_reads_otherwise_is_caught(converted: Conversions, tmp_path: Path) -> None:
     """The graph's tables are of one tokenizer, the file beside it is another."""
     order = make_order(tmp_path, StageName.VERIFY)
-    source = converted("none")
+    source, _ = converted.make("none", special_tokens=SpecialTokens.TEXT)
     for name in (ArtifactName.MODEL, ArtifactName.REFERENCE):
         order.input(name).symlink_to(source.input(name))
     content = json.loads(source.input(ArtifactName.TOKENIZER).read_text())

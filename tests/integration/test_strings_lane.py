@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 from tokenizers import Tokenizer
@@ -14,10 +12,10 @@ from farm.jobspec import Lane, TokenizerGraph
 from farm.stages import BY_NAME, StageName
 from tests.fixtures.text_lanes import (
     CONTEXT,
+    KERAS_WARNINGS,
     PROMPT_BYTES,
+    Conversions,
     broken_texts,
-    gpt2,
-    make_order,
     read_broken,
     reference_tokenizer,
     say_nothing,
@@ -30,13 +28,9 @@ from worker.inference.mixed_texts import mixed_texts
 from worker.inference.model_info import ModelInfo
 from worker.inference.text_model import Completion, Sampling
 from worker.order import StageOrder
-from worker.stages import convert, verify
+from worker.stages import verify
 
-# What Keras's own code says while a model is made and saved.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:`build\\(\\)` was called on layer:UserWarning"),
-    pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"),
-]
+pytestmark = KERAS_WARNINGS
 
 
 @pytest.fixture(scope="module")
@@ -45,32 +39,13 @@ def reference() -> Tokenizer:
 
 
 @pytest.fixture(scope="module")
-def converted(reference: Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[StageOrder, Any]]:
-    """The finished conversion, as the order of its verification and the stage's result; the graph is converted once."""
-    preset = tmp_path_factory.mktemp("strings") / "preset"
-    gpt2(reference).save_to_preset(preset)
-    caches = tmp_path_factory.mktemp("caches")
-
-    def make(recipe: str, **spec: Any) -> tuple[StageOrder, Any]:
-        workdir = tmp_path_factory.mktemp(recipe)
-        settings = {"lane": Lane.STRINGS, "recipe": recipe, **spec}
-        order = make_order(workdir, StageName.CONVERT, **settings).model_copy(update={"caches": caches})
-        order.input(ArtifactName.SOURCE).symlink_to(preset)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("TF_NUM_INTRAOP_THREADS", "1")
-            result = convert.run(order, say_nothing)
-        if (workdir / "adopt").exists() and not (caches / "graphs").exists():
-            order.adopt("graphs").rename(caches / "graphs")
-        for made in (workdir / "outputs").iterdir():
-            made.rename(workdir / "inputs" / made.name)
-        return make_order(workdir, StageName.VERIFY, **settings), result
-
-    return make
+def converted(reference: Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Conversions:
+    return Conversions(tmp_path_factory, reference, Lane.STRINGS)
 
 
 @pytest.fixture(scope="module")
-def exact(converted: Callable[..., tuple[StageOrder, Any]]) -> StageOrder:
-    return converted("none")[0]
+def exact(converted: Conversions) -> StageOrder:
+    return converted.make("none")[0]
 
 
 def flex(order: StageOrder) -> FlexModel:
@@ -89,8 +64,8 @@ def test_every_golden_prompt_goes_on_as_keras_does(exact: StageOrder) -> None:
     assert next(signature for signature in found.signatures if signature.subgraph == 0).name == "serving_default"
 
 
-def test_int8_is_stored_for_the_runtime_of_the_flex_aar(converted: Callable[..., tuple[StageOrder, Any]]) -> None:
-    order, _ = converted("int8")
+def test_int8_is_stored_for_the_runtime_of_the_flex_aar(converted: Conversions) -> None:
+    order, _ = converted.make("int8")
     verify.run(order, say_nothing)
     info = ModelInfo.read(order.input(ArtifactName.MODEL_INFO))
     assert (info.runtime, info.weights) == ("TFLite 2.14", "int8-per-tensor")
@@ -128,11 +103,9 @@ def test_texts_and_broken_texts_are_read_as_by_the_reference(exact: StageOrder, 
     assert default.text == longest.text
 
 
-def test_keras_hubs_own_graph_is_verified(
-    converted: Callable[..., tuple[StageOrder, Any]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_keras_hubs_own_graph_is_verified(converted: Conversions, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keras_tokenizer, "TEXTS", 60)
-    order, conversion = converted("none", tokenizer_graph=TokenizerGraph.TFTEXT)
+    order, conversion = converted.make("none", tokenizer_graph=TokenizerGraph.TFTEXT)
     assert StageName.PACKAGE in conversion.skips
     result = verify.run(order, say_nothing)
     figures = {metric.name: metric.value for metric in result.metrics}

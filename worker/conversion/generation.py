@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from worker.conversion import graph, guessing
 from worker.conversion.byte_bpe import detokenizer, encoder
+from worker.conversion.byte_bpe.special_tokens import Spellings
 from worker.conversion.byte_bpe.splitting import SplitPattern
 from worker.conversion.byte_bpe.tables import ByteBpeTables
 from worker.conversion.decoder import Tensors, project_logits, run_layers
@@ -28,7 +29,8 @@ class TextModel:
     """A decoder with its tokenizer.
 
     context: in tokens, prompt and answer together. prompt_bytes: the longest prompt. output_tokens: the longest answer.
-    piece: how many tokens of the prompt are read at a time. start_token: put before every prompt, None for none.
+    piece: how many tokens of the prompt are read at a time. spellings: of the special tokens that are read in a prompt,
+    None where they are text. start_token: put before every prompt, None for none.
     """
 
     description: DecoderDescription
@@ -40,6 +42,7 @@ class TextModel:
     piece: int
     start_token: int | None
     end_token: int
+    spellings: Spellings | None = None
 
     @property
     def cache_length(self) -> int:
@@ -103,7 +106,8 @@ def join(model: TextModel, request: Request, found: Answer) -> tuple[tf.Tensor, 
 
 def tokenize(model: TextModel, prompt: tf.Tensor, length: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """The prompt's own tokens int32 [prompt_bytes], without a start token, and how many they are."""
-    return encoder.encode(model.tables, model.pattern, prompt, tf.clip_by_value(length, 0, model.prompt_bytes))
+    count = tf.clip_by_value(length, 0, model.prompt_bytes)
+    return encoder.encode(model.tables, model.pattern, prompt, count, model.spellings)
 
 
 def _prompt_tokens(model: TextModel, prompt: tf.Tensor, length: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from farm import digests
 from farm.errors import FileUnreadable
+from farm.jobspec import SpecialTokens
 from worker.inference.generation import Sampler, generate, greedy
 from worker.inference.interpreter import TokenModel
 from worker.inference.model_info import ModelInfo
@@ -36,9 +37,14 @@ class LanguageModel:
     info: ModelInfo
 
     def prompt_tokens(self, prompt: str) -> list[int]:
-        """The prompt's tokens, with the start token if the model has one; FileUnreadable without a tokenizer."""
+        """The prompt's tokens, with the start token if the model has one; FileUnreadable without a tokenizer.
+
+        Special tokens in it are what they are for the tokenizer in the file, where there is one.
+        """
         start = [] if self.info.start_token is None else [self.info.start_token]
-        return start + self._codec().encode(prompt)
+        codec = self._codec()
+        text = self.info.special_tokens == SpecialTokens.TEXT
+        return start + (codec.encode_literally(prompt) if text else codec.encode(prompt))
 
     def complete(self, prompt: str, max_new_tokens: int, sampler: Sampler = greedy) -> Iterator[str]:
         """What the model writes after the prompt, piece by piece; SequenceTooLong."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 PARTS = (
     *("the", "The list", "aaaa", "don't", "I'll've", "'s", "'S", "''", "'re", " 'm", "x'd", "1'ten", "_x", "a.b"),
@@ -14,18 +14,22 @@ PARTS = (
 )
 
 
-def mixed_texts(count: int, most_bytes: int, seed: int = 1) -> Iterator[str]:
-    """So many texts, the empty one first, each of at most so many bytes: parts, random characters, and runs."""
+def mixed_texts(count: int, most_bytes: int, seed: int = 1, further: Sequence[str] = ()) -> Iterator[str]:
+    """So many texts, the empty one first, each of at most so many bytes: parts, random characters, and runs.
+
+    further: parts beside the usual ones, such as a model's own special tokens.
+    """
+    parts = (*PARTS, *further)
     chance = random.Random(seed)  # noqa: S311  (tests of a tokenizer, no secret)
     yield ""
     for number in range(count - 1):
         match number % 4:
             case 0 | 1:
-                text = "".join(chance.choice(PARTS) for _ in range(chance.randrange(1, 24)))
+                text = "".join(chance.choice(parts) for _ in range(chance.randrange(1, 24)))
             case 2:
                 text = "".join(_character(chance) for _ in range(chance.randrange(1, 48)))
             case _:
-                text = "".join(chance.choice(PARTS) * chance.randrange(1, 9) for _ in range(chance.randrange(1, 6)))
+                text = "".join(chance.choice(parts) * chance.randrange(1, 9) for _ in range(chance.randrange(1, 6)))
         while len(text.encode()) > most_bytes:
             text = text[: len(text) // 2]
         yield text

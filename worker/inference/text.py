@@ -46,6 +46,12 @@ class TextCodec:
         """How many tokens there are, special ones included."""
         return int(self._tokenizer.get_vocab_size())
 
+    @property
+    def special_tokens(self) -> tuple[str, ...]:
+        """What the special tokens are written as, in the order of their ids."""
+        added = sorted(self._tokenizer.get_added_tokens_decoder().items())
+        return tuple(token.content for _, token in added if token.special)
+
     def encode(self, text: str) -> list[int]:
         """The text's tokens, without any start or end token."""
         return list(self._tokenizer.encode(text, add_special_tokens=False).ids)

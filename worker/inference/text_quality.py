@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from farm.errors import QualityMissed
+from farm.jobspec import SpecialTokens
 from worker.inference.generation import generate, greedy
 from worker.inference.interpreter import Float32, TokenModel
 from worker.inference.mixed_texts import mixed_texts
@@ -14,9 +15,14 @@ from worker.inference.text import TextCodec
 from worker.inference.text_model import Completion, TextAnswer, TextReader
 
 PARITY_TEXTS = 400
-# Written on beside the golden prompts: nothing, special tokens as text, several scripts.
+# Written on beside the golden prompts: nothing, a special token of many models, several scripts.
 FURTHER_PROMPTS = ("", "<|endoftext|> It's 12:30", "caf\u00e9 \u4f60\u597d \U0001f642  x")
 FURTHER_TOKENS = 8
+# A model may have hundreds of special tokens that differ by a number.
+MOST_SPECIALS = 6
+
+# Gives a text's tokens as the graph should.
+Read = Callable[[str], list[int]]
 
 
 @dataclass(frozen=True)
@@ -41,15 +47,17 @@ class _Expected:
 
 
 def compare_texts(
-    texts: TextReader, tokens: TokenModel, codec: TextCodec, outcomes: Sequence[PromptOutcome],
-    start_token: int | None, end_token: int, tie: float, longest_answer: int | None = None,
+    texts: TextReader, tokens: TokenModel, codec: TextCodec, special_tokens: SpecialTokens,
+    outcomes: Sequence[PromptOutcome], start_token: int | None, end_token: int, tie: float,
+    longest_answer: int | None = None,
 ) -> TextFigures:  # fmt: skip
     """QualityMissed at the first text that the graph reads or writes otherwise than it should.
 
-    outcomes: what the same file has written through its tokens signatures. tie: a lead of the best logit below which
-    either token is right. longest_answer: how many tokens a signature that takes the prompt alone writes; None where
-    there is no such signature.
+    special_tokens: what the graph should take them for. outcomes: what the same file has written through its tokens
+    signatures. tie: a lead of the best logit below which either token is right. longest_answer: how many
+    tokens a signature that takes the prompt alone writes; None where there is no such signature.
     """
+    read = codec.encode if special_tokens is SpecialTokens.READ else codec.encode_literally
     start = [] if start_token is None else [start_token]
     golden = [
         outcome
@@ -57,19 +65,21 @@ def compare_texts(
         if outcome.reference.text
         and outcome.tokens
         and len(outcome.reference.text.encode()) <= texts.prompt_bytes
-        # A template's special tokens are special for the app's tokenizer, and text for the one in the graph.
-        and list(outcome.reference.tokens) == start + codec.encode_literally(outcome.reference.text)
+        and list(outcome.reference.tokens) == start + read(outcome.reference.text)
     ]
     expected = [_Expected(outcome.reference.text or "", outcome.tokens, outcome.margins) for outcome in golden]
-    expected += _expect_further(texts, tokens, codec, start_token, end_token)
+    own = codec.special_tokens[:MOST_SPECIALS]
+    further = (*FURTHER_PROMPTS, *(f"{special} It's {special}12:30" for special in own[:1]))
+    expected += _expect_further(texts, tokens, further, read, start, end_token)
     if not expected:
         raise QualityMissed("No prompt fits into the model to try it with; raise --context or --prompt-bytes.")
-    mixed = list(mixed_texts(PARITY_TEXTS, texts.prompt_bytes))
+    cut = (special[:-1] for special in own)
+    mixed = list(mixed_texts(PARITY_TEXTS, texts.prompt_bytes, further=(*own, *cut)))
     asked = [Completion(wanted.prompt.encode(), len(wanted.tokens)) for wanted in expected]
     if longest_answer is not None:
         asked += [Completion(asked[0].prompt, longest_answer), Completion(asked[0].prompt, None)]
     found = texts.answer([text.encode() for text in mixed], asked)
-    _compare_tokens(mixed, found.tokens, codec)
+    _compare_tokens(mixed, found.tokens, read)
     if longest_answer is not None and found.answers[-1].text != found.answers[-2].text:
         raise QualityMissed(
             f"serving_default goes on from {expected[0].prompt[:60]!r} with {found.answers[-1].text[-60:]!r}, the"
@@ -87,18 +97,18 @@ def compare_texts(
 
 
 def _expect_further(
-    texts: TextReader, tokens: TokenModel, codec: TextCodec, start_token: int | None, end_token: int
+    texts: TextReader, tokens: TokenModel, prompts: Sequence[str], read: Read, start: list[int], end_token: int
 ) -> Iterator[_Expected]:
-    for prompt in FURTHER_PROMPTS:
-        given = ([] if start_token is None else [start_token]) + codec.encode_literally(prompt)
+    for prompt in prompts:
+        given = start + read(prompt)
         room = tokens.contract.context - len(given)
         if given and room > 0 and len(prompt.encode()) <= texts.prompt_bytes:
             yield _Expected(prompt, *_write_tokens(tokens, given, min(FURTHER_TOKENS, room), end_token))
 
 
-def _compare_tokens(texts: Sequence[str], found: Sequence[Sequence[int]], codec: TextCodec) -> None:
+def _compare_tokens(texts: Sequence[str], found: Sequence[Sequence[int]], read: Read) -> None:
     for text, tokens in zip(texts, found, strict=True):
-        wanted = codec.encode_literally(text)
+        wanted = read(text)
         if list(tokens) != wanted:
             raise QualityMissed(
                 f"The tokenizer in the graph reads {text[:60]!r} as {list(tokens[:12])}, the tokenizers package as"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -18,8 +18,9 @@ import numpy as np
 from farm import aars, digests, recipes
 from farm.artifacts import ArtifactName
 from farm.errors import ContextTooLong
-from farm.jobspec import Lane, TokenizerGraph
+from farm.jobspec import JobSpec, Lane, SpecialTokens, TokenizerGraph
 from farm.progress import Reporter
+from farm.prompting import Prompting
 from farm.recipes import WeightForm
 from farm.stages import StageName
 from worker.conversion import (
@@ -123,8 +124,7 @@ def run(order: StageOrder, report: Reporter) -> StageResult:
     lanes.require_usable(order.spec, model, export)
     reader = KerasReader(causal_lm, export) if order.spec.tokenizer_graph is TokenizerGraph.TFTEXT else None
     plan = reference_plan.plan_reference(
-        model.description, order.spec.longest_text, export, prompting,
-        export.encode if reader is None else reader.read,
+        model.description, order.spec.longest_text, export, prompting, prompt_reader(order.spec, export, reader),
     )  # fmt: skip
     forward = FullForward(causal_lm)
     forced_logits = forward.logits([plan.forced_tokens.tolist()])[0]
@@ -152,9 +152,32 @@ def run(order: StageOrder, report: Reporter) -> StageResult:
     ends = export.reason or made.ends
     return StageResult(
         metrics=(*clock.metrics, *made.metrics, *figures),
-        notes=made.notes,
+        notes=(*made.notes, *template_notes(order.spec, export, prompting)),
         skips={} if ends is None else dict.fromkeys(NEEDS_TOKENIZER, ends),
         facts={"family": model.family},
+    )
+
+
+def prompt_reader(spec: JobSpec, export: TokenizerExport, reader: KerasReader | None) -> Callable[[str], list[int]]:
+    """What gives a prompt's tokens, with the start token, as the job's file will read them."""
+    if reader is not None:
+        return reader.read
+    if spec.own_tokenizer and spec.special_tokens is SpecialTokens.TEXT:
+        start = [] if export.start_token is None else [export.start_token]
+        return lambda text: start + export.encode_literally(text)
+    return export.encode
+
+
+def template_notes(spec: JobSpec, export: TokenizerExport, prompting: Prompting) -> tuple[str, ...]:
+    """That special tokens of the prompt's template are text for the file, where it is so."""
+    if export.tokenizer is None or not spec.own_tokenizer or spec.special_tokens is SpecialTokens.READ:
+        return ()
+    template = prompting.fill("")
+    if export.tokenizer.encode(template).ids == export.encode_literally(template):
+        return ()
+    return (
+        "The model's prompt template has special tokens, which the tokenizer in this file takes for text; submit the"
+        " model again with --special-tokens read.",
     )
 
 
@@ -274,5 +297,6 @@ def write_papers(
         runtime=spec.runtime.value,
         weights=form.value,
         tokenizer_graph=spec.tokenizer_graph.value if spec.lane is Lane.STRINGS else None,
+        special_tokens=spec.special_tokens.value if spec.own_tokenizer else None,
         licence=said.licence,
     ).write(order.output(ArtifactName.MODEL_INFO))

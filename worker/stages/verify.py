@@ -16,7 +16,7 @@ from typing import Any
 from farm import digests, recipes
 from farm.artifacts import ArtifactName
 from farm.errors import ArtifactDamaged, DescriptionMismatch, QualityMissed
-from farm.jobspec import Lane, TokenizerGraph
+from farm.jobspec import Lane, SpecialTokens, TokenizerGraph
 from farm.progress import Reporter
 from farm.recipes import QualityLimits
 from worker.flex.runner import FlexModel
@@ -151,13 +151,15 @@ def check_text(
     if codec is None:
         raise DescriptionMismatch("The model takes text but comes without a tokenizer; run the job again.")
     path = order.input(ArtifactName.MODEL)
+    special_tokens = SpecialTokens(info.special_tokens or SpecialTokens.TEXT)
     if info.lane == Lane.BYTES:
         texts = open_text_model(path, info, order.threads)
-        return compare_texts(texts, model, codec, outcomes, info.start_token, info.end_token, tie)
+        return compare_texts(texts, model, codec, special_tokens, outcomes, info.start_token, info.end_token, tie)
     flex = FlexModel(path, order.threads, info.prompt_bytes or 0, info.context)
     return compare_texts(
-        flex, model, codec, outcomes, info.start_token, info.end_token, tie, longest_answer=info.output_tokens
-    )
+        flex, model, codec, special_tokens, outcomes, info.start_token, info.end_token, tie,
+        longest_answer=info.output_tokens,
+    )  # fmt: skip
 
 
 def open_text_model(path: Path, info: ModelInfo, threads: int) -> TextModel:

@@ -165,6 +165,8 @@ def test_clone_takes_an_earlier_job_and_options_change_it(farm, memory_farm) -> 
         (["model", "--quant", "full-int8", "--calibration", "no.txt"], errors.CalibrationUnusable, "no.txt"),
         (["model", "--conversion-route", "other"], errors.UnknownLane, "keras-model"),
         (["model", "--tokenizer-graph", "tftext"], errors.SettingNotForLane, "--lane strings"),
+        (["model", "--lane", "bytes", "--special-tokens", "other"], errors.UnknownLane, "text, read"),
+        (["model", "--special-tokens", "read"], errors.SettingNotForLane, "--lane bytes"),
         (["model", "--lane", "strings", "--aar", "maven"], errors.UsageError, "file:PATH"),
         (["model", "--lane", "strings", "--aar", "file:no.aar"], errors.AarUnusable, "no.aar"),
         (["model", "--aar", "bazel"], errors.SettingNotForLane, "--lane strings"),

@@ -22,7 +22,7 @@ from farm.errors import (
     UnknownLane,
     UnknownRecipe,
 )
-from farm.jobspec import Abi, AppSpec, ConversionRoute, JobSpec, Lane, TokenizerGraph
+from farm.jobspec import Abi, AppSpec, ConversionRoute, JobSpec, Lane, SpecialTokens, TokenizerGraph
 from farm.modelref import ModelKind
 from farm.oplist import OpSet
 
@@ -71,6 +71,12 @@ def test_labels_that_android_refuses(value: str) -> None:
         {"tokenizer_graph": TokenizerGraph.TFTEXT},
         {"tokenizer_graph": TokenizerGraph.TFTEXT, "lane": Lane.BYTES},
         {"conversion_route": ConversionRoute.KERAS_MODEL, "lane": Lane.STRINGS},
+        {"special_tokens": SpecialTokens.READ},
+        {
+            "special_tokens": SpecialTokens.READ,
+            "lane": Lane.STRINGS,
+            "tokenizer_graph": TokenizerGraph.TFTEXT,
+        },
     ],
 )
 def test_settings_of_another_lane_are_refused(given: dict[str, object]) -> None:
@@ -101,7 +107,15 @@ def test_keras_hubs_graph_counts_the_prompt_among_the_output() -> None:
     assert (keras.longest_text, keras.allowed_ops) == (100, OpSet.TFTEXT)
 
 
-@pytest.mark.parametrize("parse", [jobspec.parse_lane, jobspec.parse_tokenizer_graph, jobspec.parse_conversion_route])
+@pytest.mark.parametrize(
+    "parse",
+    [
+        jobspec.parse_lane,
+        jobspec.parse_tokenizer_graph,
+        jobspec.parse_conversion_route,
+        jobspec.parse_special_tokens,
+    ],
+)
 def test_unknown_names_of_lanes_are_refused(parse: Callable[[str], object]) -> None:
     with pytest.raises(UnknownLane, match="choose one of"):
         parse("other")

@@ -1,7 +1,8 @@
 """A text as arrays that say what each of its bytes is: the ground on which split patterns are rules over vectors.
 
-All arrays are [L], one entry a byte; beyond the text's length the bytes are 0 and the class is PADDING. A byte that is
-no valid UTF-8 is a character of its own, neither letter nor number nor white space.
+All arrays are [L], one entry a byte; what is no text, as beyond its length, has 0 for a byte and the class PADDING, so
+that a text ends before it and another may begin behind it. A byte that is no valid UTF-8 is a character of its own,
+neither letter nor number nor white space.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ class Characters:
     """A text as UTF-8 characters.
 
     values int32: the bytes. kinds int32: the class of the character that a byte belongs to. lengths int32: bytes of
-    the character that begins here. leads bool: a character begins here. valid bool: within the text.
+    the character that begins here. leads bool: a character begins here. valid bool: it is text.
     """
 
     values: tf.Tensor
@@ -48,9 +49,8 @@ def as_int(x: tf.Tensor) -> tf.Tensor:
     return tf.cast(x, tf.int32)
 
 
-def read_characters(values: tf.Tensor, count: tf.Tensor) -> Characters:
-    """Decode UTF-8: values int32 [L] of which `count` (a scalar) are text."""
-    valid = np.arange(values.shape[0], dtype=np.int32) < count
+def read_characters(values: tf.Tensor, valid: tf.Tensor) -> Characters:
+    """Decode UTF-8: values int32 [L], of which those are text where `valid` bool [L] is true."""
     first = tf.where(valid, values, 0)
     second, third, fourth = (shifted(first, by) for by in (1, 2, 3))
     follows2, follows3, follows4 = ((byte >= 0x80) & (byte < 0xC0) for byte in (second, third, fourth))

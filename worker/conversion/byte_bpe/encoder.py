@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from worker.conversion.byte_bpe.characters import as_int, read_characters, shifted
+from worker.conversion.byte_bpe.special_tokens import Spellings, find_specials
 from worker.conversion.byte_bpe.splitting import SplitPattern
 from worker.conversion.byte_bpe.tables import ByteBpeTables
 
@@ -13,14 +14,31 @@ NO_RANK = np.int32(1 << 30)
 
 
 def encode(
-    tables: ByteBpeTables, pattern: SplitPattern, values: tf.Tensor, count: tf.Tensor
+    tables: ByteBpeTables,
+    pattern: SplitPattern,
+    values: tf.Tensor,
+    count: tf.Tensor,
+    spellings: Spellings | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Tokens int32 [L] and how many they are, from bytes int32 [L] of which `count` (a scalar) are text."""
+    """Tokens int32 [L] and how many they are, from bytes int32 [L] of which `count` (a scalar) are text.
+
+    spellings: of the special tokens that are to be read in the text; None where they are text as well.
+    """
     capacity = values.shape[0]
-    text = read_characters(values, count)
-    piece = tf.cumsum(as_int(pattern.find_beginnings(text))) - 1
-    piece = tf.where(text.valid, piece, capacity - 1)
-    tokens = tf.where(text.valid, tf.gather(tf.constant(tables.byte_tokens), text.values), 0)
+    within = np.arange(capacity, dtype=np.int32) < count
+    if spellings is None:
+        text = read_characters(values, within)
+        tokens = tf.where(within, tf.gather(tf.constant(tables.byte_tokens), text.values), 0)
+        piece = tf.cumsum(as_int(pattern.find_beginnings(text))) - 1
+        piece = tf.where(within, piece, capacity - 1)
+    else:
+        specials = find_specials(spellings, values, count)
+        text = read_characters(values, within & tf.logical_not(specials.covered))
+        tokens = tf.where(specials.first, specials.tokens, tf.gather(tf.constant(tables.byte_tokens), text.values))
+        piece = tf.cumsum(as_int(pattern.find_beginnings(text) | specials.first)) - 1
+        kept = text.valid | specials.first
+        tokens, piece = _move_together(tokens, piece, kept)
+        count = tf.reduce_sum(as_int(kept))
 
     def goes_on(_tokens: tf.Tensor, _piece: tf.Tensor, _count: tf.Tensor, merged: tf.Tensor) -> tf.Tensor:
         return merged > 0
@@ -55,13 +73,20 @@ def _merge_once(
     chosen = candidates & even
     made = tf.gather(tf.constant(tables.merged), tf.minimum(ranks, len(tables.merged) - 1))
     tokens = tf.where(chosen, made, tokens)
-    # The right halves go, and what stays moves together; the place behind the end takes what goes.
-    kept = (shifted(as_int(chosen), -1) < 1) & (index < count)
+    # The right halves go.
+    tokens, piece = _move_together(tokens, piece, (shifted(as_int(chosen), -1) < 1) & (index < count))
+    merges = tf.reduce_sum(as_int(chosen))
+    return tokens, piece, count - merges, merges
+
+
+def _move_together(tokens: tf.Tensor, piece: tf.Tensor, kept: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Tokens and pieces without those that are not kept, 0 at the end."""
+    capacity = tokens.shape[0]
+    # The place behind the end takes what goes.
     place = tf.where(kept, tf.cumsum(as_int(kept)) - 1, capacity)[:, None]
     rows = tf.where(kept[:, None], tf.stack([tokens, piece], 1), 0)
     moved = tf.scatter_nd(place, rows, [capacity + 1, 2])
-    merges = tf.reduce_sum(as_int(chosen))
-    return moved[:capacity, 0], moved[:capacity, 1], count - merges, merges
+    return moved[:capacity, 0], moved[:capacity, 1]
 
 
 def _pair_ranks(tables: ByteBpeTables, tokens: tf.Tensor, piece: tf.Tensor, count: tf.Tensor) -> tf.Tensor:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from farm import digests
 from farm.errors import UnsupportedFamily
-from farm.jobspec import JobSpec, Lane
+from farm.jobspec import JobSpec, Lane, SpecialTokens
 from worker.conversion import graph_cache
 from worker.conversion.byte_bpe import splitting, unicode_classes
+from worker.conversion.byte_bpe.special_tokens import read_spellings
 from worker.conversion.byte_bpe.tables import read_tables
 from worker.conversion.generation import TextModel
 from worker.conversion.graph_cache import CachedGraph
@@ -56,6 +57,7 @@ def find_graph(order: StageOrder, model: MappedModel, export: TokenizerExport, e
         "lane": spec.lane.value,
         "prompt_bytes": spec.prompt_bytes,
         "output_tokens": spec.longest_answer,
+        "special_tokens": spec.special_tokens.value,
         "start_token": export.start_token,
         "end_token": end_token,
         "tokenizer": digests.of_bytes(export.content),
@@ -82,4 +84,5 @@ def text_model(spec: JobSpec, model: MappedModel, export: TokenizerExport, end_t
         piece=max((length for length in lengths if length <= LONGEST_PIECE), default=min(lengths)),
         start_token=export.start_token,
         end_token=end_token,
+        spellings=read_spellings(export.content) if spec.special_tokens is SpecialTokens.READ else None,
     )

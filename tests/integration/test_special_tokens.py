@@ -1,0 +1,136 @@
+"""Special tokens that the tokenizer in the graph reads, beside the tokenizers package."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+from tokenizers import Tokenizer
+
+from examples.random_gpt2 import vocabulary_of_sources
+from tests.fixtures.text_lanes import END, broken_texts, read_broken
+from worker.conversion import graph
+from worker.conversion.byte_bpe import encoder, splitting
+from worker.conversion.byte_bpe.special_tokens import read_spellings
+from worker.conversion.byte_bpe.tables import read_tables
+from worker.conversion.tokenizer import EXPRESSIONS, SplitName, byte_level_bpe
+from worker.inference.mixed_texts import mixed_texts
+
+CAPACITY = 160
+TEXT = "text"
+# Overlapping, one the beginning of another, not of ASCII, with a blank, like a contraction, and many that differ late.
+SPECIALS = [
+    END, "<|a|>", "<|a|><|b|>", "<|b|>", "<|a|><|b|><|c|>", "<\uff5cbegin\u2581of\uff5c>", "<think>", "</think>",
+    " <x>", "'s!", "\u00e9\u00e9", "1a2", *(f"<|reserved_special_token_{number}|>" for number in range(250)),
+]  # fmt: skip
+PARTS = (
+    *SPECIALS[:12] * 5, *SPECIALS[12:18], "<|reserved_special_token_24", "<|a|", "|><|b|>", "<|<|a|>", "<|a|><|b|><|c",
+    "<\uff5cbegin\u2581", "\u00e9", "don<|b|>'t", "1<|a|>2", " <|a|> ", "  <think>\n\n", "\n</think> \n",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def tokenizers() -> dict[SplitName, Tokenizer]:
+    """A tokenizer with these special tokens by split pattern."""
+    bpe = vocabulary_of_sources(1500)
+    vocabulary = dict(bpe.vocabulary)
+    for special in SPECIALS:
+        vocabulary.setdefault(special, len(vocabulary))
+    return {name: byte_level_bpe(vocabulary, bpe.merges, SPECIALS, EXPRESSIONS[name]) for name in SplitName}
+
+
+@pytest.fixture(scope="module")
+def read(tokenizers: dict[SplitName, Tokenizer]) -> Iterator[Callable[[str, bytes], list[int]]]:
+    """Reads bytes by the converted graph of a split pattern, and as TEXT by GPT-2's without special tokens."""
+    specs = [tf.TensorSpec([CAPACITY], tf.uint8, name="text"), tf.TensorSpec([1], tf.int32, name="size")]
+
+    def reader(name: SplitName, special: bool) -> tf.function:
+        content = tokenizers[name].to_str().encode()
+        tables = read_tables(content, tokenizers[name].get_vocab_size())
+        spellings = read_spellings(content) if special else None
+
+        def call(text: tf.Tensor, size: tf.Tensor) -> dict[str, tf.Tensor]:
+            pattern = splitting.find_pattern(name)
+            tokens, count = encoder.encode(tables, pattern, tf.cast(text, tf.int32), size[0], spellings)
+            return {"tokens": tokens, "count": count[None]}
+
+        return tf.function(call, input_signature=specs, autograph=False)
+
+    signatures = {name.value: reader(name, special=True) for name in SplitName}
+    signatures[TEXT] = reader(SplitName.GPT2, special=False)
+    # Operators beyond TFLite's own would be refused here.
+    interpreter = Interpreter(model_content=graph.convert_signatures(signatures))
+    runners = {name: interpreter.get_signature_runner(name) for name in signatures}
+
+    def run(name: str, content: bytes) -> list[int]:
+        text = np.zeros(CAPACITY, np.uint8)
+        text[: len(content)] = np.frombuffer(content, np.uint8)
+        found = runners[name](text=text, size=np.array([len(content)], np.int32))
+        return found["tokens"][: int(found["count"][0])].tolist()
+
+    yield run
+    del interpreter
+
+
+@pytest.mark.parametrize("name", SplitName)
+def test_they_are_read_as_the_tokenizers_package_reads_them(
+    name: SplitName, read: Callable[[str, bytes], list[int]], tokenizers: dict[SplitName, Tokenizer]
+) -> None:
+    tokenizer = tokenizers[name]
+    ids = {tokenizer.token_to_id(special) for special in SPECIALS}
+    texts = [*SPECIALS[:12], *mixed_texts(2000, CAPACITY, seed=7, further=PARTS)]
+    wanted = [tokenizer.encode(text).ids for text in texts]
+    assert sum(bool(ids.intersection(tokens)) for tokens in wanted) > 800
+    wrong = [text for text, tokens in zip(texts, wanted, strict=True) if read(name, text.encode()) != tokens]
+    assert wrong == []
+
+
+def test_one_at_the_end_of_what_a_prompt_may_have_is_read_and_half_of_one_is_not(
+    read: Callable[[str, bytes], list[int]], tokenizers: dict[SplitName, Tokenizer]
+) -> None:
+    tokenizer = tokenizers[SplitName.GPT2]
+    for text in ("x" * (CAPACITY - len(END)) + END, "x" * (CAPACITY - 4) + END[:4], "1a2" * (CAPACITY // 3)):
+        assert read(SplitName.GPT2, text.encode()) == tokenizer.encode(text).ids
+
+
+def test_they_are_read_among_broken_utf8(
+    read: Callable[[str, bytes], list[int]], tokenizers: dict[SplitName, Tokenizer]
+) -> None:
+    tokenizer = tokenizers[SplitName.GPT2]
+    specials = {special: tokenizer.token_to_id(special) for special in SPECIALS}
+    found = 0
+    for number, content in enumerate(broken_texts(300, CAPACITY - 40)):
+        special = SPECIALS[number % 12].encode()
+        mixed = special + content[: number % 40] + special + content[number % 40 :]
+        tokens = read(SplitName.GPT2, mixed)
+        assert tokens == read_broken(tokenizer, mixed, specials), mixed
+        found += tokens.count(specials[special.decode()])
+    assert found > 600
+
+
+def test_without_being_asked_for_they_stay_text(
+    read: Callable[[str, bytes], list[int]], tokenizers: dict[SplitName, Tokenizer]
+) -> None:
+    tokenizer = tokenizers[SplitName.GPT2]
+    specials = {tokenizer.token_to_id(special) for special in SPECIALS}
+    for text in mixed_texts(500, CAPACITY, seed=8, further=PARTS):
+        tokenizer.encode_special_tokens = True
+        wanted = tokenizer.encode(text).ids
+        tokenizer.encode_special_tokens = False
+        tokens = read(TEXT, text.encode())
+        assert tokens == wanted
+        assert specials.isdisjoint(tokens)
+
+
+def test_a_tokenizer_without_special_tokens_has_no_spellings(tokenizers: dict[SplitName, Tokenizer]) -> None:
+    content = json.loads(tokenizers[SplitName.GPT2].to_str())
+    spellings = read_spellings(json.dumps(content).encode())
+    assert spellings is not None
+    assert spellings.longest == max(len(special.encode()) for special in SPECIALS)
+    assert len(set(spellings.tokens.tolist()) - {-1}) == len(SPECIALS)
+    content["added_tokens"] = []
+    assert read_spellings(json.dumps(content).encode()) is None
