@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
-from tokenizers import Regex, Tokenizer
-from tokenizers.pre_tokenizers import Split
+from tokenizers import Tokenizer
 
 from farm import digests
 from farm.artifacts import ArtifactName
@@ -35,7 +34,7 @@ from worker.conversion import graph, sampling
 from worker.conversion.byte_bpe import detokenizer, encoder, splitting
 from worker.conversion.byte_bpe.characters import as_int, read_characters
 from worker.conversion.byte_bpe.tables import read_tables
-from worker.conversion.tokenizer import EXPRESSIONS, SplitName
+from worker.conversion.tokenizer import SplitName, pre_tokenizer
 from worker.inference.archive import open_language_model
 from worker.inference.generation import generate
 from worker.inference.inspection import inspect
@@ -113,14 +112,16 @@ def test_an_unknown_pattern_is_refused() -> None:
         splitting.find_pattern("other")
 
 
-# Where rules meet: contractions in capitals and with a long s, signs before letters and line breaks, runs of blanks.
+# Where rules meet: contractions in capitals and with a long s, signs before letters and line breaks, runs of blanks,
+# digits with these around, and digits of scripts that Unicode got late.
 EDGES = (
     "\u017f'\u017f a'\u017fx 'ST 'rE'LLx don'T 12'34 !'s", "a!\n\n b  \n  c\t d\t\td", "!!a !a  !a \n!a",
     "1234567 12 \u0663\u0663\u0663\u0663", "\r\n\r\n x", "?\r\n\n  \n", " \u3000a \u3000!",
+    "1's 2'll  3 \n4\n 5!6 !7\t8", "a1b 22  3c", "\U00011de0\U00011de9a \U00011de3 \U00016ff4\U00016ff6\U00016ff7",
 )  # fmt: skip
 
 
-def test_llama_and_qwen_split_as_their_expressions_do() -> None:
+def test_every_pattern_splits_as_the_tokenizers_package_does() -> None:
     specs = [tf.TensorSpec([CAPACITY], tf.uint8, name="text"), tf.TensorSpec([1], tf.int32, name="size")]
 
     def splitter(name: SplitName) -> Any:
@@ -130,15 +131,12 @@ def test_llama_and_qwen_split_as_their_expressions_do() -> None:
 
         return tf.function(find, input_signature=specs, autograph=False)
 
-    names = (SplitName.LLAMA3, SplitName.QWEN2)
-    content = graph.convert_signatures({name.value: splitter(name) for name in names})
-    interpreter = Interpreter(model_content=content)
+    names = (SplitName.LLAMA3, SplitName.QWEN2, SplitName.SMOLLM)  # GPT-2's is above, with its merges
+    interpreter = Interpreter(model_content=graph.convert_signatures({name.value: splitter(name) for name in names}))
+    texts = (*EDGES, *mixed_texts(5000, CAPACITY))
     for name in names:
-        expression = EXPRESSIONS[name]
-        assert expression is not None
-        reference = Split(Regex(expression), "isolated")
-        runner = interpreter.get_signature_runner(name.value)
-        for text in (*EDGES, *mixed_texts(2500, CAPACITY)):
+        reference, runner = pre_tokenizer(name), interpreter.get_signature_runner(name.value)
+        for text in texts:
             given, padded = text.encode(), np.zeros(CAPACITY, np.uint8)
             padded[: len(given)] = np.frombuffer(given, np.uint8)
             begins = runner(text=padded, size=np.array([len(given)], np.int32))["begins"]

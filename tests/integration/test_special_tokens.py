@@ -17,7 +17,7 @@ from worker.conversion import graph
 from worker.conversion.byte_bpe import encoder, splitting
 from worker.conversion.byte_bpe.special_tokens import read_spellings
 from worker.conversion.byte_bpe.tables import read_tables
-from worker.conversion.tokenizer import EXPRESSIONS, SplitName, byte_level_bpe
+from worker.conversion.tokenizer import SplitName, byte_level_bpe
 from worker.inference.mixed_texts import mixed_texts
 
 CAPACITY = 160
@@ -40,7 +40,7 @@ def tokenizers() -> dict[SplitName, Tokenizer]:
     vocabulary = dict(bpe.vocabulary)
     for special in SPECIALS:
         vocabulary.setdefault(special, len(vocabulary))
-    return {name: byte_level_bpe(vocabulary, bpe.merges, SPECIALS, EXPRESSIONS[name]) for name in SplitName}
+    return {name: byte_level_bpe(vocabulary, bpe.merges, SPECIALS, name) for name in SplitName}
 
 
 @pytest.fixture(scope="module")

@@ -25,19 +25,19 @@ class SplitName(StrEnum):
     GPT2 = "gpt2"
     LLAMA3 = "llama3"
     QWEN2 = "qwen2"
+    SMOLLM = "smollm"
 
 
 LLAMA3_PATTERN = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)"
     r"|\s+"
 )
-# The tokenizers package has GPT-2's own.
-EXPRESSIONS: dict[SplitName, str | None] = {
-    SplitName.GPT2: None,
+# The tokenizers package has GPT-2's own, which SmolLM uses between single digits.
+EXPRESSIONS: dict[SplitName, str] = {
     SplitName.LLAMA3: LLAMA3_PATTERN,
     SplitName.QWEN2: LLAMA3_PATTERN.replace("{1,3}", ""),
 }
-# Tokenizers by class; the app has GPT-2's pattern alone.
+# Tokenizers by class; the app has GPT-2's pattern alone. KerasHub has no class for SmolLM's: a checkpoint states it.
 SPLITTERS = {
     "GPT2Tokenizer": SplitName.GPT2,
     "OPTTokenizer": SplitName.GPT2,
@@ -80,8 +80,11 @@ class TokenizerExport:
             self.tokenizer.encode_special_tokens = False
 
 
-def export_tokenizer(preprocessor: Any, family: str) -> TokenizerExport:
-    """The export of a preprocessor's tokenizer; ModelDamaged when vocabulary and merges do not fit each other."""
+def export_tokenizer(preprocessor: Any, family: str, stated: SplitName | None = None) -> TokenizerExport:
+    """The export of a preprocessor's tokenizer; ModelDamaged when vocabulary and merges do not fit each other.
+
+    stated: how the model's own files say to split, None where they say nothing.
+    """
     tokenizer = getattr(preprocessor, "tokenizer", None)
     if tokenizer is None:
         return _without_equal(
@@ -93,9 +96,9 @@ def export_tokenizer(preprocessor: Any, family: str) -> TokenizerExport:
     if not _is_byte_pair(tokenizer):
         about = {"class": class_name, "vocabulary_size": tokenizer.vocabulary_size()}
         return _without_equal(about, _no_app_sentence(family), start, end)
-    split = SPLITTERS.get(class_name, SplitName.LLAMA3)
+    split = stated or SPLITTERS.get(class_name, SplitName.LLAMA3)
     usable = split is SplitName.GPT2 and not tokenizer.add_prefix_space
-    equal = byte_level_bpe(tokenizer.vocabulary, tokenizer.merges, tokenizer.special_tokens, EXPRESSIONS[split])
+    equal = byte_level_bpe(tokenizer.vocabulary, tokenizer.merges, tokenizer.special_tokens, split)
     return TokenizerExport(
         content=equal.to_str(pretty=False).encode(),
         kind=BYTE_LEVEL_BPE if usable else None,
@@ -108,9 +111,9 @@ def export_tokenizer(preprocessor: Any, family: str) -> TokenizerExport:
 
 
 def byte_level_bpe(
-    vocabulary: Mapping[str, int], merges: list[str], special_tokens: list[str], pattern: str | None = None
+    vocabulary: Mapping[str, int], merges: list[str], special_tokens: list[str], split: SplitName = SplitName.GPT2
 ) -> Tokenizer:
-    """A byte-level BPE; pattern: how text is split before merging, None for GPT-2's."""
+    """A byte-level BPE that splits text in that way before merging."""
     split_merges = [merge.partition(" ") for merge in merges if merge and not merge.startswith("#version")]
     pairs = [(left, right) for left, _, right in split_merges]
     try:
@@ -120,16 +123,23 @@ def byte_level_bpe(
         raise ModelDamaged(
             f"The tokenizer's merges do not fit its vocabulary ({error}); save the model's tokenizer again."
         ) from error
-    if pattern is None:
-        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
-    else:
-        split = pre_tokenizers.Split(pattern=Regex(pattern), behavior="isolated")
-        byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-        tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, byte_level])
+    tokenizer.pre_tokenizer = pre_tokenizer(split)
     tokenizer.decoder = decoders.ByteLevel()
     known = sorted((token for token in set(special_tokens) if token in vocabulary), key=vocabulary.__getitem__)
     tokenizer.add_special_tokens([AddedToken(token, normalized=False, special=True) for token in known])
     return tokenizer
+
+
+def pre_tokenizer(split: SplitName) -> pre_tokenizers.PreTokenizer:
+    """What splits text in that way in the tokenizers package."""
+    if split in EXPRESSIONS:
+        by_expression = pre_tokenizers.Split(pattern=Regex(EXPRESSIONS[split]), behavior="isolated")
+        byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+        return pre_tokenizers.Sequence([by_expression, byte_level])
+    gpt2 = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+    if split is SplitName.SMOLLM:
+        return pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), gpt2])
+    return gpt2
 
 
 def _is_byte_pair(tokenizer: Any) -> bool:

@@ -42,6 +42,7 @@ from worker.conversion.loading import CausalLM
 from worker.conversion.mapping import MappedModel
 from worker.conversion.reference import Reference
 from worker.conversion.reference_plan import Int32
+from worker.conversion.stated_split import read_stated_split
 from worker.conversion.tokenizer import TokenizerExport, export_tokenizer
 from worker.conversion.weights import Float32
 from worker.inference.model_info import ModelInfo
@@ -120,7 +121,7 @@ def run(order: StageOrder, report: Reporter) -> StageResult:
         causal_lm = loading.load_causal_lm(order.input(ArtifactName.SOURCE))
     model = mapping.map_model(causal_lm)
     check_context(order.spec.context, model.positions)
-    export = export_tokenizer(causal_lm.preprocessor, model.family)
+    export = export_tokenizer(causal_lm.preprocessor, model.family, read_stated_split(order.input(ArtifactName.SOURCE)))
     lanes.require_usable(order.spec, model, export)
     reader = KerasReader(causal_lm, export) if order.spec.tokenizer_graph is TokenizerGraph.TFTEXT else None
     plan = reference_plan.plan_reference(

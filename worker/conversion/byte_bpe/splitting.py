@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import tensorflow as tf
 
@@ -57,6 +57,35 @@ def _contractions(
     return apostrophe & short, apostrophe & (spells("re") | spells("ve") | spells("ll"))
 
 
+# Numbers to the tokenizers package's digits, though not yet to its expressions: Tolong Siki's digits, Chinese signs.
+LATER_NUMBERS = (range(0x11DE0, 0x11DEA), range(0x16FF4, 0x16FF7))
+
+
+def split_like_smollm(text: Characters) -> tf.Tensor:
+    """Beginnings of pieces, bool [L]: every digit alone, and what is between two of them by GPT-2's pattern."""
+    digit = tf.equal(text.kinds, CodePointClass.NUMBER) | _later_numbers(text)
+    between = replace(
+        text,
+        values=tf.where(digit, 0, text.values),
+        kinds=tf.where(digit, PADDING, text.kinds),
+        leads=text.leads & tf.logical_not(digit),
+        valid=text.valid & tf.logical_not(digit),
+    )
+    return split_like_gpt2(between) | (digit & text.leads)
+
+
+def _later_numbers(text: Characters) -> tf.Tensor:
+    """The bytes of these characters, all of which have four and begin and end alike."""
+    found = tf.zeros_like(text.values)
+    first, second, third, last = (shifted(text.values, by) for by in range(4))
+    for numbers in LATER_NUMBERS:
+        low, high = chr(numbers.start).encode(), chr(numbers.stop - 1).encode()
+        spelled = tf.equal(first, low[0]) & tf.equal(second, low[1]) & tf.equal(third, low[2])
+        found += as_int(spelled & (last >= low[3]) & (last <= high[3]))
+    inside = sum((shifted(found, -by) for by in range(1, 4)), found)
+    return inside > 0
+
+
 @dataclass(frozen=True)
 class SplitPattern:
     """A way of splitting: a name, and the rule that finds the beginnings of pieces."""
@@ -70,6 +99,7 @@ PATTERNS: dict[SplitName, SplitPattern] = {
     SplitName.GPT2: SplitPattern(SplitName.GPT2, split_like_gpt2),
     SplitName.LLAMA3: SplitPattern(SplitName.LLAMA3, split_like_llama3(digits=3)),
     SplitName.QWEN2: SplitPattern(SplitName.QWEN2, split_like_llama3(digits=1)),
+    SplitName.SMOLLM: SplitPattern(SplitName.SMOLLM, split_like_smollm),
 }
 
 

@@ -11,7 +11,7 @@ from farm.errors import ModelDamaged
 from farm.prompting import Prompting
 from worker.conversion.description import Activation, DecoderDescription, Layer, Norm
 from worker.conversion.reference_plan import FORCED_TOKENS, plan_reference
-from worker.conversion.tokenizer import BYTE_LEVEL_BPE, TokenizerExport, byte_level_bpe, export_tokenizer
+from worker.conversion.tokenizer import BYTE_LEVEL_BPE, SplitName, TokenizerExport, byte_level_bpe, export_tokenizer
 
 END = "<|endoftext|>"
 LETTERS = sorted(ByteLevel.alphabet())
@@ -64,6 +64,15 @@ def test_splitting_is_gpt2s() -> None:
     """Digits and letters apart, a run of spaces leaves one to the next word, newlines stay whitespace."""
     pieces = byte_level_bpe(VOCABULARY, MERGES, [END]).pre_tokenizer.pre_tokenize_str("a1234  the\n\nx's")
     assert [piece for piece, _ in pieces] == ["a", "1234", "Ġ", "Ġthe", "Ċ", "Ċ", "x", "'s"]
+
+
+def test_a_models_own_files_say_how_it_splits() -> None:
+    """SmolLM takes digits one by one, and not the blank before them."""
+    preprocessor = SimpleNamespace(tokenizer=GPT2Tokenizer(), add_start_token=False)
+    made = export_tokenizer(preprocessor, "Llama3", SplitName.SMOLLM)
+    assert (made.split, made.kind) == (SplitName.SMOLLM, None)
+    assert made.tokenizer is not None
+    assert made.tokenizer.encode("the 12  the").tokens == ["the", "Ġ", "1", "2", "Ġ", "Ġthe"]
 
 
 def test_special_tokens_stay_whole() -> None:
