@@ -22,7 +22,7 @@ TEXTS = locations.ANDROID_BUILDER / "notices"
 ASSETS = locations.ANDROID_BUILDER / "app" / "src" / "main" / "assets"
 LIBRARIES = "licences.json"
 NOTICES = "notices.txt"
-RULE = "-" * 40
+RULE = "* * *"
 
 
 @dataclass(frozen=True)

@@ -173,7 +173,7 @@ class CompleteScreenTest : AppTest() {
         answer("Nothing of this matters. ".repeat(60) + longest)
         requireNotice("The model read the last 20 tokens")
         answer("")
-        if (session.state.info?.startToken == null) requireNotice("Write a prompt first")
+        if (session.state.info?.startToken == null) requireNotice("Write something first")
     }
 
     @Test

@@ -63,7 +63,7 @@ class InstructScreenTest : AppTest() {
     fun questionsThatItCannotTakeAreRefusedWithASentence() {
         open(mode = null)
         answer("  ")
-        requireNotice("Write a prompt first")
+        requireNotice("Write something first")
         answer("Why the fuck?")
         requireNotice("Your text has words")
         answer("Why? ".repeat(300))

@@ -28,7 +28,9 @@ class PapersScreenTest : AppTest() {
             assertEquals("$words", !info.source.startsWith("/"), info.source in words)
             assertTrue(words.any { it.endsWith(" %") })
             assertTrue(words.any { it.contains("in Keras") })
-            assertTrue(screen.findViewById<TextView>(R.id.licence_text).text.contains("Apache License"))
+            val apache = screen.findViewById<TextView>(R.id.licence_text).text.lines()
+            assertEquals(listOf("Apache License", "Version 2.0, January 2004"), apache.take(2))
+            assertTrue(apache.any { it.startsWith("\"Licensor\" shall mean") && it.endsWith("granting the License.") })
             // One licence that must be shown with the code, and one that must say where the sources are.
             val notices = screen.findViewById<TextView>(R.id.notices).text
             assertTrue("Copyright 2019 Google LLC" in notices)

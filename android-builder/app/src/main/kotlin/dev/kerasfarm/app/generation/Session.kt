@@ -64,14 +64,15 @@ class Session(
     }
 
     /**
-     * Writes on from [prompt], or answers it; does nothing while the model is at work. An [attempt] above 0 asks for
-     * another text after the same prompt.
+     * Writes on from [prompt], or answers it; false, and nothing is done, while the model is at work. An [attempt]
+     * above 0 asks for another text after the same prompt.
      */
-    fun generate(prompt: String, options: WritingOptions, attempt: Int = 0) {
-        if (state.busy || state.phase == Phase.OPENING) return
+    fun generate(prompt: String, options: WritingOptions, attempt: Int = 0): Boolean {
+        if (state.busy || state.phase == Phase.OPENING) return false
         cancelled = false
         change { SessionState(Phase.READING, it.info, prompt, attempt = attempt, measurement = it.measurement) }
         worker.execute { attempt { write(ready(), prompt, options, attempt) } }
+        return true
     }
 
     /** Measures how fast the model is; does nothing while it is at work. */

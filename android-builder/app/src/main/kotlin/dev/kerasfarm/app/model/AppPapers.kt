@@ -8,6 +8,9 @@ private const val CARD = "model-card.json"
 private const val LICENCES = "licences.json"
 private const val LICENCE_TEXT = "licence-apache-2.0.txt"
 private const val NOTICES = "notices.txt"
+private const val FULL_LINE = 55 // letters
+private val RULE = Regex("[-=]{5,}")
+private val NAMES = Regex("Copyright \\(?[cC\\d]")
 
 /**
  * How good the farm found the model to be beside Keras: shares from 0 to 1 and perplexities per token; [bytes] is the
@@ -48,12 +51,26 @@ fun readPapers(assets: AssetManager): AppPapers {
         },
         libraries = libraries(licences, "libraries"),
         parts = libraries(licences, "parts"),
-        licenceText = read(assets, LICENCE_TEXT),
-        notices = read(assets, NOTICES),
+        licenceText = flowing(read(assets, LICENCE_TEXT)),
+        notices = flowing(read(assets, NOTICES)),
     )
 }
 
 private fun read(assets: AssetManager, name: String): String = assets.open(name).bufferedReader().use { it.readText() }
+
+/**
+ * A licence as a screen of any width shows it: lines that were broken because they were full are one line again. What
+ * stood before them, spaces or a comment's mark, and rules below headings are left out.
+ */
+private fun flowing(text: String): String {
+    val lines = text.lines().map { it.trim().removePrefix("//").trim() }.filterNot { RULE.matches(it) }
+    val flowing = StringBuilder()
+    for ((line, next) in lines.zip(lines.drop(1) + "")) {
+        val goesOn = line.length >= FULL_LINE && next.isNotEmpty() && listOf(line, next).none { NAMES.matchesAt(it, 0) }
+        flowing.append(line).append(if (goesOn) " " else "\n")
+    }
+    return flowing.trim().toString()
+}
 
 private fun card(json: JSONObject) = ModelCard(
     bytes = json.getLong("model_bytes"),

@@ -56,8 +56,7 @@ class InstructPane(private val activity: Activity, private val session: Session,
     }
 
     private fun ask(text: String, attempt: Int) {
-        session.generate(text, preferences.options(Mode.INSTRUCT), attempt)
-        if (session.state.writing) input.text.clear()
+        if (session.generate(text, preferences.options(Mode.INSTRUCT), attempt)) input.text.clear()
         hideKeyboard(input)
     }
 
