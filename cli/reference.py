@@ -9,6 +9,7 @@ from pathlib import Path
 import typer
 from typer.core import TyperArgument, TyperCommand, TyperOption
 
+from cli.downloads import MEASUREMENTS
 from cli.main import COMMANDS, load_command
 from farm import errors, locations
 from farm.artifacts import PUBLISHED
@@ -113,7 +114,7 @@ def _common_rules() -> list[str]:
         " only; `NO_COLOR` switches colours off, `CI` the live display.",
         "* Exit codes: 0 success, 2 a wrong command line, 11 the job that was waited for failed, 12 it was cancelled,"
         " 13 the waiting was broken off; [all others](errors.md) name one error each.",
-        f"* A job's files are called {names}.",
+        f"* A job's files are called {names}; `{MEASUREMENTS}` comes with them once a phone has measured its model.",
         "* `farm --install-completion` makes the shell complete commands, options, job ids and recipes;"
         " `farm --version` prints the version.\n",
     ]
