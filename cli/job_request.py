@@ -106,11 +106,12 @@ class JobRequest:
     def _ops(self, template: JobSpec | None) -> dict[str, object]:
         """The allowlist: the command line's, then an earlier job's or the profile's. Names add up."""
         rules = self.rules or OpRules()
-        before = (template.ops, template.allow_ops) if template else (rules.ops, rules.allow_ops)
         if self.ops is None:
-            return {"ops": before[0], "allow_ops": (*before[1], *self.allow_ops)}
+            kept, names = (template.ops, template.allow_ops) if template else rules.allowed()
+            return {"ops": kept, "allow_ops": (*names, *self.allow_ops)}
         ops, names = parse_ops(self.ops, self.allow_ops)
-        return {"ops": ops, "allow_ops": (*before[1], *names) if ops is not OpSet.LISTED else names}
+        before = template.allow_ops if template else rules.allow_ops
+        return {"ops": ops, "allow_ops": (*before, *names) if ops is not OpSet.LISTED else names}
 
     def _app(self, template: AppSpec) -> AppSpec:
         given = {

@@ -8,9 +8,10 @@
     allow_ops = ["RegexSplitWithOffsets"]
 
 `farm.toml` lies in the user's configuration folder; one in the current folder or above it adds to that and goes
-first. The name `local` stands for the embedded farm of this machine. `ops` and `allow_ops` are what jobs of that
-profile allow where the command line says nothing else. Tokens are filed under the farm's address and not under the
-profile's name, so that a `farm.toml` that came with a stranger's repository cannot have them sent anywhere else.
+first. The name `local` stands for the embedded farm of this machine. `ops` (a set's name, or a file of names, whose
+path is relative to `farm.toml`) and `allow_ops` are what jobs of that profile allow where the command line says nothing
+else. Tokens are filed under the farm's address and not under the profile's name, so that a `farm.toml` that came with a
+stranger's repository cannot have them sent anywhere else.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from urllib.parse import urlsplit
 import platformdirs
 
 from farm.errors import NotAuthenticated, ProfileUnknown, SettingsInvalid, UsageError
-from farm.oplist import OpSet, parse_names
+from farm.oplist import OpSet, find_ops, parse_names, parse_ops
 
 LOCAL = "local"
 FILE = "farm.toml"
@@ -48,10 +49,18 @@ class Profile:
 
 @dataclass(frozen=True)
 class OpRules:
-    """Which ops the models of new jobs may hold: as `--ops` and `--allow-op` say it."""
+    """Which ops the models of new jobs may hold: as `--ops` and `--allow-op` say it.
 
-    ops: OpSet | None = None
+    folder: of `farm.toml`, from where a file of names is found.
+    """
+
+    ops: str | None = None
     allow_ops: tuple[str, ...] = ()
+    folder: Path = field(default=Path(), compare=False)
+
+    def allowed(self) -> tuple[OpSet | None, tuple[str, ...]]:
+        """The set, None for what a job needs, and all names; FileUnreadable or UsageError for a file that has none."""
+        return (None, self.allow_ops) if self.ops is None else parse_ops(self.ops, self.allow_ops, self.folder)
 
 
 @dataclass(frozen=True)
@@ -161,11 +170,15 @@ def _read(path: Path) -> Profiles:
 
 def _rules(table: Mapping[str, object], name: str, path: Path) -> OpRules:
     """What a profile says about ops; SettingsInvalid."""
-    names = table.get("allow_ops", [])
+    names, ops = table.get("allow_ops", []), table.get("ops")
     try:
         if not isinstance(names, list) or not all(isinstance(each, str) for each in names):
             raise ValueError("allow_ops is no list of names")
-        return OpRules(OpSet(str(table["ops"])) if "ops" in table else None, parse_names(names))
+        if ops is not None and not isinstance(ops, str):
+            raise ValueError("ops is no set's name and no file")
+        if ops is not None:
+            find_ops(ops, path.parent)
+        return OpRules(ops, parse_names(names), path.parent)
     except (ValueError, UsageError) as error:
         reason = str(error).split(";")[0]
         raise SettingsInvalid(
@@ -174,7 +187,7 @@ def _rules(table: Mapping[str, object], name: str, path: Path) -> OpRules:
 
 
 def _rule_lines(rules: OpRules) -> list[str]:
-    found = [f"ops = {_quoted(rules.ops.value)}"] if rules.ops else []
+    found = [f"ops = {_quoted(rules.ops)}"] if rules.ops else []
     return found + ([f"allow_ops = {json.dumps(rules.allow_ops)}"] if rules.allow_ops else [])
 
 

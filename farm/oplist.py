@@ -48,12 +48,23 @@ def read_names(path: Path) -> tuple[str, ...]:
     return names
 
 
-def parse_ops(text: str, named: Sequence[str]) -> tuple[OpSet, tuple[str, ...]]:
-    """`builtin`, `flex`, `tftext` or a file's path, with names beside it: the set and all names."""
+def find_ops(text: str, folder: Path | None = None) -> OpSet | Path:
+    """The set of that name, or the file of names, which is not read; UsageError when it can be neither.
+
+    folder: of a relative path, the current one where None.
+    """
     known = [one.value for one in OpSet if one is not OpSet.LISTED]
     if text in known:
-        return OpSet(text), parse_names(named)
-    path = Path(text).expanduser()
+        return OpSet(text)
+    path = (folder or Path()) / Path(text).expanduser()
     if not path.exists() and "/" not in text and "." not in text:
         raise UsageError(f"There is no set of ops {text!r}; choose one of {', '.join(known)}, or give a file of names.")
-    return OpSet.LISTED, parse_names([*read_names(path), *named])
+    return path
+
+
+def parse_ops(text: str, named: Sequence[str], folder: Path | None = None) -> tuple[OpSet, tuple[str, ...]]:
+    """`builtin`, `flex`, `tftext` or a file's path, with names beside it: the set and all names."""
+    found = find_ops(text, folder)
+    if isinstance(found, OpSet):
+        return found, parse_names(named)
+    return OpSet.LISTED, parse_names([*read_names(found), *named])

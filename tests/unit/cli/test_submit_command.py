@@ -227,6 +227,12 @@ def test_the_ops_of_the_command_line_and_of_the_profile(farm, memory_farm) -> No
     farm("submit", "model", "--ops", "mine.txt")
     assert (memory_farm.latest().spec.ops, memory_farm.latest().spec.allow_ops) == (OpSet.LISTED, ("ADD",))
     assert "ops" in farm("status", memory_farm.latest().id).stdout
+    Path("farm.toml").write_text('[profiles.local]\nops = "mine.txt"\nallow_ops = ["A"]\n')
+    Path("mine.txt").write_text("MUL\n")
+    farm("submit", "model", "--allow-op", "B")
+    assert (memory_farm.latest().spec.ops, memory_farm.latest().spec.allow_ops) == (OpSet.LISTED, ("A", "B", "MUL"))
+    farm("submit", "model", "--ops", "flex")
+    assert (memory_farm.latest().spec.ops, memory_farm.latest().spec.allow_ops) == (OpSet.FLEX, ("A",))
     for words in (["--ops", "flx"], ["--allow-op", "a b"]):
         ran = farm("submit", "model", *words)
         assert ran.code == errors.UsageError.exit_code

@@ -8,7 +8,7 @@ import pytest
 
 from client import profiles
 from client.profiles import OpRules, Profile
-from farm.errors import NotAuthenticated, ProfileUnknown, SettingsInvalid
+from farm.errors import FileUnreadable, NotAuthenticated, ProfileUnknown, SettingsInvalid
 from farm.oplist import OpSet
 
 OFFICE = Profile("office", "https://farm.example.org")
@@ -67,6 +67,27 @@ def test_a_profile_may_say_which_ops_its_jobs_allow(home: Path) -> None:
     assert profiles.load().choose("local") is None
 
 
+def test_a_profiles_ops_may_be_a_file_beside_it(home: Path) -> None:
+    """Read when a job needs it: a file that is gone stops no other command."""
+    (home / "here" / "farm.toml").write_text('[profiles.local]\nops = "lists/ops.txt"\nallow_ops = ["C"]\n')
+    rules = profiles.load().rules("local")
+    with pytest.raises(FileUnreadable, match=r"here/lists/ops\.txt can't be read"):
+        rules.allowed()
+    (home / "here" / "lists").mkdir()
+    (home / "here" / "lists" / "ops.txt").write_text("B  # a remark\nA\n")
+    assert rules.allowed() == (OpSet.LISTED, ("A", "B", "C"))
+    assert OpRules("flex", ("C",)).allowed() == (OpSet.FLEX, ("C",))
+    assert OpRules(None, ("C",)).allowed() == (None, ("C",))
+
+
+def test_a_users_file_of_ops_outlives_a_login(home: Path) -> None:
+    (home / "config").mkdir()
+    (home / "config" / "farm.toml").write_text('[profiles.local]\nops = "ops.txt"\n')
+    profiles.add(OFFICE, "farm_one", default=False)  # writes the file anew
+    (home / "config" / "ops.txt").write_text("A\n")
+    assert profiles.load().rules("local").allowed() == (OpSet.LISTED, ("A",))
+
+
 def test_a_project_without_default_leaves_the_users(home: Path) -> None:
     profiles.add(OFFICE, "farm_one", default=True)
     (home / "here" / "farm.toml").write_text('[profiles.lab]\nurl = "https://lab.example.org/"\n')
@@ -93,7 +114,7 @@ def test_tokens_that_others_can_read_are_refused(home: Path) -> None:
     "text",
     ["not toml", 'profiles = "x"', "[profiles.x]\n", '[profiles."a b"]\nurl = "https://x.org"', "default = 3",
      '[profiles.x]\nurl = "ftp://x.org"', '[profiles.local]\nops = "all"', '[profiles.local]\nallow_ops = "x"',
-     '[profiles.local]\nallow_ops = ["a b"]', '[profiles.x]\nops = "flex"'],
+     '[profiles.local]\nops = 3', '[profiles.local]\nallow_ops = ["a b"]', '[profiles.x]\nops = "flex"'],
 )  # fmt: skip
 def test_a_damaged_file_is_one_sentence(home: Path, text: str) -> None:
     (home / "here" / "farm.toml").write_text(text)
