@@ -187,6 +187,28 @@ def test_special_tokens_stand_for_no_text(opened: HostDriver, reference: tuple[T
     assert opened.ask(cmd="detokenize", ids=[end, *ids, end])["text"] == "a list"
 
 
+# Nested, overlapping, one the beginning of another, with a blank, not of ASCII.
+SPECIALS = ["<|a|>", "<|a|><|b|>", "<|b|>", " <x>", "'s!", "<\uff5cbegin\u2581of\uff5c>", "\U0001f642", END]
+
+
+def test_special_tokens_are_read_where_the_model_says_so(
+    host_driver: HostDriver, reference: tuple[Tokenizer, Path], tmp_path: Path
+) -> None:
+    tokenizer = Tokenizer.from_file(str(reference[1]))
+    tokenizer.add_special_tokens(SPECIALS)
+    path = tmp_path / "tokenizer.json"
+    tokenizer.save(str(path))
+    opening = {"cmd": "open", "tokenizer": str(path), "unicode_classes": str(CLASSES), "reads_special": True}
+    assert "error" not in host_driver.ask(**opening)
+    chance = random.Random(23)  # noqa: S311  the same cases every time
+    parts = [*SPECIALS * 6, *(special[:-1] for special in SPECIALS[:-2]), *WORDS, *SPACES]
+    texts = [*SPECIALS, *("".join(chance.choice(parts) for _ in range(chance.randint(1, 12))) for _ in range(1500))]
+    wanted = [tokenizer.encode(text, add_special_tokens=False).ids for text in texts]
+    ids = {tokenizer.token_to_id(special) for special in SPECIALS}
+    assert sum(bool(ids.intersection(each)) for each in wanted) > 900
+    assert [host_driver.ask(cmd="tokenize", text=text)["ids"] for text in texts] == wanted
+
+
 def test_the_class_table_is_complete_and_fresh() -> None:
     content = CLASSES.read_bytes()
     classes = unicode_classes.unpack(content)

@@ -19,8 +19,8 @@ class ModelInfo(BaseModel):
     output_tokens: the longest prompt and answer of a lane that takes text, None for the tokens lane. prompting: whether
     the model continues a text or answers a question, and how it wants to be asked. runtime: the oldest one that the
     file was made for; weights: the form in which matrices are stored; tokenizer_graph: whose tokenizer is in a file of
-    the strings lane; special_tokens: what the farm's own tokenizer in a file takes those in a prompt for, `text` or
-    `read`, None without such a tokenizer. licence: of the model, as its own metadata say.
+    the strings lane; special_tokens: what the farm's own tokenizer, in the file or in the app, takes those in a prompt
+    for, `text` or `read`; None without such a tokenizer. licence: of the model, as its own metadata say.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())

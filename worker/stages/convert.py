@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -18,9 +18,8 @@ import numpy as np
 from farm import aars, digests, recipes
 from farm.artifacts import ArtifactName
 from farm.errors import ContextTooLong
-from farm.jobspec import JobSpec, Lane, SpecialTokens, TokenizerGraph
+from farm.jobspec import Lane, SpecialTokens, TokenizerGraph
 from farm.progress import Reporter
-from farm.prompting import Prompting
 from farm.recipes import WeightForm
 from farm.stages import StageName
 from worker.conversion import (
@@ -40,6 +39,7 @@ from worker.conversion.full_forward import FullForward
 from worker.conversion.keras_tokenizer import KerasReader
 from worker.conversion.loading import CausalLM
 from worker.conversion.mapping import MappedModel
+from worker.conversion.prompt_reading import prompt_reading
 from worker.conversion.reference import Reference
 from worker.conversion.reference_plan import Int32
 from worker.conversion.stated_split import read_stated_split
@@ -124,9 +124,10 @@ def run(order: StageOrder, report: Reporter) -> StageResult:
     export = export_tokenizer(causal_lm.preprocessor, model.family, read_stated_split(order.input(ArtifactName.SOURCE)))
     lanes.require_usable(order.spec, model, export)
     reader = KerasReader(causal_lm, export) if order.spec.tokenizer_graph is TokenizerGraph.TFTEXT else None
+    reading = prompt_reading(order.spec, export, prompting)
     plan = reference_plan.plan_reference(
-        model.description, order.spec.longest_text, export, prompting, prompt_reader(order.spec, export, reader),
-    )  # fmt: skip
+        model.description, order.spec.longest_text, export, prompting, reading.read if reader is None else reader.read
+    )
     forward = FullForward(causal_lm)
     forced_logits = forward.logits([plan.forced_tokens.tolist()])[0]
 
@@ -141,7 +142,7 @@ def run(order: StageOrder, report: Reporter) -> StageResult:
         held_out_nll = full_forward.negative_log_likelihood(forward, plan.held_out_tokens)
         reference = Reference(plan, continuations, forced_logits, held_out_nll)
     report(0.95, "writing the model's papers")
-    write_papers(order, model, export, reference, said, made.form)
+    write_papers(order, model, export, reference, said, made.form, reading.special_tokens)
     sizes = model.description.weight_shapes().values()
     float32_bytes = 4 * sum(int(np.prod(shape)) for shape in sizes)
     file_bytes = order.output(ArtifactName.MODEL).stat().st_size
@@ -153,32 +154,9 @@ def run(order: StageOrder, report: Reporter) -> StageResult:
     ends = export.reason or made.ends
     return StageResult(
         metrics=(*clock.metrics, *made.metrics, *figures),
-        notes=(*made.notes, *template_notes(order.spec, export, prompting)),
+        notes=(*made.notes, *reading.notes),
         skips={} if ends is None else dict.fromkeys(NEEDS_TOKENIZER, ends),
         facts={"family": model.family},
-    )
-
-
-def prompt_reader(spec: JobSpec, export: TokenizerExport, reader: KerasReader | None) -> Callable[[str], list[int]]:
-    """What gives a prompt's tokens, with the start token, as the job's file will read them."""
-    if reader is not None:
-        return reader.read
-    if spec.own_tokenizer and spec.special_tokens is SpecialTokens.TEXT:
-        start = [] if export.start_token is None else [export.start_token]
-        return lambda text: start + export.encode_literally(text)
-    return export.encode
-
-
-def template_notes(spec: JobSpec, export: TokenizerExport, prompting: Prompting) -> tuple[str, ...]:
-    """That special tokens of the prompt's template are text for the file, where it is so."""
-    if export.tokenizer is None or not spec.own_tokenizer or spec.special_tokens is SpecialTokens.READ:
-        return ()
-    template = prompting.fill("")
-    if export.tokenizer.encode(template).ids == export.encode_literally(template):
-        return ()
-    return (
-        "The model's prompt template has special tokens, which the tokenizer in this file takes for text; submit the"
-        " model again with --special-tokens read.",
     )
 
 
@@ -266,7 +244,7 @@ def model_end_token(model: MappedModel, export: TokenizerExport) -> int:
 
 def write_papers(
     order: StageOrder, model: MappedModel, export: TokenizerExport, reference: Reference, said: Metadata,
-    form: WeightForm,
+    form: WeightForm, special_tokens: SpecialTokens | None,
 ) -> None:  # fmt: skip
     """Everything that goes with `model.tflite`."""
     description, spec = model.description, order.spec
@@ -298,6 +276,6 @@ def write_papers(
         runtime=spec.runtime.value,
         weights=form.value,
         tokenizer_graph=spec.tokenizer_graph.value if spec.lane is Lane.STRINGS else None,
-        special_tokens=spec.special_tokens.value if spec.own_tokenizer else None,
+        special_tokens=None if special_tokens is None else special_tokens.value,
         licence=said.licence,
     ).write(order.output(ArtifactName.MODEL_INFO))

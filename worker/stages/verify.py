@@ -94,7 +94,8 @@ def run(order: StageOrder, report: Reporter) -> StageResult:
         order.output(ArtifactName.MODEL_CARD)
     )
     return StageResult(
-        metrics=(*metrics(figures), *text_metrics(text_figures)), notes=(*notes(figures), *text_notes(text_figures))
+        metrics=(*metrics(figures), *text_metrics(text_figures)),
+        notes=(*notes(figures), *text_notes(text_figures, info)),
     )
 
 
@@ -186,13 +187,15 @@ def text_metrics(figures: TextFigures | None) -> tuple[Metric, ...]:
     )
 
 
-def text_notes(figures: TextFigures | None) -> tuple[str, ...]:
+def text_notes(figures: TextFigures | None, info: ModelInfo) -> tuple[str, ...]:
     """What a reader should know of a lane that takes text."""
     if figures is None:
         return ()
+    special = "are read as such" if info.special_tokens == SpecialTokens.READ else "are text"
     return (
         f"From text to text, {figures.keras_equal} of {figures.golden} golden prompts go on exactly as Keras's do; the"
-        f" tokenizer in the graph reads all of {figures.texts} mixed texts as the tokenizers package does.",
+        f" tokenizer in the graph reads all of {figures.texts} mixed texts as the tokenizers package does. Special"
+        f" tokens in a prompt {special}.",
     )
 
 

@@ -84,7 +84,7 @@ internal fun openModel(files: ModelFiles, library: ModelFiles, info: ModelInfo =
     // Another model's tokenizer may have as many tokens, and the model would write nonsense: only the hash tells.
     val found = MessageDigest.getInstance("SHA-256").digest(content).joinToString("") { "%02x".format(it) }
     if (found != info.tokenizerSha256) throw ModelUnusable("its tokenizer is not the one that it was made with")
-    val tokenizer = content.inputStream().bufferedReader().use { TokenizerFile.read(it, classes) }
+    val tokenizer = content.inputStream().bufferedReader().use { TokenizerFile.read(it, classes, info.readsSpecial) }
     return AppModel(info, tokenizer, files.region(MODEL) { LanguageModel.open(it, BigCores.threads()) })
 }
 

@@ -76,16 +76,18 @@ class Driver : Closeable {
         tokenizer = if (info.tokenizer == null) null else readTokenizer(
             assets.read("tokenizer.json"),
             assets.read("unicode-classes.bin"),
+            info.readsSpecial,
         )
         val stored = assets.locate("autocomplete.tflite")
         openModel(apk, stored.offset, stored.length, info, threads)
     }
 
-    /** From files, each optional: `tokenizer` with `unicode_classes`, and `model` with `info`. */
+    /** From files, each optional: `tokenizer` with `unicode_classes` and `reads_special`, and `model` with `info`. */
     private fun openFiles(command: JSONObject, threads: Int) {
         tokenizer = if (!command.has("tokenizer")) null else readTokenizer(
             File(command.getString("tokenizer")).readBytes(),
             File(command.getString("unicode_classes")).readBytes(),
+            command.optBoolean("reads_special"),
         )
         if (command.has("model")) {
             val file = File(command.getString("model"))
@@ -93,8 +95,10 @@ class Driver : Closeable {
         }
     }
 
-    private fun readTokenizer(file: ByteArray, classes: ByteArray): Tokenizer =
-        file.inputStream().reader().use { TokenizerFile.read(it, CodePointClasses.read(classes.inputStream())) }
+    private fun readTokenizer(file: ByteArray, classes: ByteArray, readsSpecial: Boolean): Tokenizer =
+        file.inputStream().reader().use {
+            TokenizerFile.read(it, CodePointClasses.read(classes.inputStream()), readsSpecial)
+        }
 
     private fun openModel(file: File, offset: Long, length: Long, info: ModelInfo, threads: Int) {
         endToken = info.endToken

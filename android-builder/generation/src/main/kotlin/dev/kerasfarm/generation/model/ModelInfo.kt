@@ -7,8 +7,9 @@ import org.json.JSONObject
  * What the farm wrote down about the model (`model-info.json`).
  *
  * [startToken] is put before every prompt; generation ends at [endToken]; [context] is the greatest number of tokens,
- * prompt and completion together. [tokenizer] is null for a model whose text the app cannot read yet. The hashes are
- * hex SHA-256 of the files that belong together; [source] is where the model came from.
+ * prompt and completion together. [tokenizer] is null for a model whose text the app cannot read yet. [readsSpecial]:
+ * whether special tokens in a prompt are read, and not taken for text. The hashes are hex SHA-256 of the files that belong
+ * together; [source] is where the model came from.
  */
 data class ModelInfo(
     val name: String,
@@ -20,6 +21,7 @@ data class ModelInfo(
     val endToken: Int,
     val tokenizer: String?,
     val tokenizerSha256: String?,
+    val readsSpecial: Boolean,
     val modelSha256: String,
     val source: String,
     val sourceDigest: String?,
@@ -28,6 +30,7 @@ data class ModelInfo(
     companion object {
         const val FORMAT = 1
         const val BYTE_LEVEL_BPE = "byte-level-bpe"
+        private const val READ = "read"
 
         /** Reads the JSON text; throws [ModelInfoUnusable] when a field is missing or the format is another. */
         fun parse(text: String): ModelInfo =
@@ -50,6 +53,7 @@ data class ModelInfo(
                 endToken = json.getInt("end_token"),
                 tokenizer = text(json, "tokenizer"),
                 tokenizerSha256 = text(json, "tokenizer_sha256"),
+                readsSpecial = text(json, "special_tokens") == READ,
                 modelSha256 = json.getString("model_sha256"),
                 source = json.getString("source"),
                 sourceDigest = text(json, "source_digest"),

@@ -4,14 +4,16 @@ package dev.kerasfarm.generation.tokenizer
  * Byte-level byte-pair encoding: text to token ids and back.
  *
  * [tokens] are the vocabulary's strings by id (null: unused id), [special] the ids that stand for no text. Text that
- * looks like a special token is ordinary text.
+ * looks like a special token is ordinary text, unless [readsSpecial].
  */
 class Tokenizer(
     private val tokens: Array<String?>,
     private val special: Set<Int>,
     merges: MergeTable,
     classes: CodePointClasses,
+    readsSpecial: Boolean = false,
 ) {
+    private val spelled = if (readsSpecial) SpecialTokens(special.associateBy { tokens[it].orEmpty() }) else null
     private val scanner = PieceScanner(classes)
     private val merger = PieceMerger(merges)
     private val tokenOfByte = IntArray(256) { MISSING }
@@ -29,15 +31,20 @@ class Tokenizer(
      * reference tokenizer does.
      */
     fun encode(text: String): IntArray {
-        val codePoints = codePoints(text)
         val ids = IntList(text.length / 2 + 8)
+        if (spelled == null) encode(text, ids) else spelled.split(text, { encode(it, ids) }, ids::add)
+        return ids.toArray()
+    }
+
+    /** Appends the tokens of a text without special tokens to [ids]. */
+    private fun encode(text: String, ids: IntList) {
+        val codePoints = codePoints(text)
         scanner.scan(codePoints) { start, end ->
             val piece = IntArray((end - start) * 4)
             var count = 0
             for (position in start until end) count = putBytes(codePoints[position], piece, count)
             ids.addAll(piece, merger.merge(piece, count))
         }
-        return ids.toArray()
     }
 
     /** The text of [ids]; bytes that are no UTF-8 become U+FFFD. */

@@ -18,14 +18,14 @@ class TokenizerFile private constructor(private val json: JsonReader) {
     private val added = HashMap<Int, String>()
     private var splitsByGpt2 = false
 
-    private fun build(classes: CodePointClasses): Tokenizer {
+    private fun build(classes: CodePointClasses, readsSpecial: Boolean): Tokenizer {
         readDocument()
         if (vocabulary.isEmpty()) throw TokenizerUnusable("tokenizer.json holds no vocabulary")
         if (!splitsByGpt2) throw TokenizerUnusable("tokenizer.json does not split by GPT-2's byte-level rules")
         val tokens = arrayOfNulls<String>(maxOf(vocabulary.values.max(), added.keys.maxOrNull() ?: 0) + 1)
         for ((token, id) in vocabulary) tokens[id] = token
         for ((id, token) in added) tokens[id] = token
-        return Tokenizer(tokens, special, mergeTable(), classes)
+        return Tokenizer(tokens, special, mergeTable(), classes, readsSpecial)
     }
 
     private fun readDocument() = readObject { name ->
@@ -149,10 +149,13 @@ class TokenizerFile private constructor(private val json: JsonReader) {
     companion object {
         private const val MAX_ID = 1 shl 22
 
-        /** The tokenizer of a `tokenizer.json`; the caller closes the reader. Throws [TokenizerUnusable]. */
-        fun read(reader: Reader, classes: CodePointClasses): Tokenizer =
+        /**
+         * The tokenizer of a `tokenizer.json`, which reads special tokens in a text if [readsSpecial]; the caller closes
+         * the reader. Throws [TokenizerUnusable].
+         */
+        fun read(reader: Reader, classes: CodePointClasses, readsSpecial: Boolean = false): Tokenizer =
             try {
-                TokenizerFile(JsonReader(reader)).build(classes)
+                TokenizerFile(JsonReader(reader)).build(classes, readsSpecial)
             } catch (error: IOException) {
                 throw TokenizerUnusable("tokenizer.json is damaged", error)
             } catch (error: IllegalStateException) {
