@@ -5,10 +5,8 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-PT_LOAD = 1
-MACHINES = {62: "x86_64", 183: "arm64-v8a"}
-HEADER_64 = struct.Struct("<16s2HI3QI6H")
-SEGMENT_64 = struct.Struct("<2I6Q")
+from worker.ops.elf import read_elf
+
 DEX_HEADER_BYTES = 0x70
 
 
@@ -23,18 +21,10 @@ class SharedLibrary:
 
 def read_library(data: bytes) -> SharedLibrary:
     """Read a 64-bit little-endian ELF file's headers; ValueError when it is another kind of file."""
-    if data[:6] != b"\x7fELF\x02\x01":
-        raise ValueError("it is no 64-bit little-endian ELF file")
-    try:
-        header = HEADER_64.unpack_from(data)
-        machine, table, size, count = header[2], header[5], header[9], header[10]
-        segments = [SEGMENT_64.unpack_from(data, table + size * index) for index in range(count)]
-    except struct.error as error:
-        raise ValueError("its headers are cut off") from error
-    alignments = [segment[7] for segment in segments if segment[0] == PT_LOAD]
-    if not alignments:
+    found = read_elf(data)
+    if not found.segments:
         raise ValueError("it has no segment to load")
-    return SharedLibrary(abi=MACHINES.get(machine), load_alignment=min(alignments))
+    return SharedLibrary(found.abi, min(segment.alignment for segment in found.segments))
 
 
 def defined_classes(dex: bytes) -> frozenset[str]:

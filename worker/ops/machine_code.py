@@ -12,18 +12,16 @@ This holds for 64-bit ARM and Intel libraries as clang compiles them. What does 
 from __future__ import annotations
 
 import re
-import struct
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-ARM64, X86_64 = 183, 62
-PT_LOAD, EXECUTABLE = 1, 1
-HEADER = struct.Struct("<16s2HI3QI6H")
-SEGMENT = struct.Struct("<2I6Q")
+from worker.ops.elf import Segment, read_elf
+
+ARM = "arm64-v8a"
 
 OP_NAME = re.compile(rb"_?[A-Z][A-Za-z0-9_>]{0,99}")
 RELEASE = re.compile(rb"\x00(2\.\d{1,2}\.\d{1,2})\x00")
@@ -61,44 +59,25 @@ class _Code:
     loaded: Positions
 
 
-@dataclass(frozen=True)
-class _Segment:
-    start: int
-    data: memoryview
-    executable: bool
-
-
 def read(data: bytes) -> Registered:
     """Read a shared library; ValueError when it is no ELF file of a known 64-bit machine."""
-    if data[:6] != b"\x7fELF\x02\x01":
-        raise ValueError("it is no 64-bit ELF file")
-    try:
-        header = HEADER.unpack_from(data)
-        machine, table, size, count = header[2], header[5], header[9], header[10]
-        rows = [SEGMENT.unpack_from(data, table + size * index) for index in range(count)]
-    except struct.error as error:
-        raise ValueError("its headers are cut off") from error
-    if machine not in (ARM64, X86_64):
+    found = read_elf(data)
+    if found.abi is None:
         raise ValueError("its machine's code is not known here")
-    whole = memoryview(data)
-    segments = [
-        _Segment(row[3], whole[row[2] : row[2] + row[5]], bool(row[1] & EXECUTABLE))
-        for row in rows
-        if row[0] == PT_LOAD
-    ]
+    segments = found.segments
     kernels: set[str] = set()
     builtins: dict[int, tuple[int, int]] = {}
     for segment in segments:
         if not segment.executable or len(segment.data) < ARM_REACH * 4:
             continue
-        reader = _Arm(segment) if machine == ARM64 else _Intel(segment)
+        reader = _Arm(segment) if found.abi == ARM else _Intel(segment)
         kernels |= _kernels(reader.code(), segments)
         builtins |= _builtins(reader)
     release = RELEASE.search(data)
     return Registered(frozenset(kernels), builtins, release[1].decode() if release else None)
 
 
-def _kernels(code: _Code, segments: list[_Segment]) -> set[str]:
+def _kernels(code: _Code, segments: Sequence[Segment]) -> set[str]:
     """The names with which kernels are registered: those of the function that is called with the most names of ops
     that are described in this library too."""
     strings = _strings(code.loaded, segments)
@@ -132,7 +111,7 @@ def _kernels(code: _Code, segments: list[_Segment]) -> set[str]:
     )
 
 
-def _strings(addresses: Positions, segments: list[_Segment]) -> dict[int, bytes]:
+def _strings(addresses: Positions, segments: Sequence[Segment]) -> dict[int, bytes]:
     """The short texts, ended by a zero, at those addresses that have one."""
     found = {}
     for address in np.unique(addresses).tolist():
@@ -175,7 +154,7 @@ def _builtins(reader: _Arm | _Intel) -> dict[int, tuple[int, int]]:
 class _Arm:
     """64-bit ARM: an address is put together by ADRP and ADD, a call is BL, a constant argument MOVZ."""
 
-    def __init__(self, segment: _Segment) -> None:
+    def __init__(self, segment: Segment) -> None:
         self._start = segment.start
         self._words = np.frombuffer(segment.data, "<u4", len(segment.data) // 4)
         self._calls = np.nonzero((self._words & 0xFC000000) == 0x94000000)[0].astype(np.int64)
@@ -229,7 +208,7 @@ class _Intel:
     """64-bit Intel: LEA relative to the instruction, CALL relative, MOV of a constant. Instructions have no fixed
     length, so that some of what is found is none; it never agrees often enough to matter."""
 
-    def __init__(self, segment: _Segment) -> None:
+    def __init__(self, segment: Segment) -> None:
         self._start = segment.start
         self._bytes = np.frombuffer(segment.data, np.uint8)
         places = np.nonzero(self._bytes[:-8] == 0xE8)[0].astype(np.int64)
