@@ -6,18 +6,25 @@ import fcntl
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from farm import digests, locations, settings
+from farm.artifacts import ArtifactName
+from farm.jobspec import JobSpec, Lane
+from farm.modelref import ModelKind
 from farm.stages import BY_NAME, StageName
 from worker.android import building, toolchain
 from worker.android.base import AppBase, AppSources
 from worker.android.pins import Role
 from worker.android.toolchain import Toolchain
+from worker.flex import twin_environment
+from worker.ops import known_aars
+from worker.order import StageOrder
+from worker.stages import stringsapp
 
 
 class HostDriver:
@@ -67,21 +74,60 @@ def android_toolchain() -> Toolchain:
 @pytest.fixture(scope="session")
 def app_base(request: pytest.FixtureRequest, android_toolchain: Toolchain) -> AppBase:
     """The app without a model, as the farm builds it. Kept between test runs for as long as its sources stay."""
+
+    def build(draft: Path) -> None:
+        building.build(AppSources(), android_toolchain, draft, draft.with_name("scratch"), lambda _share, _doing: None)
+
+    return AppBase(kept_by_sources(request, StageName.APP, build))
+
+
+@pytest.fixture(scope="session")
+def strings_app_base(request: pytest.FixtureRequest, android_toolchain: Toolchain) -> AppBase:
+    """The same of the strings lane, built against the stock AAR."""
+
+    def build(draft: Path) -> None:
+        workdir = draft.with_name("scratch")
+        for name in ("inputs", "outputs", "scratch"):
+            (workdir / name).mkdir(parents=True)
+        order = StageOrder(
+            stage=StageName.STRINGS_APP,
+            spec=JobSpec(model_kind=ModelKind.PRESET, model="x", lane=Lane.STRINGS),
+            workdir=workdir, caches=workdir, toolchain=android_toolchain.folder, keystore=None, threads=1,
+        )  # fmt: skip
+        order.input(ArtifactName.AAR).write_text(known_aars.load(known_aars.STOCK).model_dump_json())
+        stringsapp.run(order, lambda _share, _doing: None)
+        shutil.move(order.output(ArtifactName.APP_BASE), draft)
+
+    return AppBase(kept_by_sources(request, StageName.STRINGS_APP, build))
+
+
+@pytest.fixture(scope="session")
+def twin_caches(request: pytest.FixtureRequest) -> Path:
+    """Caches with TensorFlow of the stock AAR's version, made once for this checkout: a download of some 300 MB."""
     cache = request.config.cache
     assert cache is not None
-    digest = digests.of_sources(locations.ROOT, BY_NAME[StageName.APP].code)
-    folder = cache.mkdir("app-base")
-    finished = folder / digest
+    folder = cache.mkdir("caches")
+    with (folder.parent / "caches.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        twin_environment.ensure(folder)
+    return folder
+
+
+def kept_by_sources(request: pytest.FixtureRequest, stage: StageName, build: Callable[[Path], None]) -> Path:
+    """The folder that `build` makes, by the digest of the stage's sources."""
+    cache = request.config.cache
+    assert cache is not None
+    folder = cache.mkdir(f"{stage}-base")
+    finished = folder / digests.of_sources(locations.ROOT, BY_NAME[stage].code)
     # Of test processes that run side by side the first one builds, and the others wait for it.
-    with (folder.parent / "app-base.lock").open("w") as lock:
+    with (folder.parent / f"{stage}-base.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not finished.is_dir():
             for outdated in folder.iterdir():
                 shutil.rmtree(outdated)
-            draft = folder / "draft"
-            building.build(AppSources(), android_toolchain, draft, folder / "scratch", lambda _share, _doing: None)
-            draft.rename(finished)
-    return AppBase(finished)
+            build(folder / "draft")
+            (folder / "draft").rename(finished)
+    return finished
 
 
 @pytest.fixture

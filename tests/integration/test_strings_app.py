@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from farm import digests, locations
+from farm import digests
 from farm.artifacts import ArtifactName
 from farm.errors import AarUnusable
 from farm.jobspec import Abi, AppSpec, JobSpec, Lane
 from farm.modelref import ModelKind
-from farm.stages import BY_NAME, StageName
+from farm.stages import StageName
 from tests.fixtures.op_models import Op, flex, write_model
 from tests.fixtures.packaged_apps import CARD, INFO, TOKENIZER
 from worker.android import checks, findings, keystore, strings_base
@@ -44,28 +43,6 @@ def order_in(workdir: Path, stage: StageName, chain: Toolchain, key: Path | None
     return StageOrder(
         stage=stage, spec=spec, workdir=workdir, caches=workdir, toolchain=chain.folder, keystore=key, threads=1
     )
-
-
-@pytest.fixture(scope="module")
-def strings_app_base(
-    request: pytest.FixtureRequest, android_toolchain: Toolchain, tmp_path_factory: pytest.TempPathFactory
-) -> AppBase:
-    """As the farm builds it; kept between test runs for as long as its sources stay."""
-    cache = request.config.cache
-    assert cache is not None
-    digest = digests.of_sources(locations.ROOT, BY_NAME[StageName.STRINGS_APP].code)
-    folder = cache.mkdir("strings-app-base")
-    finished = folder / digest
-    if not finished.is_dir():
-        for outdated in folder.iterdir():
-            shutil.rmtree(outdated)
-        workdir = tmp_path_factory.mktemp("strings-app")
-        order = order_in(workdir, StageName.STRINGS_APP, android_toolchain)
-        reading = known_aars.load(known_aars.STOCK)
-        order.input(ArtifactName.AAR).write_text(reading.model_dump_json())
-        stringsapp.run(order, say_nothing)
-        shutil.move(order.output(ArtifactName.APP_BASE), finished)
-    return AppBase(finished)
 
 
 def test_the_code_of_the_app_does_as_its_tests_say(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 from tokenizers import Tokenizer
 
 from farm.artifacts import ArtifactName
-from farm.jobspec import Lane, TokenizerGraph
+from farm.jobspec import Abi, AppSpec, Lane, TokenizerGraph
 from farm.stages import BY_NAME, StageName
 from tests.fixtures.text_lanes import (
     CONTEXT,
@@ -16,19 +18,24 @@ from tests.fixtures.text_lanes import (
     PROMPT_BYTES,
     Conversions,
     broken_texts,
+    make_order,
     read_broken,
     reference_tokenizer,
     say_nothing,
 )
+from worker.android import golden, keystore
+from worker.android.base import AppBase
+from worker.android.toolchain import Toolchain
 from worker.conversion import keras_tokenizer
 from worker.conversion.lanes.strings import FLEX_OPERATORS
 from worker.flex.runner import FlexModel
+from worker.inference.archive import find_files
 from worker.inference.inspection import inspect
 from worker.inference.mixed_texts import mixed_texts
 from worker.inference.model_info import ModelInfo
 from worker.inference.text_model import Completion, Sampling
 from worker.order import StageOrder
-from worker.stages import verify
+from worker.stages import aar, ops, package, twin, verify
 
 pytestmark = KERAS_WARNINGS
 
@@ -64,15 +71,54 @@ def test_every_golden_prompt_goes_on_as_keras_does(exact: StageOrder) -> None:
     assert next(signature for signature in found.signatures if signature.subgraph == 0).name == "serving_default"
 
 
-def test_int8_is_stored_for_the_runtime_of_the_flex_aar(converted: Conversions) -> None:
-    order, _ = converted.make("int8")
+@pytest.fixture(scope="module")
+def verified(converted: Conversions) -> StageOrder:
+    order, _ = converted.make("int8", app=AppSpec(abis=(Abi.ARM64,)))
     verify.run(order, say_nothing)
+    return order
+
+
+def test_int8_is_stored_for_the_runtime_of_the_flex_aar(verified: StageOrder) -> None:
+    order = verified
     info = ModelInfo.read(order.input(ArtifactName.MODEL_INFO))
     assert (info.runtime, info.weights) == ("TFLite 2.14", "int8-per-tensor")
     versions = {(one.name, one.version) for one in inspect(order.input(ArtifactName.MODEL)).operators}
     assert ("FULLY_CONNECTED", 9) in versions
     assert ("EMBEDDING_LOOKUP", 3) in versions
     assert max(version for name, version in versions if name == "FULLY_CONNECTED") == 9
+
+
+def test_the_rest_of_a_job_writes_the_same_text_from_the_app(
+    verified: StageOrder,
+    twin_caches: Path,
+    strings_app_base: AppBase,
+    android_toolchain: Toolchain,
+    tmp_path: Path,
+) -> None:
+    """From the verified file through TensorFlow of the AAR's version and the AAR's check to the signed package."""
+    key = keystore.prepare(verified.spec.app, tmp_path / "keys", tmp_path / "key")
+    common = {"caches": twin_caches, "toolchain": android_toolchain.folder, "keystore": key.folder}
+    shutil.copytree(verified.workdir / "inputs", tmp_path / "job" / "inputs")
+    shutil.copytree(verified.workdir / "outputs", tmp_path / "job" / "inputs", dirs_exist_ok=True)
+    (tmp_path / "job" / "inputs" / ArtifactName.APP_BASE).symlink_to(strings_app_base.folder)
+    results = {}
+    for stage, run in (("ops", ops.run), ("twin", twin.run), ("aar", aar.run), ("package", package.run)):
+        order = make_order(tmp_path / "job", StageName(stage), lane=Lane.STRINGS, recipe="int8", app=verified.spec.app)
+        order = order.model_copy(update=common)
+        results[stage] = run(order, say_nothing)
+        for made in (tmp_path / "job" / "outputs").iterdir():
+            made.rename(tmp_path / "job" / "inputs" / made.name)
+    figures = {metric.name: metric.value for metric in (*results["ops"].metrics, *results["twin"].metrics)}
+    assert (figures["flex_ops"], figures["twin_prompts"]) == (len(FLEX_OPERATORS), figures["twin_equal"])
+    assert figures["twin_prompts"] > 2
+    assert "Not ready for Google Play" in results["aar"].notes[0]
+    prompt = golden.read(order.input(ArtifactName.GOLDEN)).prompts[0]
+    assert prompt.text
+    with find_files(order.input(ArtifactName.APK)) as files:
+        assert files.info.special_tokens == "text"
+        model = FlexModel(files.path, 1, PROMPT_BYTES, CONTEXT)
+        (written,) = model.answer([], [Completion(prompt.text.encode(), prompt.steps)]).answers
+    assert (written.prompt_tokens, written.tokens) == (prompt.prompt_tokens, prompt.written(files.info.end_token))
 
 
 def test_texts_and_broken_texts_are_read_as_by_the_reference(exact: StageOrder, reference: Tokenizer) -> None:
