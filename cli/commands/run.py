@@ -103,14 +103,16 @@ def command(
     template = None if prompt_template is None else read_template(prompt_template)
     threads = threads or archive.default_threads()
     with model_files(ctx, target, NEEDED) as path, kept_back(), archive.find_files(path) as files:
-        prompting = files.info.prompting.changed(wanted_mode, template)
-        if files.info.lane == Lane.STRINGS:
-            filled = prompting.fill(prompt)
+        info, prompting = files.info, files.info.prompting.changed(wanted_mode, template)
+        filled = prompting.fill(prompt)
+        if info.lane == Lane.STRINGS:
             written = text_run.write_text(files, filled, max_tokens, DEFAULT_TOKENS, threads)
-            text_run.show(written, files.info, prompt, prompting.mode, terminal)
-            return
-        model = archive.open_language_model(path, threads)
-        given = model.prompt_tokens(prompting.fill(prompt))
+        else:
+            model = archive.open_language_model(path, threads)
+            given = model.prompt_tokens(filled)
+    if info.lane == Lane.STRINGS:
+        text_run.show(written, info, prompt, prompting.mode, terminal)
+        return
     wanted = max_tokens or max(1, min(DEFAULT_TOKENS, model.info.context - len(given)))
     clock = Clock()
     tokens = generation.generate(model.tokens, given, wanted, model.info.end_token)

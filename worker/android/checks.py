@@ -271,7 +271,9 @@ CHECKS: tuple[Check[Package, Expectation], ...] = (
     Check("methods", "Shrink the code, or let the compiler divide it.", check_methods),
     Check("assets", "Package the files of one and the same job again.", check_assets),
     Check("operators", "Take the model from a job of the farm, or from a source that you know.", check_operators),
-    Check("size", "Publish the bundle (app.aab), or choose a recipe with smaller weights.", check_size),
+    Check(
+        "size", "Publish the bundle (app.aab) where there is one, or package fewer ABIs or smaller weights.", check_size
+    ),
 )
 
 

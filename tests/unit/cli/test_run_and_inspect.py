@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -132,8 +135,16 @@ def strings_model(folder: Path, monkeypatch: pytest.MonkeyPatch, answer: dict[st
     monkeypatch.setattr("cli.text_run.FlexModel", partial(FlexModel, python=program))
 
 
+@contextmanager
+def thrown_away() -> Iterator[None]:
+    """What becomes of the process's own stderr while native libraries write there."""
+    with redirect_stderr(io.StringIO()):
+        yield
+
+
 @pytest.mark.programs
 def test_run_a_model_that_takes_strings(farm, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cli.commands.run.kept_back", thrown_away)
     text = base64.b64encode(b"the rain in spain").decode()
     answer = {"text": text, "prompt_tokens": 3, "tokens": [1, 2, 3, 4, 5], "seconds": 0.5}
     strings_model(Path("job"), monkeypatch, answer)
