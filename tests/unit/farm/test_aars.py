@@ -13,7 +13,7 @@ from farm.stages import StageName, stages_of
 
 def test_providers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("my.aar").write_bytes(b"")
+    Path("my.aar").write_bytes(aars.ARCHIVE)
     assert aars.parse("stock") == "stock"
     assert aars.parse("bazel") == "bazel"
     assert aars.parse("file:my.aar") == f"file:{tmp_path}/my.aar"
@@ -30,6 +30,9 @@ def test_others_are_refused(text: str) -> None:
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(AarUnusable, match="There is no AAR at"):
         aars.parse(f"file:{tmp_path}/none.aar")
+    (tmp_path / "model.tflite").write_bytes(b"TFL3")
+    with pytest.raises(AarUnusable, match="is no AAR"):
+        aars.parse(f"file:{tmp_path}/model.tflite")
 
 
 @pytest.mark.parametrize("value", ["maven", "file:relative.aar", "file:"])
