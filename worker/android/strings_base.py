@@ -45,13 +45,18 @@ class Aar:
         return self._extract_if_there(LICENCE, folder / f"{self.path.stem}.txt")
 
     def extract_libraries(self, abi: Abi, target: Path) -> None:
-        """Copy its native libraries for an ABI into the folder `target`."""
+        """Copy its native libraries for an ABI into the folder `target`, but for those that are there already."""
         target.mkdir(parents=True, exist_ok=True)
         prefix = f"jni/{abi.value}/"
         with zipfile.ZipFile(self.path) as archive:
             for name in archive.namelist():
                 rest = name.removeprefix(prefix)
-                if name.startswith(prefix) and rest.endswith(".so") and "/" not in rest:
+                if (
+                    name.startswith(prefix)
+                    and rest.endswith(".so")
+                    and "/" not in rest
+                    and not (target / rest).exists()
+                ):
                     with archive.open(name) as source, (target / rest).open("wb") as copy:
                         shutil.copyfileobj(source, copy, 1 << 20)
 

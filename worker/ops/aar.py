@@ -21,6 +21,7 @@ LIBRARY = re.compile(r"(?:jni|lib)/(?P<abi>arm64-v8a|armeabi-v7a|x86|x86_64)/(?P
 # A method of the class that loads Flex, which only the library with Flex defines.
 FLEX_ENTRY = b"Java_org_tensorflow_lite_flex_FlexDelegate_"
 TFTEXT_NAME = re.compile(rb"TFText>[A-Za-z0-9]{1,60}")
+CLASSES = "classes.jar"
 LARGEST_LIBRARY = 1 << 29
 MOST_LIBRARIES = 64
 
@@ -108,6 +109,18 @@ def read(path: Path, name: str | None = None) -> AarReading:
     if not abis:
         raise AarUnusable(f"{path} has no native library below jni/; give an AAR with TensorFlow Lite in it.")
     return AarReading(name=name or path.name, files={path.name: digests.of_file(path)}, abis=abis)
+
+
+def has_class(path: Path, name: str) -> bool:
+    """Whether the AAR's own classes have one of that entry's name; AarUnusable when they can't be read."""
+    try:
+        with zipfile.ZipFile(path) as package:
+            if CLASSES not in package.namelist():
+                return False
+            with package.open(CLASSES) as content, zipfile.ZipFile(content) as classes:
+                return name in classes.namelist()
+    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+        raise AarUnusable(f"The {CLASSES} of {path} can't be opened ({error}); give another AAR.") from error
 
 
 def combine(name: str, readings: Sequence[AarReading]) -> AarReading:

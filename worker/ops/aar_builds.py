@@ -17,6 +17,7 @@ from farm.jobspec import Abi
 from worker import process
 from worker.ops import aar
 from worker.ops.aar import Answer
+from worker.ops.aar_fitness import INTERPRETER_LIBRARY
 from worker.ops.reading import OpKind, OpUse
 
 CACHE = "aars"
@@ -95,8 +96,8 @@ def find(caches: Path, uses: Iterable[OpUse], abis: Sequence[Abi]) -> BuiltAar:
     if found is None:
         words = " ".join(f"--abi {abi}" for abi in wanted.abis)
         raise AarUnfit(
-            f"No AAR has been built for {', '.join(wanted.ops[:5]) or 'these ops'} yet; run: farm aar JOB {words} (it"
-            " takes Docker and hours), then farm retry JOB."
+            f"No AAR has been built for {', '.join(wanted.ops[:5]) or 'these ops'} yet; run, with this job's id for"
+            f" JOB: farm aar JOB {words} (it takes Docker and hours), then farm retry JOB."
         )
     return found
 
@@ -153,6 +154,8 @@ def _require_result(output: Path, wanted: BuildKey) -> None:
         if abi not in reading.abis:
             raise AarBuildFailed(f"The AAR that was built has no library for {abi}; {HINT}")
         found = reading.abis[abi]
+        if INTERPRETER_LIBRARY not in {library.name for library in found.libraries}:
+            raise AarBuildFailed(f"The AAR that was built has no {INTERPRETER_LIBRARY} for {abi}; {HINT}")
         if found.page_size is not None and found.page_size % wanted.page_size:
             raise AarBuildFailed(f"The AAR that was built has pages of {found.page_size} bytes for {abi}; {HINT}")
         for op in wanted.ops:

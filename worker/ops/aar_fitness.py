@@ -16,16 +16,22 @@ from worker.ops.reading import OpKind, OpUse
 INTERPRETER = "tensorflow-lite"
 # What a library of either kind is called in every AAR that the interpreter's classes know.
 INTERPRETER_LIBRARY = "libtensorflowlite_jni.so"
+INTERPRETER_CLASS = "org/tensorflow/lite/NativeInterpreterWrapper.class"
 
 
 def with_interpreter(path: Path, chain: Toolchain) -> AarReading:
-    """A supplied AAR; one that has Flex alone is completed by the pinned interpreter. AarUnusable, ToolMissing."""
+    """A supplied AAR; what it lacks of the interpreter, library or classes, the pinned one brings. AarUnusable,
+    ToolMissing."""
     found = aar.read(path)
-    if any(library.name == INTERPRETER_LIBRARY for one in found.abis.values() for library in one.libraries):
+    has_library = any(library.name == INTERPRETER_LIBRARY for one in found.abis.values() for library in one.libraries)
+    if has_library and aar.has_class(path, INTERPRETER_CLASS):
         return found
     (interpreter,) = (one for one in chain.pins.with_role(Role.FLEX_RUNTIME) if one.name == INTERPRETER)
     # The stock reading is not of this file alone, so that it is read again: it is small.
-    completed = aar.combine(found.name, [found, aar.read(chain.path(interpreter))])
+    pinned = aar.read(chain.path(interpreter))
+    if has_library:
+        return found.model_copy(update={"files": found.files | pinned.files})
+    completed = aar.combine(found.name, [found, pinned])
     return completed.model_copy(update={"abis": {abi: completed.abis[abi] for abi in found.abis}})
 
 
@@ -54,9 +60,9 @@ def _notes(found: AarReading, abis: Sequence[Abi], page_size: int, unknown: set[
     small = [one for reading in readings for one in reading.libraries if (one.load_alignment or page_size) < page_size]
     if small:
         notes.append(
-            f"Not ready for Google Play: {small[0].name} of {found.name} is aligned to pages of"
-            f" {(small[0].load_alignment or 0) >> 10} KB where current phones have {page_size >> 10} KB; an AAR built"
-            " with --aar bazel or given by --aar file:PATH mends it."
+            f"Not ready for Google Play: {' and '.join(dict.fromkeys(one.name for one in small))} of the app with"
+            f" {found.name} can be loaded with pages of {(small[0].load_alignment or 0) >> 10} KB only, where current"
+            f" phones have {page_size >> 10} KB; an AAR built with --aar bazel or given by --aar file:PATH mends it."
         )
     stock = known_aars.load(known_aars.STOCK)
     wanted = next(iter(stock.abis.values())).version

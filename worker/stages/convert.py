@@ -217,14 +217,15 @@ def make_keras_graph(
             judge=lambda ops: allowlist.require_traced(ops, allowed),
         )  # fmt: skip
         order.output(ArtifactName.MODEL).write_bytes(content)
+    ends = KERAS_GRAPH_END if order.spec.app.aar == aars.STOCK else None
     return Made(
         form=form,
         metrics=(
             Metric(name="tokenizer_texts", value=difference.texts, unit="texts"),
             Metric(name="tokenizer_texts_read_otherwise", value=difference.otherwise, unit="texts"),
         ),
-        notes=(difference.sentence(),),
-        ends=KERAS_GRAPH_END if order.spec.app.aar == aars.STOCK else None,
+        notes=(difference.sentence(), *(() if ends else LANE_NOTES[Lane.STRINGS])),
+        ends=ends,
     )
 
 

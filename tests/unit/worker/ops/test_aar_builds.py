@@ -28,9 +28,12 @@ def key(*ops: str, abis: tuple[Abi, ...] = (Abi.ARM64,)) -> BuildKey:
     return aar_builds.key_for([use(op) for op in ops], abis)
 
 
-def built(path: Path, ops: list[str], machine: int = 183, page: int = 16384, abi: str = "arm64-v8a") -> Path:
+def built(
+    path: Path, ops: list[str], machine: int = 183, page: int = 16384, abi: str = "arm64-v8a", interpreter: bool = True
+) -> Path:
     code = Code({op: OPS[op] for op in OPS}, ops, extra=FLEX_ENTRY)
-    return write_aar(path, {f"jni/{abi}/libtensorflowlite_flex_jni.so": library(code, machine, page)})
+    names = ["libtensorflowlite_flex_jni.so"] + ["libtensorflowlite_jni.so"] * interpreter
+    return write_aar(path, {f"jni/{abi}/{name}": library(code, machine, page) for name in names})
 
 
 def file_under(caches: Path, made_for: BuildKey) -> Path:
@@ -67,7 +70,7 @@ def test_a_superset_serves_and_the_smallest_goes_first(tmp_path: Path) -> None:
 
 
 def test_what_was_never_built_names_the_command(tmp_path: Path) -> None:
-    with pytest.raises(AarUnfit, match=r"built for A yet; run: farm aar JOB --abi arm64-v8a"):
+    with pytest.raises(AarUnfit, match=r"built for A yet; run, .*: farm aar JOB --abi arm64-v8a"):
         aar_builds.find(tmp_path, [use("A")], [Abi.ARM64])
 
 
@@ -134,6 +137,7 @@ def test_a_failed_build_is_one_sentence_and_leaves_nothing(
     ("change", "sentence"),
     [
         ({"ops": ["ReduceJoin", "RegexSplitWithOffsets", "MatMul"]}, "does not register StringLength for arm64-v8a"),
+        ({"interpreter": False}, "no libtensorflowlite_jni.so for arm64-v8a"),
         ({"page": 4096}, "pages of 4096 bytes for arm64-v8a"),
         ({"machine": X86_64, "abi": "x86_64"}, "no library for arm64-v8a"),
     ],
