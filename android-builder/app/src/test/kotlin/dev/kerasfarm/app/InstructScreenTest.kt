@@ -66,6 +66,8 @@ class InstructScreenTest : AppTest() {
         requireNotice("Write something first")
         answer("Why the fuck?")
         requireNotice("Your text has words")
+        assertEquals("Why the fuck?", text(R.id.prompt))
+        assertEquals(View.GONE, view<View>(R.id.question).visibility)
         answer("Why? ".repeat(300))
         requireNotice("The prompt has ")
         Preferences(activity).limit = Preferences.LIMIT_HIGHEST

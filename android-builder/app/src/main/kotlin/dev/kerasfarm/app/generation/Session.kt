@@ -217,8 +217,10 @@ class Session(
             fail(Notice.NoRuntime)
         }
 
-    private fun fail(notice: Notice) =
-        change { it.copy(phase = if (model == null) Phase.CLOSED else Phase.READY, notice = notice) }
+    private fun fail(notice: Notice) = change {
+        val prompt = if (notice is Notice.Refusal) "" else it.prompt
+        it.copy(phase = if (model == null) Phase.CLOSED else Phase.READY, prompt = prompt, notice = notice)
+    }
 
     @Synchronized
     private fun change(next: (SessionState) -> SessionState) {

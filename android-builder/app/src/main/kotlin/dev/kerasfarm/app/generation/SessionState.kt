@@ -7,17 +7,20 @@ enum class Phase { CLOSED, OPENING, READY, READING, WRITING, MEASURING }
 
 /** Something that the user should know, without words: the screen has these in its own language. */
 sealed interface Notice {
+    /** What was written is not taken, and stays its writer's to change. */
+    sealed interface Refusal : Notice
+
     /** The context is full, so writing stopped early. */
     data object ContextFull : Notice
 
     /** The prompt leaves no room: it has [tokens] tokens where the context has [context] places. */
-    data class LongPrompt(val tokens: Int, val context: Int) : Notice
+    data class LongPrompt(val tokens: Int, val context: Int) : Refusal
 
     /** The model read the last [read] tokens of the prompt; [left] before them had no place in the window. */
     data class PromptCut(val read: Int, val left: Int) : Notice
 
     /** The prompt has words that the app does not take. */
-    data object UnsuitablePrompt : Notice
+    data object UnsuitablePrompt : Refusal
 
     /** The model wrote words that the app does not show. */
     data object UnsuitableText : Notice
@@ -26,7 +29,7 @@ sealed interface Notice {
     data object NothingToSay : Notice
 
     /** There is nothing to go on from. */
-    data object EmptyPrompt : Notice
+    data object EmptyPrompt : Refusal
 
     /** The app was built without a model: there is no [file]. */
     data class NoModel(val file: String) : Notice

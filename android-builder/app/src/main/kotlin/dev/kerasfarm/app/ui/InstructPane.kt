@@ -10,6 +10,7 @@ import android.widget.EditText
 import android.widget.ScrollView
 import android.widget.TextView
 import dev.kerasfarm.app.R
+import dev.kerasfarm.app.generation.Notice
 import dev.kerasfarm.app.generation.Phase
 import dev.kerasfarm.app.generation.Session
 import dev.kerasfarm.app.generation.SessionState
@@ -26,6 +27,7 @@ class InstructPane(private val activity: Activity, private val session: Session,
     private val question = activity.findViewById<TextView>(R.id.question)
     private val answer = activity.findViewById<TextView>(R.id.answer)
     private val actions = activity.findViewById<View>(R.id.actions)
+    private var asked = "" // the last question, until it is known whether the model takes it
 
     init {
         send.setOnClickListener { ask(input.text.toString().trim(), 0) }
@@ -39,12 +41,13 @@ class InstructPane(private val activity: Activity, private val session: Session,
     }
 
     override fun show(state: SessionState) {
-        val asked = state.prompt.isNotEmpty()
+        if (!state.busy) giveBack(refused = state.notice is Notice.Refusal)
+        val answering = state.prompt.isNotEmpty()
         val written = state.text.trim()
-        show(welcome, !asked)
-        show(question, asked)
+        show(welcome, !answering)
+        show(question, answering)
         if (question.text.toString() != state.prompt) question.text = state.prompt
-        show(answer, asked && (written.isNotEmpty() || state.writing))
+        show(answer, answering && (written.isNotEmpty() || state.writing))
         val following = answer.bottom <= scroll.scrollY + scroll.height + answer.lineHeight
         val shown = written.ifEmpty { activity.getString(R.string.thinking) }
         if (answer.text.toString() != shown) answer.text = shown
@@ -56,8 +59,17 @@ class InstructPane(private val activity: Activity, private val session: Session,
     }
 
     private fun ask(text: String, attempt: Int) {
-        if (session.generate(text, preferences.options(Mode.INSTRUCT), attempt)) input.text.clear()
+        if (session.generate(text, preferences.options(Mode.INSTRUCT), attempt)) {
+            asked = text
+            input.text.clear()
+        }
         hideKeyboard(input)
+    }
+
+    /** A question that was [refused] stands in the field again, to be put in other words. */
+    private fun giveBack(refused: Boolean) {
+        if (refused && input.text.isEmpty()) input.append(asked)
+        asked = ""
     }
 
     private fun suggest(text: String, into: ViewGroup) {
