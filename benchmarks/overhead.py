@@ -35,6 +35,12 @@ class InstantRunner:
         self.sandbox: Sandbox = Unconfined("a benchmark")
         self.seconds = 0.0
 
+    def get_ready(self, job: StageJob) -> None:
+        """Nothing takes long to start here."""
+
+    def dismiss(self) -> None:
+        """Nothing was started."""
+
     def run(self, job: StageJob, _interruption: Interruption, on_progress: Callable[[Progress], None]) -> StageOutcome:
         """See StageRunner."""
         started = time.perf_counter()

@@ -236,7 +236,9 @@ def fill(database: Database, number: int) -> None:
         connection.execute(sa.insert(JobOwner).from_select(["job_id", "token_id"], owned))
     with database.engine.connect() as connection:
         options = {"isolation_level": "AUTOCOMMIT", "farm_begin": "BEGIN"}
-        connection.execution_options(**options).execute(sa.text("ANALYZE"))
+        # As the database keeps its tables by itself: PostgreSQL's autovacuum does both.
+        analyze = "VACUUM ANALYZE" if database.engine.dialect.name == "postgresql" else "ANALYZE"
+        connection.execution_options(**options).execute(sa.text(analyze))
         connection.commit()
 
 

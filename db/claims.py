@@ -68,16 +68,17 @@ def claim(
     conditional on the state.
     """
     waiting = _waiting(queues, only)
-    with database.read() as connection:
+    if database.one_writer:
         # A look without a lock, so that an idle worker keeps nobody from writing.
-        if connection.scalar(_next(connection, waiting)) is None:
-            return None
+        with database.read() as connection:
+            if connection.scalar(_next(connection, waiting)) is None:
+                return None
     with database.write() as connection:
         job_id = connection.scalar(_next(connection, waiting).with_for_update(skip_locked=True, of=Job))
         if job_id is None or not tokens.may_run(connection, job_id):
             return None
         moment = now()
-        changed = connection.execute(
+        row = connection.execute(
             sa.update(Job)
             .where(Job.id == job_id, Job.state == JobState.QUEUED.value)
             .values(
@@ -85,10 +86,10 @@ def claim(
                 lease_until=moment + timedelta(seconds=lease_seconds),
                 started_at=sa.func.coalesce(Job.started_at, sa.literal(moment, Job.started_at.type)),
             )
-        )  # fmt: skip
-        if changed.rowcount == 0:
+            .returning(Job.attempt, Job.charged, Job.spec)
+        ).one_or_none()  # fmt: skip
+        if row is None:
             return None
-        row = connection.execute(sa.select(Job.attempt, Job.charged, Job.spec).where(Job.id == job_id)).one()
         connection.execute(
             sa.insert(Attempt).values(
                 job_id=job_id, number=row.attempt, worker_id=worker_id, started_at=moment, charged=True

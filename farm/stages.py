@@ -75,7 +75,8 @@ class Stage:
     job's time (all add up to about 1), for progress. time_limit in seconds. memory_limit in bytes, None: the farm's
     setting. network: only the fetching of a model may use it. signs: it is given the key that signs apps.
     judges_ops: the ops that the farm's operator permits decide its result too. uses_aar: the
-    content of the AAR that the job supplies does. when: whether a job has the stage at all.
+    content of the AAR that the job supplies does. ahead: a later stage of the same queue whose programs take so long
+    to start that they are started while this one runs. when: whether a job has the stage at all.
     """
 
     name: StageName
@@ -91,6 +92,7 @@ class Stage:
     signs: bool = False
     judges_ops: bool = False
     uses_aar: bool = False
+    ahead: StageName | None = None
     when: Callable[[JobSpec], bool] = _always
 
 
@@ -132,7 +134,7 @@ STAGES: tuple[Stage, ...] = (
         StageName.FETCH, "fetching the model", Queue.CONVERT, (), (A.SOURCE,),
         ("model", "model_kind", "model_digest"),
         ("worker/stages/fetch.py", "worker/models/*.py", "worker/models/*.json", "farm/sources.py"),
-        0.05, 3600, network=True,
+        0.05, 3600, network=True, ahead=StageName.CONVERT,
     ),
     Stage(
         StageName.CHECK, "checking the model's files", Queue.CONVERT, (A.SOURCE,), (A.CHECKED,),

@@ -21,6 +21,8 @@ from farm.artifacts import ArtifactName
 from farm.jobspec import JobSpec
 from farm.stages import StageName
 
+ORDER = "order.json"
+
 
 class Metric(BaseModel):
     """One measured figure, for example `decode_rate` 140.2 `tokens/s`."""
@@ -68,12 +70,12 @@ class StageOrder(BaseModel):
 
     def write(self) -> None:
         """Write `order.json`."""
-        (self.workdir / "order.json").write_text(self.model_dump_json())
+        (self.workdir / ORDER).write_text(self.model_dump_json())
 
     @classmethod
     def read(cls, workdir: Path) -> StageOrder:
         """Read `order.json`."""
-        return cls.model_validate_json((workdir / "order.json").read_bytes())
+        return cls.model_validate_json((workdir / ORDER).read_bytes())
 
 
 class Failure(BaseModel):

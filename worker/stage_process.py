@@ -1,4 +1,7 @@
-"""Runs one stage as a fresh process, in the sandbox, under limits, until it ends or must stop."""
+"""Runs one stage as a fresh process, in the sandbox, under limits, until it ends or must stop.
+
+A stage whose programs take long to start may be started ahead, while another one runs: it then waits for its order.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +32,8 @@ from worker.sandbox import Sandbox, View
 
 PROGRESS_SECONDS = 0.25
 STAGE_COMMAND = (sys.executable, "-m", "worker.stages")
+# Follows the work folder, before the stage's name: get ready, and go on at the first byte of standard input.
+AHEAD = "--ahead"
 
 # What a stage's process gets of the supervisor's environment; one with a network also gets what leads it to the hubs.
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "JAVA_HOME")
@@ -73,6 +78,12 @@ class StageRunner(Protocol):
 
     sandbox: Sandbox
 
+    def get_ready(self, job: StageJob) -> None:
+        """Start ahead what `run` of this very job will need; its work folder is there, its inputs and order are not."""
+
+    def dismiss(self) -> None:
+        """Nothing that was got ready is needed any more."""
+
     def run(self, job: StageJob, interruption: Interruption, on_progress: Callable[[Progress], None]) -> StageOutcome:
         """Run it to its end; Interrupted, with all its processes gone, when there is a reason to stop."""
 
@@ -84,29 +95,37 @@ class ProcessRunner:
         self.sandbox = sandbox
         self._grace = grace_seconds
         self._command = command
+        self._ready: _Process | None = None
+
+    def get_ready(self, job: StageJob) -> None:
+        """Start its process ahead; see StageRunner. One at a time."""
+        self.dismiss()
+        self._ready = self._start(job, ahead=True)
+
+    def dismiss(self) -> None:
+        """End the process that waits, if one does; see StageRunner."""
+        if self._ready is not None:
+            self._ready.kill()
+            self._ready = None
 
     def run(self, job: StageJob, interruption: Interruption, on_progress: Callable[[Progress], None]) -> StageOutcome:
         """Run it to its end; see StageRunner."""
-        mark = f"{job.mark}.{secrets.token_hex(4)}"
         kills = limits.out_of_memory_kills()
         started = time.monotonic()
-        with ExitStack() as stack:
-            reading, writing = os.pipe()
-            stack.callback(os.close, reading)
-            log = stack.enter_context(job.log.open("ab"))
-            process = self._start(job, mark, writing, log.fileno())
+        with ExitStack() as killing:
+            stage = self._take_ready(job) or self._start(job)
+            process = stage.popen
             # However this block is left, nothing of the stage survives it.
-            stack.callback(process.wait)
-            killing = stack.enter_context(ExitStack())
-            killing.callback(process_tree.kill, mark, process.pid)
-            meter = Meter(job.order.stage, job.limits, mark, process.pid, job.order.workdir)
-            error = _Watch(process.pid, reading, interruption, meter, on_progress).until_end()
+            killing.callback(stage.kill)
+            meter = Meter(job.order.stage, job.limits, stage.mark, process.pid, job.order.workdir)
+            error = _Watch(process.pid, stage.progress, interruption, meter, on_progress).until_end()
             if error is None and interruption.reason is not None:
-                self._ask_to_end(mark, process.pid)
+                self._ask_to_end(stage.mark, process.pid)
                 raise Interrupted(interruption.reason)
             if error is None and self.sandbox.confines:
                 # Its outermost process has ended, and the kernel ends the namespace with it.
                 killing.pop_all()
+                stage.close()
         seconds = time.monotonic() - started
         result = None
         # A shell and bubblewrap give a signal's number as an exit code above 128.
@@ -123,25 +142,40 @@ class ProcessRunner:
                 text.write(f"farm: {error.sentence}\n")
         return StageOutcome(result, error, seconds, max(meter.peak_bytes, _own_peak(result)))
 
-    def _start(self, job: StageJob, mark: str, writing: int, log: int) -> subprocess.Popen[bytes]:
-        command = self.sandbox.wrap((*self._command, str(job.order.workdir)), job.view)
-        try:
-            process = subprocess.Popen(
-                command,
-                cwd=job.order.workdir,
-                env=environment(os.environ, job, mark) | {PROGRESS_FD_VARIABLE: str(writing)},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                pass_fds=(writing,),
-                start_new_session=True,
-            )
-        finally:
-            os.close(writing)
+    def _take_ready(self, job: StageJob) -> _Process | None:
+        """The process that waits for this job, told to go on; None when there is none, or it has not lived so long."""
+        ready = self._ready
+        if ready is None or ready.job is not job:
+            return None
+        self._ready = None
+        if not ready.go_on():
+            ready.kill()
+            return None
+        return ready
+
+    def _start(self, job: StageJob, *, ahead: bool = False) -> _Process:
+        mark = f"{job.mark}.{secrets.token_hex(4)}"
+        words = (*self._command, str(job.order.workdir), *((AHEAD, job.order.stage.value) if ahead else ()))
+        with ExitStack() as failing:
+            reading, writing = os.pipe()
+            failing.callback(os.close, reading)
+            with ExitStack() as stack, job.log.open("ab") as log:
+                stack.callback(os.close, writing)
+                popen = subprocess.Popen(
+                    self.sandbox.wrap(words, job.view),
+                    cwd=job.order.workdir,
+                    env=environment(os.environ, job, mark) | {PROGRESS_FD_VARIABLE: str(writing)},
+                    stdin=subprocess.PIPE if ahead else subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    pass_fds=(writing,),
+                    start_new_session=True,
+                )
+            failing.pop_all()
         # When memory runs out the kernel shall choose the stage, not its supervisor. It may be gone already.
         with suppress(OSError):
-            Path(f"/proc/{process.pid}/oom_score_adj").write_text("1000")
-        return process
+            Path(f"/proc/{popen.pid}/oom_score_adj").write_text("1000")
+        return _Process(job, mark, popen, reading)
 
     def _ask_to_end(self, mark: str, root: int) -> None:
         """SIGTERM to all, and so long to end."""
@@ -149,6 +183,40 @@ class ProcessRunner:
         deadline = time.monotonic() + self._grace
         while process_tree.members(mark, root) and time.monotonic() < deadline:
             time.sleep(0.02)
+
+
+@dataclass(frozen=True)
+class _Process:
+    """A stage's outermost process. progress: the descriptor from which its progress is read."""
+
+    job: StageJob
+    mark: str
+    popen: subprocess.Popen[bytes]
+    progress: int
+
+    def go_on(self) -> bool:
+        """Its order is there; False when the process is not."""
+        if self.popen.poll() is not None or self.popen.stdin is None:
+            return False
+        try:
+            self.popen.stdin.write(b"\n")
+            self.popen.stdin.close()
+        except OSError:
+            return False
+        return True
+
+    def kill(self) -> None:
+        """With all that it has started."""
+        process_tree.kill(self.mark, self.popen.pid)
+        self.close()
+
+    def close(self) -> None:
+        """Once it has ended."""
+        self.popen.wait()
+        if self.popen.stdin is not None:
+            with suppress(OSError):
+                self.popen.stdin.close()
+        os.close(self.progress)
 
 
 def environment(own: Mapping[str, str], job: StageJob, mark: str) -> dict[str, str]:

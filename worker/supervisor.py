@@ -41,17 +41,20 @@ from worker.resolution import stage_key
 from worker.sandbox import View
 from worker.stage_process import StageJob, StageOutcome, StageRunner
 
+# Where the key lies for a stage that signs, in the job's work folder.
+KEY = "key"
 _log = logging.getLogger("farm.worker")
 
 
 @dataclass
 class _Running:
-    """What is known of a job while its stages run. code: the digest of each stage's sources. skips: stages that it
-    cannot have, and why."""
+    """What is known of a job while its stages run. code: the digest of each stage's sources. ahead: a later stage whose
+    process is started already. skips: stages that it cannot have, and why."""
 
     held: Claim
     interruption: Interruption
     code: Mapping[StageName, str]
+    ahead: StageJob | None = None
     artifacts: dict[ArtifactName, Artifact] = field(default_factory=dict)
     skips: dict[StageName, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -61,6 +64,13 @@ class _Running:
     def spec(self) -> JobSpec:
         """What was asked for."""
         return self.held.spec
+
+    def take_ahead(self, name: StageName) -> StageJob | None:
+        """The stage that is started already, if it is this one."""
+        if self.ahead is None or self.ahead.order.stage is not name:
+            return None
+        job, self.ahead = self.ahead, None
+        return job
 
 
 class Supervisor:
@@ -136,7 +146,7 @@ class Supervisor:
             state = claims.fail(self._database, held, error, self._settings.max_attempts)
             _log.info("job %s: %s: %s", held.job_id, state.value, error.sentence)
         finally:
-            workfolder.remove(self._folder(held))
+            self._clear(running)
 
     def _give_back_once_possible(self, held: Claim) -> None:
         until = time.monotonic() + self._settings.lease_seconds
@@ -167,7 +177,9 @@ class Supervisor:
         if record is None or not self._file_reused(running, record):
             record = self._run_stage(running, position, stage, key, inputs)
             stages.succeed(self._database, running.held, record, _metrics(record), reused=False)
-            workfolder.remove(self._folder(running.held))
+            self._clear(running, stage)
+        elif running.take_ahead(stage.name) is not None:
+            self._clear(running)
         self._take_over(running, stage, record, StageResult.model_validate(record.result))
         return True
 
@@ -242,6 +254,7 @@ class Supervisor:
         try:
             with disk_full_as_sentence():
                 job = self._prepare(running, position, stage, inputs)
+                self._start_ahead(running, stage)
                 outcome = self._runner.run(job, running.interruption, report_progress)
                 if outcome.error is not None:
                     raise outcome.error
@@ -249,7 +262,7 @@ class Supervisor:
                 workfolder.adopt(job.order.workdir, self._settings.caches)
         except FarmError as error:
             # Room first: the disk may be full, and the database lies on it too.
-            workfolder.remove(self._folder(held))
+            self._clear(running)
             seconds = time.monotonic() - started
             stages.fail(self._database, held, stage.name, error, seconds, outcome.peak_bytes or None)
             raise
@@ -261,34 +274,47 @@ class Supervisor:
     def _prepare(
         self, running: _Running, position: int, stage: Stage, inputs: Mapping[ArtifactName, Artifact]
     ) -> StageJob:
-        """Lay out the stage's work folder and say what it may see, use and cost."""
+        """The stage's work folder with all that it takes, and what it may see, use and cost."""
+        job = running.take_ahead(stage.name) or self._make_room(running, position, stage)
+        workdir = job.order.workdir
+        workfolder.lay_out(workdir, inputs, self._store, protected=self._runner.sandbox.confines)
+        if stage.name is StageName.TWIN:
+            twin_environment.ensure(self._settings.caches)
+        if stage.name is StageName.FETCH and running.spec.model_kind is ModelKind.UPLOADED:
+            self._lay_out_upload(running.spec, workdir)
+        job.order.write()
+        return job
+
+    def _start_ahead(self, running: _Running, stage: Stage) -> None:
+        """While the stage runs, let the process of a later one get ready."""
+        for position, later in enumerate(stages_of(running.spec)):
+            if later.name is stage.ahead and running.ahead is None:
+                running.ahead = self._make_room(running, position, later)
+                self._runner.get_ready(running.ahead)
+
+    def _make_room(self, running: _Running, position: int, stage: Stage) -> StageJob:
+        """An empty work folder, and what the stage may see, use and cost."""
         held, spec, settings = running.held, running.spec, self._settings
         folder = self._folder(held)
         workdir = folder / stage.name.value
-        workfolder.make(workdir, inputs, self._store, protected=self._runner.sandbox.confines)
+        workfolder.make(workdir)
         settings.caches.mkdir(parents=True, exist_ok=True)
         key: Path | None = None
         readable = [settings.caches, settings.toolchain]
         if stage.signs:
-            key = folder / "key"
+            key = folder / KEY
             workfolder.remove(key)
             keystore.prepare(spec.app, settings.keys, key)
             readable.append(key)
         supplied = aars.file_of(spec.app.aar)
         if stage.uses_aar and supplied is not None:
             readable.append(supplied)
-        if stage.name is StageName.TWIN:
-            twin_environment.ensure(settings.caches)
-        if stage.name is StageName.FETCH:
-            if spec.model_kind.local:
-                readable.append(Path(spec.model))
-            elif spec.model_kind is ModelKind.UPLOADED:
-                self._lay_out_upload(spec, workdir)
+        if stage.name is StageName.FETCH and spec.model_kind.local:
+            readable.append(Path(spec.model))
         order = StageOrder(
             stage=stage.name, spec=spec, workdir=workdir, caches=settings.caches, toolchain=settings.toolchain,
             keystore=key, threads=settings.threads, permitted_ops=settings.permitted_ops,
         )  # fmt: skip
-        order.write()
         return StageJob(
             order=order,
             view=View(workdir, tuple(readable), network=stage.network and spec.model_kind.on_hub),
@@ -327,6 +353,17 @@ class Supervisor:
             claims.hold(connection, held, notes=running.notes)
             stages.file_artifacts(connection, held, [stored])
             claims.finish(connection, held)
+
+    def _clear(self, running: _Running, stage: Stage | None = None) -> None:
+        """Remove the work folder of a stage, and any key with it; without one all of the job's, and what got ready."""
+        folder = self._folder(running.held)
+        if stage is not None and running.ahead is not None:
+            workfolder.remove(folder / stage.name.value)
+            workfolder.remove(folder / KEY)
+            return
+        running.ahead = None
+        self._runner.dismiss()
+        workfolder.remove(folder)
 
     def _folder(self, held: Claim) -> Path:
         return self._settings.work / self._worker_id / f"{held.job_id}.{held.attempt}"

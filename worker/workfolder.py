@@ -12,13 +12,19 @@ from farm.artifacts import Artifact, ArtifactName
 from farm.errors import StageCrashed
 from farm.stages import Stage
 from farm.store import ArtifactStore
+from worker.order import ORDER
 
 
-def make(folder: Path, inputs: Mapping[ArtifactName, Artifact], store: ArtifactStore, *, protected: bool) -> None:
-    """An empty work folder with these inputs; ArtifactDamaged, ArtifactMissing, DiskFull."""
+def make(folder: Path) -> None:
+    """A work folder whose inputs and order are still to come; a sandbox can be put around it."""
     remove(folder)
     for name in ("inputs", "outputs", "scratch"):
         (folder / name).mkdir(parents=True)
+    (folder / ORDER).touch()
+
+
+def lay_out(folder: Path, inputs: Mapping[ArtifactName, Artifact], store: ArtifactStore, *, protected: bool) -> None:
+    """Put the inputs into a work folder; ArtifactDamaged, ArtifactMissing, DiskFull."""
     for name, artifact in inputs.items():
         store.materialise(artifact, folder / "inputs" / name.value.rstrip("/"), protected=protected)
 

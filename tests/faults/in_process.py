@@ -24,6 +24,12 @@ class InProcess:
         self.sandbox: Sandbox = Unconfined("a test")
         self._acts = acts or {}
 
+    def get_ready(self, job: StageJob) -> None:
+        """Nothing takes long to start here."""
+
+    def dismiss(self) -> None:
+        """Nothing was started."""
+
     def run(self, job: StageJob, interruption: Interruption, on_progress: Callable[[Progress], None]) -> StageOutcome:
         """See StageRunner."""
         stage = job.order.stage

@@ -181,4 +181,7 @@ def spawn_grandchildren(folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    # Started ahead of its turn it waits until it is told to go on, or its supervisor is gone.
+    if "--ahead" in sys.argv and not sys.stdin.buffer.read(1):
+        sys.exit(0)
     sys.exit(main(Path(sys.argv[1])))

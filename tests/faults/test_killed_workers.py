@@ -91,6 +91,7 @@ def test_wake_ups_under_kills(make_fleet, trial, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.goal(id="R3")
 def test_the_database_is_restarted_and_workers_killed(make_fleet, trial) -> None:
+    """Jobs of all stages, which run in the workers' own processes."""
     fleet = make_fleet(max_attempts=1000, lease_seconds=20.0, heartbeat_seconds=1.0)
     jobs, kills, restarts = trial.size(12, 3000), trial.size(2, 250), trial.size(1, 20)
     for number in range(jobs):
@@ -101,9 +102,9 @@ def test_the_database_is_restarted_and_workers_killed(make_fleet, trial) -> None
         fleet.postgresql.start()
 
     faults = [(1 + kills * number // restarts, restart) for number in range(restarts)]
-    killing = Killing(fleet, trial.chance, fleet.start_worker, jobs, kills, faults)
+    killing = Killing(fleet, trial.chance, lambda: fleet.start_worker(runner=InProcess()), jobs, kills, faults)
     killing.run()
-    fleet.serve()
+    fleet.serve(runner=InProcess())
     found = examine(fleet, jobs)
     trial.measured(f"{found}, {killing.done} kills, {restarts} restarts")
     assert found.sound

@@ -21,9 +21,11 @@ class Speed:
 
 
 def measure_speed(model: TokenModel, prompt: Sequence[int], steps: int, runs: int = 3) -> Speed:
-    """The medians of `runs` runs after one that is thrown away, which fills caches and packs weights."""
+    """The medians of `runs` runs, after the prompt was read once to fill caches and pack weights."""
     prefill, rate = [], []
-    for _ in range(runs + 1):
+    model.rewind()
+    model.read(prompt)
+    for _ in range(runs):
         model.rewind()
         started = time.perf_counter()
         token = greedy(model.read(prompt))
@@ -32,4 +34,4 @@ def measure_speed(model: TokenModel, prompt: Sequence[int], steps: int, runs: in
             token = greedy(model.step(token))
         prefill.append(first - started)
         rate.append(steps / (time.perf_counter() - first))
-    return Speed(len(prompt), statistics.median(prefill[1:]), statistics.median(rate[1:]))
+    return Speed(len(prompt), statistics.median(prefill), statistics.median(rate))

@@ -1,5 +1,8 @@
 """The stage process: read the order, run the stage's module, write the result.
 
+A process that is started ahead of its turn first imports the named stage's module, and reads the order once its
+supervisor says so.
+
 The only place that catches everything: whatever a stage raises becomes a failure with a sentence, and the traceback
 goes to the stage's log.
 """
@@ -8,10 +11,12 @@ from __future__ import annotations
 
 import errno
 import importlib
+import os
 import resource
 import sys
 import traceback
 from pathlib import Path
+from typing import NoReturn
 
 from farm import errors, progress
 from worker.order import Failure, Metric, StageOrder, StageResult
@@ -48,5 +53,19 @@ def translate(error: Exception, order: StageOrder) -> errors.FarmError:
     )
 
 
+def wait_for_order(stage: str) -> bool:
+    """Get ready for a stage; False when it is not to be run after all, or the supervisor is gone."""
+    importlib.import_module(f"worker.stages.{stage}")
+    return bool(sys.stdin.buffer.read(1))
+
+
+def end(code: int) -> NoReturn:
+    """Leave at once: all is written, and TensorFlow alone would take a second to put its memory in order."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    _, folder, *ahead = sys.argv
+    end(main(Path(folder)) if not ahead or wait_for_order(ahead[1]) else 0)

@@ -88,7 +88,8 @@ def test_a_work_folder_has_its_inputs_and_is_removed_whatever_its_permissions(tm
     store = LocalStore(tmp_path / "store")
     made = store.put_bytes(ArtifactName.CHECKED, b"{}")
     folder = tmp_path / "work"
-    workfolder.make(folder, {ArtifactName.CHECKED: made}, store, protected=True)
+    workfolder.make(folder)
+    workfolder.lay_out(folder, {ArtifactName.CHECKED: made}, store, protected=True)
     assert (folder / "inputs" / "checked.json").read_bytes() == b"{}"
     (folder / "scratch" / "locked").mkdir(mode=0o000)
     workfolder.remove(folder)
@@ -98,7 +99,7 @@ def test_a_work_folder_has_its_inputs_and_is_removed_whatever_its_permissions(tm
 
 def test_collect_wants_every_output(tmp_path: Path) -> None:
     store = LocalStore(tmp_path / "store")
-    workfolder.make(tmp_path / "work", {}, store, protected=True)
+    workfolder.make(tmp_path / "work")
     with pytest.raises(StageCrashed, match=r"ended without checked\.json"):
         workfolder.collect(tmp_path / "work", BY_NAME[StageName.CHECK], store)
     (tmp_path / "work" / "outputs" / "checked.json").write_text("{}")
@@ -112,7 +113,7 @@ def test_links_in_place_of_folders_are_not_followed(tmp_path: Path) -> None:
     elsewhere.mkdir()
     (elsewhere / "checked.json").write_text("secret")
     folder = tmp_path / "work"
-    workfolder.make(folder, {}, store, protected=True)
+    workfolder.make(folder)
     (folder / "outputs").rmdir()
     (folder / "outputs").symlink_to(elsewhere)
     (folder / "adopt").symlink_to(elsewhere)

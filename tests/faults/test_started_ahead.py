@@ -1,0 +1,88 @@
+"""A stage that takes long to start is started while another one runs, and is gone when it is not needed."""
+
+from __future__ import annotations
+
+import json
+import signal
+
+import psutil
+import pytest
+
+from farm.artifacts import ArtifactName
+from farm.stages import StageName
+from farm.states import JobState, StageState
+from tests.faults.yard import Yard
+from worker.sandbox import Bubblewrap, Sandbox
+from worker.stage_process import AHEAD
+
+BOTH = pytest.mark.parametrize("sandbox", [None, Bubblewrap()], ids=["unconfined", "bubblewrap"])
+SLOW_FETCH = {"fetch": ["sleep", 0.6]}
+
+
+def waiting(yard: Yard) -> list[int]:
+    """The processes that wait for the order to convert."""
+    place = str(yard.settings.work)
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        if AHEAD in words and any(word.startswith(place) for word in words) and words[0] != "bwrap":
+            found.append(process.pid)
+    return found
+
+
+@BOTH
+def test_converting_gets_ready_while_the_model_is_fetched(yard, sandbox: Sandbox | None) -> None:
+    job_id = yard.submit({**SLOW_FETCH, "convert": ["environment", None]})
+    worker = yard.start_worker(sandbox)
+    yard.until(lambda: waiting(yard))
+    job = yard.farm.job(job_id)
+    assert next(stage for stage in job.stages if stage.state is StageState.RUNNING).name is StageName.FETCH
+    assert yard.wait(job_id).state is JobState.SUCCEEDED
+    assert waiting(yard) == []
+    log = next(yard.settings.logs.glob(f"{job_id}/*convert*")).read_text()
+    assert json.loads(log)["HOME"].endswith("convert/scratch")
+    worker.kill()
+
+
+def test_one_that_died_while_it_waited_is_started_again(yard) -> None:
+    job_id = yard.submit(SLOW_FETCH)
+    worker = yard.start_worker()
+    yard.until(lambda: waiting(yard))
+    psutil.Process(waiting(yard)[0]).kill()
+    job = yard.wait(job_id)
+    assert (job.state, job.attempt) == (JobState.SUCCEEDED, 1)
+    worker.kill()
+
+
+def test_nothing_waits_when_an_earlier_result_is_used(yard) -> None:
+    first = yard.submit({**SLOW_FETCH, "seed": 1})
+    yard.serve()
+    source = next(each for each in yard.farm.job(first).artifacts if each.name is ArtifactName.SOURCE)
+    (yard.settings.store / "blobs" / source.digest).unlink()
+    second = yard.submit({**SLOW_FETCH, "seed": 1}, label="Again")
+    worker = yard.start_worker()
+    yard.until(lambda: waiting(yard))
+    assert yard.wait(second).state is JobState.SUCCEEDED
+    states = {stage.name: stage.state for stage in yard.farm.job(second).stages}
+    assert (states[StageName.FETCH], states[StageName.CONVERT]) == (StageState.SUCCEEDED, StageState.REUSED)
+    assert waiting(yard) == []
+    worker.kill()
+
+
+@BOTH
+@pytest.mark.parametrize("way", ["failure", "cancel", "stop", "killed worker"])
+def test_nothing_stays_behind(yard, sandbox: Sandbox | None, way: str) -> None:
+    plan = {"check": ["fail", ["model-damaged", "It is damaged."]]} if way == "failure" else {"check": ["sleep", 60]}
+    job_id = yard.submit({**SLOW_FETCH, **plan})
+    worker = yard.start_worker(sandbox)
+    yard.until(lambda: waiting(yard))
+    if way == "cancel":
+        yard.farm.cancel(job_id)
+    elif way == "stop":
+        worker.send_signal(signal.SIGTERM)
+    elif way == "killed worker":
+        worker.kill()
+    else:
+        assert yard.wait(job_id).state is JobState.FAILED
+    yard.until(lambda: not waiting(yard), 15)
+    worker.kill()
