@@ -167,9 +167,10 @@ class _Writing:
 
     def with_variables(self, values: tuple[tf.Tensor, ...]) -> _Writing:
         """The same with other values of the loop's variables."""
-        written, ended, state, tokens, match, waiting, pause, *caches = values
-        named = dict(zip(self.caches, caches, strict=True))
-        return _Writing(written, ended, state, tokens, Guesser(match, waiting, pause), named)
+        written, ended, state, tokens, *others = values
+        count = len(self.guesser.variables())
+        named = dict(zip(self.caches, others[count:], strict=True))
+        return _Writing(written, ended, state, tokens, Guesser(*others[:count]), named)
 
 
 def _write(

@@ -73,6 +73,5 @@ def _tokens(
                 break
         # Whatever was guessed, every token was chosen from the logits behind the tokens that were chosen before it.
         model.rewind(start + place)
-        guesser.judge(len(guesses), place)
         guesses = guesser.guess(min(model.room_to_score() - 1, max_new_tokens - written - 1, most_guesses))
         logits = list(model.score([token, *guesses]))

@@ -2,17 +2,24 @@
 
 A call that reads several tokens takes little longer than one that reads a single one, where the memory's bandwidth
 holds a model up. So the model is given guesses behind the last token, and those that turn out to be what it chooses
-anyway have cost nothing. The guess is what stood behind the last two tokens when they came before: known as prompt
-lookup (docs/decisions/0005-guessed-tokens.md).
+anyway have cost nothing. The guess is what stood behind the last two tokens when they came before, or else behind the
+last one: known as prompt lookup (docs/decisions/0005-guessed-tokens.md).
+
+Whether a guess is worth its cost the text says too: at each token it is known whether the guess would have held,
+given or not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-# After a call none of whose guesses held, so many tokens go by without a guess; twice as many after the next one.
-FIRST_PAUSE = 2
-LONGEST_PAUSE = 32
+# By how many last tokens an earlier place is found, the likeliest first.
+WIDTHS = (2, 1)
+# The share of guesses that hold: taken for true at first, and the least that is worth a call, which takes a quarter
+# longer with guesses than without; and how much the latest guess weighs in it.
+FIRST_SHARE = 0.3
+LEAST_SHARE = 0.2
+WEIGHT = 0.1
 
 
 class Guesser:
@@ -20,34 +27,32 @@ class Guesser:
 
     def __init__(self, tokens: Sequence[int]) -> None:
         self._tokens: list[int] = []
-        self._behind: dict[tuple[int, int], int] = {}  # the place behind the latest such pair
+        self._behind: dict[tuple[int, ...], int] = {}  # the place behind the latest such tokens
+        self._held = dict.fromkeys(WIDTHS, FIRST_SHARE)
         self._match: int | None = None
-        self._pause = FIRST_PAUSE
-        self._waiting = 0
+        self._width = 0
         for token in tokens:
             self.append(token)
 
     def append(self, token: int) -> None:
         """The text goes on with this token."""
+        if self._match is not None:
+            self._held[self._width] += WEIGHT * ((self._tokens[self._match] == token) - self._held[self._width])
         self._tokens.append(token)
-        self._waiting = max(0, self._waiting - 1)
-        if len(self._tokens) > 1:
-            pair = (self._tokens[-2], token)
-            self._match = self._behind.get(pair)
-            self._behind[pair] = len(self._tokens)
+        self._match = None
+        for width in WIDTHS:
+            if len(self._tokens) < width:
+                continue
+            last = tuple(self._tokens[-width:])
+            place = self._behind.get(last)
+            self._behind[last] = len(self._tokens)
+            if self._match is None and place is not None:
+                self._match, self._width = place, width
 
     def guess(self, most: int) -> list[int]:
         """At most so many tokens that may come next; none where nothing speaks for any."""
-        if self._match is None or self._waiting:
+        if self._match is None or self._held[self._width] < LEAST_SHARE:
             return []
         known = self._tokens[self._match :]
         # What repeats itself up to the text's end will go on repeating itself.
         return [known[place % len(known)] for place in range(max(0, most))]
-
-    def judge(self, guessed: int, held: int) -> None:
-        """How many tokens were guessed, and how many of them held."""
-        if held:
-            self._pause = FIRST_PAUSE
-        elif guessed:
-            self._waiting = self._pause
-            self._pause = min(2 * self._pause, LONGEST_PAUSE)

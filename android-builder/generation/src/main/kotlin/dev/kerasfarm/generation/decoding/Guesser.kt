@@ -1,17 +1,19 @@
 package dev.kerasfarm.generation.decoding
 
 /**
- * Guesses what a text goes on with, from the text itself: what stood behind its last two tokens when they came before.
+ * Guesses what a text goes on with, from the text itself: what stood behind its last two tokens when they came before,
+ * or else behind the last one.
  *
  * A run that reads several tokens takes little longer than one that reads a single one, so that guesses which hold
- * cost nothing. [tokens] is the text so far.
+ * cost nothing. Whether they are worth it the text says too: at each token it is known whether the guess would have
+ * held, given or not. [tokens] is the text so far.
  */
 class Guesser(tokens: IntArray) {
     private val known = ArrayList<Int>()
-    private val behind = HashMap<Long, Int>() // the place behind the latest such pair
+    private val pairs = Kind()
+    private val singles = Kind()
     private var match: Int? = null
-    private var pause = FIRST_PAUSE
-    private var waiting = 0
+    private var kind = pairs
 
     init {
         for (token in tokens) append(token)
@@ -19,34 +21,43 @@ class Guesser(tokens: IntArray) {
 
     /** The text goes on with [token]. */
     fun append(token: Int) {
+        match?.let { kind.count(known[it] == token) }
         known.add(token)
-        if (waiting > 0) waiting--
-        if (known.size > 1) match = behind.put(pair(known[known.size - 2], token), known.size)
+        val alone = singles.behind.put(token.toLong(), known.size)
+        val pair = if (known.size > 1) pairs.behind.put(pair(known[known.size - 2], token), known.size) else null
+        match = pair ?: alone
+        kind = if (pair != null) pairs else singles
     }
 
     /** At most [most] tokens that may come next; none where nothing speaks for any. */
     fun guess(most: Int): IntArray {
         val from = match
-        if (from == null || waiting > 0 || most < 1) return IntArray(0)
+        if (from == null || kind.held < LEAST_SHARE || most < 1) return IntArray(0)
         // What repeats itself up to the text's end will go on repeating itself.
         return IntArray(most) { known[from + it % (known.size - from)] }
     }
 
-    /** Of the last [guessed] tokens [held] turned out to be right; wrong guesses are followed by a pause. */
-    fun judge(guessed: Int, held: Int) {
-        if (held > 0) {
-            pause = FIRST_PAUSE
-        } else if (guessed > 0) {
-            waiting = pause
-            pause = minOf(2 * pause, LONGEST_PAUSE)
+    private fun pair(first: Int, second: Int): Long = first.toLong().shl(Int.SIZE_BITS) or second.toLong()
+
+    /** Guesses by so many last tokens: the place behind their latest occurrence, and the share that [held]. */
+    private class Kind {
+        val behind = HashMap<Long, Int>()
+        var held = FIRST_SHARE
+            private set
+
+        fun count(right: Boolean) {
+            held += WEIGHT * ((if (right) 1.0 else 0.0) - held)
         }
     }
 
-    private fun pair(first: Int, second: Int): Long = first.toLong().shl(Int.SIZE_BITS) or second.toLong()
-
     private companion object {
-        /** For so many tokens nothing is guessed after a run none of whose guesses held. */
-        const val FIRST_PAUSE = 2
-        const val LONGEST_PAUSE = 32
+        /** What is taken for true at first. */
+        const val FIRST_SHARE = 0.3
+
+        /** A run with guesses takes a quarter longer than one without, so that fewer are not worth it. */
+        const val LEAST_SHARE = 0.2
+
+        /** How much the latest guess weighs. */
+        const val WEIGHT = 0.1
     }
 }

@@ -55,7 +55,6 @@ class TokenRun internal constructor(
         if (held < guessed.size && guessed[held] == current) {
             held++
         } else {
-            guesser.judge(guessed.size, held)
             guesses = null
         }
         if (++count == limit) reason = StopReason.TOKEN_LIMIT
