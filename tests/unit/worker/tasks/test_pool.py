@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import select
 import threading
 import time
 from collections.abc import Callable
@@ -38,4 +39,26 @@ def test_a_pool_of_threads_grows_and_shrinks() -> None:
     assert pool.num_processes == 1
     release.release(2)
     until(lambda: not working)
+    pool.on_stop()
+
+
+def test_the_end_of_a_task_wakes_the_loop() -> None:
+    """Which takes no message while it is busy, and would sleep on."""
+    readers: list[tuple[int, Callable[[int], int]]] = []
+
+    class Hub:
+        def add_reader(self, descriptor: int, callback: Callable[[int], int], _argument: int) -> None:
+            readers.append((descriptor, callback))
+
+    pool = TaskPool(1)
+    pool.register_with_event_loop(Hub())
+    [(descriptor, callback)] = readers
+    assert select.select([descriptor], [], [], 0)[0] == []
+    release = threading.Event()
+    pool.on_apply(release.wait, (10,), {})
+    assert select.select([descriptor], [], [], 0.05)[0] == []
+    release.set()
+    assert select.select([descriptor], [], [], 10)[0] == [descriptor]
+    callback(descriptor)
+    assert select.select([descriptor], [], [], 0)[0] == []
     pool.on_stop()
