@@ -97,16 +97,17 @@ def test_one_at_the_end_of_what_a_prompt_may_have_is_read_and_half_of_one_is_not
         assert read(SplitName.GPT2, text.encode()) == tokenizer.encode(text).ids
 
 
+@pytest.mark.parametrize("name", SplitName)
 def test_they_are_read_among_broken_utf8(
-    read: Callable[[str, bytes], list[int]], tokenizers: dict[SplitName, Tokenizer]
+    name: SplitName, read: Callable[[str, bytes], list[int]], tokenizers: dict[SplitName, Tokenizer]
 ) -> None:
-    tokenizer = tokenizers[SplitName.GPT2]
+    tokenizer = tokenizers[name]
     specials = {special: tokenizer.token_to_id(special) for special in SPECIALS}
     found = 0
     for number, content in enumerate(broken_texts(300, CAPACITY - 40)):
         special = SPECIALS[number % 12].encode()
         mixed = special + content[: number % 40] + special + content[number % 40 :]
-        tokens = read(SplitName.GPT2, mixed)
+        tokens = read(name, mixed)
         assert tokens == read_broken(tokenizer, mixed, specials), mixed
         found += tokens.count(specials[special.decode()])
     assert found > 600

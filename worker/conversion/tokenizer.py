@@ -15,6 +15,7 @@ from typing import Any
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 
 from farm.errors import ModelDamaged
+from farm.jobspec import Lane
 
 BYTE_LEVEL_BPE = "byte-level-bpe"
 
@@ -63,6 +64,10 @@ class TokenizerExport:
     start_token: int | None
     end_token: int | None
     split: SplitName | None = None
+
+    def why_no_app(self, lane: Lane) -> str | None:
+        """Why no app comes of the model in that lane, None where one does: that of the strings lane reads no text."""
+        return None if lane is Lane.STRINGS else self.reason
 
     def encode(self, text: str) -> list[int]:
         """The text's tokens behind the start token."""

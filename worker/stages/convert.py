@@ -151,10 +151,11 @@ def run(order: StageOrder, report: Reporter) -> StageResult:
         Metric(name="file_to_float32_ratio", value=file_bytes / float32_bytes, unit="ratio"),
         Metric(name="keras_perplexity", value=reference.perplexity, unit="perplexity"),
     )
-    ends = export.reason or made.ends
+    ends = export.why_no_app(order.spec.lane) or made.ends
+    lane_notes = LANE_NOTES[order.spec.lane] if ends is None else ()
     return StageResult(
         metrics=(*clock.metrics, *made.metrics, *figures),
-        notes=(*made.notes, *reading.notes),
+        notes=(*made.notes, *lane_notes, *reading.notes),
         skips={} if ends is None else dict.fromkeys(NEEDS_TOKENIZER, ends),
         facts={"family": model.family},
     )
@@ -196,7 +197,7 @@ def make_own_graph(
             Metric(name="graph_cached", value=float(found.cached), unit="flag"),
             Metric(name="decoder_difference", value=difference, unit="share"),
         ),
-        notes=LANE_NOTES[order.spec.lane],
+        notes=(),
         ends=None,
     )
 
@@ -224,7 +225,7 @@ def make_keras_graph(
             Metric(name="tokenizer_texts", value=difference.texts, unit="texts"),
             Metric(name="tokenizer_texts_read_otherwise", value=difference.otherwise, unit="texts"),
         ),
-        notes=(difference.sentence(), *(() if ends else LANE_NOTES[Lane.STRINGS])),
+        notes=(difference.sentence(),),
         ends=ends,
     )
 

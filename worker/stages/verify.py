@@ -378,5 +378,6 @@ def notes(figures: Figures) -> tuple[str, ...]:
     """What a reader of the job should know beside the figures."""
     said = [f"{figures.identical_prompts} of {figures.prompts} golden prompts go on exactly as Keras's do."]
     if figures.ties:
-        said.append(f"{figures.ties} greedy steps were too close in Keras to count.")
+        steps = "1 greedy step was" if figures.ties == 1 else f"{figures.ties} greedy steps were"
+        said.append(f"{steps} too close in Keras to count.")
     return tuple(said)

@@ -8,6 +8,7 @@ from tokenizers import Tokenizer
 from tokenizers.pre_tokenizers import ByteLevel
 
 from farm.errors import ModelDamaged
+from farm.jobspec import Lane
 from farm.prompting import Prompting
 from worker.conversion.description import Activation, DecoderDescription, Layer, Norm
 from worker.conversion.reference_plan import FORCED_TOKENS, plan_reference
@@ -98,6 +99,8 @@ def test_other_byte_pair_tokenizers_are_written_but_not_for_the_app(tokenizer: o
     assert made.reason is not None
     assert "no tokenizer for the family Test" in made.reason
     assert made.tokenizer is not None
+    # The strings lane has the tokenizer in its graph.
+    assert (made.why_no_app(Lane.BYTES), made.why_no_app(Lane.STRINGS)) == (made.reason, None)
 
 
 def test_a_tokenizer_of_another_kind_is_named() -> None:
