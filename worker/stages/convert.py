@@ -10,6 +10,7 @@ import gc
 import os
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -36,6 +37,7 @@ from worker.conversion.binding import bind
 from worker.conversion.binding.runtimes import HOST_RUNTIME, form_for
 from worker.conversion.calibration_text import CALIBRATION_TEXT
 from worker.conversion.full_forward import FullForward
+from worker.conversion.graph_cache import CachedGraph
 from worker.conversion.keras_tokenizer import KerasReader
 from worker.conversion.loading import CausalLM
 from worker.conversion.mapping import MappedModel
@@ -131,16 +133,27 @@ def run(order: StageOrder, report: Reporter) -> StageResult:
     forward = FullForward(causal_lm)
     forced_logits = forward.logits([plan.forced_tokens.tolist()])[0]
 
+    end_token = model_end_token(model, export)
+
+    def ask_keras() -> Reference:
+        with clock.measure("reference_seconds"):
+            continuations = full_forward.continue_greedily(forward, plan, end_token)
+            held_out_nll = full_forward.negative_log_likelihood(forward, plan.held_out_tokens)
+            return Reference(plan, continuations, forced_logits, held_out_nll)
+
     if reader is None:
-        made = make_own_graph(order, model, export, Forced(plan.forced_tokens, forced_logits), clock, report)
+        graph = find_own_graph(order, model, export, clock, report)
+        # The decoder's comparison and the binding leave one of two cores idle for most of their time.
+        with ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(ask_keras)
+            made = bind_own_graph(order, graph, model, export, Forced(plan.forced_tokens, forced_logits), clock, report)
+            report(0.75, "asking Keras for the golden tokens")
+            reference = asked.result()
     else:
         made = make_keras_graph(order, causal_lm, reader, clock, report)
-    gc.collect()
-    report(0.75, "asking Keras for the golden tokens")
-    with clock.measure("reference_seconds"):
-        continuations = full_forward.continue_greedily(forward, plan, model_end_token(model, export))
-        held_out_nll = full_forward.negative_log_likelihood(forward, plan.held_out_tokens)
-        reference = Reference(plan, continuations, forced_logits, held_out_nll)
+        gc.collect()
+        report(0.75, "asking Keras for the golden tokens")
+        reference = ask_keras()
     report(0.95, "writing the model's papers")
     write_papers(order, model, export, reference, said, made.form, reading.special_tokens)
     sizes = model.description.weight_shapes().values()
@@ -161,15 +174,23 @@ def run(order: StageOrder, report: Reporter) -> StageResult:
     )
 
 
-def make_own_graph(
-    order: StageOrder, model: MappedModel, export: TokenizerExport, forced: Forced, clock: Clock, report: Reporter
-) -> Made:
-    """Write `model.tflite` with the farm's own decoder."""
+def find_own_graph(
+    order: StageOrder, model: MappedModel, export: TokenizerExport, clock: Clock, report: Reporter
+) -> CachedGraph:
+    """The farm's own decoder without weights; OpNotAllowed, OpForbidden where it has an op that the job may not."""
     report(0.3, "converting the graph")
     with clock.measure("graph_seconds"):
         found = lanes.find_graph(order, model, export, model_end_token(model, export))
     # Before the costly steps; the binder simplifies built-in ops, so that these are judged in the finished file.
     allowlist.require(found.path, Allowlist.of(order), only_foreign=True)
+    return found
+
+
+def bind_own_graph(
+    order: StageOrder, found: CachedGraph, model: MappedModel, export: TokenizerExport, forced: Forced,
+    clock: Clock, report: Reporter,
+) -> Made:  # fmt: skip
+    """Write `model.tflite` with the farm's own decoder, once that gives what Keras gives."""
     report(0.5, "comparing the decoder with Keras")
     with clock.measure("gate_seconds"):
         difference = decoder_gate.compare_with_keras(model.description, model.weights, forced.tokens, forced.logits)
