@@ -52,9 +52,10 @@ def waiting(connection: Connection) -> dict[Queue, int]:
     return dict.fromkeys(Queue, 0) | {Queue(queue): count for queue, count in connection.execute(query)}
 
 
-def unpublished(connection: Connection) -> int:
-    """How many wake-ups the broker has not got yet."""
-    return connection.scalar(sa.select(sa.func.count()).select_from(Outgoing)) or 0
+def unpublished(connection: Connection) -> dict[Queue, int]:
+    """How many wake-ups for each queue the broker has not got yet."""
+    query = sa.select(Outgoing.queue, sa.func.count()).group_by(Outgoing.queue)
+    return dict.fromkeys(Queue, 0) | {Queue(queue): count for queue, count in connection.execute(query)}
 
 
 def announce_forgotten(database: Database, queues: Mapping[Queue, int], after_seconds: float) -> int:

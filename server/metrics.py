@@ -25,7 +25,7 @@ class FarmCollector(Collector):
         with self._database.read() as connection:
             states = statistics.jobs_by_state(connection)
             waiting = outbox.waiting(connection)
-            unpublished = outbox.unpublished(connection)
+            unpublished = sum(outbox.unpublished(connection).values())
             oldest = statistics.oldest_queued(connection)
             times = statistics.stage_times(connection)
             failures = statistics.failures(connection)

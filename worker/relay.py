@@ -60,11 +60,18 @@ class Relay:
         return len(sent)
 
     def _sweep(self) -> None:
-        """Announce again what waits for long, unless the broker holds a wake-up for every job that waits."""
+        """Announce again what waits for long, unless broker and outbox hold a wake-up for every job that waits.
+
+        Without the outbox in the count, many submissions at once would be announced again and again, and a wake-up
+        that was really lost would wait behind all these.
+        """
         with self._database.read() as connection:
             waiting = {queue: count for queue, count in outbox.waiting(connection).items() if count}
+            on_their_way = outbox.unpublished(connection)
         lacking = {
-            queue: min(count - broker.messages(self._app, self._connection, queue), FORGOTTEN_BATCH)
+            queue: min(
+                count - on_their_way[queue] - broker.messages(self._app, self._connection, queue), FORGOTTEN_BATCH
+            )
             for queue, count in waiting.items()
         }
         wanted = {queue: count for queue, count in lacking.items() if count > 0}

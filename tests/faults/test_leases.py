@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
 import time
 from collections.abc import Collection
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
@@ -22,6 +24,7 @@ from farm.stages import StageName
 from farm.states import JobState
 from tests.faults.in_process import InProcess
 from tests.faults.soundness import count
+from tests.faults.yard import ForkedWorker, Yard
 from worker.interruption import Interruption, Reason
 from worker.stage_process import StageJob
 
@@ -78,7 +81,7 @@ def test_workers_that_sleep_past_their_lease(make_farm, trial, monkeypatch: pyte
     late = [yard.start_embedded(InProcess({StageName.CHECK: wait_for_go})) for _ in range(sleepers)]
     yard.until(lambda: all(yard.farm.job(job_id).stages[1].state == "running" for job_id in ids), 60)
     for worker in late:
-        worker.send_signal(signal.SIGSTOP)
+        put_to_sleep(yard, worker)
     yard.until(lambda: yard.serve(runner=InProcess()) + count(yard, JobState.SUCCEEDED) >= sleepers, 60)
     yard.until(lambda: yard.serve(runner=InProcess()) == 0 and count(yard, JobState.SUCCEEDED) == sleepers, 60)
     go.touch()
@@ -94,6 +97,22 @@ def test_workers_that_sleep_past_their_lease(make_farm, trial, monkeypatch: pyte
     else:
         trial.measured(f"the control without the fence: {twice} of {sleepers} published")
         assert twice > 0
+
+
+def put_to_sleep(yard: Yard, worker: ForkedWorker) -> None:
+    """Stop a worker, but not while it writes: SQLite's one writer would keep all others waiting."""
+    while True:
+        worker.send_signal(signal.SIGSTOP)
+        if yard.database().engine.dialect.name != "sqlite":
+            return
+        with closing(sqlite3.connect(yard.settings.home / "farm.db", timeout=0.2, isolation_level=None)) as connection:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                worker.send_signal(signal.SIGCONT)
+                continue
+            connection.execute("ROLLBACK")
+            return
 
 
 def hold_without_fence(connection: Connection, held: Claim, **changes: Any) -> None:
