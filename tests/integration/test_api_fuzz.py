@@ -50,7 +50,7 @@ class Counted:
 
 @pytest.mark.goal(id="S4")
 def test_generated_calls(tmp_path: Path, trial) -> None:
-    examples = trial.size(EXAMPLES, 300)
+    examples = trial.size(EXAMPLES, 130)
     server = ServerSettings(embedded_worker=False, stream_seconds=0.01, webhook_poll=60)
     app = make_app(Settings(home=tmp_path / "home"), server)
     database: Database = app.state.farm.database
