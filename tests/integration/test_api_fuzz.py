@@ -25,7 +25,7 @@ from server.app import make_app
 from server.settings import ServerSettings
 
 # How many calls so many examples make at the least.
-EXAMPLES, LEAST_CALLS = 12, 800
+EXAMPLES, LEAST_CALLS = 25, 2000
 
 
 @dataclass

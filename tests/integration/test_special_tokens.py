@@ -82,9 +82,11 @@ def test_they_are_read_as_the_tokenizers_package_reads_them(
 ) -> None:
     tokenizer = tokenizers[name]
     ids = {tokenizer.token_to_id(special) for special in SPECIALS}
-    texts = [*SPECIALS[:12], *mixed_texts(2000, CAPACITY, seed=7, further=PARTS)]
+    # How a text is split does not touch the special tokens in it: the other patterns get fewer texts.
+    number = 2000 if name is SplitName.GPT2 else 500
+    texts = [*SPECIALS[:12], *mixed_texts(number, CAPACITY, seed=7, further=PARTS)]
     wanted = [tokenizer.encode(text).ids for text in texts]
-    assert sum(bool(ids.intersection(tokens)) for tokens in wanted) > 800
+    assert sum(bool(ids.intersection(tokens)) for tokens in wanted) > 0.4 * number
     wrong = [text for text, tokens in zip(texts, wanted, strict=True) if read(name, text.encode()) != tokens]
     assert wrong == []
 
@@ -104,13 +106,13 @@ def test_they_are_read_among_broken_utf8(
     tokenizer = tokenizers[name]
     specials = {special: tokenizer.token_to_id(special) for special in SPECIALS}
     found = 0
-    for number, content in enumerate(broken_texts(300, CAPACITY - 40)):
+    for number, content in enumerate(broken_texts(100, CAPACITY - 40)):
         special = SPECIALS[number % 12].encode()
         mixed = special + content[: number % 40] + special + content[number % 40 :]
         tokens = read(name, mixed)
         assert tokens == read_broken(tokenizer, mixed, specials), mixed
         found += tokens.count(specials[special.decode()])
-    assert found > 600
+    assert found > 200
 
 
 def test_without_being_asked_for_they_stay_text(

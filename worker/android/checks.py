@@ -7,7 +7,9 @@ what is not expected is then read from the package's own description of its mode
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import chain
 
 from farm.artifacts import ArtifactName
 from farm.errors import FileUnreadable, PackageInvalid
@@ -279,7 +281,13 @@ CHECKS: tuple[Check[Package, Expectation], ...] = (
 
 def inspect(package: Package, expected: Expectation) -> list[Finding]:
     """Run every check. PackageInvalid when the file can't even be opened."""
-    return [finding for check in CHECKS for finding in check.run(package, expected, expected.rules)]
+
+    def run(check: Check[Package, Expectation]) -> list[Finding]:
+        return list(check.run(package, expected, expected.rules))
+
+    # One waits for apksigner while the other does the rest.
+    with ThreadPoolExecutor(2) as pool:
+        return list(chain.from_iterable(pool.map(run, CHECKS)))
 
 
 def require(package: Package, expected: Expectation) -> None:

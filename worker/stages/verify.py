@@ -34,7 +34,7 @@ from worker.order import Metric, StageOrder, StageResult
 
 # What prefill time and tokens per second are measured with, less where the context is small.
 SPEED_PROMPT_TOKENS = 32
-SPEED_STEPS = 24
+SPEED_STEPS = 16
 # A file with KerasHub's graph takes any prompt, and cuts what does not fit.
 LONGEST_PROMPT = 1 << 20
 
