@@ -27,6 +27,7 @@ from farm.jobspec import Abi
 from worker.android import host_run, prebuilt, screenshots, toolchain
 from worker.android.archive import CHUNK_BYTES
 from worker.android.assembly import MODEL_ASSET
+from worker.android.checks import TOKENIZER_ASSET
 from worker.android.base import AppBase, AppSources
 from worker.android.golden import Golden, GoldenLimits, GoldenPrompt
 from worker.android.robolectric import Harness
@@ -106,10 +107,12 @@ def sizes(report: Report, package: Path) -> Iterable[Row]:
             for abi in Abi
         }
         model = opened.getinfo(MODEL_ASSET).file_size
+        tokenizer = opened.getinfo(TOKENIZER_ASSET).compress_size
     rest = package.stat().st_size - model - sum(libraries.values())
     largest = max(libraries, key=lambda abi: libraries[abi])
     installed = rest + libraries[largest]
-    yield Row("everything but the model, per ABI", 14, installed / MB, "MB", f"{largest} has the largest libraries")
+    remark = f"{largest} has the largest libraries; {tokenizer / MB:.2f} MB of it are the model's tokenizer"
+    yield Row("everything but the model, per ABI", 14, installed / MB, "MB", remark)
     download = report.metric("bundle", "bundle_download") - compressed(report.model)
     yield Row("the same as a download", 6, download / MB, "MB", "the bundle's download less the compressed model")
 

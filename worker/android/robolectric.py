@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -20,11 +21,14 @@ from worker.android.tools import Tool
 
 MAIN = "dev.kerasfarm.screens.MainKt"
 JVM = (
-    "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto", "-Xmx1g",
+    "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto", "-Xmx512m",
     # Robolectric replaces methods of the platform that the JVM guards.
     "--add-opens=java.base/java.io=ALL-UNNAMED", "--add-opens=java.base/java.lang=ALL-UNNAMED",
     "-Drobolectric.offline=true",
 )  # fmt: skip
+# A model that is closed shall give its memory back before the next test opens it, not keep it for small things: glibc's
+# word for what is too large for that, in bytes.
+ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": str(256 << 10), "MALLOC_ARENA_MAX": "2"}
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ class Harness:
                 tools.find(Tool.JAVA), *JVM, *(f"-D{name}={value}" for name, value in (own | dict(properties)).items()),
                 "-cp", ":".join(map(str, (settings, *jars, *natives, *self.libraries()))), MAIN, *classes,
             ),
-            timeout=timeout, error=error, hint=hint,
+            timeout=timeout, error=error, hint=hint, env=os.environ | ENVIRONMENT,
         )  # fmt: skip
         tests = read_lines(completed.stdout)
         failures = [(test.name, test.failure) for test in tests if test.failure is not None]
