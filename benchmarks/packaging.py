@@ -27,8 +27,8 @@ from farm.jobspec import Abi
 from worker.android import host_run, prebuilt, screenshots, toolchain
 from worker.android.archive import CHUNK_BYTES
 from worker.android.assembly import MODEL_ASSET
-from worker.android.checks import TOKENIZER_ASSET
 from worker.android.base import AppBase, AppSources
+from worker.android.checks import TOKENIZER_ASSET
 from worker.android.golden import Golden, GoldenLimits, GoldenPrompt
 from worker.android.robolectric import Harness
 from worker.android.toolchain import Toolchain
