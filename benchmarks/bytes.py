@@ -29,6 +29,7 @@ from benchmarks.spine import (
     THREADS,
     Farm,
     Report,
+    kept_folder,
     random_base,
     say,
 )
@@ -75,9 +76,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path)
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="farm-benchmark-") as temporary:
-        folder = arguments.folder or Path(temporary)
-        folder.mkdir(parents=True, exist_ok=True)
+    with kept_folder(arguments.folder) as folder:
         tables = measure(folder, arguments.model or random_base(folder, 1))
     print(tables)
     if arguments.write:

@@ -51,9 +51,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path)
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="farm-benchmark-") as temporary:
-        folder = arguments.folder or Path(temporary)
-        folder.mkdir(parents=True, exist_ok=True)
+    with spine.kept_folder(arguments.folder) as folder:
         model = arguments.model or spine.random_base(folder, 1)
         subject = arguments.model.name if arguments.model else "GPT-2 base size with random weights"
         page = render(subject, measure(model, folder))

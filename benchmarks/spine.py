@@ -17,6 +17,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,9 +53,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="farm-benchmark-") as temporary:
-        folder = arguments.folder or Path(temporary)
-        folder.mkdir(parents=True, exist_ok=True)
+    with kept_folder(arguments.folder) as folder:
         page = render(measure(folder))
     print(page)
     if arguments.write:
@@ -219,6 +219,15 @@ def render(rows: list[Row]) -> str:
         *table(rows),
     ]
     return "\n".join([*lines, "", REMARKS])
+
+
+@contextmanager
+def kept_folder(given: Path | None) -> Iterator[Path]:
+    """The folder that was given, made if need be and kept from run to run; else one that goes afterwards."""
+    with tempfile.TemporaryDirectory(prefix="farm-benchmark-") as temporary:
+        folder = given or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder
 
 
 def say(text: str) -> None:
