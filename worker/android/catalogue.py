@@ -9,8 +9,7 @@ import sys
 from collections.abc import Mapping
 
 from farm import locations
-from farm.errors import FarmError
-from worker.android import pins
+from worker.android import pins, written_files
 from worker.android.pins import Pins, Role
 
 CATALOGUE = "gradle/libs.versions.toml"
@@ -72,13 +71,7 @@ def wrapper(table: Pins) -> str:
 
 def main() -> int:
     """Write the files; the exit code is the error's, or 0."""
-    try:
-        for name, content in files(pins.load()).items():
-            (locations.ANDROID_BUILDER / name).write_text(content)
-    except FarmError as error:
-        sys.stderr.write(f"{error.sentence}\n")
-        return error.exit_code
-    return 0
+    return written_files.write(locations.ANDROID_BUILDER, lambda: files(pins.load()))
 
 
 if __name__ == "__main__":

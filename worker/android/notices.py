@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from farm import digests, locations
-from farm.errors import FarmError, SettingsInvalid
-from worker.android import pins
+from farm.errors import SettingsInvalid
+from worker.android import pins, written_files
 from worker.android.pins import Pins, Role
 
 TABLE = locations.ANDROID_BUILDER / "notices.toml"
@@ -104,13 +104,7 @@ def text(part: Part) -> str:
 
 def main() -> int:
     """Write the files; the exit code is the error's, or 0."""
-    try:
-        for name, content in files(load(), pins.load()).items():
-            (ASSETS / name).write_text(content)
-    except FarmError as error:
-        sys.stderr.write(f"{error.sentence}\n")
-        return error.exit_code
-    return 0
+    return written_files.write(ASSETS, lambda: files(load(), pins.load()))
 
 
 if __name__ == "__main__":
