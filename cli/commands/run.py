@@ -13,11 +13,11 @@ import typer
 from cli import completion, figures
 from cli.arguments import AsJson
 from cli.job_request import read_template
-from cli.native_output import kept_back
 from cli.targets import model_files
 from cli.terminal import open_terminal, printable
 from farm.artifacts import ArtifactName
 from farm.jobspec import Lane
+from farm.native_output import kept_back
 from farm.prompting import PLACE, Mode, parse_mode
 
 NEEDED = (ArtifactName.MODEL, ArtifactName.TOKENIZER, ArtifactName.MODEL_INFO)

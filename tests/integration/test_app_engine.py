@@ -134,7 +134,8 @@ def test_tokens_equal_those_of_ai_edge_litert(
     answer = opened(host_driver, built)
     assert answer["context"] == sizes.context
     verify = () if sizes.verify is None else (sizes.verify,)
-    assert answer["prefill"] == sorted((*sizes.prefill, *verify))
+    # Prefills hardly longer than a verification are left to that: each would hold all weights once more.
+    assert answer["prefill"] == sorted((*(n for n in sizes.prefill if n > 2 * sum(verify)), *verify))
     require_equal_writing(host_driver, built)
 
 

@@ -20,9 +20,9 @@ from worker.conversion.description import DecoderDescription
 
 WEIGHT_PREFIX = "w__"
 DECODE = "decode"
-# One token that is sure and the guesses behind it. Up to here a call of a model that the memory's bandwidth holds up
-# takes little longer than one of `decode`.
-VERIFY_TOKENS = 8
+# One token that is sure and the guesses behind it. XNNPACK reads the weights once for so many rows of a product on a
+# phone's processor, and for five on one with AVX-512; for one more it reads them all again.
+VERIFY_TOKENS = 4
 
 
 def prefill_name(length: int) -> str:

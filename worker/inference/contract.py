@@ -57,10 +57,14 @@ class Contract:
         """The caches' names."""
         return tuple(f"kv_cache_{kind}_{layer}" for layer in range(self.layers) for kind in "kv")
 
+    @property
+    def cache_sizes(self) -> tuple[int, int, int, int]:
+        """A cache's [1,H,T,D]."""
+        return (1, self.kv_heads, self.context, self.head_dim)
+
     def expected(self, length: int, with_logits: bool) -> SignatureShape:
         """What a signature over `length` tokens must look like."""
-        cache = TensorShape("float32", (1, self.kv_heads, self.context, self.head_dim))
-        caches = dict.fromkeys(self.caches, cache)
+        caches = dict.fromkeys(self.caches, TensorShape("float32", self.cache_sizes))
         tokens = {TOKENS: TensorShape("int32", (1, length)), POSITIONS: TensorShape("int32", (length,))}
         logits = {LOGITS: TensorShape("float32", (1, length, self.vocabulary_size))} if with_logits else {}
         return SignatureShape(tokens | caches, caches | logits)

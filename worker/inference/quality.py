@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -128,18 +129,23 @@ def _prefills(model: TokenModel, available: int) -> Iterator[tuple[Sequence[Feed
 def largest_cache_change(model: TokenModel, reference: Reference) -> float:
     """Largest change that any signature makes to cache rows before those that it is to write: 0.0 for a sound file."""
     tokens = [int(token) for token in reference.forced_tokens[:2]]
-    changes = [0.0]
     model.rewind()
     model.prefill(tokens)
-    model.score(tokens[: model.room_to_score()])
-    changes.append(model.untouched_rows_differ())
-    for length in (1, *model.contract.prefill):
-        if len(tokens) + length <= model.contract.context:
-            model.rewind()
-            model.prefill(tokens)
-            model.prefill(tokens[:1], [Feed(length, 1)])
-            changes.append(model.untouched_rows_differ())
+    before = model.caches()
+    lengths = [length for length in (1, *model.contract.prefill) if len(tokens) + length <= model.contract.context]
+    calls: list[Callable[[], object]] = [partial(model.prefill, tokens[:1], [Feed(length, 1)]) for length in lengths]
+    calls.append(partial(model.score, tokens[: model.room_to_score()]))
+    changes = [0.0]
+    for call in calls:
+        call()
+        model.rewind(len(tokens))
+        changes += [_change(before[name], after, len(tokens)) for name, after in model.caches().items()]
+    # Python's max passes over a NaN.
     return float(np.max(changes))
+
+
+def _change(before: Float32, after: Float32, rows: int) -> float:
+    return float(np.abs(after[:, :, :rows] - before[:, :, :rows]).max(initial=0.0))
 
 
 def _difference(actual: Float32, expected: Float32) -> float:

@@ -26,7 +26,9 @@ def plain_logits(path: Path, tokens: list[int]) -> np.ndarray:
     return np.array(logits)
 
 
-def test_carrying_rows_gives_what_carrying_whole_caches_gives(gpt2_file: Path, model: TokenModel) -> None:
+def test_caches_written_in_place_give_what_whole_caches_carried_in_and_out_give(
+    gpt2_file: Path, model: TokenModel
+) -> None:
     expected = plain_logits(gpt2_file, TOKENS)
     assert np.abs(expected).max() > 1
     np.testing.assert_allclose(model.logits_for(TOKENS), expected, atol=1e-5)
@@ -104,9 +106,14 @@ def test_the_context_can_be_filled_and_not_overfilled(model: TokenModel) -> None
     assert model.position == 0
 
 
-def test_a_sound_model_leaves_earlier_cache_rows_alone(model: TokenModel) -> None:
-    model.read(TOKENS[:20])
-    assert model.untouched_rows_differ() == 0.0
+def test_the_caches_can_be_taken_and_put_back(gpt2_file: Path, model: TokenModel) -> None:
+    model.prefill(TOKENS[:20])
+    kept = model.caches()
+    assert all(np.abs(cache[:, :, :20]).max() > 0 and not cache[:, :, 20:].any() for cache in kept.values())
+    model.rewind()
+    model.prefill(TOKENS[20:40])
+    model.put_caches(kept)
+    np.testing.assert_allclose(model.step(TOKENS[20]), plain_logits(gpt2_file, TOKENS[:21])[-1], atol=1e-5)
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -108,26 +109,34 @@ def test_a_prefill_that_reads_otherwise_is_found(model: TokenModel, reference: R
     assert quality.largest_logit_difference(model, reference) < 1e-6
     # The last rows of what prefill_16 has written get lost, as if it wrote one row too few.
     signature = model._prefill[16]
-    invoke = signature.invoke
+    run = signature.run
 
-    def lossy() -> None:
-        invoke()
-        for name in model.contract.caches:
-            signature.output(name)[:, :, 10] = 0.0
+    def lossy(tokens: Sequence[int], position: int) -> None:
+        run(tokens, position)
+        caches = model.caches()
+        for cache in caches.values():
+            cache[:, :, position + 10] = 0.0
+        model.put_caches(caches)
 
-    signature.invoke = lossy  # type: ignore[method-assign]
+    signature.run = lossy  # type: ignore[method-assign]
     assert quality.largest_logit_difference(model, reference) > 0.01
 
 
-def test_a_scrambled_cache_is_found(model: TokenModel, reference: Reference) -> None:
-    signature = model._prefill[4]
-    invoke = signature.invoke
+@pytest.mark.parametrize("name", ["_decode", "_prefill", "_verify"])
+def test_a_scrambled_cache_is_found(model: TokenModel, reference: Reference, name: str) -> None:
+    found = getattr(model, name)
+    signature = found[4] if isinstance(found, dict) else found
+    run = signature.run
 
-    def scrambling() -> None:
-        invoke()
-        signature.output("kv_cache_k_1")[0, 0, 0, 0] += 1.0
+    def scrambling(tokens: Sequence[int], position: int) -> None:
+        run(tokens, position)
+        if position == 2:
+            caches = model.caches()
+            caches["kv_cache_k_1"][0, 0, 0, 0] += 1.0
+            model.put_caches(caches)
 
-    signature.invoke = scrambling  # type: ignore[method-assign]
+    assert quality.largest_cache_change(model, reference) == 0.0
+    signature.run = scrambling
     assert quality.largest_cache_change(model, reference) == pytest.approx(1.0, abs=1e-5)
 
 

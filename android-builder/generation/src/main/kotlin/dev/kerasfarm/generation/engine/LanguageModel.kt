@@ -52,9 +52,10 @@ class LanguageModel private constructor(private val native: NativeModel) : Close
             if (verify != null && verify.vocabularySize != decode.vocabularySize) {
                 throw ModelUnusable("its signatures have vocabularies of different sizes")
             }
-            // Every signature in use packs all weights for itself: one that gives logits too does for a prefill.
+            // Every signature in use packs all weights for itself: one that gives logits too does for a short prefill.
+            val shortest = SHORT_PREFILLS * (verify?.length ?: 0)
             prefill = keys.filter { it.startsWith(PREFILL) }
-                .filter { it.removePrefix(PREFILL) != verify?.length.toString() }
+                .filter { (it.removePrefix(PREFILL).toIntOrNull() ?: 0) > shortest }
                 .map { Signature(it, native.runner(it), cache, givesLogits = false) }
                 .plus(listOfNotNull(verify))
                 .associateBy { it.length }
@@ -113,6 +114,9 @@ class LanguageModel private constructor(private val native: NativeModel) : Close
         private const val PREFILL = "prefill_"
         private const val VERIFY = "verify_"
         private const val CACHE = "kv_cache_"
+
+        /** Prefills of up to so many times the length of a verification are done by that. */
+        private const val SHORT_PREFILLS = 2
 
         /**
          * Opens the model that lies in [region], with [threads] threads for its arithmetic.

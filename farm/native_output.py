@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 import tempfile
@@ -27,3 +28,15 @@ def kept_back() -> Iterator[None]:
             sys.stderr.flush()
             os.dup2(saved, STDERR)
             os.close(saved)
+
+
+def hold_back_at_exit() -> None:
+    """Libraries that take themselves apart at the process's end do so in silence, once Python has said all it has."""
+    atexit.register(_close_stderr)
+
+
+def _close_stderr() -> None:
+    sys.stderr.flush()
+    sink = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(sink, STDERR)
+    os.close(sink)
