@@ -7,8 +7,10 @@ FULLY_CONNECTED, the lookup EMBEDDING_LOOKUP, and `x + (product + bias)` a fused
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from functools import partial
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial, reduce
 
 import numpy as np
 import tensorflow as tf
@@ -30,6 +32,8 @@ Tensors = Mapping[str, tf.Tensor]
 
 # Added to the scores of keys that must not be seen.
 UNSEEN = -1e9
+# A position that no text reaches, and yet near enough for a bias by distance not to outweigh UNSEEN.
+BEHIND_ALL = 1 << 20
 
 ACTIVATIONS: dict[Activation, Callable[[tf.Tensor], tf.Tensor]] = {
     Activation.GELU_TANH: partial(tf.nn.gelu, approximate=True),
@@ -39,20 +43,40 @@ ACTIVATIONS: dict[Activation, Callable[[tf.Tensor], tf.Tensor]] = {
 }
 
 
+@dataclass(frozen=True)
+class Earlier:
+    """Caches [1, heads, places, head size] that are only read, of which the first `count` (scalar int32) are filled."""
+
+    caches: Tensors
+    count: tf.Tensor
+
+
 def run_layers(
-    description: DecoderDescription, weights: Tensors, tokens: tf.Tensor, input_pos: tf.Tensor, cache: Tensors
+    description: DecoderDescription,
+    weights: Tensors,
+    tokens: tf.Tensor,
+    input_pos: tf.Tensor,
+    cache: Tensors,
+    earlier: Earlier | None = None,
 ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """All layers over n tokens, without the final norm.
 
-    tokens int32 [1, n], input_pos int32 [n], caches float32 [1, heads, context, head size]; gives hidden states
-    [n, hidden size] and the written caches. The caller sees to it that input_pos[0] + n fits into the context.
+    tokens int32 [1, n], input_pos int32 [n], caches float32 [1, heads, places, head size]; gives hidden states
+    [n, hidden size] and the written caches, whose first place is position `earlier.count`, or 0. The caller sees to it
+    that the n tokens fit into the cache.
     """
     length = tokens.shape[1]
-    context = next(iter(cache.values())).shape[2]
-    first_position = tf.reshape(tf.strided_slice(input_pos, [0], [1]), [])
-    write_at = tf.stack([0, 0, first_position, 0])
+    key_positions = tf.range(next(iter(cache.values())).shape[2])
+    write_at = tf.reshape(tf.strided_slice(input_pos, [0], [1]), [])
+    if earlier is not None:
+        write_at -= earlier.count
+        places = tf.range(next(iter(earlier.caches.values())).shape[2])
+        # What is not filled stands behind every position, where nothing looks.
+        filled = tf.where(places < earlier.count, places, BEHIND_ALL)
+        key_positions = tf.concat([filled, key_positions + earlier.count], 0)
+    write_at = tf.stack([0, 0, write_at, 0])
     x = _embed(description, weights, tokens, input_pos)
-    biases = _attention_biases(description, input_pos, context)
+    biases = _attention_biases(description, input_pos, key_positions)
     rotaries = {layer.rotary for layer in description.layers if layer.rotary is not None}
     rotations = {rotary: _rotation(rotary, input_pos) for rotary in rotaries}
     written: dict[str, tf.Tensor] = {}
@@ -66,7 +90,9 @@ def run_layers(
         key_name, value_name = f"kv_cache_k_{index}", f"kv_cache_v_{index}"
         written[key_name] = dynamic_update_slice(cache[key_name], keys, write_at)
         written[value_name] = dynamic_update_slice(cache[value_name], values, write_at)
-        mixed = _attend(description, queries, written[key_name], written[value_name], biases[layer.attention_window])
+        parts = [] if earlier is None else [(earlier.caches[key_name], earlier.caches[value_name])]
+        parts.append((written[key_name], written[value_name]))
+        mixed = _attend(description, queries, parts, biases[layer.attention_window])
         attended = _linear(description.attention_output_bias, weight, "attention_output", mixed)
         if description.attention_output_norm:
             attended = _norm(description, weight, "attention_output_norm", attended)
@@ -120,9 +146,10 @@ def _embed(description: DecoderDescription, weights: Tensors, tokens: tf.Tensor,
 
 
 def _attention_biases(
-    description: DecoderDescription, input_pos: tf.Tensor, context: int
+    description: DecoderDescription, input_pos: tf.Tensor, key_positions: tf.Tensor
 ) -> dict[int | None, tf.Tensor]:
-    keys, queries = tf.range(context)[None, None, None, :], input_pos[None, None, :, None]
+    context = key_positions.shape[0]
+    keys, queries = key_positions[None, None, None, :], input_pos[None, None, :, None]
     behind = queries - keys
     biases = {}
     for window in {layer.attention_window for layer in description.layers}:
@@ -199,17 +226,25 @@ def _heads(
 
 
 def _attend(
-    description: DecoderDescription, queries: tf.Tensor, keys: tf.Tensor, values: tf.Tensor, bias: tf.Tensor
+    description: DecoderDescription, queries: tf.Tensor, parts: Sequence[tuple[tf.Tensor, tf.Tensor]], bias: tf.Tensor
 ) -> tf.Tensor:
-    """Softmax attention over the whole cache: [n, query heads * size]."""
-    length, context, size = queries.shape[2], keys.shape[2], description.head_size
+    """Softmax attention over all places of the parts' keys and values: [n, query heads * size]."""
+    length, size = queries.shape[2], description.head_size
     few, many = description.key_value_heads, description.query_heads
     # The heads of a group become rows of one product, so that keys and values are never repeated.
     grouped = [1, few, many // few * length]
-    scores = tf.matmul(tf.reshape(queries * description.query_scale, [*grouped, size]), keys, transpose_b=True)
-    scores = _cap(tf.reshape(scores, [1, many, length, context]), description.attention_logit_cap)
-    shares = tf.nn.softmax(scores + bias)
-    mixed = tf.reshape(tf.matmul(tf.reshape(shares, [*grouped, context]), values), [1, many, length, size])
+    scaled = tf.reshape(queries * description.query_scale, [*grouped, size])
+    products = [tf.matmul(scaled, keys, transpose_b=True) for keys, _ in parts]
+    products = products[0] if len(parts) == 1 else tf.concat(products, -1)
+    scores = tf.reshape(products, [1, many, length, bias.shape[-1]])
+    shares = tf.nn.softmax(_cap(scores, description.attention_logit_cap) + bias)
+    shares = tf.reshape(shares, [*grouped, bias.shape[-1]])
+    if len(parts) == 1:
+        mixed = tf.matmul(shares, parts[0][1])
+    else:
+        split = tf.split(shares, [keys.shape[2] for keys, _ in parts], -1)
+        mixed = reduce(operator.add, (tf.matmul(share, part[1]) for share, part in zip(split, parts, strict=True)))
+    mixed = tf.reshape(mixed, [1, many, length, size])
     if length > 1:
         mixed = tf.transpose(mixed, [0, 2, 1, 3])
     return tf.reshape(mixed, [length, many * size])

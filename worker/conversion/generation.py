@@ -1,27 +1,31 @@
 """The whole way from a prompt's bytes to the answer's in one graph: tokenizer, prefill, loop of decoding, detokenizer.
 
-Three loops share the weights: one reads the prompt in pieces of a fixed length, one writes token after token, and one
-writes on from guesses, several tokens at a time (docs/decisions/0005-guessed-tokens.md). Weights are read from outside
-of all, so that the binder can put them in afterwards.
+Two loops share the weights: one reads the prompt in pieces of a fixed length, one writes, with guesses behind each
+token (docs/decisions/0005-guessed-tokens.md). Weights are read from outside of both, so that the binder can put them
+in afterwards.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.compiler.tf2xla.python.xla import dynamic_update_slice
 
 from worker.conversion import graph, guessing
 from worker.conversion.byte_bpe import detokenizer, encoder
 from worker.conversion.byte_bpe.special_tokens import Spellings
 from worker.conversion.byte_bpe.splitting import SplitPattern
 from worker.conversion.byte_bpe.tables import ByteBpeTables
-from worker.conversion.decoder import Tensors, project_logits, run_layers
+from worker.conversion.decoder import Earlier, Tensors, project_logits, run_layers
 from worker.conversion.description import DecoderDescription
-from worker.conversion.guessing import GUESSES, Guesser
+from worker.conversion.graph import VERIFY_TOKENS
+from worker.conversion.guessing import GUESSES
 from worker.conversion.sampling import Sampling, choose_token, next_random
+
+# How many tokens are written before their caches join the long ones.
+RECENT_TOKENS = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,34 +147,26 @@ def _read_prompt(model: TextModel, weights: Tensors, tokens: tf.Tensor, count: t
     return dict(zip(names, caches, strict=True))
 
 
-_Condition = Callable[["_Writing"], tf.Tensor]
-_Step = Callable[["_Writing"], "_Writing"]
-
-
 @dataclass(frozen=True)
 class _Writing:
-    """Where the writing loop is. written: tokens so far; ended: 1 behind the end token; state: of the random generator;
-    tokens int32 [cache_length]. All but the tokens and the caches are scalars."""
+    """Where the writing is. written: tokens so far; ended: 1 behind the end token; state: of the random generator;
+    tokens int32 [cache_length]; recent: the caches of the last tokens. All but the tokens and the caches are scalars.
+    """
 
     written: tf.Tensor
     ended: tf.Tensor
     state: tf.Tensor
     tokens: tf.Tensor
-    guesser: Guesser
-    caches: dict[str, tf.Tensor]
+    recent: dict[str, tf.Tensor]
 
     def variables(self) -> tuple[tf.Tensor, ...]:
         """As variables of a loop."""
-        return (
-            self.written, self.ended, self.state, self.tokens, *self.guesser.variables(), *self.caches.values(),
-        )  # fmt: skip
+        return (self.written, self.ended, self.state, self.tokens, *self.recent.values())
 
     def with_variables(self, values: tuple[tf.Tensor, ...]) -> _Writing:
         """The same with other values of the loop's variables."""
-        written, ended, state, tokens, *others = values
-        count = len(self.guesser.variables())
-        named = dict(zip(self.caches, others[count:], strict=True))
-        return _Writing(written, ended, state, tokens, Guesser(*others[:count]), named)
+        written, ended, state, tokens, *recent = values
+        return _Writing(written, ended, state, tokens, dict(zip(self.recent, recent, strict=True)))
 
 
 def _write(
@@ -182,65 +178,87 @@ def _write(
     limit: tf.Tensor,
     caches: dict[str, tf.Tensor],
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """The tokens with the answer behind the prompt, and the answer's number of tokens, the end token not among them."""
-    index = np.arange(model.cache_length, dtype=np.int32)
+    """The tokens with the answer behind the prompt, and the answer's number of tokens, the end token not among them.
+
+    A loop copies what it changes at each round. So the inner loop changes short caches of the last tokens and only
+    reads the long ones; the outer one moves what is in the short caches to the long ones.
+    """
+    places = min(RECENT_TOKENS + GUESSES, model.cache_length)
+    shape = graph.cache_shape(model.description, places)
+    recent = {name: tf.zeros(shape) for name in caches}
+    first = _Writing(tf.constant(0), tf.constant(0), request.state, tokens, recent)
+    last_read = prompt_tokens - 1
 
     def goes_on(now: _Writing) -> tf.Tensor:
         return (now.written < limit) & (now.ended < 1)
 
-    def guesses_on(now: _Writing) -> tf.Tensor:
-        fits = prompt_tokens + now.written + GUESSES <= model.cache_length
-        return goes_on(now) & (request.sampling.temperature <= 0.0) & guessing.has_guess(now.guesser) & fits
+    def write_round(begin: tf.Tensor, *variables: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        now = first.with_variables(variables[len(caches) :])
+        named = zip(caches, variables[: len(caches)], strict=True)
+        moved = {name: _move(now.recent[name], cache, begin) for name, cache in named}
+        earlier = Earlier(moved, last_read + now.written)
 
-    def steps_on(now: _Writing) -> tf.Tensor:
-        return goes_on(now) & tf.logical_not(guesses_on(now))
+        def fits(now: _Writing) -> tf.Tensor:
+            return last_read + now.written - earlier.count <= places - VERIFY_TOKENS
 
-    def write_one(now: _Writing) -> _Writing:
-        position = tf.reshape(prompt_tokens + now.written - 1, [1])
-        last = tf.reshape(tf.gather(now.tokens, position), [1, 1])
-        hidden, kept = run_layers(model.description, weights, last, position, now.caches)
-        logits = tf.reshape(project_logits(model.description, weights, hidden), [model.description.vocabulary_size])
-        state = next_random(now.state)
-        token = choose_token(logits, request.sampling, state)
-        ended = tf.cast(tf.equal(token, model.end_token), tf.int32)
-        written = now.written + 1 - ended
-        tokens = tf.where(tf.equal(index, prompt_tokens + now.written) & (ended < 1), token, now.tokens)
-        guesser = guessing.after_step(now.guesser, tokens, prompt_tokens + written)
-        return _Writing(written, ended, state, tokens, guesser, {name: kept[name] for name in now.caches})
-
-    def write_guessed(now: _Writing) -> _Writing:
-        count = prompt_tokens + now.written
-        guesses = guessing.guess(now.guesser, now.tokens, count)
-        read = tf.concat([tf.reshape(tf.gather(now.tokens, count - 1), [1]), guesses], 0)[None]
-        positions = _positions(model, count - 1, GUESSES + 1)
-        hidden, kept = run_layers(model.description, weights, read, positions, now.caches)
-        choices = tf.argmax(project_logits(model.description, weights, hidden), -1, output_type=tf.int32)
-        place = np.arange(GUESSES + 1, dtype=np.int32)
-        held = tf.reduce_min(tf.where(tf.equal(choices[:-1], guesses), GUESSES, place[:-1]))
-        taken = tf.minimum(held + 1, limit - now.written)
-        first_end = tf.reduce_min(tf.where(tf.equal(choices, model.end_token), place, GUESSES + 1))
-        ended = tf.cast(first_end < taken, tf.int32)
-        written = now.written + tf.minimum(taken, first_end)
-        fresh = tf.gather(choices, tf.clip_by_value(index - count, 0, GUESSES))
-        tokens = tf.where((index >= count) & (index < prompt_tokens + written), fresh, now.tokens)
-        guesser = guessing.after_guesses(now.guesser, tokens, prompt_tokens + written, held)
-        return _Writing(written, ended, now.state, tokens, guesser, {name: kept[name] for name in now.caches})
-
-    first = _Writing(
-        tf.constant(0), tf.constant(0), request.state, tokens, guessing.start(tokens, prompt_tokens), caches
-    )  # fmt: skip
-
-    def loop(condition: _Condition, step: _Step, now: _Writing) -> _Writing:
-        return first.with_variables(
-            tf.while_loop(
-                lambda *values: condition(first.with_variables(values)),
-                lambda *values: step(first.with_variables(values)).variables(),
-                now.variables(),
-            )
+        variables = tf.while_loop(
+            lambda *values: goes_on(first.with_variables(values)) & fits(first.with_variables(values)),
+            lambda *values: _write_some(
+                model, weights, request, first.with_variables(values), prompt_tokens, limit, earlier
+            ).variables(),
+            now.variables(),
         )
+        return (earlier.count, *moved.values(), *variables)
 
-    def write_some(now: _Writing) -> _Writing:
-        return loop(guesses_on, write_guessed, loop(steps_on, write_one, now))
-
-    last = loop(goes_on, write_some, first)
+    found = tf.while_loop(
+        lambda _begin, *variables: goes_on(first.with_variables(variables[len(caches) :])),
+        write_round,
+        (last_read, *caches.values(), *first.variables()),
+    )
+    last = first.with_variables(found[1 + len(caches) :])
     return last.tokens, last.written
+
+
+def _move(recent: tf.Tensor, cache: tf.Tensor, begin: tf.Tensor) -> tf.Tensor:
+    """The cache with the recent rows from place `begin` on, as many of them as there is room for."""
+    places = recent.shape[2]
+    # A write beyond the end would be moved: it is made to end there at most, over what stands there already.
+    start = tf.minimum(begin, cache.shape[2] - places)
+    at = tf.stack([0, 0, start, 0])
+    row = start + np.arange(places, dtype=np.int32)
+    fresh = tf.gather(recent, tf.maximum(row - begin, 0), axis=2)
+    rows = tf.where((row < begin)[None, None, :, None], tf.slice(cache, at, recent.shape), fresh)
+    return dynamic_update_slice(cache, rows, at)
+
+
+def _write_some(
+    model: TextModel,
+    weights: Tensors,
+    request: Request,
+    now: _Writing,
+    prompt_tokens: tf.Tensor,
+    limit: tf.Tensor,
+    earlier: Earlier,
+) -> _Writing:
+    """Read the last token and guesses behind it in one call; one token or more are then written."""
+    count = prompt_tokens + now.written
+    guesses = guessing.guess(now.tokens, count)
+    read = tf.concat([tf.reshape(tf.gather(now.tokens, count - 1), [1]), guesses], 0)[None]
+    positions = _positions(model, count - 1, VERIFY_TOKENS)
+    hidden, kept = run_layers(model.description, weights, read, positions, now.recent, earlier)
+    logits = project_logits(model.description, weights, hidden)
+    state = next_random(now.state)
+    chosen = tf.reshape(choose_token(logits[0], request.sampling, state), [1])
+    choices = tf.concat([chosen, tf.argmax(logits[1:], -1, output_type=tf.int32)], 0)
+    place = np.arange(VERIFY_TOKENS, dtype=np.int32)
+    held = tf.reduce_min(tf.where(tf.equal(choices[:-1], guesses), GUESSES, place[:-1]))
+    # Of drawn tokens each would cost a search of its own through the vocabulary.
+    held = tf.where(request.sampling.temperature > 0.0, 0, held)
+    taken = tf.minimum(held + 1, limit - now.written)
+    first_end = tf.reduce_min(tf.where(tf.equal(choices, model.end_token), place, VERIFY_TOKENS))
+    ended = tf.cast(first_end < taken, tf.int32)
+    written = now.written + tf.minimum(taken, first_end)
+    index = np.arange(model.cache_length, dtype=np.int32)
+    fresh = tf.gather(choices, tf.clip_by_value(index - count, 0, GUESSES))
+    tokens = tf.where((index >= count) & (index < prompt_tokens + written), fresh, now.tokens)
+    return _Writing(written, ended, state, tokens, {name: kept[name] for name in now.recent})
