@@ -9,63 +9,18 @@ base size, in less than half the memory.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache
 from pathlib import Path
-from typing import Any
 
-import ai_edge_litert
 import numpy as np
-from ai_edge_litert.compiled_model import CompiledModel
-from ai_edge_litert.cpu_options import CpuOptions
-from ai_edge_litert.environment import Environment
-from ai_edge_litert.interpreter import Interpreter
-from ai_edge_litert.options import Options
 from numpy.typing import NDArray
 
 from farm.errors import FileUnreadable, SequenceTooLong
-from farm.native_output import hold_back_at_exit, kept_back
-from worker.inference.contract import (
-    DECODE,
-    LOGITS,
-    POSITIONS,
-    TOKENS,
-    Contract,
-    SignatureShape,
-    TensorShape,
-    read_contract,
-)
+from farm.native_output import kept_back
+from worker.inference.compiled import Signature, first_line, open_compiled, read_buffer, signature_shape
+from worker.inference.contract import DECODE, LOGITS, POSITIONS, TOKENS, Contract, TensorShape, read_contract
 from worker.inference.prefill import Feed, plan_prefill
 
 Float32 = NDArray[np.float32]
-# XNNPACK's name for a cache of packed weights that is no file.
-IN_MEMORY = ":memory:"
-
-
-class _Signature:
-    """One signature with its tensors' buffers; those of the caches are the model's."""
-
-    def __init__(self, model: Any, name: str, caches: Mapping[str, Any]):
-        self._model = model
-        self._name = name
-        shape = signature_shape(model, name)
-        self._logit_sizes = shape.outputs[LOGITS].sizes if LOGITS in shape.outputs else (0, 0, 0)
-        self.length: int = shape.inputs[TOKENS].sizes[1]
-        create_input, create_output = model.create_input_buffer_by_name, model.create_output_buffer_by_name
-        self._inputs = {item: caches.get(item) or create_input(name, item) for item in shape.inputs}
-        self._outputs = {item: caches.get(item) or create_output(name, item) for item in shape.outputs}
-
-    def run(self, tokens: Sequence[int], position: int) -> None:
-        """Read tokens at the places from `position` on; the rest of the signature's length is padded with token 0."""
-        padded = np.zeros((1, self.length), np.int32)
-        padded[0, : len(tokens)] = tokens
-        self._inputs[TOKENS].write(padded)
-        self._inputs[POSITIONS].write(np.arange(position, position + self.length, dtype=np.int32))
-        self._model.run_by_name(self._name, self._inputs, self._outputs)
-
-    def logits(self) -> Float32:
-        """Of the last run, [length, V]; the caller's own copy. Not of a prefill."""
-        found: Float32 = self._outputs[LOGITS].read(int(np.prod(self._logit_sizes)), np.float32)
-        return found.reshape(self._logit_sizes[1:])
 
 
 class TokenModel:
@@ -81,19 +36,19 @@ class TokenModel:
             shapes = {name: signature_shape(model, name) for name in names}
         except (ValueError, RuntimeError) as error:
             raise FileUnreadable(
-                f"{path} can't be opened as a .tflite model ({_first_line(error)}); make it again."
+                f"{path} can't be opened as a .tflite model ({first_line(error)}); make it again."
             ) from error
         self.contract: Contract = read_contract(shapes, str(path))
         try:
             self._caches = {name: model.create_input_buffer_by_name(DECODE, name) for name in self.contract.caches}
             lengths = self.contract.prefill
-            self._decode = _Signature(model, DECODE, self._caches)
-            self._prefill = {length: _Signature(model, f"prefill_{length}", self._caches) for length in lengths}
+            self._decode = Signature(model, DECODE, self._caches)
+            self._prefill = {length: Signature(model, f"prefill_{length}", self._caches) for length in lengths}
             verify = self.contract.verify
-            self._verify = None if verify is None else _Signature(model, f"verify_{verify}", self._caches)
+            self._verify = None if verify is None else Signature(model, f"verify_{verify}", self._caches)
         except (ValueError, RuntimeError) as error:
             raise FileUnreadable(
-                f"{path} can't be run on this machine ({_first_line(error)}); make it again with another recipe."
+                f"{path} can't be run on this machine ({first_line(error)}); make it again with another recipe."
             ) from error
         # Rows ahead of the position weigh nothing in the attention, but only if they are finite numbers.
         with kept_back():  # the first buffer that is written has something to say
@@ -121,7 +76,7 @@ class TokenModel:
         """Read one token; the logits [V] of what comes next, the caller's own copy. SequenceTooLong."""
         self._require_room(1)
         self._run(self._decode, (token,))
-        return self._decode.logits()[0]
+        return _logits(self._decode)[0]
 
     def room_to_score(self) -> int:
         """How many tokens `score` can read in one call at this position; 1 where that would be a step."""
@@ -134,7 +89,7 @@ class TokenModel:
         if len(tokens) == 1 or self._verify is None:
             return np.stack([self.step(token) for token in tokens])
         self._run(self._verify, tokens)
-        return self._verify.logits()[: len(tokens)]
+        return _logits(self._verify)[: len(tokens)]
 
     def read(self, tokens: Sequence[int]) -> Float32:
         """Read a prompt of one or more tokens; the logits [V] of what comes next."""
@@ -148,9 +103,8 @@ class TokenModel:
 
     def caches(self) -> dict[str, Float32]:
         """Copies [1,H,T,D] of the caches as the next call would read them."""
-        sizes = self.contract.cache_sizes
-        count = int(np.prod(sizes))
-        return {name: buffer.read(count, np.float32).reshape(sizes) for name, buffer in self._caches.items()}
+        shape = TensorShape("float32", self.contract.cache_sizes)
+        return {name: read_buffer(buffer, shape) for name, buffer in self._caches.items()}
 
     def put_caches(self, values: Mapping[str, Float32]) -> None:
         """Let the next call read these [1,H,T,D] as the caches of those names."""
@@ -165,44 +119,16 @@ class TokenModel:
                 " ask for fewer tokens."
             )
 
-    def _run(self, signature: _Signature, tokens: Sequence[int]) -> None:
-        signature.run(tokens, self.position)
+    def _run(self, signature: Signature, tokens: Sequence[int]) -> None:
+        length = signature.shape.inputs[TOKENS].sizes[1]
+        padded = np.zeros((1, length), np.int32)
+        padded[0, : len(tokens)] = tokens
+        places = np.arange(self.position, self.position + length, dtype=np.int32)
+        signature.write(**{TOKENS: padded, POSITIONS: places})
+        signature.run()
         self.position += len(tokens)
 
 
-def open_compiled(path: Path, threads: int) -> Any:
-    """A file in LiteRT on the processor, its subgraphs sharing one packing of weights; ValueError, RuntimeError."""
-    options = Options(cpu_options=CpuOptions(num_threads=threads, xnnpack_weight_cache_path=IN_MEMORY))
-    with kept_back():
-        # It checks the file's structure, which a compiled model takes on trust: a damaged file can hold that for ever.
-        Interpreter(str(path), num_threads=threads)
-        return CompiledModel.from_file(str(path), environment=_environment(), options=options)
-
-
-def signature_shape(model: Any, name: str) -> SignatureShape:
-    """The tensors of a signature of an open model."""
-    inputs, outputs = model.get_input_tensor_details(name), model.get_output_tensor_details(name)
-    return SignatureShape(_shapes(inputs), _shapes(outputs))
-
-
-def _shapes(details: Mapping[str, Mapping[str, Any]]) -> dict[str, TensorShape]:
-    return {
-        name: TensorShape(_type_name(item["dtype"]), tuple(int(size) for size in item["shape"]))
-        for name, item in details.items()
-    }
-
-
-def _type_name(dtype: Any) -> str:
-    # It has no word for strings, of which the strings lane has signatures beside these.
-    return "unknown" if dtype == "unknown" else np.dtype(dtype).name
-
-
-@cache
-def _environment() -> Any:
-    # It would look for the libraries of accelerators that are not there; in this folder are none.
-    hold_back_at_exit()
-    return Environment.create(compiler_plugin_path=str(Path(ai_edge_litert.__file__).parent / "tools"))
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or ["no message"])[0][:160]
+def _logits(signature: Signature) -> Float32:
+    """[n, V] of the last run."""
+    return signature.read(LOGITS)[0]

@@ -129,6 +129,15 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path, content: bytes) -> No
         TokenModel(path)
 
 
+@pytest.mark.parametrize("kept", [0.02, 0.3, 0.9])
+def test_a_file_cut_short_is_refused(gpt2_file: Path, tmp_path: Path, kept: float) -> None:
+    content = gpt2_file.read_bytes()
+    path = tmp_path / "cut.tflite"
+    path.write_bytes(content[: int(kept * len(content))])
+    with pytest.raises(FileUnreadable, match=r"can't be opened as a \.tflite model"):
+        TokenModel(path)
+
+
 def test_a_weightless_graph_is_refused() -> None:
     with pytest.raises(FileUnreadable, match="w__"):
         TokenModel(GPT2_LIKE.path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -111,11 +110,11 @@ def test_a_prefill_that_reads_otherwise_is_found(model: TokenModel, reference: R
     signature = model._prefill[16]
     run = signature.run
 
-    def lossy(tokens: Sequence[int], position: int) -> None:
-        run(tokens, position)
+    def lossy() -> None:
+        run()
         caches = model.caches()
         for cache in caches.values():
-            cache[:, :, position + 10] = 0.0
+            cache[:, :, model.position + 10] = 0.0
         model.put_caches(caches)
 
     signature.run = lossy  # type: ignore[method-assign]
@@ -128,9 +127,9 @@ def test_a_scrambled_cache_is_found(model: TokenModel, reference: Reference, nam
     signature = found[4] if isinstance(found, dict) else found
     run = signature.run
 
-    def scrambling(tokens: Sequence[int], position: int) -> None:
-        run(tokens, position)
-        if position == 2:
+    def scrambling() -> None:
+        run()
+        if model.position == 2:
             caches = model.caches()
             caches["kv_cache_k_1"][0, 0, 0, 0] += 1.0
             model.put_caches(caches)
