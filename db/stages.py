@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -41,11 +42,17 @@ _HOLD_RESULT = (
     sa.select(StageResultRow.key).where(StageResultRow.key == sa.bindparam("of_key")).with_for_update(read=True)
 )
 _DELETE_RESULT = sa.delete(StageResultRow).where(StageResultRow.key == sa.bindparam("of_key"))
-_LATEST_SECONDS = (
-    sa.select(StageResultRow.seconds)
-    .where(StageResultRow.stage == sa.bindparam("of_stage"))
-    .order_by(StageResultRow.created_at.desc())
-    .limit(TYPICAL_RUNS)
+_LATEST_SECONDS = sa.union_all(
+    *(
+        sa.select(
+            sa.select(StageResultRow.stage, StageResultRow.seconds)
+            .where(StageResultRow.stage == name.value)
+            .order_by(StageResultRow.created_at.desc())
+            .limit(TYPICAL_RUNS)
+            .subquery()
+        )
+        for name in StageName
+    )
 )
 _INSERT_ARTIFACTS = sa.insert(ArtifactRow)
 _INSERT_METRICS = sa.insert(MetricRow)
@@ -173,12 +180,10 @@ def outputs_by_key(connection: Connection) -> dict[str, tuple[Artifact, ...]]:
 
 def typical_seconds(connection: Connection) -> dict[StageName, float]:
     """How long each stage took in its latest runs, the median."""
-    found: dict[StageName, float] = {}
-    for name in StageName:
-        seconds = sorted(connection.scalars(_LATEST_SECONDS, {"of_stage": name.value}))
-        if seconds:
-            found[name] = seconds[len(seconds) // 2]
-    return found
+    latest: dict[StageName, list[float]] = {}
+    for stage, seconds in connection.execute(_LATEST_SECONDS):
+        latest.setdefault(StageName(stage), []).append(seconds)
+    return {name: statistics.median_high(seconds) for name, seconds in latest.items()}
 
 
 def _outputs(rows: Sequence[dict[str, Any]]) -> tuple[Artifact, ...]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import glob
+import math
 import os
 import platform
+import time
 from collections.abc import Iterator
 from functools import cache
 from importlib import metadata
@@ -30,8 +32,21 @@ def of_job() -> str:
     return digests.of_json({name.value: digest for name, digest in of_stages().items()})
 
 
+# For how long what was found is taken for still so: looking at all sources takes longer than a claim.
+FRESH_SECONDS = 1.0
+_latest: dict[str, tuple[float, dict[StageName, str]]] = {}
+
+
 def of_stages() -> dict[StageName, str]:
-    """The digest over each stage's sources and packages."""
+    """The digest over each stage's sources and packages, as they were FRESH_SECONDS ago or later."""
+    looked_at, found = _latest.get(str(locations.ROOT), (-math.inf, {}))
+    if time.monotonic() - looked_at >= FRESH_SECONDS:
+        looked_at, found = time.monotonic(), _of_stages()
+        _latest[str(locations.ROOT)] = looked_at, found
+    return dict(found)
+
+
+def _of_stages() -> dict[StageName, str]:
     patterns = {pattern: _changed_at(pattern) for stage in STAGES for pattern in stage.code}
     found = {}
     for stage in STAGES:

@@ -62,8 +62,11 @@ def adopt(folder: Path, caches: Path) -> Sequence[Path]:
 
 def remove(folder: Path) -> None:
     """Remove a work folder, whatever a stage has made of its permissions."""
-    if not folder.exists():
+    try:
+        shutil.rmtree(folder)
+    except FileNotFoundError:
         return
-    for path, _, _ in os.walk(folder):
-        Path(path).chmod(0o700)
-    shutil.rmtree(folder)
+    except PermissionError:
+        for path, _, _ in os.walk(folder):
+            Path(path).chmod(0o700)
+        shutil.rmtree(folder)

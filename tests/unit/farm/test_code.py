@@ -11,6 +11,20 @@ from farm import code, locations
 from farm.stages import STAGES, StageName
 
 
+@pytest.fixture(autouse=True)
+def look_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(code, "FRESH_SECONDS", 0.0)
+
+
+def test_what_was_just_found_is_not_looked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = code.of_stages()
+    monkeypatch.setattr(code, "FRESH_SECONDS", 60.0)
+    monkeypatch.setattr(code, "_of_stages", dict)
+    assert code.of_stages() == found
+    monkeypatch.setattr(code, "FRESH_SECONDS", 0.0)
+    assert code.of_stages() == {}
+
+
 def test_every_stage_has_sources_of_its_own() -> None:
     found = code.of_stages()
     assert list(found) == [stage.name for stage in STAGES]
