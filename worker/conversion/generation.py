@@ -25,7 +25,7 @@ from worker.conversion.guessing import GUESSES
 from worker.conversion.sampling import Sampling, choose_token, next_random
 
 # How many tokens are written before their caches join the long ones.
-RECENT_TOKENS = 32
+RECENT_TOKENS = 16
 
 
 @dataclass(frozen=True, eq=False)

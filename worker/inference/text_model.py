@@ -1,4 +1,7 @@
-"""A model of the bytes lane in LiteRT: a prompt's bytes in, prompt and answer out."""
+"""A model of the bytes lane in ai-edge-litert: a prompt's bytes in, prompt and answer out.
+
+In the interpreter, which runs the graph's loops a fifth faster than LiteRT's compiled model does.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from ai_edge_litert.interpreter import Interpreter
 
 from farm.errors import FileUnreadable, SequenceTooLong
-from worker.inference.compiled import Signature, first_line, open_compiled
 from worker.inference.contract import TensorShape
 
 GENERATE = "serving_default"
@@ -84,25 +87,27 @@ class TextModel:
         if not path.is_file():
             raise FileUnreadable(f"{path} is no file; give a .tflite file.")
         try:
-            model = open_compiled(path, threads)
-            missing = {GENERATE, TOKENIZE} - set(model.get_signature_list())
+            self._interpreter: Any = Interpreter(str(path), num_threads=threads)
+            missing = {GENERATE, TOKENIZE} - set(self._interpreter.get_signature_list())
             if missing:
                 raise FileUnreadable(
                     f"{path} has no signature named {min(missing)}; give a model that the farm made for the bytes lane."
                 )
-            self._generate, self._tokenize = (Signature(model, name, {}) for name in (GENERATE, TOKENIZE))
+            self._generate = self._interpreter.get_signature_runner(GENERATE)
+            self._tokenize = self._interpreter.get_signature_runner(TOKENIZE)
         except (ValueError, RuntimeError) as error:
-            raise FileUnreadable(
-                f"{path} can't be opened as a .tflite model ({first_line(error)}); make it again."
-            ) from error
-        shapes = self._generate.shape.inputs
+            raise FileUnreadable(f"{path} can't be opened as a .tflite model ({error}); make it again.") from error
+        details = self._generate.get_input_details()
+        shapes = {
+            name: TensorShape(np.dtype(d["dtype"]).name, tuple(map(int, d["shape"]))) for name, d in details.items()
+        }
         one = TensorShape("int32", (1,))
         wanted = dict.fromkeys(("prompt_length", "max_new_tokens", "top_k", "seed"), one)
         wanted |= {"temperature": TensorShape("float32", (1,)), "prompt": shapes.get("prompt", one)}
         if shapes != wanted or wanted["prompt"].dtype != "uint8":
             raise FileUnreadable(f"{path} has other inputs than the bytes lane's; give a model made by the farm.")
         self.prompt_bytes: int = shapes["prompt"].sizes[1]
-        self.context = self._generate.shape.outputs["tokens"].sizes[1]
+        self.context = int(self._generate.get_output_details()["tokens"]["shape"][1])
 
     def answer(self, tokenize: Sequence[bytes], complete: Sequence[Completion]) -> TextAnswers:
         """Read prompts, and write on from others; SequenceTooLong."""
@@ -113,32 +118,29 @@ class TextModel:
 
     def tokenize(self, prompt: bytes) -> list[int]:
         """The prompt's tokens without a start token; SequenceTooLong."""
-        self._tokenize.write(**self._padded(prompt))
-        self._tokenize.run()
-        count = int(self._tokenize.read("token_count")[0])
-        return [int(token) for token in self._tokenize.read("tokens")[0, :count]]
+        found = self._tokenize(**self._padded(prompt))
+        return [int(token) for token in found["tokens"][0, : int(found["token_count"][0])]]
 
     def complete(self, prompt: bytes, max_new_tokens: int, sampling: Sampling = GREEDY) -> TextAnswer:
         """Write on from a prompt; SequenceTooLong when it is too long, or leaves no room in the context."""
         started = time.perf_counter()
-        self._generate.write(
+        found = self._generate(
             **self._padded(prompt),
             max_new_tokens=np.array([max_new_tokens], np.int32),
             temperature=np.array([sampling.temperature], np.float32),
             top_k=np.array([sampling.top_k], np.int32),
             seed=np.array([sampling.seed], np.int32),
         )
-        self._generate.run()
         seconds = time.perf_counter() - started
-        read, written = int(self._generate.read("prompt_tokens")[0]), int(self._generate.read("new_tokens")[0])
+        read, written = int(found["prompt_tokens"][0]), int(found["new_tokens"][0])
         if read == 0:
             raise SequenceTooLong("The prompt holds no token; write at least one word.")
         if read >= self.context:
             raise SequenceTooLong(
                 f"The prompt of {read} tokens leaves no room in the model's context of {self.context}; shorten it."
             )
-        tokens = [int(token) for token in self._generate.read("tokens")[0, : read + written]]
-        text = self._generate.read("text")[0, : int(self._generate.read("text_length")[0])].tobytes()
+        tokens = [int(token) for token in found["tokens"][0, : read + written]]
+        text = found["text"][0, : int(found["text_length"][0])].tobytes()
         return TextAnswer(text, tuple(tokens[:read]), tuple(tokens[read:]), seconds)
 
     def _padded(self, prompt: bytes) -> dict[str, Any]:
