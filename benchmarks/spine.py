@@ -91,8 +91,8 @@ def measure(folder: Path) -> list[Row]:
             ours / baseline.seconds,
             "of the runbook recipe's int8",
             f"{ours:.2f} s against {baseline.seconds:.2f} s, the mean of {PROMPTS} prompts"
-            f" ({min(times.guessed):.2f} to {max(times.guessed):.2f}); without guessed tokens {times.unguessed:.2f} s, a"
-            f" ratio of {times.unguessed / baseline.seconds:.3f}",
+            f" ({min(times.guessed):.2f} to {max(times.guessed):.2f}); without guessed tokens {times.unguessed:.2f} s,"
+            f" a ratio of {times.unguessed / baseline.seconds:.3f}",
         ),
         Row(
             "int8 file",
