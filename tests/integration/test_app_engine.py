@@ -268,6 +268,29 @@ def test_closed_models_give_their_memory_back(host_driver: HostDriver, built: Bu
     assert resident() - before < 15 << 20
 
 
+def test_a_prefill_holds_the_weights_only_once_a_prompt_needs_it(
+    host_driver: HostDriver, built: Built, tmp_path: Path
+) -> None:
+    wide = Sizes(str(tmp_path / "wide"), 2, 1024, 4, 4, 8, 2048, 300, 0, 48, (4, 16))
+    wide.path.write_bytes(weightless_graphs.convert(wide))
+    layer = 3 * wide.width * wide.hidden * 4  # the feed-forward's matrices, which are nearly all of its weights
+
+    def held(model: Built, length: int) -> int:
+        answer = host_driver.ask(cmd="generate", prompt_tokens=model.prompt(length), max_new_tokens=2)
+        assert len(answer["tokens"]) == 2
+        found = psutil.Process(host_driver.pid).memory_info()
+        return int(found.rss - found.shared)
+
+    model = build(wide, WeightForm.FLOAT32, tmp_path)
+    opened(host_driver, built)
+    before = held(built, 1)
+    assert opened(host_driver, model)["prefill"] == [4, 16]
+    after_short = held(model, 1)
+    assert 1.8 * layer < after_short - before < 2.6 * layer
+    # A prefill gives no logits, so that it does without the last layer's.
+    assert 0.8 * layer < held(model, 17) - after_short < 1.6 * layer
+
+
 @pytest.fixture(scope="module")
 def shrunk_driver(
     app_base: AppBase, android_toolchain: Toolchain, tmp_path_factory: pytest.TempPathFactory

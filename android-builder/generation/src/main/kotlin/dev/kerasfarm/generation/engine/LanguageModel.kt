@@ -21,7 +21,7 @@ import java.nio.MappedByteBuffer
 class LanguageModel private constructor(private val native: NativeModel) : Closeable {
     private val cache: KeyValueCache
     private val decode: Signature
-    private val prefill: Map<Int, Signature>
+    private val prefill: Map<Int, Lazy<Signature>>
     private val verify: Signature?
     private var scored: Signature
 
@@ -35,8 +35,10 @@ class LanguageModel private constructor(private val native: NativeModel) : Close
     val prefillLengths: List<Int>
 
     init {
-        val keys = native.signatureKeys()
-        val runner = native.runner(DECODE)
+        // What writes texts shares an interpreter, and so its threads; a prefill waits for a prompt that is long enough.
+        val verifyKey = native.signatureKeys.filter { it.startsWith(VERIFY) }.maxByOrNull { lengthOf(it) }
+        val runners = native.runners(listOfNotNull(DECODE, verifyKey))
+        val runner = runners.getValue(DECODE)
         val sizes = cacheSizes(runner)
         context = native.contextOf(runner, sizes.keys.first())
         cache = KeyValueCache(sizes)
@@ -46,23 +48,19 @@ class LanguageModel private constructor(private val native: NativeModel) : Close
                 throw ModelUnusable("the signature $DECODE does not turn one token into logits")
             }
             scored = decode
-            verify = keys.filter { it.startsWith(VERIFY) }
-                .map { Signature(it, native.runner(it), cache, givesLogits = true) }
-                .maxByOrNull { it.length }
+            verify = verifyKey?.let { Signature(it, runners.getValue(it), cache, givesLogits = true) }
             if (verify != null && verify.vocabularySize != decode.vocabularySize) {
                 throw ModelUnusable("its signatures have vocabularies of different sizes")
             }
-            // Every signature in use packs all weights for itself: one that gives logits too does for a short prefill.
-            val shortest = SHORT_PREFILLS * (verify?.length ?: 0)
-            prefill = keys.filter { it.startsWith(PREFILL) }
-                .filter { (it.removePrefix(PREFILL).toIntOrNull() ?: 0) > shortest }
-                .map { Signature(it, native.runner(it), cache, givesLogits = false) }
-                .plus(listOfNotNull(verify))
-                .associateBy { it.length }
         } catch (error: ModelUnusable) {
             cache.close()
             throw error
         }
+        // Each prefill in use holds all weights once more: the one that gives logits too does for a short one.
+        val shortest = SHORT_PREFILLS * (verify?.length ?: 0)
+        prefill = native.signatureKeys.filter { it.startsWith(PREFILL) && lengthOf(it) > shortest }
+            .associate { lengthOf(it) to lazy(LazyThreadSafetyMode.NONE) { openPrefill(it) } }
+            .plus(listOfNotNull(verify).map { it.length to lazyOf(it) })
         prefillLengths = prefill.keys.sorted()
     }
 
@@ -78,7 +76,7 @@ class LanguageModel private constructor(private val native: NativeModel) : Close
     /** One run of a plan, over `tokens[from until from + step.count]` at the places from [position] on. */
     fun runPrefill(step: PrefillStep, tokens: IntArray, from: Int, position: Int) {
         require(position + step.length <= context) { "the step ends at ${position + step.length} of $context places" }
-        val signature = if (step.length == 1) decode else prefill.getValue(step.length)
+        val signature = if (step.length == 1) decode else prefill.getValue(step.length).value
         signature.run(tokens, from, step.count, position)
     }
 
@@ -99,6 +97,15 @@ class LanguageModel private constructor(private val native: NativeModel) : Close
         native.close()
         cache.close()
     }
+
+    private fun openPrefill(key: String): Signature {
+        val signature = Signature(key, native.runners(listOf(key)).getValue(key), cache, givesLogits = false)
+        if (signature.length != lengthOf(key)) throw ModelUnusable("the signature $key takes ${signature.length} tokens")
+        return signature
+    }
+
+    /** The number in a signature's name; 0 where there is none. */
+    private fun lengthOf(key: String): Int = key.substringAfter('_').toIntOrNull() ?: 0
 
     private fun cacheSizes(runner: SignatureRunner): Map<String, Long> {
         val sizes = sortedMapOf<String, Long>()
@@ -136,13 +143,16 @@ class LanguageModel private constructor(private val native: NativeModel) : Close
     }
 }
 
-/** The runtime's objects behind a model, kept together for as long as the interpreter lives. */
+/** The runtime's objects behind a model, kept together for as long as its interpreters live. */
 internal class NativeModel(private val content: MappedByteBuffer, threads: Int) : Closeable {
     private val bytes = BytePointer(content)
     private val model: FlatBufferModel
     private val resolver = BuiltinOpResolver()
     private val builder: InterpreterBuilder
-    private val interpreter = Interpreter(null as Pointer?)
+    private val interpreters = ArrayList<Interpreter>()
+
+    /** What the model's signatures are called. */
+    val signatureKeys: List<String>
 
     init {
         // Unverified, a damaged file would crash the process.
@@ -152,20 +162,39 @@ internal class NativeModel(private val content: MappedByteBuffer, threads: Int) 
         model = verified
         builder = InterpreterBuilder(model, resolver)
         builder.SetNumThreads(threads)
-        if (builder.apply(interpreter) != kTfLiteOk || interpreter.isNull) {
-            throw ModelUnusable("this runtime does not know all of the model's operations")
+        signatureKeys = build().use { keysOf(it) }
+    }
+
+    /**
+     * How to run the signatures of these [keys], in an interpreter of their own.
+     *
+     * The runtime's kernels keep all weights in memory once more for every signature that they are given, with the
+     * first one that is asked for: they are given no others.
+     */
+    fun runners(keys: List<String>): Map<String, SignatureRunner> {
+        val interpreter = build()
+        interpreters.add(interpreter)
+        for (other in signatureKeys - keys.toSet()) {
+            interpreter.subgraph(interpreter.GetSubgraphIndexFromSignature(other)).MarkAsDelegationSkippable()
+        }
+        return keys.associateWith { key ->
+            val runner: SignatureRunner? = interpreter.GetSignatureRunner(key)
+            if (runner == null || runner.isNull) throw ModelUnusable("the model has no signature $key")
+            runner
         }
     }
 
-    fun signatureKeys(): List<String> {
-        val keys = interpreter.signature_keys()
-        return (0 until keys.size()).map { keys.get(it).string }
+    private fun build(): Interpreter {
+        val interpreter = Interpreter(null as Pointer?)
+        if (builder.apply(interpreter) != kTfLiteOk || interpreter.isNull) {
+            throw ModelUnusable("this runtime does not know all of the model's operations")
+        }
+        return interpreter
     }
 
-    fun runner(key: String): SignatureRunner {
-        val runner: SignatureRunner? = interpreter.GetSignatureRunner(key)
-        if (runner == null || runner.isNull) throw ModelUnusable("the model has no signature $key")
-        return runner
+    private fun keysOf(interpreter: Interpreter): List<String> {
+        val keys = interpreter.signature_keys()
+        return (0 until keys.size()).map { keys.get(it).string }
     }
 
     fun inputNames(runner: SignatureRunner): List<String> {
@@ -182,7 +211,7 @@ internal class NativeModel(private val content: MappedByteBuffer, threads: Int) 
     }
 
     override fun close() {
-        interpreter.close()
+        interpreters.forEach { it.close() }
         builder.close()
         resolver.close()
         model.close()
