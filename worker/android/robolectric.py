@@ -21,11 +21,15 @@ from worker.android.tools import Tool
 
 MAIN = "dev.kerasfarm.screens.MainKt"
 JVM = (
-    "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto", "-Xmx512m",
+    # A small nursery: garbage is collected before it takes more memory.
+    "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto", "-Xmn32m",
     # Robolectric replaces methods of the platform that the JVM guards.
     "--add-opens=java.base/java.io=ALL-UNNAMED", "--add-opens=java.base/java.lang=ALL-UNNAMED",
     "-Drobolectric.offline=true",
 )  # fmt: skip
+# Robolectric reads an asset that is opened by its descriptor, such as the model, into the heap, and may hold the last
+# test's still: so much beside two of them.
+HEAP_BYTES = 256 << 20
 # A model that is closed shall give its memory back before the next test opens it, not keep it for small things: glibc's
 # word for what is too large for that, in bytes.
 ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": str(256 << 10), "MALLOC_ARENA_MAX": "2"}
@@ -76,7 +80,8 @@ class Harness:
         }
         completed = process.run(
             (
-                tools.find(Tool.JAVA), *JVM, *(f"-D{name}={value}" for name, value in (own | dict(properties)).items()),
+                tools.find(Tool.JAVA), *JVM, f"-Xmx{HEAP_BYTES + 2 * package.stat().st_size}",
+                *(f"-D{name}={value}" for name, value in (own | dict(properties)).items()),
                 "-cp", ":".join(map(str, (settings, *jars, *natives, *self.libraries()))), MAIN, *classes,
             ),
             timeout=timeout, error=error, hint=hint, env=os.environ | ENVIRONMENT,
