@@ -14,6 +14,7 @@ from farm.stages import STAGES, StageName
 @pytest.fixture(autouse=True)
 def look_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(code, "FRESH_SECONDS", 0.0)
+    monkeypatch.setattr(code, "_latest", {})  # what is found here is no other test's
 
 
 def test_what_was_just_found_is_not_looked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
