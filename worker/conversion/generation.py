@@ -198,17 +198,15 @@ def _write(
         moved = {name: _move(now.recent[name], cache, begin) for name, cache in named}
         earlier = Earlier(moved, last_read + now.written)
 
-        def fits(now: _Writing) -> tf.Tensor:
-            return last_read + now.written - earlier.count <= places - VERIFY_TOKENS
+        def fits(*values: tf.Tensor) -> tf.Tensor:
+            now = first.with_variables(values)
+            return goes_on(now) & (last_read + now.written - earlier.count <= places - VERIFY_TOKENS)
 
-        variables = tf.while_loop(
-            lambda *values: goes_on(first.with_variables(values)) & fits(first.with_variables(values)),
-            lambda *values: _write_some(
-                model, weights, request, first.with_variables(values), prompt_tokens, limit, earlier
-            ).variables(),
-            now.variables(),
-        )
-        return (earlier.count, *moved.values(), *variables)
+        def write_some(*values: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            now = first.with_variables(values)
+            return _write_some(model, weights, request, now, prompt_tokens, limit, earlier).variables()
+
+        return (earlier.count, *moved.values(), *tf.while_loop(fits, write_some, now.variables()))
 
     found = tf.while_loop(
         lambda _begin, *variables: goes_on(first.with_variables(variables[len(caches) :])),

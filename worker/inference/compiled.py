@@ -24,10 +24,13 @@ IN_MEMORY = ":memory:"
 
 
 class Signature:
-    """One signature of an open model with a buffer for each tensor, those in `shared` by their tensors' names."""
+    """One signature of an open model with a buffer for each tensor, those in `shared` by their tensors' names.
 
-    def __init__(self, model: Any, name: str, shared: Mapping[str, Any]):
-        self.shape = signature_shape(model, name)
+    shape: see `signature_shape`.
+    """
+
+    def __init__(self, model: Any, name: str, shape: SignatureShape, shared: Mapping[str, Any]):
+        self.shape = shape
         self._model = model
         self._name = name
         create_input, create_output = model.create_input_buffer_by_name, model.create_output_buffer_by_name

@@ -32,8 +32,7 @@ class TokenModel:
             raise FileUnreadable(f"{path} is no file; give a .tflite file.")
         try:
             model = open_compiled(path, threads)
-            names = list(model.get_signature_list())
-            shapes = {name: signature_shape(model, name) for name in names}
+            shapes = {name: signature_shape(model, name) for name in model.get_signature_list()}
         except (ValueError, RuntimeError) as error:
             raise FileUnreadable(
                 f"{path} can't be opened as a .tflite model ({first_line(error)}); make it again."
@@ -41,11 +40,14 @@ class TokenModel:
         self.contract: Contract = read_contract(shapes, str(path))
         try:
             self._caches = {name: model.create_input_buffer_by_name(DECODE, name) for name in self.contract.caches}
-            lengths = self.contract.prefill
-            self._decode = Signature(model, DECODE, self._caches)
-            self._prefill = {length: Signature(model, f"prefill_{length}", self._caches) for length in lengths}
+
+            def open_signature(name: str) -> Signature:
+                return Signature(model, name, shapes[name], self._caches)
+
+            self._decode = open_signature(DECODE)
+            self._prefill = {length: open_signature(f"prefill_{length}") for length in self.contract.prefill}
             verify = self.contract.verify
-            self._verify = None if verify is None else Signature(model, f"verify_{verify}", self._caches)
+            self._verify = None if verify is None else open_signature(f"verify_{verify}")
         except (ValueError, RuntimeError) as error:
             raise FileUnreadable(
                 f"{path} can't be run on this machine ({first_line(error)}); make it again with another recipe."
