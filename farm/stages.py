@@ -75,8 +75,8 @@ class Stage:
     job's time (all add up to about 1), for progress. time_limit in seconds. memory_limit in bytes, None: the farm's
     setting. network: only the fetching of a model may use it. signs: it is given the key that signs apps.
     judges_ops: the ops that the farm's operator permits decide its result too. uses_aar: the
-    content of the AAR that the job supplies does. ahead: a later stage of the same queue whose programs take so long
-    to start that they are started while this one runs. when: whether a job has the stage at all.
+    content of the AAR that the job supplies does. ahead: a later stage whose process is started while this one runs,
+    since interpreters and imports take long to start. when: whether a job has the stage at all.
     """
 
     name: StageName
@@ -146,16 +146,18 @@ STAGES: tuple[Stage, ...] = (
         _CONVERT_FIELDS,
         ("worker/stages/convert.py", "worker/conversion/**/*.py", "worker/models/*.py", "farm/recipes.py",
          "farm/prompting.py", "farm/runtimes.py", _CLASS_TABLE, *_OP_CODE),
-        0.42, 3600,
+        0.42, 3600, ahead=StageName.OPS,
     ),
     Stage(
         StageName.OPS, "listing the model's ops", Queue.CONVERT, (A.MODEL,), (A.OPS,),
         ("lane", "ops", "allow_ops"), ("worker/stages/ops.py", *_OP_CODE), 0.01, 600, judges_ops=True,
+        ahead=StageName.VERIFY,
     ),
     Stage(
         StageName.VERIFY, "verifying the model", Queue.CONVERT, (A.MODEL, A.TOKENIZER, A.REFERENCE, A.MODEL_INFO),
         (A.GOLDEN, A.MODEL_CARD), _MODEL_FIELDS,
         ("worker/stages/verify.py", "worker/inference/*.py", "worker/flex/*.py", "farm/recipes.py"), 0.15, 1800,
+        ahead=StageName.PACKAGE,
     ),
     Stage(
         StageName.TWIN, "running the model in TensorFlow of the AAR's version", Queue.CONVERT,
@@ -190,18 +192,19 @@ STAGES: tuple[Stage, ...] = (
         ("app",),
         ("worker/stages/package.py", "worker/android/*.py", "worker/inference/model_info.py",
          "android-builder/play.toml", *_OP_CODE),
-        0.1, 1800, signs=True, judges_ops=True, when=_has_package,
+        0.1, 1800, signs=True, judges_ops=True, ahead=StageName.HOST, when=_has_package,
     ),
     Stage(
         StageName.HOST, "running the app's code against the model", Queue.ANDROID,
         (A.APP_BASE, A.APK, A.GOLDEN, A.REFERENCE), (A.HOST_RUN,), (),
-        ("worker/stages/host.py", "worker/android/*.py", "worker/inference/reference.py"), 0.1, 1800, when=_runs_on_jvm,
+        ("worker/stages/host.py", "worker/android/*.py", "worker/inference/reference.py"), 0.1, 1800,
+        ahead=StageName.SCREENSHOTS, when=_runs_on_jvm,
     ),
     Stage(
         StageName.SCREENSHOTS, "drawing the app's screen", Queue.ANDROID, (A.APP_BASE, A.APK, A.GOLDEN),
         (A.SCREENSHOT_LIGHT, A.SCREENSHOT_DARK), (),
         ("worker/stages/screenshots.py", "worker/android/*.py", "android-builder/screens/**/*", "farm/prompting.py"),
-        0.05, 1800, when=_runs_on_jvm,
+        0.05, 1800, ahead=StageName.BUNDLE, when=_runs_on_jvm,
     ),
     Stage(
         StageName.BUNDLE, "packaging the app for Google Play", Queue.ANDROID,
@@ -210,7 +213,7 @@ STAGES: tuple[Stage, ...] = (
         ("worker/stages/bundle.py", "worker/android/*.py", "worker/inference/model_info.py",
          "android-builder/play.toml", "android-builder/bundler/*",
          *_OP_CODE),
-        0.03, 1800, signs=True, judges_ops=True, when=_runs_on_jvm,
+        0.03, 1800, signs=True, judges_ops=True, ahead=StageName.DEVELOPMENT, when=_runs_on_jvm,
     ),
     Stage(
         StageName.DEVELOPMENT, "packing the library and the project for developers", Queue.ANDROID,

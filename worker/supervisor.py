@@ -41,8 +41,8 @@ from worker.resolution import stage_key
 from worker.sandbox import View
 from worker.stage_process import StageJob, StageOutcome, StageRunner
 
-# Where the key lies for a stage that signs, in the job's work folder.
-KEY = "key"
+# Where the key lies for a stage that signs, beside its work folder.
+KEY_SUFFIX = ".key"
 _log = logging.getLogger("farm.worker")
 
 
@@ -282,29 +282,30 @@ class Supervisor:
             twin_environment.ensure(self._settings.caches)
         if stage.name is StageName.FETCH and running.spec.model_kind is ModelKind.UPLOADED:
             self._lay_out_upload(running.spec, workdir)
+        if job.order.keystore is not None:
+            keystore.prepare(running.spec.app, self._settings.keys, job.order.keystore)
         job.order.write()
         return job
 
     def _start_ahead(self, running: _Running, stage: Stage) -> None:
-        """While the stage runs, let the process of a later one get ready."""
+        """While the stage runs, let the process of a later one get ready, if this worker will run it."""
         for position, later in enumerate(stages_of(running.spec)):
-            if later.name is stage.ahead and running.ahead is None:
+            if later.name is stage.ahead and later.queue in self._queues and running.ahead is None:
                 running.ahead = self._make_room(running, position, later)
                 self._runner.get_ready(running.ahead)
 
     def _make_room(self, running: _Running, position: int, stage: Stage) -> StageJob:
         """An empty work folder, and what the stage may see, use and cost."""
         held, spec, settings = running.held, running.spec, self._settings
-        folder = self._folder(held)
-        workdir = folder / stage.name.value
+        workdir = self._folder(held) / stage.name.value
         workfolder.make(workdir)
         settings.caches.mkdir(parents=True, exist_ok=True)
         key: Path | None = None
         readable = [settings.caches, settings.toolchain]
         if stage.signs:
-            key = folder / KEY
+            key = _key_folder(workdir)
             workfolder.remove(key)
-            keystore.prepare(spec.app, settings.keys, key)
+            key.mkdir(mode=0o700)
             readable.append(key)
         supplied = aars.file_of(spec.app.aar)
         if stage.uses_aar and supplied is not None:
@@ -358,8 +359,9 @@ class Supervisor:
         """Remove the work folder of a stage, and any key with it; without one all of the job's, and what got ready."""
         folder = self._folder(running.held)
         if stage is not None and running.ahead is not None:
-            workfolder.remove(folder / stage.name.value)
-            workfolder.remove(folder / KEY)
+            workdir = folder / stage.name.value
+            workfolder.remove(workdir)
+            workfolder.remove(_key_folder(workdir))
             return
         running.ahead = None
         self._runner.dismiss()
@@ -367,6 +369,10 @@ class Supervisor:
 
     def _folder(self, held: Claim) -> Path:
         return self._settings.work / self._worker_id / f"{held.job_id}.{held.attempt}"
+
+
+def _key_folder(workdir: Path) -> Path:
+    return workdir.with_name(workdir.name + KEY_SUFFIX)
 
 
 def _supplied_aar(spec: JobSpec) -> str | None:

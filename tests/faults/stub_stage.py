@@ -130,6 +130,8 @@ def act(action: str, argument, workdir: Path):
         os.write(1, json.dumps({path: readable(path) for path in argument}).encode() + b"\n")
     elif action == "environment":
         os.write(1, json.dumps(dict(os.environ)).encode() + b"\n")
+    elif action == "arguments":
+        os.write(1, json.dumps(sys.argv[1:]).encode() + b"\n")
     elif action == "no-outputs":
         (workdir / "result.json").write_text("{}")
         os._exit(0)

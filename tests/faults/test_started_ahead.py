@@ -9,7 +9,9 @@ import psutil
 import pytest
 
 from farm.artifacts import ArtifactName
-from farm.stages import StageName
+from farm.jobspec import JobSpec
+from farm.modelref import ModelKind
+from farm.stages import StageName, stages_of
 from farm.states import JobState, StageState
 from tests.faults.yard import Yard
 from worker.sandbox import Bubblewrap, Sandbox
@@ -20,7 +22,7 @@ SLOW_FETCH = {"fetch": ["sleep", 0.6]}
 
 
 def waiting(yard: Yard) -> list[int]:
-    """The processes that wait for the order to convert."""
+    """The processes that wait for their order."""
     place = str(yard.settings.work)
     found = []
     for process in psutil.process_iter(["cmdline"]):
@@ -42,6 +44,18 @@ def test_converting_gets_ready_while_the_model_is_fetched(yard, sandbox: Sandbox
     log = next(yard.settings.logs.glob(f"{job_id}/*convert*")).read_text()
     assert json.loads(log)["HOME"].endswith("convert/scratch")
     worker.kill()
+
+
+@BOTH
+def test_each_stage_goes_on_in_the_process_that_got_ready_for_it(yard, sandbox: Sandbox | None) -> None:
+    ahead = [stage.ahead for stage in stages_of(JobSpec(model_kind=ModelKind.PRESET, model="any")) if stage.ahead]
+    assert {StageName.CONVERT, StageName.VERIFY, StageName.PACKAGE, StageName.HOST} <= set(ahead)
+    job_id = yard.submit({stage.value: ["arguments", None] for stage in ahead})
+    yard.serve(sandbox)
+    assert yard.farm.job(job_id).state is JobState.SUCCEEDED
+    for stage in ahead:
+        log = next(yard.settings.logs.glob(f"{job_id}/*-{stage.value}*")).read_text()
+        assert json.loads(log)[1:] == [AHEAD, stage.value]
 
 
 def test_one_that_died_while_it_waited_is_started_again(yard) -> None:

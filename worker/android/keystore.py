@@ -82,11 +82,11 @@ def ensure(keys: Path) -> Path:
 
 
 def prepare(app: AppSpec, keys: Path, target: Path, environment: Mapping[str, str] = os.environ) -> SigningKey:
-    """Put the key that signs this app into the private folder `target`: a new one, for one job.
+    """Put the key that signs this app into the private folder `target`: a new or empty one, for one job.
 
     The user's keystore if the app names one, else the farm's. KeystoreUnusable, KeystorePasswordMissing.
     """
-    target.mkdir(parents=True, mode=0o700)
+    target.mkdir(parents=True, mode=0o700, exist_ok=True)
     key = SigningKey(target)
     if app.keystore is None:
         own = SigningKey(ensure(keys))

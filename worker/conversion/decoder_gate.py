@@ -19,17 +19,14 @@ from worker.conversion.weights import Float32
 TOLERANCE = 1e-4
 
 
-def compare_with_keras(
-    description: DecoderDescription, weights: KerasWeights, tokens: Int32, expected: Float32
-) -> float:
-    """Largest difference between decoder and Keras as a share of Keras's largest logit; ReferenceMismatch beyond
-    TOLERANCE. expected: Keras's logits [N,V] after each of the tokens [N]."""
-    actual = run_decoder(description, weights, tokens)
+def require_equal(actual: Float32, expected: Float32) -> float:
+    """Largest difference between the decoder's and Keras's logits [N,V] as a share of Keras's largest;
+    ReferenceMismatch beyond TOLERANCE."""
     scale = float(np.abs(expected).max())
     difference = float(np.abs(actual - expected).max())
     if not difference <= TOLERANCE * scale:
         raise ReferenceMismatch(
-            f"The decoder and Keras disagree: over {len(tokens)} random tokens the logits differ by {difference:.3g},"
+            f"The decoder and Keras disagree: over {len(expected)} random tokens the logits differ by {difference:.3g},"
             f" with the largest at {scale:.3g} and {TOLERANCE * scale:.3g} allowed; the model has a setting that its"
             " family's mapping does not read, so report it with its config.json."
         )

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from worker.conversion.reference_plan import Int32, Plan
 from worker.conversion.weights import Float32
+from worker.inference import reference
 
 # How many tokens ahead a greedy pass looks.
 GUESSES = 4
@@ -96,12 +97,8 @@ def _accept(choices: Float32, guessed: Sequence[int], accepted: list[int], margi
     return len(choices)
 
 
-def negative_log_likelihood(forward: FullForward, tokens: Int32) -> Float32:
-    """Of each token but the first, in nats, [M-1]."""
+def held_out_nll(forward: FullForward, tokens: Int32) -> Float32:
+    """Negative log-likelihood of each token but the first, in nats, [M-1]."""
     logits = forward.logits([tokens.tolist()])[0]
-    nll = []
-    for row, token in zip(logits[:-1], tokens[1:], strict=True):
-        values = row.astype(np.float64)
-        top = values.max()
-        nll.append(top + np.log(np.exp(values - top).sum()) - values[token])
-    return np.array(nll, np.float32)
+    pairs = zip(logits[:-1], tokens[1:], strict=True)
+    return np.array([reference.negative_log_likelihood(row, int(token)) for row, token in pairs], np.float32)

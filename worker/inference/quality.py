@@ -16,7 +16,7 @@ import numpy as np
 from worker.inference.generation import greedy
 from worker.inference.interpreter import Float32, TokenModel
 from worker.inference.prefill import Feed
-from worker.inference.reference import PromptReference, Reference, centre
+from worker.inference.reference import PromptReference, Reference, centre, negative_log_likelihood
 
 # A broken model's likelihood can be too small for its perplexity to be a float.
 LARGEST_NLL = math.log(sys.float_info.max)
@@ -168,7 +168,8 @@ class Perplexities:
 def perplexities(model: TokenModel, reference: Reference) -> Perplexities:
     """Read the held-out text, as much of it as fits into the context."""
     tokens = [int(token) for token in reference.held_out_tokens][: model.contract.context]
-    nll = [_nll(row, following) for row, following in zip(_scored(model, tokens[:-1]), tokens[1:], strict=True)]
+    scored = zip(_scored(model, tokens[:-1]), tokens[1:], strict=True)
+    nll = [negative_log_likelihood(row, following) for row, following in scored]
     keras = reference.held_out_nll[: len(nll)].astype(np.float64)
     return Perplexities(_perplexity(float(np.mean(nll))), _perplexity(float(np.mean(keras))))
 
@@ -176,10 +177,3 @@ def perplexities(model: TokenModel, reference: Reference) -> Perplexities:
 def _perplexity(mean_nll: float) -> float:
     """The largest float stands for everything beyond it."""
     return math.exp(mean_nll) if not mean_nll > LARGEST_NLL else sys.float_info.max
-
-
-def _nll(logits: Float32, token: int) -> float:
-    """Negative log-likelihood of a token in nats."""
-    values = logits.astype(np.float64)
-    top = values.max()
-    return float(top + np.log(np.exp(values - top).sum()) - values[token])

@@ -56,6 +56,13 @@ def centre(logits: Float32) -> Float32:
     return centred
 
 
+def negative_log_likelihood(logits: Float32, token: int) -> float:
+    """Of a token, in nats, by the logits [V] before it. Summed in float64, for the sake of large vocabularies."""
+    top = logits.max()
+    total = np.exp(logits - top).sum(dtype=np.float64)
+    return float(np.log(total) + top - logits[token])
+
+
 def read_reference(path: Path) -> Reference:
     """Read the file; FileUnreadable when it is missing, damaged or incomplete."""
     try:

@@ -10,7 +10,7 @@ import gc
 import os
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -43,7 +43,7 @@ from worker.conversion.loading import CausalLM
 from worker.conversion.mapping import MappedModel
 from worker.conversion.prompt_reading import prompt_reading
 from worker.conversion.reference import Reference
-from worker.conversion.reference_plan import Int32
+from worker.conversion.reference_plan import Int32, Plan
 from worker.conversion.stated_split import read_stated_split
 from worker.conversion.tokenizer import TokenizerExport, export_tokenizer
 from worker.conversion.weights import Float32
@@ -81,10 +81,10 @@ KERAS_GRAPH_END = (
 
 @dataclass(frozen=True)
 class Forced:
-    """Random tokens [N], and Keras's logits [N,V] after each."""
+    """Random tokens [N], and Keras's logits [N,V] after each, once Keras has been asked."""
 
     tokens: Int32
-    logits: Float32
+    logits: Future[Float32]
 
 
 @dataclass(frozen=True)
@@ -130,30 +130,32 @@ def run(order: StageOrder, report: Reporter) -> StageResult:
     plan = reference_plan.plan_reference(
         model.description, order.spec.longest_text, export, prompting, reading.read if reader is None else reader.read
     )
-    forward = FullForward(causal_lm)
-    forced_logits = forward.logits([plan.forced_tokens.tolist()])[0]
-
     end_token = model_end_token(model, export)
+    forward = FullForward(causal_lm)
 
-    def ask_keras() -> Reference:
+    def ask_keras(forced_logits: Float32) -> Reference:
         with clock.measure("reference_seconds"):
             continuations = full_forward.continue_greedily(forward, plan, end_token)
-            held_out_nll = full_forward.negative_log_likelihood(forward, plan.held_out_tokens)
+            held_out_nll = full_forward.held_out_nll(forward, plan.held_out_tokens)
             return Reference(plan, continuations, forced_logits, held_out_nll)
 
     if reader is None:
         graph = find_own_graph(order, model, export, clock, report)
-        # The decoder's comparison and the binding leave one of two cores idle for most of their time.
-        with ThreadPoolExecutor(1) as pool:
-            asked = pool.submit(ask_keras)
+        # Keras's tracing, the decoder's comparison and the binding leave one of two cores idle for most of their time.
+        pool = ThreadPoolExecutor(1)
+        try:
+            forced_logits = pool.submit(forced_pass, forward, plan, clock)
+            asked = pool.submit(lambda: ask_keras(forced_logits.result()))
             made = bind_own_graph(order, graph, model, export, Forced(plan.forced_tokens, forced_logits), clock, report)
             report(0.75, "asking Keras for the golden tokens")
             reference = asked.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
     else:
         made = make_keras_graph(order, causal_lm, reader, clock, report)
         gc.collect()
         report(0.75, "asking Keras for the golden tokens")
-        reference = ask_keras()
+        reference = ask_keras(forced_pass(forward, plan, clock))
     report(0.95, "writing the model's papers")
     write_papers(order, model, export, reference, said, made.form, reading.special_tokens)
     sizes = model.description.weight_shapes().values()
@@ -172,6 +174,14 @@ def run(order: StageOrder, report: Reporter) -> StageResult:
         skips={} if ends is None else dict.fromkeys(NEEDS_TOKENIZER, ends),
         facts={"family": model.family},
     )
+
+
+def forced_pass(forward: FullForward, plan: Plan, clock: Clock) -> Float32:
+    """Keras's logits [N,V] after each forced token; its first pass, for which TensorFlow traces its layers."""
+    with clock.measure("forced_seconds"):
+        logits = forward.logits([plan.forced_tokens.tolist()])
+    forced: Float32 = logits[0]
+    return forced
 
 
 def find_own_graph(
@@ -193,7 +203,8 @@ def bind_own_graph(
     """Write `model.tflite` with the farm's own decoder, once that gives what Keras gives."""
     report(0.5, "comparing the decoder with Keras")
     with clock.measure("gate_seconds"):
-        difference = decoder_gate.compare_with_keras(model.description, model.weights, forced.tokens, forced.logits)
+        logits = decoder_gate.run_decoder(model.description, model.weights, forced.tokens)
+        difference = decoder_gate.require_equal(logits, forced.logits.result())
     report(0.65, "writing the weights")
     with clock.measure("bind_seconds"):
         recipe = recipes.find(order.spec.recipe)
