@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import secrets
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,22 @@ from farm.jobspec import FORMAT, JobSpec
 from farm.measurement import Measurement
 from farm.stages import Queue, StageName
 from farm.states import JobState, StageState
+
+# Built once: building a statement takes five times as long as running it, and these are run for every look at a job.
+_OF_JOBS: sa.BindParameter[Sequence[str]] = sa.bindparam("ids", expanding=True)
+_STAGES = sa.select(JobStage.__table__).where(JobStage.job_id.in_(_OF_JOBS)).order_by(JobStage.position)
+_METRICS = (
+    sa.select(MetricRow.__table__).where(MetricRow.job_id.in_(_OF_JOBS)).order_by(MetricRow.stage, MetricRow.name)
+)
+_ARTIFACTS = sa.select(ArtifactRow.__table__).where(ArtifactRow.job_id.in_(_OF_JOBS)).order_by(ArtifactRow.name)
+_MEASUREMENTS = (
+    sa.select(MeasurementRow.__table__).where(MeasurementRow.job_id.in_(_OF_JOBS)).order_by(MeasurementRow.device)
+)
+_JOB = sa.select(Job.__table__).where(Job.id == sa.bindparam("id"))
+_JOB_ID = sa.select(Job.id).where(Job.id == sa.bindparam("id"))
+_EQUAL = sa.select(Job.id, Job.state).where(Job.key == sa.bindparam("key"), sa.text(SHARING_STATES))
+_INSERT = sa.insert(Job)
+_INSERT_STAGES = sa.insert(JobStage)
 
 
 @dataclass(frozen=True)
@@ -85,13 +101,13 @@ def submit(
 
 def get(connection: Connection, prefix: str) -> JobRecord:
     """The one job whose id begins with `prefix`; JobNotFound, AmbiguousJob."""
-    return _load(connection, sa.select(Job).where(Job.id == find(connection, prefix)))[0]
+    return _load(connection, _JOB, {"id": find(connection, prefix)})[0]
 
 
 def find(connection: Connection, prefix: str) -> str:
     """The id that begins with `prefix`; JobNotFound, AmbiguousJob."""
     # A whole id is looked up; only for a part of one all are looked through.
-    if connection.scalar(sa.select(Job.id).where(Job.id == prefix.lower())) is not None:
+    if connection.scalar(_JOB_ID, {"id": prefix.lower()}) is not None:
         return prefix.lower()
     matches = Job.id.startswith(prefix.lower(), autoescape=True)
     found = list(connection.scalars(sa.select(Job.id).where(matches).limit(4))) if prefix else []
@@ -238,20 +254,22 @@ def _locked_state(connection: Connection, job_id: str) -> JobState:
 
 
 def _equal(connection: Connection, key: str) -> sa.Row[str, str] | None:
-    return connection.execute(sa.select(Job.id, Job.state).where(Job.key == key, sa.text(SHARING_STATES))).one_or_none()
+    return connection.execute(_EQUAL, {"key": key}).one_or_none()
 
 
 def _insert(connection: Connection, spec: JobSpec, key: str, stages: Sequence[StageName]) -> str:
     job_id, moment = new_id(), now()
     connection.execute(
-        sa.insert(Job).values(
-            id=job_id, key=key, state=JobState.QUEUED.value, shareable=True, spec=spec.model_dump(mode="json"),
-            model=spec.model, recipe=spec.recipe, created_at=moment, queued_at=moment, attempt=0, charged=0,
-            cancel_requested=False, notes=[], queue=Queue.CONVERT.value, format=FORMAT,
-        )
+        _INSERT,
+        {
+            "id": job_id, "key": key, "state": JobState.QUEUED.value, "shareable": True,
+            "spec": spec.model_dump(mode="json"), "model": spec.model, "recipe": spec.recipe, "created_at": moment,
+            "queued_at": moment, "attempt": 0, "charged": 0, "cancel_requested": False, "notes": [],
+            "queue": Queue.CONVERT.value, "format": FORMAT,
+        },
     )  # fmt: skip
     connection.execute(
-        sa.insert(JobStage),
+        _INSERT_STAGES,
         [
             {"job_id": job_id, "name": name.value, "position": place, "state": StageState.PENDING.value,
              "share": 0.0, "doing": ""}
@@ -263,9 +281,9 @@ def _insert(connection: Connection, spec: JobSpec, key: str, stages: Sequence[St
     return job_id
 
 
-def _load(connection: Connection, query: sa.Select[Job]) -> list[JobRecord]:
+def _load(connection: Connection, query: sa.Select[Any], values: Mapping[str, Any] | None = None) -> list[JobRecord]:
     """The jobs that the query selects, with all that hangs on them, in four more queries."""
-    rows = connection.execute(query).all()
+    rows = connection.execute(query, values).all()
     ids = [row.id for row in rows]
     stages, metrics, artifacts = _stages(connection, ids), _metrics(connection, ids), _artifacts(connection, ids)
     measured = _measurements(connection, ids)
@@ -284,8 +302,7 @@ def _load(connection: Connection, query: sa.Select[Job]) -> list[JobRecord]:
 
 def _stages(connection: Connection, ids: Sequence[str]) -> dict[str, list[StageRecord]]:
     found: dict[str, list[StageRecord]] = defaultdict(list)
-    query = sa.select(JobStage.__table__).where(JobStage.job_id.in_(ids)).order_by(JobStage.position)
-    for row in connection.execute(query):
+    for row in connection.execute(_STAGES, {"ids": ids}):
         found[row.job_id].append(
             StageRecord(
                 StageName(row.name), StageState(row.state), row.key, row.share, row.doing, row.note, row.attempt,
@@ -297,23 +314,20 @@ def _stages(connection: Connection, ids: Sequence[str]) -> dict[str, list[StageR
 
 def _metrics(connection: Connection, ids: Sequence[str]) -> dict[str, list[MetricRecord]]:
     found: dict[str, list[MetricRecord]] = defaultdict(list)
-    query = sa.select(MetricRow.__table__).where(MetricRow.job_id.in_(ids)).order_by(MetricRow.stage, MetricRow.name)
-    for row in connection.execute(query):
+    for row in connection.execute(_METRICS, {"ids": ids}):
         found[row.job_id].append(MetricRecord(StageName(row.stage), row.name, row.value, row.unit))
     return found
 
 
 def _artifacts(connection: Connection, ids: Sequence[str]) -> dict[str, list[Artifact]]:
     found: dict[str, list[Artifact]] = defaultdict(list)
-    query = sa.select(ArtifactRow.__table__).where(ArtifactRow.job_id.in_(ids)).order_by(ArtifactRow.name)
-    for row in connection.execute(query):
+    for row in connection.execute(_ARTIFACTS, {"ids": ids}):
         found[row.job_id].append(Artifact(ArtifactName(row.name), row.digest, row.size))
     return found
 
 
 def _measurements(connection: Connection, ids: Sequence[str]) -> dict[str, list[Measurement]]:
     found: dict[str, list[Measurement]] = defaultdict(list)
-    query = sa.select(MeasurementRow.__table__).where(MeasurementRow.job_id.in_(ids)).order_by(MeasurementRow.device)
-    for row in connection.execute(query):
+    for row in connection.execute(_MEASUREMENTS, {"ids": ids}):
         found[row.job_id].append(Measurement.model_validate(row.content))
     return found

@@ -63,7 +63,7 @@ class ResultForgotten(Exception):  # named for what happened; never reaches a us
 
 
 def start(database: Database, held: Claim, name: StageName, key: str, title: str) -> None:
-    """The stage's process is about to start."""
+    """The stage has begun."""
     with database.write() as connection:
         claims.hold(connection, held)
         _set(connection, held, name, state=StageState.RUNNING, key=key, share=0.0, doing=title, attempt=held.attempt)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from farm import digests
@@ -34,9 +35,16 @@ def seal_all(paths: Sequence[Path]) -> dict[Path, Blob]:
     """Seal several files at once."""
     if len(paths) == 1:
         return {paths[0]: seal(paths[0])}
-    # Made anew each time: threads that are kept would be missing in a process that forks.
-    with ThreadPoolExecutor(SYNC_THREADS) as pool:
-        return dict(zip(paths, pool.map(seal, paths), strict=True))
+    return dict(zip(paths, _sync_threads().map(seal, paths), strict=True))
+
+
+@cache
+def _sync_threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(SYNC_THREADS, "sync")
+
+
+# A process that forks has none of its parent's threads.
+os.register_at_fork(after_in_child=_sync_threads.cache_clear)
 
 
 def seal(path: Path) -> Blob:

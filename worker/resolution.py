@@ -29,11 +29,15 @@ def stage_key(
     signing: the digest of the keystore, for the stage that signs. permitted_ops: what the operator lets in: without it
     a result would outlive the permission. aar: the digest of the AAR that the job supplies, for stages that use it.
     """
+    fields = spec.model_dump(mode="json")
+    if spec.model_digest is not None:
+        # Where a model lies does not matter once its content is known.
+        fields |= {"model": None, "model_kind": None}
     return digests.of_json(
         {
             "contract": CONTRACT,
             "stage": stage.name.value,
-            "fields": {field: _field(spec, field) for field in stage.spec_fields},
+            "fields": {field: _field(fields, field) for field in stage.spec_fields},
             "inputs": {name.value: inputs[name].digest for name in stage.inputs},
             "code": code,
             "signing": signing,
@@ -43,9 +47,7 @@ def stage_key(
     )
 
 
-def _field(spec: JobSpec, dotted: str) -> Any:
-    """A field of the spec as JSON. Where a model lies does not matter once its content is known."""
-    if dotted in ("model", "model_kind") and spec.model_digest is not None:
-        return None
-    value: Any = spec.model_dump(mode="json")
+def _field(fields: Mapping[str, Any], dotted: str) -> Any:
+    """What a dotted name leads to."""
+    value: Any = fields
     return reduce(lambda part, name: part[name], dotted.split("."), value)

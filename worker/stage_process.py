@@ -89,8 +89,17 @@ class StageRunner(Protocol):
     def dismiss(self) -> None:
         """Nothing that was got ready is needed any more."""
 
-    def run(self, job: StageJob, interruption: Interruption, on_progress: Callable[[Progress], None]) -> StageOutcome:
-        """Run it to its end; Interrupted, with all its processes gone, when there is a reason to stop."""
+    def run(
+        self,
+        job: StageJob,
+        interruption: Interruption,
+        on_progress: Callable[[Progress], None],
+        meanwhile: Callable[[], None],
+    ) -> StageOutcome:
+        """Run it to its end; Interrupted, with all its processes gone, when there is a reason to stop.
+
+        meanwhile: called once, when the stage has begun; what it raises ends the stage.
+        """
 
 
 class ProcessRunner:
@@ -111,7 +120,13 @@ class ProcessRunner:
         while self._ready:
             self._ready.pop().kill()
 
-    def run(self, job: StageJob, interruption: Interruption, on_progress: Callable[[Progress], None]) -> StageOutcome:
+    def run(
+        self,
+        job: StageJob,
+        interruption: Interruption,
+        on_progress: Callable[[Progress], None],
+        meanwhile: Callable[[], None],
+    ) -> StageOutcome:
         """Run it to its end; see StageRunner."""
         kills = limits.out_of_memory_kills()
         started = time.monotonic()
@@ -120,6 +135,7 @@ class ProcessRunner:
             process = stage.popen
             # However this block is left, nothing of the stage survives it.
             killing.callback(stage.kill)
+            meanwhile()
             meter = Meter(job.order.stage, job.limits, stage.mark, process.pid, job.order.workdir)
             error = _Watch(process.pid, stage.progress, interruption, meter, on_progress).until_end()
             if error is None and interruption.reason is not None:

@@ -49,12 +49,14 @@ _log = logging.getLogger("farm.worker")
 @dataclass
 class _Running:
     """What is known of a job while its stages run. code: the digest of each stage's sources. ahead: a later stage whose
-    process is started already. skips: stages that it cannot have, and why."""
+    process is started already. done: work folders that nobody needs any more. skips: stages that it cannot have, and
+    why."""
 
     held: Claim
     interruption: Interruption
     code: Mapping[StageName, str]
     ahead: StageJob | None = None
+    done: list[Path] = field(default_factory=list)
     artifacts: dict[ArtifactName, Artifact] = field(default_factory=dict)
     skips: dict[StageName, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -177,7 +179,6 @@ class Supervisor:
         if record is None or not self._file_reused(running, record):
             record = self._run_stage(running, position, stage, key, inputs)
             stages.succeed(self._database, running.held, record, _metrics(record), reused=False)
-            self._clear(running, stage)
         elif running.take_ahead(stage.name) is not None:
             self._clear(running)
         self._take_over(running, stage, record, StageResult.model_validate(record.result))
@@ -248,18 +249,23 @@ class Supervisor:
         def report_progress(progress: Progress) -> None:
             stages.progress(self._database, held, stage.name, progress.share, progress.doing)
 
-        stages.start(self._database, held, stage.name, key, stage.title)
+        def meanwhile() -> None:
+            stages.start(self._database, held, stage.name, key, stage.title)
+            self._start_ahead(running, stage)
+            while running.done:
+                workfolder.remove(running.done.pop())
+
         started = time.monotonic()
         outcome = StageOutcome(None, None, 0.0, 0)
         try:
             with disk_full_as_sentence():
                 job = self._prepare(running, position, stage, inputs)
-                self._start_ahead(running, stage)
-                outcome = self._runner.run(job, running.interruption, report_progress)
+                outcome = self._runner.run(job, running.interruption, report_progress, meanwhile)
                 if outcome.error is not None:
                     raise outcome.error
                 outputs = workfolder.collect(job.order.workdir, stage, self._store)
                 workfolder.adopt(job.order.workdir, self._settings.caches)
+                running.done += [job.order.workdir, _key_folder(job.order.workdir)]
         except FarmError as error:
             # Room first: the disk may be full, and the database lies on it too.
             self._clear(running)
@@ -355,17 +361,11 @@ class Supervisor:
             stages.file_artifacts(connection, held, [stored])
             claims.finish(connection, held)
 
-    def _clear(self, running: _Running, stage: Stage | None = None) -> None:
-        """Remove the work folder of a stage, and any key with it; without one all of the job's, and what got ready."""
-        folder = self._folder(running.held)
-        if stage is not None and running.ahead is not None:
-            workdir = folder / stage.name.value
-            workfolder.remove(workdir)
-            workfolder.remove(_key_folder(workdir))
-            return
+    def _clear(self, running: _Running) -> None:
+        """Remove all of the job's work folders, with any key in them, and end what got ready."""
         running.ahead = None
         self._runner.dismiss()
-        workfolder.remove(folder)
+        workfolder.remove(self._folder(running.held))
 
     def _folder(self, held: Claim) -> Path:
         return self._settings.work / self._worker_id / f"{held.job_id}.{held.attempt}"

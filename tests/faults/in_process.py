@@ -30,8 +30,15 @@ class InProcess:
     def dismiss(self) -> None:
         """Nothing was started."""
 
-    def run(self, job: StageJob, interruption: Interruption, on_progress: Callable[[Progress], None]) -> StageOutcome:
+    def run(
+        self,
+        job: StageJob,
+        interruption: Interruption,
+        on_progress: Callable[[Progress], None],
+        meanwhile: Callable[[], None],
+    ) -> StageOutcome:
         """See StageRunner."""
+        meanwhile()
         stage = job.order.stage
         plan = json.loads(job.order.spec.model)
         if stage in plan:
