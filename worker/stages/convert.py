@@ -10,7 +10,7 @@ import gc
 import os
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -43,7 +43,7 @@ from worker.conversion.loading import CausalLM
 from worker.conversion.mapping import MappedModel
 from worker.conversion.prompt_reading import prompt_reading
 from worker.conversion.reference import Reference
-from worker.conversion.reference_plan import Int32, Plan
+from worker.conversion.reference_plan import Plan
 from worker.conversion.stated_split import read_stated_split
 from worker.conversion.tokenizer import TokenizerExport, export_tokenizer
 from worker.conversion.weights import Float32
@@ -80,14 +80,6 @@ KERAS_GRAPH_END = (
 
 
 @dataclass(frozen=True)
-class Forced:
-    """Random tokens [N], and Keras's logits [N,V] after each, once Keras has been asked."""
-
-    tokens: Int32
-    logits: Future[Float32]
-
-
-@dataclass(frozen=True)
 class Made:
     """What came of a conversion beside the file. form: of its matrices; ends: why the job goes no further, if so."""
 
@@ -98,7 +90,7 @@ class Made:
 
 
 class Clock:
-    """Seconds per step, as metrics."""
+    """What is measured on the way, first of all the seconds per step."""
 
     def __init__(self) -> None:
         self.metrics: list[Metric] = []
@@ -130,32 +122,20 @@ def run(order: StageOrder, report: Reporter) -> StageResult:
     plan = reference_plan.plan_reference(
         model.description, order.spec.longest_text, export, prompting, reading.read if reader is None else reader.read
     )
-    end_token = model_end_token(model, export)
     forward = FullForward(causal_lm)
-
-    def ask_keras(forced_logits: Float32) -> Reference:
-        with clock.measure("reference_seconds"):
-            continuations = full_forward.continue_greedily(forward, plan, end_token)
-            held_out_nll = full_forward.held_out_nll(forward, plan.held_out_tokens)
-            return Reference(plan, continuations, forced_logits, held_out_nll)
-
     if reader is None:
         graph = find_own_graph(order, model, export, clock, report)
-        # Keras's tracing, the decoder's comparison and the binding leave one of two cores idle for most of their time.
-        pool = ThreadPoolExecutor(1)
-        try:
-            forced_logits = pool.submit(forced_pass, forward, plan, clock)
-            asked = pool.submit(lambda: ask_keras(forced_logits.result()))
-            made = bind_own_graph(order, graph, model, export, Forced(plan.forced_tokens, forced_logits), clock, report)
-            report(0.75, "asking Keras for the golden tokens")
-            reference = asked.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+        forced_logits = compare_with_keras(model, forward, plan, clock, report)
+        made = bind_own_graph(order, graph, model, export, plan, clock, report)
     else:
         made = make_keras_graph(order, causal_lm, reader, clock, report)
         gc.collect()
-        report(0.75, "asking Keras for the golden tokens")
-        reference = ask_keras(forced_pass(forward, plan, clock))
+        forced_logits = forced_pass(forward, plan)
+    report(0.75, "asking Keras for the golden tokens")
+    with clock.measure("reference_seconds"):
+        continuations = full_forward.continue_greedily(forward, plan, model_end_token(model, export))
+        held_out_nll = full_forward.held_out_nll(forward, plan.held_out_tokens)
+    reference = Reference(plan, continuations, forced_logits, held_out_nll)
     report(0.95, "writing the model's papers")
     write_papers(order, model, export, reference, said, made.form, reading.special_tokens)
     sizes = model.description.weight_shapes().values()
@@ -176,14 +156,6 @@ def run(order: StageOrder, report: Reporter) -> StageResult:
     )
 
 
-def forced_pass(forward: FullForward, plan: Plan, clock: Clock) -> Float32:
-    """Keras's logits [N,V] after each forced token; its first pass, for which TensorFlow traces its layers."""
-    with clock.measure("forced_seconds"):
-        logits = forward.logits([plan.forced_tokens.tolist()])
-    forced: Float32 = logits[0]
-    return forced
-
-
 def find_own_graph(
     order: StageOrder, model: MappedModel, export: TokenizerExport, clock: Clock, report: Reporter
 ) -> CachedGraph:
@@ -196,15 +168,30 @@ def find_own_graph(
     return found
 
 
+def compare_with_keras(model: MappedModel, forward: FullForward, plan: Plan, clock: Clock, report: Reporter) -> Float32:
+    """Keras's logits [N,V] after each forced token; ReferenceMismatch when the decoder gives others."""
+    report(0.5, "comparing the decoder with Keras")
+    # Keras's first pass is traced, in Python; the decoder's is computed as it goes, and leaves Python most of the time.
+    with clock.measure("gate_seconds"), ThreadPoolExecutor(1) as pool:
+        expected = pool.submit(forced_pass, forward, plan)
+        actual = decoder_gate.run_decoder(model.description, model.weights, plan.forced_tokens)
+        difference = decoder_gate.require_equal(actual, expected.result())
+    clock.metrics.append(Metric(name="decoder_difference", value=difference, unit="share"))
+    return expected.result()
+
+
+def forced_pass(forward: FullForward, plan: Plan) -> Float32:
+    """Keras's logits [N,V] after each forced token."""
+    logits = forward.logits([plan.forced_tokens.tolist()])
+    forced: Float32 = logits[0]
+    return forced
+
+
 def bind_own_graph(
-    order: StageOrder, found: CachedGraph, model: MappedModel, export: TokenizerExport, forced: Forced,
+    order: StageOrder, found: CachedGraph, model: MappedModel, export: TokenizerExport, plan: Plan,
     clock: Clock, report: Reporter,
 ) -> Made:  # fmt: skip
-    """Write `model.tflite` with the farm's own decoder, once that gives what Keras gives."""
-    report(0.5, "comparing the decoder with Keras")
-    with clock.measure("gate_seconds"):
-        logits = decoder_gate.run_decoder(model.description, model.weights, forced.tokens)
-        difference = decoder_gate.require_equal(logits, forced.logits.result())
+    """Write `model.tflite` with the farm's own decoder."""
     report(0.65, "writing the weights")
     with clock.measure("bind_seconds"):
         recipe = recipes.find(order.spec.recipe)
@@ -220,15 +207,12 @@ def bind_own_graph(
         report(0.68, "calibrating the activations")
         with clock.measure("calibrate_seconds"):
             text = order.spec.calibration or CALIBRATION_TEXT
-            tokens = forced.tokens.tolist() if export.tokenizer is None else export.encode(text)
+            tokens = plan.forced_tokens.tolist() if export.tokenizer is None else export.encode(text)
             full_integer.quantize(exact, tokens, output)
         exact.unlink()
     return Made(
         form=form,
-        metrics=(
-            Metric(name="graph_cached", value=float(found.cached), unit="flag"),
-            Metric(name="decoder_difference", value=difference, unit="share"),
-        ),
+        metrics=(Metric(name="graph_cached", value=float(found.cached), unit="flag"),),
         notes=(),
         ends=None,
     )
