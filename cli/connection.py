@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, cast
 import typer
 
 from cli import profile_option
-from cli.loading import uncollected
 from client import profiles
 from client.protocol import Farm
 from farm import settings
+from farm.loading import uncollected
 
 if TYPE_CHECKING:
     from client.http import HttpFarm

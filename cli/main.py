@@ -16,9 +16,9 @@ from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
 from cli import faults, profile_option
-from cli.loading import uncollected
 from cli.terminal import open_terminal
 from farm.errors import FarmError
+from farm.loading import uncollected
 
 DISTRIBUTION = "keras-android-farm"
 

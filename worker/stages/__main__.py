@@ -21,6 +21,7 @@ from types import ModuleType
 from typing import NoReturn
 
 from farm import errors, progress
+from farm.loading import uncollected
 from worker.order import Failure, Metric, StageOrder, StageResult
 
 # New objects between two looks for garbage: a model's layers and a traced graph are a million small ones that stay, and
@@ -60,13 +61,11 @@ def translate(error: Exception, order: StageOrder) -> errors.FarmError:
 
 
 def import_stage(name: str) -> ModuleType:
-    """The stage's module, with all that it needs. All of that stays, and looking through it for garbage again and again
-    would take a fifth of TensorFlow's start; from then on garbage is looked for among what is made later."""
-    gc.disable()
-    module = importlib.import_module(f"worker.stages.{name}")
+    """The stage's module, with all that it needs; from then on garbage is looked for among what is made later."""
+    with uncollected():
+        module = importlib.import_module(f"worker.stages.{name}")
     gc.freeze()
     gc.set_threshold(GARBAGE_THRESHOLD)
-    gc.enable()
     return module
 
 
