@@ -32,6 +32,8 @@ from worker.sandbox import Sandbox, View
 
 PROGRESS_SECONDS = 0.25
 STAGE_COMMAND = (sys.executable, "-m", "worker.stages")
+# Takes the place of a log's suffix until its stage begins: who follows a job's logs takes each for the last.
+WAITING_SUFFIX = ".waiting"
 # Follows the work folder, before the stage's name: get ready, and go on at the first byte of standard input.
 AHEAD = "--ahead"
 
@@ -118,7 +120,9 @@ class ProcessRunner:
     def dismiss(self) -> None:
         """End the processes that wait; see StageRunner."""
         while self._ready:
-            self._ready.pop().kill()
+            waiting = self._ready.pop()
+            waiting.kill()
+            _waiting_log(waiting.job).unlink(missing_ok=True)
 
     def run(
         self,
@@ -167,6 +171,7 @@ class ProcessRunner:
         if ready is None:
             return None
         self._ready.remove(ready)
+        _waiting_log(job).rename(job.log)
         if not ready.go_on():
             ready.kill()
             return None
@@ -178,7 +183,7 @@ class ProcessRunner:
         with ExitStack() as failing:
             reading, writing = os.pipe()
             failing.callback(os.close, reading)
-            with ExitStack() as stack, job.log.open("ab") as log:
+            with ExitStack() as stack, (_waiting_log(job) if ahead else job.log).open("ab") as log:
                 stack.callback(os.close, writing)
                 popen = subprocess.Popen(
                     self.sandbox.wrap(words, job.view),
@@ -236,6 +241,10 @@ class _Process:
             with suppress(OSError):
                 self.popen.stdin.close()
         os.close(self.progress)
+
+
+def _waiting_log(job: StageJob) -> Path:
+    return job.log.with_suffix(WAITING_SUFFIX)
 
 
 def environment(own: Mapping[str, str], job: StageJob, mark: str) -> dict[str, str]:

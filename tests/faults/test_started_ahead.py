@@ -8,6 +8,7 @@ import signal
 import psutil
 import pytest
 
+from farm import logs
 from farm.artifacts import ArtifactName
 from farm.jobspec import JobSpec
 from farm.modelref import ModelKind
@@ -15,7 +16,7 @@ from farm.stages import StageName, stages_of
 from farm.states import JobState, StageState
 from tests.faults.yard import Yard
 from worker.sandbox import Bubblewrap, Sandbox
-from worker.stage_process import AHEAD
+from worker.stage_process import AHEAD, WAITING_SUFFIX
 
 BOTH = pytest.mark.parametrize("sandbox", [None, Bubblewrap()], ids=["unconfined", "bubblewrap"])
 SLOW_FETCH = {"fetch": ["sleep", 0.6]}
@@ -39,9 +40,10 @@ def test_converting_gets_ready_while_the_model_is_fetched(yard, sandbox: Sandbox
     yard.until(lambda: waiting(yard))
     job = yard.farm.job(job_id)
     assert next(stage for stage in job.stages if stage.state is StageState.RUNNING).name is StageName.FETCH
+    assert [path.name for path in logs.job_logs(yard.settings.logs, job_id)] == ["00-fetch.1.log"]
     assert yard.wait(job_id).state is JobState.SUCCEEDED
     assert waiting(yard) == []
-    log = next(yard.settings.logs.glob(f"{job_id}/*convert*")).read_text()
+    log = next(yard.settings.logs.glob(f"{job_id}/*convert.1.log")).read_text()
     assert json.loads(log)["HOME"].endswith("convert/scratch")
     worker.kill()
 
@@ -53,8 +55,9 @@ def test_each_stage_goes_on_in_the_process_that_got_ready_for_it(yard, sandbox: 
     job_id = yard.submit({stage.value: ["arguments", None] for stage in ahead})
     yard.serve(sandbox)
     assert yard.farm.job(job_id).state is JobState.SUCCEEDED
+    assert list(yard.settings.logs.glob(f"{job_id}/*{WAITING_SUFFIX}")) == []
     for stage in ahead:
-        log = next(yard.settings.logs.glob(f"{job_id}/*-{stage.value}*")).read_text()
+        log = next(yard.settings.logs.glob(f"{job_id}/*-{stage.value}.1.log")).read_text()
         assert json.loads(log)[1:] == [AHEAD, stage.value]
 
 
@@ -99,4 +102,6 @@ def test_nothing_stays_behind(yard, sandbox: Sandbox | None, way: str) -> None:
     else:
         assert yard.wait(job_id).state is JobState.FAILED
     yard.until(lambda: not waiting(yard), 15)
+    if way != "killed worker":
+        yard.until(lambda: not list(yard.settings.logs.glob(f"{job_id}/*{WAITING_SUFFIX}")))
     worker.kill()
