@@ -39,7 +39,7 @@ class InstantRunner:
     def get_ready(self, job: StageJob) -> None:
         """Nothing takes long to start here."""
 
-    def dismiss(self) -> None:
+    def dismiss(self, folder: Path) -> None:
         """Nothing was started."""
 
     def run(

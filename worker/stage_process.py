@@ -88,8 +88,8 @@ class StageRunner(Protocol):
     def get_ready(self, job: StageJob) -> None:
         """Start ahead what `run` of this very job will need; its work folder is there, its inputs and order are not."""
 
-    def dismiss(self) -> None:
-        """Nothing that was got ready is needed any more."""
+    def dismiss(self, folder: Path) -> None:
+        """Nothing that was got ready in work folders below this one is needed any more."""
 
     def run(
         self,
@@ -111,16 +111,17 @@ class ProcessRunner:
         self.sandbox = sandbox
         self._grace = grace_seconds
         self._command = command
-        self._ready: list[_Process] = []
+        # By work folder. Several threads may run jobs, each those of its own folder.
+        self._ready: dict[Path, _Process] = {}
 
     def get_ready(self, job: StageJob) -> None:
         """Start its process ahead; see StageRunner."""
-        self._ready.append(self._start(job, ahead=True))
+        self._ready[job.order.workdir] = self._start(job, ahead=True)
 
-    def dismiss(self) -> None:
+    def dismiss(self, folder: Path) -> None:
         """End the processes that wait; see StageRunner."""
-        while self._ready:
-            waiting = self._ready.pop()
+        for workdir in [each for each in list(self._ready) if each.is_relative_to(folder)]:
+            waiting = self._ready.pop(workdir)
             waiting.kill()
             _waiting_log(waiting.job).unlink(missing_ok=True)
 
@@ -167,10 +168,9 @@ class ProcessRunner:
 
     def _take_ready(self, job: StageJob) -> _Process | None:
         """The process that waits for this job, told to go on; None when there is none, or it has not lived so long."""
-        ready = next((each for each in self._ready if each.job is job), None)
+        ready = self._ready.pop(job.order.workdir, None)
         if ready is None:
             return None
-        self._ready.remove(ready)
         _waiting_log(job).rename(job.log)
         if not ready.go_on():
             ready.kill()

@@ -364,8 +364,9 @@ class Supervisor:
     def _clear(self, running: _Running) -> None:
         """Remove all of the job's work folders, with any key in them, and end what got ready."""
         running.ahead = None
-        self._runner.dismiss()
-        workfolder.remove(self._folder(running.held))
+        folder = self._folder(running.held)
+        self._runner.dismiss(folder)
+        workfolder.remove(folder)
 
     def _folder(self, held: Claim) -> Path:
         return self._settings.work / self._worker_id / f"{held.job_id}.{held.attempt}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from farm.progress import Progress
 from farm.stages import StageName
@@ -27,7 +28,7 @@ class InProcess:
     def get_ready(self, job: StageJob) -> None:
         """Nothing takes long to start here."""
 
-    def dismiss(self) -> None:
+    def dismiss(self, folder: Path) -> None:
         """Nothing was started."""
 
     def run(

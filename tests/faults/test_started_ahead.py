@@ -14,9 +14,13 @@ from farm.jobspec import JobSpec
 from farm.modelref import ModelKind
 from farm.stages import StageName, stages_of
 from farm.states import JobState, StageState
-from tests.faults.yard import Yard
-from worker.sandbox import Bubblewrap, Sandbox
-from worker.stage_process import AHEAD, WAITING_SUFFIX
+from tests.faults.yard import Yard, stub_runner
+from worker import workfolder
+from worker.interruption import Interruption
+from worker.limits import Limits
+from worker.order import StageOrder
+from worker.sandbox import Bubblewrap, Sandbox, View
+from worker.stage_process import AHEAD, WAITING_SUFFIX, ProcessRunner, StageJob
 
 BOTH = pytest.mark.parametrize("sandbox", [None, Bubblewrap()], ids=["unconfined", "bubblewrap"])
 SLOW_FETCH = {"fetch": ["sleep", 0.6]}
@@ -84,6 +88,35 @@ def test_nothing_waits_when_an_earlier_result_is_used(yard) -> None:
     assert (states[StageName.FETCH], states[StageName.CONVERT]) == (StageState.SUCCEEDED, StageState.REUSED)
     assert waiting(yard) == []
     worker.kill()
+
+
+def test_one_jobs_end_leaves_what_waits_for_another(yard) -> None:
+    """Threads of one worker run several jobs with one runner."""
+    runner = stub_runner(yard.settings)
+    jobs = {name: got_ready(yard, runner, name) for name in ("ended", "other")}
+    yard.until(lambda: len(waiting(yard)) == 2)
+    runner.dismiss(jobs["ended"].order.workdir.parent)
+    assert len(waiting(yard)) == 1
+    with Interruption() as interruption:
+        outcome = runner.run(jobs["other"], interruption, lambda _progress: None, lambda: None)
+    assert outcome.error is None
+    assert json.loads(jobs["other"].log.read_text())[1] == AHEAD
+    assert not jobs["ended"].log.exists()
+
+
+def got_ready(yard: Yard, runner: ProcessRunner, name: str) -> StageJob:
+    """The stage check of a job of that name, which waits with all that it needs."""
+    workdir = yard.settings.work / name / "check"
+    workfolder.make(workdir)
+    spec = JobSpec(model_kind=ModelKind.PRESET, model=json.dumps({"check": ["arguments", None]}))
+    order = StageOrder(
+        stage=StageName.CHECK, spec=spec, workdir=workdir, caches=workdir, toolchain=workdir, keystore=None, threads=1
+    )
+    limits = Limits(60, 1 << 30, 0)
+    job = StageJob(order, View(workdir, (), network=False), limits, "mark", yard.settings.home / f"{name}.log")
+    order.write()
+    runner.get_ready(job)
+    return job
 
 
 @BOTH
