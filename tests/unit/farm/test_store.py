@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
 import random
+import signal
 from pathlib import Path
 
 import pytest
 
-from farm import digests
+from farm import digests, sealing
 from farm.artifacts import Artifact, ArtifactName
 from farm.errors import ArtifactDamaged, ArtifactMissing, FileUnreadable
 from farm.store import COPY_BYTES, LocalStore
@@ -184,3 +186,20 @@ def test_remove_incoming(store: LocalStore, root: Path) -> None:
     (root / "incoming" / "left").write_bytes(b"half")
     assert store.remove_incoming() == 1
     assert list((root / "incoming").iterdir()) == []
+
+
+def test_a_forked_process_has_threads_of_its_own(tmp_path: Path) -> None:
+    def sealed(folder: str) -> int:
+        (tmp_path / folder).mkdir()
+        paths = [tmp_path / folder / str(number) for number in range(3)]
+        for path in paths:
+            path.write_text(folder)
+        return len(sealing.seal_all(paths))
+
+    assert sealed("parent") == 3
+    pid = os.fork()
+    if pid == 0:
+        # Without threads of its own it would wait for ever.
+        signal.alarm(20)
+        os._exit(sealed("child"))
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 3
