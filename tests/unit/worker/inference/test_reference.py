@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from farm.errors import FileUnreadable
-from worker.inference.reference import read_reference
+from worker.inference.reference import negative_log_likelihood, read_reference
 
 
 def arrays() -> dict[str, Any]:
@@ -66,3 +66,16 @@ def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "reference.npz").write_bytes(b"PK\x03\x04 and no more")
     with pytest.raises(FileUnreadable, match="is no reference of the conversion"):
         read_reference(tmp_path / "reference.npz")
+
+
+@pytest.mark.parametrize("scale", [0.0, 1.0, 1e4])
+def test_the_likelihood_of_a_large_vocabulary_is_exact(scale: float) -> None:
+    logits = (scale * np.random.default_rng(3).normal(size=200_000)).astype(np.float32)
+    for token in (0, 77_777, int(logits.argmax())):
+        wide = logits.astype(np.float64)
+        expected = np.log(np.exp(wide - wide.max()).sum()) + wide.max() - wide[token]
+        assert negative_log_likelihood(logits, token) == pytest.approx(expected, rel=1e-6, abs=1e-6)
+
+
+def test_the_likelihood_by_a_broken_model_is_no_number() -> None:
+    assert np.isnan(negative_log_likelihood(np.array([1.0, np.nan], np.float32), 0))
