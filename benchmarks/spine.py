@@ -48,7 +48,8 @@ itself. The recipe's time hangs on no prompt.
 
 The farm's overhead counts every stage. Each waits for the disk twice, for its files' content and then for their names,
 before the database may speak of them (docs/reliability.md), some two dozen waits a job: on a slow disk they are most
-of it.
+of it. What the farm does while a stage works holds nothing up and is not counted: noting that it has begun and how far
+it is, starting the next one's process, removing the work folder of the one before.
 """
 
 
