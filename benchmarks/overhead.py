@@ -3,8 +3,8 @@
     python -m benchmarks.overhead [--jobs 20]
 
 Runs jobs through the real queue, database, store and supervisor; only the stage processes are replaced by a runner that
-writes small outputs at once. What the runner takes is not counted: in a real job it is the process's start and work, and
-what the supervisor does meanwhile.
+writes small outputs at once. What the runner takes is not counted: in a real job it is the process's start and work,
+and what the supervisor does meanwhile.
 """
 
 from __future__ import annotations
