@@ -265,7 +265,7 @@ class Supervisor:
                     raise outcome.error
                 outputs = workfolder.collect(job.order.workdir, stage, self._store)
                 workfolder.adopt(job.order.workdir, self._settings.caches)
-                running.done += [job.order.workdir, _key_folder(job.order.workdir)]
+                running.done += [each for each in (job.order.workdir, job.order.keystore) if each is not None]
         except FarmError as error:
             # Room first: the disk may be full, and the database lies on it too.
             self._clear(running)
@@ -294,9 +294,11 @@ class Supervisor:
         return job
 
     def _start_ahead(self, running: _Running, stage: Stage) -> None:
-        """While the stage runs, let the process of a later one get ready, if this worker will run it."""
+        """While the stage runs, let the process of a later one get ready, if the job will have it on this worker."""
+        if running.ahead is not None or stage.ahead in running.skips:
+            return
         for position, later in enumerate(stages_of(running.spec)):
-            if later.name is stage.ahead and later.queue in self._queues and running.ahead is None:
+            if later.name is stage.ahead and later.queue in self._queues:
                 running.ahead = self._make_room(running, position, later)
                 self._runner.get_ready(running.ahead)
 
@@ -309,7 +311,7 @@ class Supervisor:
         key: Path | None = None
         readable = [settings.caches, settings.toolchain]
         if stage.signs:
-            key = _key_folder(workdir)
+            key = workdir.with_name(workdir.name + KEY_SUFFIX)
             workfolder.remove(key)
             key.mkdir(mode=0o700)
             readable.append(key)
@@ -364,16 +366,13 @@ class Supervisor:
     def _clear(self, running: _Running) -> None:
         """Remove all of the job's work folders, with any key in them, and end what got ready."""
         running.ahead = None
+        running.done.clear()
         folder = self._folder(running.held)
         self._runner.dismiss(folder)
         workfolder.remove(folder)
 
     def _folder(self, held: Claim) -> Path:
         return self._settings.work / self._worker_id / f"{held.job_id}.{held.attempt}"
-
-
-def _key_folder(workdir: Path) -> Path:
-    return workdir.with_name(workdir.name + KEY_SUFFIX)
 
 
 def _supplied_aar(spec: JobSpec) -> str | None:

@@ -90,6 +90,15 @@ def test_nothing_waits_when_an_earlier_result_is_used(yard) -> None:
     worker.kill()
 
 
+def test_nothing_gets_ready_for_a_stage_that_the_job_cannot_have(yard) -> None:
+    job_id = yard.submit({"convert": ["skip", [["package", "It has no tokenizer."]]], "verify": ["sleep", 0.6]})
+    worker = yard.start_worker()
+    yard.until(lambda: next(each for each in yard.farm.job(job_id).stages if each.name is StageName.VERIFY).share > 0)
+    assert list(yard.settings.logs.glob(f"{job_id}/*-package.*")) == []
+    assert yard.wait(job_id).state is JobState.SUCCEEDED
+    worker.kill()
+
+
 def test_one_jobs_end_leaves_what_waits_for_another(yard) -> None:
     """Threads of one worker run several jobs with one runner."""
     runner = stub_runner(yard.settings)
