@@ -145,7 +145,8 @@ STAGES: tuple[Stage, ...] = (
         (A.MODEL, A.TOKENIZER, A.DESCRIPTION, A.REFERENCE, A.MODEL_INFO),
         _CONVERT_FIELDS,
         ("worker/stages/convert.py", "worker/conversion/**/*.py", "worker/models/*.py", "farm/recipes.py",
-         "farm/prompting.py", "farm/runtimes.py", _CLASS_TABLE, *_OP_CODE),
+         "farm/prompting.py", "farm/runtimes.py", "worker/inference/reference.py", "worker/inference/model_info.py",
+         _CLASS_TABLE, *_OP_CODE),
         0.42, 3600, ahead=StageName.OPS,
     ),
     Stage(
