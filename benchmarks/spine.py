@@ -86,16 +86,17 @@ def measure(folder: Path) -> list[Row]:
         say("an equal job")
         _, again_seconds = farm.submit(second)
         theirs, ours = time_to_tokens(baseline_file, warm.model)
+        guessed, unguessed = statistics.fmean(ours.guessed), statistics.fmean(ours.unguessed)
 
     return [
         Row(
             f"int8, time to {NEW_TOKENS} tokens",
             0.30,
-            statistics.fmean(ours.guessed) / theirs,
+            guessed / theirs,
             "of the runbook recipe's int8",
-            f"{statistics.fmean(ours.guessed):.2f} s against {theirs:.2f} s, the mean of {PROMPTS} prompts"
+            f"{guessed:.2f} s against {theirs:.2f} s, the mean of {PROMPTS} prompts"
             f" ({min(ours.guessed):.2f} to {max(ours.guessed):.2f}); without guessed tokens"
-            f" {statistics.fmean(ours.unguessed):.2f} s, a ratio of {statistics.fmean(ours.unguessed) / theirs:.3f};"
+            f" {unguessed:.2f} s, a ratio of {unguessed / theirs:.3f};"
             f" each the best of {ROUNDS * RUNS} runs, in turns",
         ),
         Row(

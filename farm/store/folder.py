@@ -87,8 +87,7 @@ class LocalStore:
     def materialise(self, artifact: Artifact, target: Path, *, protected: bool) -> None:
         """Show it at `target`; see ArtifactStore."""
         self.check(artifact)
-        if not target.parent.is_dir():
-            target.parent.mkdir(parents=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         if artifact.name.is_folder:
             target.mkdir()
         with disk_full_as_sentence():

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from worker.conversion.reference_plan import Int32, Plan
 from worker.conversion.weights import Float32
-from worker.inference import reference
+from worker.inference.reference import negative_log_likelihood
 
 # How many tokens ahead a greedy pass looks.
 GUESSES = 4
@@ -51,6 +51,11 @@ class FullForward:
             self._call = self._eager
             logits = self._call(tf.constant(tokens))
         return np.asarray(logits, dtype=np.float32)
+
+    def logits_after(self, tokens: Int32) -> Float32:
+        """Logits [N,V] after each of one row's tokens [N]."""
+        row: Float32 = self.logits([tokens.tolist()])[0]
+        return row
 
 
 def continue_greedily(forward: FullForward, plan: Plan, end_token: int) -> tuple[Continuation, ...]:
@@ -99,6 +104,5 @@ def _accept(choices: Float32, guessed: Sequence[int], accepted: list[int], margi
 
 def held_out_nll(forward: FullForward, tokens: Int32) -> Float32:
     """Negative log-likelihood of each token but the first, in nats, [M-1]."""
-    logits = forward.logits([tokens.tolist()])[0]
-    pairs = zip(logits[:-1], tokens[1:], strict=True)
-    return np.array([reference.negative_log_likelihood(row, int(token)) for row, token in pairs], np.float32)
+    pairs = zip(forward.logits_after(tokens)[:-1], tokens[1:], strict=True)
+    return np.array([negative_log_likelihood(row, int(token)) for row, token in pairs], np.float32)

@@ -63,7 +63,7 @@ def open_compiled(path: Path, threads: int) -> Any:
 def signature_shape(model: Any, name: str) -> SignatureShape:
     """The tensors of a signature of an open model."""
     inputs, outputs = model.get_input_tensor_details(name), model.get_output_tensor_details(name)
-    return SignatureShape(_shapes(inputs), _shapes(outputs))
+    return SignatureShape(tensor_shapes(inputs), tensor_shapes(outputs))
 
 
 def read_buffer(buffer: Any, shape: TensorShape) -> NDArray[Any]:
@@ -77,7 +77,8 @@ def first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or ["no message"])[0][:160]
 
 
-def _shapes(details: Mapping[str, Mapping[str, Any]]) -> dict[str, TensorShape]:
+def tensor_shapes(details: Mapping[str, Mapping[str, Any]]) -> dict[str, TensorShape]:
+    """A signature's inputs or outputs by their names, as LiteRT describes them."""
     return {
         name: TensorShape(_type_name(item["dtype"]), tuple(int(size) for size in item["shape"]))
         for name, item in details.items()

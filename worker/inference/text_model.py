@@ -15,6 +15,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from farm.errors import FileUnreadable, SequenceTooLong
+from worker.inference.compiled import first_line, tensor_shapes
 from worker.inference.contract import TensorShape
 
 GENERATE = "serving_default"
@@ -96,11 +97,10 @@ class TextModel:
             self._generate = self._interpreter.get_signature_runner(GENERATE)
             self._tokenize = self._interpreter.get_signature_runner(TOKENIZE)
         except (ValueError, RuntimeError) as error:
-            raise FileUnreadable(f"{path} can't be opened as a .tflite model ({error}); make it again.") from error
-        details = self._generate.get_input_details()
-        shapes = {
-            name: TensorShape(np.dtype(d["dtype"]).name, tuple(map(int, d["shape"]))) for name, d in details.items()
-        }
+            raise FileUnreadable(
+                f"{path} can't be opened as a .tflite model ({first_line(error)}); make it again."
+            ) from error
+        shapes = tensor_shapes(self._generate.get_input_details())
         one = TensorShape("int32", (1,))
         wanted = dict.fromkeys(("prompt_length", "max_new_tokens", "top_k", "seed"), one)
         wanted |= {"temperature": TensorShape("float32", (1,)), "prompt": shapes.get("prompt", one)}

@@ -130,7 +130,7 @@ def run(order: StageOrder, report: Reporter) -> StageResult:
     else:
         made = make_keras_graph(order, causal_lm, reader, clock, report)
         gc.collect()
-        forced_logits = forced_pass(forward, plan)
+        forced_logits = forward.logits_after(plan.forced_tokens)
     report(0.75, "asking Keras for the golden tokens")
     with clock.measure("reference_seconds"):
         continuations = full_forward.continue_greedily(forward, plan, model_end_token(model, export))
@@ -173,18 +173,12 @@ def compare_with_keras(model: MappedModel, forward: FullForward, plan: Plan, clo
     report(0.5, "comparing the decoder with Keras")
     # Keras's first pass is traced, in Python; the decoder's is computed as it goes, and leaves Python most of the time.
     with clock.measure("gate_seconds"), ThreadPoolExecutor(1) as pool:
-        expected = pool.submit(forced_pass, forward, plan)
+        asked = pool.submit(forward.logits_after, plan.forced_tokens)
         actual = decoder_gate.run_decoder(model.description, model.weights, plan.forced_tokens)
-        difference = decoder_gate.require_equal(actual, expected.result())
+        expected = asked.result()
+        difference = decoder_gate.require_equal(actual, expected)
     clock.metrics.append(Metric(name="decoder_difference", value=difference, unit="share"))
-    return expected.result()
-
-
-def forced_pass(forward: FullForward, plan: Plan) -> Float32:
-    """Keras's logits [N,V] after each forced token."""
-    logits = forward.logits([plan.forced_tokens.tolist()])
-    forced: Float32 = logits[0]
-    return forced
+    return expected
 
 
 def bind_own_graph(
