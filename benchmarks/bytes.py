@@ -175,11 +175,11 @@ def _take_times(reports: dict[str, Report], prompt: Path) -> dict[str, float]:
 _TIMING = """
 import json, sys, time
 from pathlib import Path
-from worker.flex.runner import FlexModel
-from worker.inference.archive import open_language_model
-from worker.inference.generation import generate
-from worker.inference.model_info import ModelInfo
-from worker.inference.text_model import Completion, TextModel
+from pipeline.flex.runner import FlexModel
+from pipeline.inference.archive import open_language_model
+from pipeline.inference.generation import generate
+from pipeline.inference.model_info import ModelInfo
+from pipeline.inference.text_model import Completion, TextModel
 lane, path, prompt = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]).read_bytes()
 new, threads, long = map(int, sys.argv[4:])
 found = {}

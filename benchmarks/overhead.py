@@ -22,9 +22,9 @@ from farm.modelref import ModelKind
 from farm.progress import Progress
 from farm.settings import SandboxMode, Settings
 from farm.stages import BY_NAME
+from pipeline.request import StageResult
 from worker import sandbox, service
 from worker.interruption import Interruption
-from worker.order import StageResult
 from worker.sandbox import Sandbox
 from worker.stage_process import StageJob, StageOutcome
 
@@ -53,9 +53,9 @@ class InstantRunner:
         """See StageRunner."""
         started = time.perf_counter()
         meanwhile()
-        for name in BY_NAME[job.order.stage].outputs:
-            target = job.order.output(name)
-            content = json.dumps([job.order.spec.app.label, job.order.stage, name])
+        for name in BY_NAME[job.request.stage].outputs:
+            target = job.request.output(name)
+            content = json.dumps([job.request.spec.app.label, job.request.stage, name])
             if name.is_folder:
                 target.mkdir(parents=True)
                 target = target / "config.json"

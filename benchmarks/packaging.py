@@ -24,16 +24,17 @@ from benchmarks.rows import Row, table
 from benchmarks.spine import Farm, Report, say
 from farm import settings
 from farm.jobspec import Abi
-from worker.android import host_run, prebuilt, screenshots, toolchain
-from worker.android.archive import CHUNK_BYTES
-from worker.android.assembly import MODEL_ASSET
-from worker.android.base import AppBase, AppSources
-from worker.android.checks import TOKENIZER_ASSET
-from worker.android.golden import Golden, GoldenLimits, GoldenPrompt
-from worker.android.robolectric import Harness
-from worker.android.toolchain import Toolchain
-from worker.inference.generation import generate
-from worker.inference.interpreter import TokenModel
+from pipeline.android import host_run, prebuilt, screenshots
+from pipeline.android.archive import CHUNK_BYTES
+from pipeline.android.assembly import MODEL_ASSET
+from pipeline.android.base import AppBase, AppSources
+from pipeline.android.checks import TOKENIZER_ASSET
+from pipeline.android.golden import Golden, GoldenLimits, GoldenPrompt
+from pipeline.android.robolectric import Harness
+from pipeline.inference.generation import generate
+from pipeline.inference.interpreter import TokenModel
+from pipeline.toolchain import maven
+from pipeline.toolchain.maven import Toolchain
 
 PAGE = spine.ROOT / "docs" / "benchmarks-packaging.md"
 # What a job does after its model is verified, but for the app itself, which is built once per version.
@@ -139,7 +140,7 @@ def compressed(path: Path) -> int:
 
 def rates(package: Path, model: Path, scratch: Path) -> tuple[float, float]:
     """Tokens a second of the app's engine on the JVM and of Python's interpreter: medians of runs in turns."""
-    chain = toolchain.at(settings.load().toolchain)
+    chain = maven.at(settings.load().toolchain)
     base = built_app(chain, scratch)
     prompt = tuple((7919 * place) % 2000 for place in range(PROMPT_TOKENS))
     context = TokenModel(model, spine.THREADS).contract.context
@@ -171,7 +172,7 @@ def python_rate(model: TokenModel, prompt: list[int], count: int) -> float:
 
 def first_token(package: Path, scratch: Path) -> float:
     """Seconds from the tap on the button to the first written token, on the screen of the JVM's Android."""
-    chain = toolchain.at(settings.load().toolchain)
+    chain = maven.at(settings.load().toolchain)
     harness = Harness(built_app(chain, scratch), chain, scratch / "screens")
     driver = screenshots.driver(harness, AppSources(), scratch, scratch / "adopted")
     return screenshots.first_token(harness, package, driver, "The list of all functions")

@@ -220,8 +220,8 @@ def _best(rounds: list[list[float]]) -> list[float]:
 _TIME = """
 import json, sys, time
 from pathlib import Path
-from worker.inference.generation import generate
-from worker.inference.interpreter import TokenModel
+from pipeline.inference.generation import generate
+from pipeline.inference.interpreter import TokenModel
 path, length, new, threads, prompts, runs = Path(sys.argv[1]), *map(int, sys.argv[2:])
 model = TokenModel(path, threads)
 best = {True: [], False: []}

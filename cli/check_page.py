@@ -12,9 +12,9 @@ from rich.text import Text
 from cli import figures
 from cli.tables import plain_table
 from cli.terminal import Terminal, printable
-from worker.android import findings
-from worker.android.checks import Expectation
-from worker.android.findings import Check, Finding, Severity
+from pipeline.android import findings
+from pipeline.android.checks import Expectation
+from pipeline.android.findings import Check, Finding, Severity
 
 STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow"}
 

@@ -17,9 +17,9 @@ import psutil
 from cli import figures
 from farm.errors import FarmError, ToolMissing
 from farm.settings import SandboxMode, Settings
+from pipeline.toolchain import maven, tools
+from pipeline.toolchain.tools import Tool
 from worker import sandbox
-from worker.android import toolchain, tools
-from worker.android.tools import Tool
 from worker.sandbox import Bubblewrap
 
 DISTRIBUTION = "keras-android-farm"
@@ -102,7 +102,7 @@ def check_tool(tool: Tool) -> Check:
 
 def check_toolchain(settings: Settings) -> Check:
     """The Maven artifacts that the app is built with."""
-    there = toolchain.at(settings.toolchain)
+    there = maven.at(settings.toolchain)
     missing = there.missing()
     total = len(there.pins.artifacts)
     if missing:

@@ -13,8 +13,8 @@ from cli import figures
 from cli.package_parts import PackagePart, package_parts
 from cli.tables import plain_table
 from cli.terminal import Terminal, printable
-from worker.inference import inspection
-from worker.inference.inspection import Inspection
+from pipeline.inference import inspection
+from pipeline.inference.inspection import Inspection
 
 LARGEST = 10
 

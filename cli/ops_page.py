@@ -11,8 +11,8 @@ from rich.text import Text
 from cli import figures
 from cli.tables import plain_table
 from cli.terminal import Terminal, printable
-from worker.ops.aar import AarReading, Answer
-from worker.ops.ledger import Ledger, LedgerEntry
+from pipeline.ops.aar import AarReading, Answer
+from pipeline.ops.ledger import Ledger, LedgerEntry
 
 MOST_PLACES = 6
 STYLES = {Answer.YES: "green", Answer.NO: "red", Answer.UNKNOWN: "dim"}

@@ -10,10 +10,10 @@ from cli.terminal import Terminal, printable
 from farm.errors import UsageError
 from farm.jobspec import TokenizerGraph
 from farm.prompting import Mode
-from worker.flex.runner import FlexModel
-from worker.inference.archive import ModelFiles
-from worker.inference.model_info import ModelInfo
-from worker.inference.text_model import Completion
+from pipeline.flex.runner import FlexModel
+from pipeline.inference.archive import ModelFiles
+from pipeline.inference.model_info import ModelInfo
+from pipeline.inference.text_model import Completion
 
 
 @dataclass(frozen=True)

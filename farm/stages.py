@@ -108,23 +108,21 @@ _MODEL_FIELDS = (
     "special_tokens",
     "calibration",
 )
-_OP_CODE = ("worker/ops/**/*.py", "worker/ops/*.toml", "worker/ops/known/*.json", "worker/inference/inspection.py")
+_OP_CODE = (
+    "pipeline/ops/**/*.py",
+    "pipeline/ops/*.toml",
+    "pipeline/ops/known/*.json",
+    "pipeline/inference/inspection.py",
+)
 _CLASS_TABLE = "android-builder/generation/src/main/assets/unicode-classes.bin"
 # The app takes a minute to build, so a change of the checks or of the packaging must not ask for another one.
-_APP_MODULES = tuple(
-    f"worker/android/{name}.py"
-    for name in (
-        "archive",
-        "base",
-        "building",
-        "compilation",
-        "library",
-        "pins",
-        "prebuilt",
-        "resources",
-        "toolchain",
-        "tools",
-    )
+_ANDROID_CODE = ("pipeline/android/*.py", "pipeline/toolchain/*.py", "pipeline/binaries/*.py")
+_APP_MODULES = (
+    *(
+        f"pipeline/android/{name}.py"
+        for name in ("archive", "base", "building", "compilation", "library", "prebuilt", "resources")
+    ),
+    "pipeline/toolchain/*.py",
 )
 # The model's description names the reference and its digest, and how the model is spoken to.
 _CONVERT_FIELDS = (*_MODEL_FIELDS, "model", "model_kind", "model_digest", "app.mode", "app.prompt_template")
@@ -133,48 +131,49 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         StageName.FETCH, "fetching the model", Queue.CONVERT, (), (A.SOURCE,),
         ("model", "model_kind", "model_digest"),
-        ("worker/stages/fetch.py", "worker/models/*.py", "worker/models/*.json", "farm/sources.py"),
+        ("pipeline/stages/fetch.py", "pipeline/models/*.py", "pipeline/models/*.json", "farm/sources.py"),
         0.05, 3600, network=True, ahead=StageName.CONVERT,
     ),
     Stage(
         StageName.CHECK, "checking the model's files", Queue.CONVERT, (A.SOURCE,), (A.CHECKED,),
-        (), ("worker/stages/check.py", "worker/models/*.py", "worker/models/*.json", "farm/sources.py"), 0.02, 300,
+        (),
+        ("pipeline/stages/check.py", "pipeline/models/*.py", "pipeline/models/*.json", "farm/sources.py"), 0.02, 300,
     ),
     Stage(
         StageName.CONVERT, "converting", Queue.CONVERT, (A.SOURCE, A.CHECKED),
         (A.MODEL, A.TOKENIZER, A.DESCRIPTION, A.REFERENCE, A.MODEL_INFO),
         _CONVERT_FIELDS,
-        ("worker/stages/convert.py", "worker/conversion/**/*.py", "worker/models/*.py", "farm/recipes.py",
-         "farm/prompting.py", "farm/runtimes.py", "worker/inference/reference.py", "worker/inference/model_info.py",
+        ("pipeline/stages/convert.py", "pipeline/conversion/**/*.py", "pipeline/models/*.py", "farm/recipes.py",
+         "farm/prompting.py", "farm/runtimes.py", "pipeline/inference/reference.py", "pipeline/inference/model_info.py",
          _CLASS_TABLE, *_OP_CODE),
         0.42, 3600, ahead=StageName.OPS,
     ),
     Stage(
         StageName.OPS, "listing the model's ops", Queue.CONVERT, (A.MODEL,), (A.OPS,),
-        ("lane", "ops", "allow_ops"), ("worker/stages/ops.py", *_OP_CODE), 0.01, 600, judges_ops=True,
+        ("lane", "ops", "allow_ops"), ("pipeline/stages/ops.py", *_OP_CODE), 0.01, 600, judges_ops=True,
         ahead=StageName.VERIFY,
     ),
     Stage(
         StageName.VERIFY, "verifying the model", Queue.CONVERT, (A.MODEL, A.TOKENIZER, A.REFERENCE, A.MODEL_INFO),
         (A.GOLDEN, A.MODEL_CARD), _MODEL_FIELDS,
-        ("worker/stages/verify.py", "worker/inference/*.py", "worker/flex/*.py", "farm/recipes.py"), 0.15, 1800,
+        ("pipeline/stages/verify.py", "pipeline/inference/*.py", "pipeline/flex/*.py", "farm/recipes.py"), 0.15, 1800,
         ahead=StageName.PACKAGE,
     ),
     Stage(
         StageName.TWIN, "running the model in TensorFlow of the AAR's version", Queue.CONVERT,
         (A.MODEL, A.MODEL_INFO, A.GOLDEN, A.REFERENCE), (A.TWIN,), ("lane", "app.aar"),
-        ("worker/stages/twin.py", "worker/flex/*.py", "worker/android/golden.py", "worker/inference/reference.py",
-         "worker/flex/twin-2.14.lock"),
+        ("pipeline/stages/twin.py", "pipeline/flex/*.py", "pipeline/android/golden.py",
+         "pipeline/inference/reference.py", "pipeline/flex/twin-2.14.lock"),
         0.05, 1800, when=_has_twin,
     ),
     Stage(
         StageName.AAR, "checking the AAR against the job", Queue.ANDROID, (A.OPS, A.MODEL), (A.AAR,),
-        ("lane", "app.aar", "app.abis"), ("worker/stages/aar.py", "android-builder/artifacts.toml", *_OP_CODE),
+        ("lane", "app.aar", "app.abis"), ("pipeline/stages/aar.py", "android-builder/artifacts.toml", *_OP_CODE),
         0.02, 900, uses_aar=True, when=_has_strings_app,
     ),
     Stage(
         StageName.APP, "building the app (once per version)", Queue.ANDROID, (), (A.APP_BASE,),
-        (), ("worker/stages/app.py", *_APP_MODULES, "android-builder/generation/src/main/**/*",
+        (), ("pipeline/stages/app.py", *_APP_MODULES, "android-builder/generation/src/main/**/*",
          "android-builder/generation/consumer-rules.pro", "android-builder/app/src/main/**/*",
          "android-builder/host/**/*", "android-builder/artifacts.toml"),
         0.05, 1800, when=_runs_on_jvm,
@@ -182,7 +181,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         StageName.STRINGS_APP, "building the app of the strings lane (once per version and AAR)", Queue.ANDROID,
         (A.AAR,), (A.APP_BASE,), ("app.aar",),
-        ("worker/stages/stringsapp.py", "worker/android/strings_base.py", *_APP_MODULES,
+        ("pipeline/stages/stringsapp.py", "pipeline/android/strings_base.py", *_APP_MODULES,
          "android-builder/generation/src/main/**/*", "android-builder/strings/src/main/**/*",
          "android-builder/strings/proguard-rules.pro", "android-builder/artifacts.toml"),
         0.05, 1800, uses_aar=True, when=_has_strings_app,
@@ -191,27 +190,28 @@ STAGES: tuple[Stage, ...] = (
         StageName.PACKAGE, "packaging and signing the app", Queue.ANDROID,
         (A.APP_BASE, A.MODEL, A.TOKENIZER, A.MODEL_INFO, A.MODEL_CARD), (A.APK,),
         ("app",),
-        ("worker/stages/package.py", "worker/android/*.py", "worker/inference/model_info.py",
+        ("pipeline/stages/package.py", *_ANDROID_CODE, "pipeline/inference/model_info.py",
          "android-builder/play.toml", *_OP_CODE),
         0.1, 1800, signs=True, judges_ops=True, ahead=StageName.HOST, when=_has_package,
     ),
     Stage(
         StageName.HOST, "running the app's code against the model", Queue.ANDROID,
         (A.APP_BASE, A.APK, A.GOLDEN, A.REFERENCE), (A.HOST_RUN,), (),
-        ("worker/stages/host.py", "worker/android/*.py", "worker/inference/reference.py"), 0.1, 1800,
+        ("pipeline/stages/host.py", *_ANDROID_CODE, "pipeline/inference/reference.py"), 0.1, 1800,
         ahead=StageName.SCREENSHOTS, when=_runs_on_jvm,
     ),
     Stage(
         StageName.SCREENSHOTS, "drawing the app's screen", Queue.ANDROID, (A.APP_BASE, A.APK, A.GOLDEN),
         (A.SCREENSHOT_LIGHT, A.SCREENSHOT_DARK), (),
-        ("worker/stages/screenshots.py", "worker/android/*.py", "android-builder/screens/**/*", "farm/prompting.py"),
+        ("pipeline/stages/screenshots.py", *_ANDROID_CODE, "android-builder/screens/**/*",
+         "farm/prompting.py"),
         0.05, 1800, ahead=StageName.BUNDLE, when=_runs_on_jvm,
     ),
     Stage(
         StageName.BUNDLE, "packaging the app for Google Play", Queue.ANDROID,
         (A.APP_BASE, A.MODEL, A.TOKENIZER, A.MODEL_INFO, A.MODEL_CARD), (A.BUNDLE,),
         ("app",),
-        ("worker/stages/bundle.py", "worker/android/*.py", "worker/inference/model_info.py",
+        ("pipeline/stages/bundle.py", *_ANDROID_CODE, "pipeline/inference/model_info.py",
          "android-builder/play.toml", "android-builder/bundler/*",
          *_OP_CODE),
         0.03, 1800, signs=True, judges_ops=True, ahead=StageName.DEVELOPMENT, when=_runs_on_jvm,
@@ -220,7 +220,7 @@ STAGES: tuple[Stage, ...] = (
         StageName.DEVELOPMENT, "packing the library and the project for developers", Queue.ANDROID,
         (A.APP_BASE, A.MODEL, A.TOKENIZER, A.MODEL_INFO, A.MODEL_CARD, A.GOLDEN), (A.LIBRARY, A.PROJECT),
         ("app",),
-        ("worker/stages/development.py", "worker/android/*.py", "worker/inference/model_info.py",
+        ("pipeline/stages/development.py", *_ANDROID_CODE, "pipeline/inference/model_info.py",
          "android-builder/**/*", *_OP_CODE),
         0.02, 1800, judges_ops=True, when=_runs_on_jvm,
     ),

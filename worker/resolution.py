@@ -11,7 +11,7 @@ from farm.artifacts import Artifact, ArtifactName
 from farm.jobspec import JobSpec
 from farm.stages import Stage
 
-# Raised when order.json, result.json or the work folder change their meaning.
+# Raised when request.json, result.json or the work folder change their meaning.
 CONTRACT = 1
 
 

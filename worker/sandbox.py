@@ -73,7 +73,7 @@ class Bubblewrap:
             words += ["--ro-bind-try", str(path), str(path)]
         workdir = str(view.workdir)
         words += ["--bind", workdir, workdir]
-        for name in ("inputs", "order.json"):
+        for name in ("inputs", "request.json"):
             words += ["--ro-bind", f"{workdir}/{name}", f"{workdir}/{name}"]
         return (*words, "--chdir", workdir, "--", *command)
 

@@ -1,6 +1,6 @@
 """Runs one stage as a fresh process, in the sandbox, under limits, until it ends or must stop.
 
-A stage whose programs take long to start may be started ahead, while another one runs: it then waits for its order.
+A stage whose programs take long to start may be started ahead, while another one runs: it then waits for its request.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from pydantic import ValidationError
 from farm import locations, progress
 from farm.errors import FarmError, OutOfMemory, StageCrashed
 from farm.progress import PROGRESS_FD_VARIABLE, Progress
+from pipeline.request import StageRequest, StageResult
 from worker import limits, process_tree
 from worker.interruption import Interrupted, Interruption
 from worker.limits import Limits, Meter
-from worker.order import StageOrder, StageResult
 from worker.sandbox import Sandbox, View
 
 PROGRESS_SECONDS = 0.25
-STAGE_COMMAND = (sys.executable, "-m", "worker.stages")
+STAGE_COMMAND = (sys.executable, "-m", "pipeline.stages")
 # Takes the place of a log's suffix until its stage begins: who follows a job's logs takes each for the last.
 WAITING_SUFFIX = ".waiting"
 # Follows the work folder, before the stage's name: get ready, and go on at the first byte of standard input.
@@ -63,7 +63,7 @@ _FIXED = {
 class StageJob:
     """All that is needed to run a stage. mark: prefix of what marks its processes; log: where they print."""
 
-    order: StageOrder
+    request: StageRequest
     view: View
     limits: Limits
     mark: str
@@ -116,7 +116,7 @@ class ProcessRunner:
 
     def get_ready(self, job: StageJob) -> None:
         """Start its process ahead; see StageRunner."""
-        self._ready[job.order.workdir] = self._start(job, ahead=True)
+        self._ready[job.request.workdir] = self._start(job, ahead=True)
 
     def dismiss(self, folder: Path) -> None:
         """End the processes that wait; see StageRunner."""
@@ -141,7 +141,7 @@ class ProcessRunner:
             # However this block is left, nothing of the stage survives it.
             killing.callback(stage.kill)
             meanwhile()
-            meter = Meter(job.order.stage, job.limits, stage.mark, process.pid, job.order.workdir)
+            meter = Meter(job.request.stage, job.limits, stage.mark, process.pid, job.request.workdir)
             error = _Watch(process.pid, stage.progress, interruption, meter, on_progress).until_end()
             if error is None and interruption.reason is not None:
                 self._ask_to_end(stage.mark, process.pid)
@@ -158,8 +158,8 @@ class ProcessRunner:
             result, error = _read_result(job, code)
         if code == -signal.SIGKILL and limits.out_of_memory_kills() > kills:
             error = OutOfMemory(
-                f"The kernel stopped the stage {job.order.stage} because the machine ran out of memory; free memory or"
-                " use a smaller model."
+                f"The kernel stopped the stage {job.request.stage} because the machine ran out of memory; free"
+                " memory or use a smaller model."
             )
         if error is not None:
             with job.log.open("a") as text:
@@ -168,7 +168,7 @@ class ProcessRunner:
 
     def _take_ready(self, job: StageJob) -> _Process | None:
         """The process that waits for this job, told to go on; None when there is none, or it has not lived so long."""
-        ready = self._ready.pop(job.order.workdir, None)
+        ready = self._ready.pop(job.request.workdir, None)
         if ready is None:
             return None
         _waiting_log(job).rename(job.log)
@@ -179,7 +179,7 @@ class ProcessRunner:
 
     def _start(self, job: StageJob, *, ahead: bool = False) -> _Process:
         mark = f"{job.mark}.{secrets.token_hex(4)}"
-        words = (*self._command, str(job.order.workdir), *((AHEAD, job.order.stage.value) if ahead else ()))
+        words = (*self._command, str(job.request.workdir), *((AHEAD, job.request.stage.value) if ahead else ()))
         with ExitStack() as failing:
             reading, writing = os.pipe()
             failing.callback(os.close, reading)
@@ -187,7 +187,7 @@ class ProcessRunner:
                 stack.callback(os.close, writing)
                 popen = subprocess.Popen(
                     self.sandbox.wrap(words, job.view),
-                    cwd=job.order.workdir,
+                    cwd=job.request.workdir,
                     env=environment(os.environ, job, mark) | {PROGRESS_FD_VARIABLE: str(writing)},
                     stdin=subprocess.PIPE if ahead else subprocess.DEVNULL,
                     stdout=log,
@@ -250,11 +250,11 @@ def _waiting_log(job: StageJob) -> Path:
 def environment(own: Mapping[str, str], job: StageJob, mark: str) -> dict[str, str]:
     """A stage's environment: little of the supervisor's `own`, its homes in the work folder, its mark."""
     names = _PASSED_ON + (_PASSED_ON_WITH_NETWORK if job.view.network else ())
-    scratch = str(job.order.scratch)
+    scratch = str(job.request.scratch)
     homes = {"HOME": scratch, "TMPDIR": scratch, "XDG_CACHE_HOME": scratch, "KERAS_HOME": f"{scratch}/.keras"}
     passed_on = {name: own[name] for name in names if name in own}
     marked = {process_tree.MARK_VARIABLE: mark, "PYTHONPATH": str(locations.ROOT)}
-    return passed_on | _FIXED | homes | marked | {"OMP_NUM_THREADS": str(job.order.threads)}
+    return passed_on | _FIXED | homes | marked | {"OMP_NUM_THREADS": str(job.request.threads)}
 
 
 class _Watch:
@@ -321,9 +321,9 @@ class _Watch:
 
 
 def _read_result(job: StageJob, code: int) -> tuple[StageResult | None, FarmError | None]:
-    stage = job.order.stage
+    stage = job.request.stage
     try:
-        result = StageResult.read(job.order.workdir)
+        result = StageResult.read(job.request.workdir)
     except (ValidationError, OSError) as error:
         return None, StageCrashed(f"The stage {stage} left an unreadable result ({type(error).__name__}); see its log.")
     if result is not None and result.failure is not None:

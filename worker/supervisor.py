@@ -29,14 +29,14 @@ from farm.settings import Settings
 from farm.stages import Queue, Stage, StageName, stages_of
 from farm.states import StageState
 from farm.store import ArtifactStore
+from pipeline.android import keystore
+from pipeline.android.keystore import SigningKey
+from pipeline.flex import twin_environment
+from pipeline.request import StageRequest, StageResult
 from worker import report, workfolder
-from worker.android import keystore
-from worker.android.keystore import SigningKey
-from worker.flex import twin_environment
 from worker.interruption import Interrupted, Interruption, Reason
 from worker.lease import LeaseKeeper
 from worker.limits import Limits
-from worker.order import StageOrder, StageResult
 from worker.resolution import stage_key
 from worker.sandbox import View
 from worker.stage_process import StageJob, StageOutcome, StageRunner
@@ -69,7 +69,7 @@ class _Running:
 
     def take_ahead(self, name: StageName) -> StageJob | None:
         """The stage that is started already, if it is this one."""
-        if self.ahead is None or self.ahead.order.stage is not name:
+        if self.ahead is None or self.ahead.request.stage is not name:
             return None
         job, self.ahead = self.ahead, None
         return job
@@ -263,9 +263,9 @@ class Supervisor:
                 outcome = self._runner.run(job, running.interruption, report_progress, meanwhile)
                 if outcome.error is not None:
                     raise outcome.error
-                outputs = workfolder.collect(job.order.workdir, stage, self._store)
-                workfolder.adopt(job.order.workdir, self._settings.caches)
-                running.done += [each for each in (job.order.workdir, job.order.keystore) if each is not None]
+                outputs = workfolder.collect(job.request.workdir, stage, self._store)
+                workfolder.adopt(job.request.workdir, self._settings.caches)
+                running.done += [each for each in (job.request.workdir, job.request.keystore) if each is not None]
         except FarmError as error:
             # Room first: the disk may be full, and the database lies on it too.
             self._clear(running)
@@ -282,15 +282,15 @@ class Supervisor:
     ) -> StageJob:
         """The stage's work folder with all that it takes, and what it may see, use and cost."""
         job = running.take_ahead(stage.name) or self._make_room(running, position, stage)
-        workdir = job.order.workdir
+        workdir = job.request.workdir
         workfolder.lay_out(workdir, inputs, self._store, protected=self._runner.sandbox.confines)
         if stage.name is StageName.TWIN:
             twin_environment.ensure(self._settings.caches)
         if stage.name is StageName.FETCH and running.spec.model_kind is ModelKind.UPLOADED:
             self._lay_out_upload(running.spec, workdir)
-        if job.order.keystore is not None:
-            keystore.prepare(running.spec.app, self._settings.keys, job.order.keystore)
-        job.order.write()
+        if job.request.keystore is not None:
+            keystore.prepare(running.spec.app, self._settings.keys, job.request.keystore)
+        job.request.write()
         return job
 
     def _start_ahead(self, running: _Running, stage: Stage) -> None:
@@ -320,12 +320,12 @@ class Supervisor:
             readable.append(supplied)
         if stage.name is StageName.FETCH and spec.model_kind.local:
             readable.append(Path(spec.model))
-        order = StageOrder(
+        request = StageRequest(
             stage=stage.name, spec=spec, workdir=workdir, caches=settings.caches, toolchain=settings.toolchain,
             keystore=key, threads=settings.threads, permitted_ops=settings.permitted_ops,
         )  # fmt: skip
         return StageJob(
-            order=order,
+            request=request,
             view=View(workdir, tuple(readable), network=stage.network and spec.model_kind.on_hub),
             limits=Limits(stage.time_limit, settings.memory_limit, settings.disk_reserve),
             mark=self._worker_id,

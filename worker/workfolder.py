@@ -12,7 +12,7 @@ from farm.artifacts import Artifact, ArtifactName
 from farm.errors import StageCrashed
 from farm.stages import Stage
 from farm.store import ArtifactStore
-from worker.order import ORDER
+from pipeline.request import REQUEST
 
 
 def make(folder: Path) -> None:
@@ -20,7 +20,7 @@ def make(folder: Path) -> None:
     remove(folder)
     for name in ("inputs", "outputs", "scratch"):
         (folder / name).mkdir(parents=True)
-    (folder / ORDER).touch()
+    (folder / REQUEST).touch()
 
 
 def lay_out(folder: Path, inputs: Mapping[ArtifactName, Artifact], store: ArtifactStore, *, protected: bool) -> None:

@@ -44,7 +44,7 @@ def command(
     that has more ops than a model needs serves too. android-builder/README.md says what the build does.
     """
     # These bring the file format's library and numpy, for which no other command should wait.
-    from worker.ops import aar_builds, reading
+    from pipeline.ops import aar_builds, reading
 
     terminal = open_terminal(as_json)
     caches = settings.load().caches

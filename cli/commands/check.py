@@ -18,14 +18,15 @@ from cli.terminal import open_terminal
 from farm import settings
 from farm.artifacts import ArtifactName
 from farm.errors import FileUnreadable, JobNotFinished, PackageInvalid
-from worker.android import bundle_checks, checks, findings, library_checks, pins, toolchain
-from worker.android.assembly import JOB_ASSETS
-from worker.android.bundle_checks import Bundle
-from worker.android.bundletool import Bundletool
-from worker.android.checks import Expectation
-from worker.android.findings import Check
-from worker.android.library_checks import LibraryPackage
-from worker.android.package import Package
+from pipeline.android import bundle_checks, checks, findings, library_checks
+from pipeline.android.assembly import JOB_ASSETS
+from pipeline.android.bundle_checks import Bundle
+from pipeline.android.bundletool import Bundletool
+from pipeline.android.checks import Expectation
+from pipeline.android.findings import Check
+from pipeline.android.library_checks import LibraryPackage
+from pipeline.android.package import Package
+from pipeline.toolchain import maven, pins
 
 # Of an APK these are looked at where it is signed and downloaded, which a bundle's universal APK never is.
 BUNDLE_HAS_OWN = ("signature", "size")
@@ -72,7 +73,7 @@ def _package_page(file: Path, expected: Expectation) -> CheckPage:
 
 def _bundle_page(file: Path, expected: Expectation) -> CheckPage:
     with tempfile.TemporaryDirectory(prefix="farm-") as folder:
-        bundle = Bundle(file, Bundletool(toolchain.at(settings.load().toolchain), Path(folder)))
+        bundle = Bundle(file, Bundletool(maven.at(settings.load().toolchain), Path(folder)))
         found = bundle_checks.inspect(bundle, expected)
         run: list[Check[Any, Any]] = [
             *bundle_checks.CHECKS,

@@ -17,8 +17,8 @@ from farm.artifacts import ArtifactName
 from farm.errors import UsageError
 
 if TYPE_CHECKING:
-    from worker.ops.aar import AarReading
-    from worker.ops.ledger import Ledger
+    from pipeline.ops.aar import AarReading
+    from pipeline.ops.ledger import Ledger
 
 
 def command(
@@ -48,7 +48,7 @@ def command(
     """
     # These bring the file format's library and numpy, for which no other command should wait.
     from cli import ops_page
-    from worker.ops import aar as aars
+    from pipeline.ops import aar as aars
 
     terminal = open_terminal(as_json)
     if target is None and aar is None:
@@ -63,7 +63,7 @@ def command(
 
 def _ledger(ctx: typer.Context, target: str, read: AarReading | None) -> Ledger:
     """The ledger that the job made, or one of the model itself when there is none or another AAR is asked about."""
-    from worker.ops import known_aars, ledger
+    from pipeline.ops import known_aars, ledger
 
     known = known_aars.all_known() if read is None else (read,)
     if read is None and not Path(target).expanduser().exists() and "/" not in target:

@@ -96,7 +96,7 @@ def command(
     """
     # These bring numpy and the interpreter, for which no other command should wait.
     from cli import text_run
-    from worker.inference import archive, generation
+    from pipeline.inference import archive, generation
 
     terminal = open_terminal(as_json)
     wanted_mode = None if mode is None else parse_mode(mode)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from farm.progress import Progress
 from farm.stages import StageName
+from pipeline.request import StageResult
 from tests.faults import stub_stage
 from worker.interruption import Interruption
-from worker.order import StageResult
 from worker.sandbox import Sandbox, Unconfined
 from worker.stage_process import StageJob, StageOutcome
 
@@ -40,8 +40,8 @@ class InProcess:
     ) -> StageOutcome:
         """See StageRunner."""
         meanwhile()
-        stage = job.order.stage
-        plan = json.loads(job.order.spec.model)
+        stage = job.request.stage
+        plan = json.loads(job.request.spec.model)
         if stage in plan:
             word, seconds = plan[stage]
             assert word == "sleep", "other misbehaviour takes a process"
@@ -52,6 +52,6 @@ class InProcess:
         if outcome is not None:
             return outcome
         seed = json.dumps(plan.get("seed", 0)) if stage is StageName.FETCH else ""
-        stub_stage.write_outputs(job.order.workdir, stage.value, seed)
+        stub_stage.write_outputs(job.request.workdir, stage.value, seed)
         on_progress(Progress(1.0, "written"))
         return StageOutcome(StageResult(), None, 0.001, 1)

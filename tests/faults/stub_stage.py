@@ -34,9 +34,9 @@ OUTPUTS = {
 
 
 def main(workdir: Path) -> int:
-    order = json.loads((workdir / "order.json").read_text())
-    stage = order["stage"]
-    plan = json.loads(order["spec"]["model"])
+    request = json.loads((workdir / "request.json").read_text())
+    stage = request["stage"]
+    plan = json.loads(request["spec"]["model"])
     result = {}
     if stage in plan:
         result = act(*plan[stage], workdir) or {}
@@ -120,7 +120,7 @@ def act(action: str, argument, workdir: Path):
         folder.mkdir(parents=True)
         (folder / "graph.bin").write_text(argument)
     elif action == "link":
-        (workdir / "outputs" / OUTPUTS[json.loads((workdir / "order.json").read_text())["stage"]][0]).symlink_to(
+        (workdir / "outputs" / OUTPUTS[json.loads((workdir / "request.json").read_text())["stage"]][0]).symlink_to(
             argument
         )
         (workdir / "result.json").write_text("{}")

@@ -14,11 +14,11 @@ from farm.jobspec import JobSpec
 from farm.modelref import ModelKind
 from farm.stages import StageName, stages_of
 from farm.states import JobState, StageState
+from pipeline.request import StageRequest
 from tests.faults.yard import Yard, stub_runner
 from worker import workfolder
 from worker.interruption import Interruption
 from worker.limits import Limits
-from worker.order import StageOrder
 from worker.sandbox import Bubblewrap, Sandbox, View
 from worker.stage_process import AHEAD, WAITING_SUFFIX, ProcessRunner, StageJob
 
@@ -27,7 +27,7 @@ SLOW_FETCH = {"fetch": ["sleep", 0.6]}
 
 
 def waiting(yard: Yard) -> list[int]:
-    """The processes that wait for their order."""
+    """The processes that wait for their request."""
     place = str(yard.settings.work)
     found = []
     for process in psutil.process_iter(["cmdline"]):
@@ -104,7 +104,7 @@ def test_one_jobs_end_leaves_what_waits_for_another(yard) -> None:
     runner = stub_runner(yard.settings)
     jobs = {name: got_ready(yard, runner, name) for name in ("ended", "other")}
     yard.until(lambda: len(waiting(yard)) == 2)
-    runner.dismiss(jobs["ended"].order.workdir.parent)
+    runner.dismiss(jobs["ended"].request.workdir.parent)
     assert len(waiting(yard)) == 1
     with Interruption() as interruption:
         outcome = runner.run(jobs["other"], interruption, lambda _progress: None, lambda: None)
@@ -118,12 +118,12 @@ def got_ready(yard: Yard, runner: ProcessRunner, name: str) -> StageJob:
     workdir = yard.settings.work / name / "check"
     workfolder.make(workdir)
     spec = JobSpec(model_kind=ModelKind.PRESET, model=json.dumps({"check": ["arguments", None]}))
-    order = StageOrder(
+    request = StageRequest(
         stage=StageName.CHECK, spec=spec, workdir=workdir, caches=workdir, toolchain=workdir, keystore=None, threads=1
     )
     limits = Limits(60, 1 << 30, 0)
-    job = StageJob(order, View(workdir, (), network=False), limits, "mark", yard.settings.home / f"{name}.log")
-    order.write()
+    job = StageJob(request, View(workdir, (), network=False), limits, "mark", yard.settings.home / f"{name}.log")
+    request.write()
     runner.get_ready(job)
     return job
 

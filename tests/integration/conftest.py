@@ -17,14 +17,15 @@ from farm.artifacts import ArtifactName
 from farm.jobspec import JobSpec, Lane
 from farm.modelref import ModelKind
 from farm.stages import BY_NAME, StageName
-from worker.android import building, toolchain
-from worker.android.base import AppBase, AppSources
-from worker.android.pins import Role
-from worker.android.toolchain import Toolchain
-from worker.flex import twin_environment
-from worker.ops import known_aars
-from worker.order import StageOrder
-from worker.stages import stringsapp
+from pipeline.android import building
+from pipeline.android.base import AppBase, AppSources
+from pipeline.flex import twin_environment
+from pipeline.ops import known_aars
+from pipeline.request import StageRequest
+from pipeline.stages import stringsapp
+from pipeline.toolchain import maven
+from pipeline.toolchain.maven import Toolchain
+from pipeline.toolchain.pins import Role
 
 
 class HostDriver:
@@ -68,7 +69,7 @@ class HostDriver:
 @pytest.fixture(scope="session")
 def android_toolchain() -> Toolchain:
     """The verified Maven artifacts of this checkout."""
-    return toolchain.at(settings.load().toolchain)
+    return maven.at(settings.load().toolchain)
 
 
 @pytest.fixture(scope="session")
@@ -89,14 +90,14 @@ def strings_app_base(request: pytest.FixtureRequest, android_toolchain: Toolchai
         workdir = draft.with_name("scratch")
         for name in ("inputs", "outputs", "scratch"):
             (workdir / name).mkdir(parents=True)
-        order = StageOrder(
+        request = StageRequest(
             stage=StageName.STRINGS_APP,
             spec=JobSpec(model_kind=ModelKind.PRESET, model="x", lane=Lane.STRINGS),
             workdir=workdir, caches=workdir, toolchain=android_toolchain.folder, keystore=None, threads=1,
         )  # fmt: skip
-        order.input(ArtifactName.AAR).write_text(known_aars.load(known_aars.STOCK).model_dump_json())
-        stringsapp.run(order, lambda _share, _doing: None)
-        shutil.move(order.output(ArtifactName.APP_BASE), draft)
+        request.input(ArtifactName.AAR).write_text(known_aars.load(known_aars.STOCK).model_dump_json())
+        stringsapp.run(request, lambda _share, _doing: None)
+        shutil.move(request.output(ArtifactName.APP_BASE), draft)
 
     return AppBase(kept_by_sources(request, StageName.STRINGS_APP, build))
 

@@ -14,13 +14,13 @@ import pytest
 from farm import digests
 from farm.errors import KeystoreUnusable, PackageInvalid
 from farm.jobspec import Abi, AppSpec
+from pipeline.android import archive, checks, keystore
+from pipeline.android.assembly import MODEL_ASSET
+from pipeline.android.base import AppBase
+from pipeline.android.keystore import SigningKey
+from pipeline.android.package import Package
+from pipeline.toolchain.maven import Toolchain
 from tests.fixtures.packaged_apps import MODEL, Made, make_package
-from worker.android import archive, checks, keystore
-from worker.android.assembly import MODEL_ASSET
-from worker.android.base import AppBase
-from worker.android.keystore import SigningKey
-from worker.android.package import Package
-from worker.android.toolchain import Toolchain
 
 LABEL = 'Bob\'s "tiny" story\\teller & <co> 😀'
 APP = AppSpec(application_id="org.example.story", label=LABEL, version_code=7, version_name="1.2 'b")

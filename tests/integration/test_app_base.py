@@ -9,10 +9,11 @@ import pytest
 
 from farm.errors import StageCrashed
 from farm.jobspec import Abi
-from worker.android import binaries, compilation, notices, resources
-from worker.android.base import AppBase, AppSources
-from worker.android.pins import Role
-from worker.android.toolchain import Toolchain
+from pipeline.android import compilation, notices, resources
+from pipeline.android.base import AppBase, AppSources
+from pipeline.binaries import native
+from pipeline.toolchain.maven import Toolchain
+from pipeline.toolchain.pins import Role
 
 NAMESPACE = "dev.kerasfarm.app"
 # What the farm's own native runtime calls back by name.
@@ -24,7 +25,7 @@ CALLED_FROM_NATIVE_CODE = (
 
 
 def _code(base: AppBase) -> frozenset[str]:
-    return frozenset().union(*(binaries.defined_classes(path.read_bytes()) for path in base.dex_files()))
+    return frozenset().union(*(native.defined_classes(path.read_bytes()) for path in base.dex_files()))
 
 
 def test_the_code_holds_the_app_and_what_native_code_calls(app_base: AppBase) -> None:
@@ -49,7 +50,7 @@ def test_the_jars_hold_the_apps_unshrunk_classes(app_base: AppBase) -> None:
 
 @pytest.mark.parametrize("abi", Abi)
 def test_every_abi_has_libraries_for_large_pages(app_base: AppBase, abi: Abi) -> None:
-    libraries = {path.name: binaries.read_library(path.read_bytes()) for path in app_base.libraries(abi)}
+    libraries = {path.name: native.read_library(path.read_bytes()) for path in app_base.libraries(abi)}
     assert set(libraries) == {"libjnijavacpp.so", "libjnitensorflowlite.so"}
     assert {library.abi for library in libraries.values()} == {abi.value}
     assert all(library.load_alignment % 16384 == 0 for library in libraries.values())

@@ -17,20 +17,20 @@ from numpy.typing import NDArray
 
 from farm import digests, locations
 from farm.recipes import WeightForm
+from pipeline import process
+from pipeline.android import archive
+from pipeline.android.archive import Member
+from pipeline.conversion.binding.binder import bind
+from pipeline.inference.interpreter import TokenModel
+from pipeline.inference.model_info import ModelInfo
+from pipeline.toolchain.maven import Toolchain
+from pipeline.toolchain.pins import Role
 from tests.fixtures import weightless_graphs
 from tests.fixtures.weightless_graphs import GPT2_LIKE, LLAMA_LIKE, Sizes
-from worker import process
-from worker.android import archive
-from worker.android.archive import Member
-from worker.android.pins import Role
-from worker.android.toolchain import Toolchain
-from worker.conversion.binding.binder import bind
-from worker.inference.interpreter import TokenModel
-from worker.inference.model_info import ModelInfo
 
 if TYPE_CHECKING:
+    from pipeline.android.base import AppBase
     from tests.integration.conftest import HostDriver
-    from worker.android.base import AppBase
 
 from tests.integration.conftest import HostDriver as Driver
 

@@ -18,14 +18,14 @@ from farm.artifacts import ArtifactName
 from farm.jobspec import AppSpec, JobSpec
 from farm.modelref import ModelKind
 from farm.stages import StageName
-from worker.android import assembly, resources
-from worker.android.base import AppBase, AppSources
-from worker.android.pins import Role
-from worker.android.robolectric import Harness, JUnitTest
-from worker.android.toolchain import Toolchain
-from worker.inference.model_info import ModelInfo
-from worker.order import StageOrder
-from worker.stages import convert, screenshots, verify
+from pipeline.android import assembly, resources
+from pipeline.android.base import AppBase, AppSources
+from pipeline.android.robolectric import Harness, JUnitTest
+from pipeline.inference.model_info import ModelInfo
+from pipeline.request import StageRequest
+from pipeline.stages import convert, screenshots, verify
+from pipeline.toolchain.maven import Toolchain
+from pipeline.toolchain.pins import Role
 
 CLASSES = sorted(
     path.relative_to(AppSources().tests).with_suffix("").as_posix().replace("/", ".")
@@ -47,11 +47,11 @@ pytestmark = [
 class TinyJob:
     """`examples/tiny_instruct` as the farm converts and verifies it."""
 
-    order: StageOrder
+    request: StageRequest
 
     def assets(self) -> dict[str, Path]:
         """What goes into the package."""
-        return {name: self.order.output(artifact) for artifact, name in assembly.JOB_ASSETS.items()}
+        return {name: self.request.output(artifact) for artifact, name in assembly.JOB_ASSETS.items()}
 
 
 @pytest.fixture(scope="module")
@@ -60,16 +60,16 @@ def tiny_job(tmp_path_factory: pytest.TempPathFactory, android_toolchain: Toolch
     for name in ("inputs", "outputs", "scratch", "caches"):
         (workdir / name).mkdir()
     spec = JobSpec(model_kind=ModelKind.FOLDER, model="examples/tiny_instruct")
-    order = StageOrder(
+    request = StageRequest(
         stage=StageName.CONVERT, spec=spec, workdir=workdir, caches=workdir / "caches",
         toolchain=android_toolchain.folder, keystore=None, threads=1,
     )  # fmt: skip
-    order.input(ArtifactName.SOURCE).symlink_to(locations.EXAMPLES / "tiny_instruct")
-    convert.run(order, lambda _share, _doing: None)
+    request.input(ArtifactName.SOURCE).symlink_to(locations.EXAMPLES / "tiny_instruct")
+    convert.run(request, lambda _share, _doing: None)
     for artifact in (ArtifactName.MODEL, ArtifactName.TOKENIZER, ArtifactName.REFERENCE, ArtifactName.MODEL_INFO):
-        order.input(artifact).symlink_to(order.output(artifact))
-    verify.run(order, lambda _share, _doing: None)
-    return TinyJob(order)
+        request.input(artifact).symlink_to(request.output(artifact))
+    verify.run(request, lambda _share, _doing: None)
+    return TinyJob(request)
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +118,7 @@ def run(harness: Harness, jars: tuple[Path, ...], tiny_job: TinyJob, pictures: P
     def run(package: Path, classes: list[str], **properties: str) -> tuple[JUnitTest, ...]:
         sources = AppSources()
         golden = {
-            "golden": str(tiny_job.order.output(ArtifactName.GOLDEN)),
+            "golden": str(tiny_job.request.output(ArtifactName.GOLDEN)),
             "word.lists": str(sources.library / "assets" / "filter"),
             "corpus": str(sources.tests.parent / "resources"),
             "pictures": str(pictures),
@@ -143,7 +143,7 @@ def test_the_screens_pass_their_junit_tests(
     sys.stdout.write((pictures / "filter.txt").read_text())
     # What the app's screen shares is what the farm takes in.
     shared = measurement.read(pictures / "measurement.json")
-    assert shared.model_sha256 == digests.of_file(tiny_job.order.output(ArtifactName.MODEL))
+    assert shared.model_sha256 == digests.of_file(tiny_job.request.output(ArtifactName.MODEL))
     assert len(list(pictures.glob("*.png"))) == PICTURES
 
 
@@ -174,7 +174,7 @@ def test_an_unfit_model_gives_a_sentence(
     assets: dict[str, Path] = {}
     if spoil is not None:
         assets = tiny_job.assets()
-        files = [tiny_job.order.output(name).read_bytes() for name in (ArtifactName.MODEL, ArtifactName.TOKENIZER)]
+        files = [tiny_job.request.output(name).read_bytes() for name in (ArtifactName.MODEL, ArtifactName.TOKENIZER)]
         for name, content in spoil(*files).items():
             assets[name] = tmp_path / "spoiled"
             assets[name].write_bytes(content)
@@ -183,9 +183,9 @@ def test_an_unfit_model_gives_a_sentence(
 
 
 def test_the_command_line_answers_as_the_app_does(tiny_job: TinyJob) -> None:
-    golden = json.loads(tiny_job.order.output(ArtifactName.GOLDEN).read_text())
-    folder = tiny_job.order.output(ArtifactName.MODEL).parent
-    prompting = ModelInfo.read(tiny_job.order.output(ArtifactName.MODEL_INFO)).prompting
+    golden = json.loads(tiny_job.request.output(ArtifactName.GOLDEN).read_text())
+    folder = tiny_job.request.output(ArtifactName.MODEL).parent
+    prompting = ModelInfo.read(tiny_job.request.output(ArtifactName.MODEL_INFO)).prompting
     prompt = golden["prompts"][0]
     question = prompting.question(prompt["text"])
     assert question == prompting.prompts[0]
@@ -208,15 +208,15 @@ def test_a_job_can_switch_the_filter_off(
 def test_the_stage_draws_both_themes(
     harness: Harness, package: Callable[..., Path], tiny_job: TinyJob, tmp_path: Path
 ) -> None:
-    order = tiny_job.order.model_copy(update={"stage": StageName.SCREENSHOTS, "workdir": tmp_path})
+    request = tiny_job.request.model_copy(update={"stage": StageName.SCREENSHOTS, "workdir": tmp_path})
     for name in ("inputs", "outputs", "scratch"):
         (tmp_path / name).mkdir()
-    order.input(ArtifactName.APP_BASE).symlink_to(harness.base.folder)
-    order.input(ArtifactName.GOLDEN).symlink_to(tiny_job.order.output(ArtifactName.GOLDEN))
-    order.input(ArtifactName.APK).symlink_to(package(tiny_job.assets()))
-    screenshots.run(order, lambda _share, _doing: None)
+    request.input(ArtifactName.APP_BASE).symlink_to(harness.base.folder)
+    request.input(ArtifactName.GOLDEN).symlink_to(tiny_job.request.output(ArtifactName.GOLDEN))
+    request.input(ArtifactName.APK).symlink_to(package(tiny_job.assets()))
+    screenshots.run(request, lambda _share, _doing: None)
     light, dark = (
-        order.output(name).read_bytes() for name in (ArtifactName.SCREENSHOT_LIGHT, ArtifactName.SCREENSHOT_DARK)
+        request.output(name).read_bytes() for name in (ArtifactName.SCREENSHOT_LIGHT, ArtifactName.SCREENSHOT_DARK)
     )
     assert light.startswith(PNG)
     assert dark.startswith(PNG)

@@ -15,7 +15,7 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from farm import locations
-from worker.conversion.byte_bpe import unicode_classes
+from pipeline.conversion.byte_bpe import unicode_classes
 
 if TYPE_CHECKING:
     from tests.integration.conftest import HostDriver

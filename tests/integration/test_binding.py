@@ -9,10 +9,10 @@ import pytest
 from ai_edge_quantizer import quantizer, recipe
 
 from farm.recipes import WeightForm
+from pipeline.conversion.binding.flatbuffer import Model, load_model, schema
+from pipeline.inference.interpreter import TokenModel
 from tests.fixtures import bound_models, weightless_graphs
 from tests.fixtures.weightless_graphs import GPT2_LIKE, LLAMA_LIKE, Sizes
-from worker.conversion.binding.flatbuffer import Model, load_model, schema
-from worker.inference.interpreter import TokenModel
 
 TOKENS = [int(token) for token in np.random.default_rng(3).integers(0, 300, 24)]
 

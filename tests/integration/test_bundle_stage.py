@@ -17,28 +17,28 @@ from farm.artifacts import ArtifactName
 from farm.errors import PackageInvalid
 from farm.jobspec import AppSpec
 from farm.stages import StageName
-from tests.fixtures.packaged_apps import MODEL, OTHER_MODEL, order_of
-from worker.android import bundle, bundle_checks, bundletool, checks, keystore, play, signing
-from worker.android.assembly import MODEL_ASSET
-from worker.android.base import AppBase
-from worker.android.bundle_checks import Bundle
-from worker.android.bundletool import Bundletool
-from worker.android.checks import Expectation
-from worker.android.keystore import SigningKey
-from worker.android.package import Package
-from worker.android.toolchain import Toolchain
-from worker.order import StageOrder, StageResult
-from worker.stages import bundle as bundle_stage
+from pipeline.android import bundle, bundle_checks, bundletool, checks, keystore, play, signing
+from pipeline.android.assembly import MODEL_ASSET
+from pipeline.android.base import AppBase
+from pipeline.android.bundle_checks import Bundle
+from pipeline.android.bundletool import Bundletool
+from pipeline.android.checks import Expectation
+from pipeline.android.keystore import SigningKey
+from pipeline.android.package import Package
+from pipeline.request import StageRequest, StageResult
+from pipeline.stages import bundle as bundle_stage
+from pipeline.toolchain.maven import Toolchain
+from tests.fixtures.packaged_apps import MODEL, OTHER_MODEL, request_of
 
 APP = AppSpec(application_id="org.example.bundled", label="Bundled", version_code=4)
 
 
 @dataclasses.dataclass(frozen=True)
 class Made:
-    """A bundle, its order, and what the stage told."""
+    """A bundle, its request, and what the stage told."""
 
     path: Path
-    order: StageOrder
+    request: StageRequest
     result: StageResult
 
 
@@ -50,11 +50,11 @@ def make(
 
     def make() -> Made:
         workdir = tmp_path_factory.mktemp("job")
-        order = order_of(StageName.BUNDLE, APP, app_base, android_toolchain, keys, workdir)
+        request = request_of(StageName.BUNDLE, APP, app_base, android_toolchain, keys, workdir)
         said: list[float] = []
-        result = bundle_stage.run(order, lambda share, _doing: said.append(share))
+        result = bundle_stage.run(request, lambda share, _doing: said.append(share))
         assert said == sorted(said)
-        return Made(order.output(ArtifactName.BUNDLE), order, result)
+        return Made(request.output(ArtifactName.BUNDLE), request, result)
 
     return make
 
@@ -93,10 +93,10 @@ def test_a_good_bundle_has_no_finding(made: Made) -> None:
 def test_the_universal_apk_signed_passes_all_checks_of_an_apk(
     made: Made, tool: Bundletool, android_toolchain: Toolchain
 ) -> None:
-    assert made.order.keystore is not None
+    assert made.request.keystore is not None
     signed = tool.scratch / "signed.apk"
     signing.sign(
-        bundle_checks.universal(Bundle(made.path, tool)).path, signed, SigningKey(made.order.keystore), keystore.ALIAS
+        bundle_checks.universal(Bundle(made.path, tool)).path, signed, SigningKey(made.request.keystore), keystore.ALIAS
     )
     assert checks.inspect(Package(signed), Expectation(android_toolchain.pins.target, APP)) == []
 
@@ -153,8 +153,8 @@ def test_a_bundle_that_bundletool_refuses(made: Made, tool: Bundletool) -> None:
 def test_signing_twice_gives_the_same_bytes_and_shows_no_password(
     made: Made, capfd: pytest.CaptureFixture[str], tool: Bundletool
 ) -> None:
-    assert made.order.keystore is not None
-    key = SigningKey(made.order.keystore)
+    assert made.request.keystore is not None
+    key = SigningKey(made.request.keystore)
     unsigned, again = tool.scratch / "unsigned.aab", tool.scratch / "again.aab"
     with zipfile.ZipFile(made.path) as source, zipfile.ZipFile(unsigned, "w") as target:
         for entry in source.infolist():

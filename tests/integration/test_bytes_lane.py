@@ -17,6 +17,19 @@ from farm.artifacts import ArtifactName
 from farm.errors import FileUnreadable, QualityMissed, SequenceTooLong, UnsupportedArchitecture, UnsupportedFamily
 from farm.jobspec import Lane, SpecialTokens
 from farm.stages import StageName
+from pipeline.conversion import graph, sampling
+from pipeline.conversion.byte_bpe import detokenizer, encoder, splitting
+from pipeline.conversion.byte_bpe.characters import as_int, read_characters
+from pipeline.conversion.byte_bpe.tables import read_tables
+from pipeline.conversion.tokenizer import SplitName, pre_tokenizer
+from pipeline.inference.archive import open_language_model
+from pipeline.inference.generation import generate
+from pipeline.inference.inspection import inspect
+from pipeline.inference.interpreter import TokenModel
+from pipeline.inference.mixed_texts import mixed_texts
+from pipeline.inference.model_info import ModelInfo
+from pipeline.inference.text_model import Sampling, TextModel
+from pipeline.stages import convert, verify
 from tests.fixtures.text_lanes import (
     CONTEXT,
     END,
@@ -25,24 +38,11 @@ from tests.fixtures.text_lanes import (
     Conversions,
     broken_texts,
     gpt2,
-    make_order,
+    make_request,
     read_broken,
     reference_tokenizer,
     say_nothing,
 )
-from worker.conversion import graph, sampling
-from worker.conversion.byte_bpe import detokenizer, encoder, splitting
-from worker.conversion.byte_bpe.characters import as_int, read_characters
-from worker.conversion.byte_bpe.tables import read_tables
-from worker.conversion.tokenizer import SplitName, pre_tokenizer
-from worker.inference.archive import open_language_model
-from worker.inference.generation import generate
-from worker.inference.inspection import inspect
-from worker.inference.interpreter import TokenModel
-from worker.inference.mixed_texts import mixed_texts
-from worker.inference.model_info import ModelInfo
-from worker.inference.text_model import Sampling, TextModel
-from worker.stages import convert, verify
 
 CAPACITY = 160
 
@@ -191,18 +191,18 @@ def converted(reference: Tokenizer, tmp_path_factory: pytest.TempPathFactory) ->
 def test_text_to_text_is_verified_against_keras(
     recipe: str, special_tokens: SpecialTokens, cached: float, converted: Conversions, reference: Tokenizer
 ) -> None:
-    order, conversion = converted.make(recipe, special_tokens=special_tokens)
+    request, conversion = converted.make(recipe, special_tokens=special_tokens)
     assert next(metric.value for metric in conversion.metrics if metric.name == "graph_cached") == cached
-    result = verify.run(order, say_nothing)
+    result = verify.run(request, say_nothing)
     figures = {metric.name: metric.value for metric in result.metrics}
-    golden = json.loads(order.output(ArtifactName.GOLDEN).read_text())["prompts"]
+    golden = json.loads(request.output(ArtifactName.GOLDEN).read_text())["prompts"]
     assert figures["tokenizer_texts"] == 400
     assert figures["text_prompts"] > 3
     if recipe == "none":
         assert figures["text_prompts_equal_to_keras"] == sum(bool(prompt["text"]) for prompt in golden) > 0
-    path = order.input(ArtifactName.MODEL)
+    path = request.input(ArtifactName.MODEL)
     assert all(operator.builtin for operator in inspect(path).operators)
-    info = ModelInfo.read(order.input(ArtifactName.MODEL_INFO))
+    info = ModelInfo.read(request.input(ArtifactName.MODEL_INFO))
     assert (info.lane, info.prompt_bytes, info.output_tokens) == ("bytes", PROMPT_BYTES, CONTEXT)
     assert info.special_tokens == special_tokens
     read = list(TextModel(path).complete(f"{END}def".encode(), 1).prompt_tokens)
@@ -220,9 +220,9 @@ def texts(converted: Conversions) -> TextModel:
 def test_it_writes_what_the_tokens_signatures_write(
     texts: TextModel, converted: Conversions, reference: Tokenizer
 ) -> None:
-    order, _ = converted.make("none", special_tokens=SpecialTokens.TEXT)
-    info = ModelInfo.read(order.input(ArtifactName.MODEL_INFO))
-    tokens = TokenModel(order.input(ArtifactName.MODEL))
+    request, _ = converted.make("none", special_tokens=SpecialTokens.TEXT)
+    info = ModelInfo.read(request.input(ArtifactName.MODEL_INFO))
+    tokens = TokenModel(request.input(ArtifactName.MODEL))
     start = [] if info.start_token is None else [info.start_token]
     for prompt in ("", "def run(self):", f"{END} is text", "caf\u00e9 \U0001f642", "import os, sys\n" * 3):
         given = start + reference.encode(prompt).ids
@@ -278,18 +278,18 @@ def test_a_file_of_another_lane_is_refused(tmp_path: Path) -> None:
 
 def test_a_tokenizer_that_reads_otherwise_is_caught(converted: Conversions, tmp_path: Path) -> None:
     """The graph's tables are of one tokenizer, the file beside it is another."""
-    order = make_order(tmp_path, StageName.VERIFY)
+    request = make_request(tmp_path, StageName.VERIFY)
     source, _ = converted.make("none", special_tokens=SpecialTokens.TEXT)
     for name in (ArtifactName.MODEL, ArtifactName.REFERENCE):
-        order.input(name).symlink_to(source.input(name))
+        request.input(name).symlink_to(source.input(name))
     content = json.loads(source.input(ArtifactName.TOKENIZER).read_text())
     content["model"]["merges"] = content["model"]["merges"][:5]
-    order.input(ArtifactName.TOKENIZER).write_text(json.dumps(content))
+    request.input(ArtifactName.TOKENIZER).write_text(json.dumps(content))
     info = json.loads(source.input(ArtifactName.MODEL_INFO).read_text())
-    info["tokenizer_sha256"] = digests.of_file(order.input(ArtifactName.TOKENIZER))
-    order.input(ArtifactName.MODEL_INFO).write_text(json.dumps(info))
+    info["tokenizer_sha256"] = digests.of_file(request.input(ArtifactName.TOKENIZER))
+    request.input(ArtifactName.MODEL_INFO).write_text(json.dumps(info))
     with pytest.raises(QualityMissed, match="tokenizer in the graph reads"):
-        verify.run(order, say_nothing)
+        verify.run(request, say_nothing)
 
 
 def test_a_model_without_a_tokenizer_of_the_kind_is_refused(reference: Tokenizer, tmp_path: Path) -> None:
@@ -297,6 +297,6 @@ def test_a_model_without_a_tokenizer_of_the_kind_is_refused(reference: Tokenizer
     causal_lm.preprocessor = None
     (tmp_path / "inputs" / "source").mkdir(parents=True)
     causal_lm.save(tmp_path / "inputs" / "source" / "model.keras")
-    order = make_order(tmp_path, StageName.CONVERT)
+    request = make_request(tmp_path, StageName.CONVERT)
     with pytest.raises(UnsupportedFamily, match="lane bytes needs a byte-level BPE"):
-        convert.run(order, say_nothing)
+        convert.run(request, say_nothing)

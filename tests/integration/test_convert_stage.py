@@ -30,14 +30,14 @@ from farm.errors import (
 from farm.jobspec import JobSpec
 from farm.modelref import ModelKind
 from farm.stages import StageName
-from worker.conversion import graph
-from worker.conversion.description import from_json
-from worker.conversion.loading import load_causal_lm
-from worker.inference.interpreter import TokenModel
-from worker.inference.model_info import ModelInfo
-from worker.inference.reference import read_reference
-from worker.order import StageOrder, StageResult
-from worker.stages import convert
+from pipeline.conversion import graph
+from pipeline.conversion.description import from_json
+from pipeline.conversion.loading import load_causal_lm
+from pipeline.inference.interpreter import TokenModel
+from pipeline.inference.model_info import ModelInfo
+from pipeline.inference.reference import read_reference
+from pipeline.request import StageRequest, StageResult
+from pipeline.stages import convert
 
 END = "<|endoftext|>"
 SHAPE: dict[str, Any] = {"num_layers": 2, "num_heads": 2, "hidden_dim": 32, "intermediate_dim": 64}
@@ -84,16 +84,16 @@ def keras_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def order(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., StageOrder]:
-    """An order for the model in a folder."""
+def make_request(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., StageRequest]:
+    """A request for the model in a folder."""
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "1")
 
-    def make(source: Path, **spec: Any) -> StageOrder:
+    def make(source: Path, **spec: Any) -> StageRequest:
         workdir = tmp_path / "work"
         for name in ("inputs", "outputs", "scratch"):
             (workdir / name).mkdir(parents=True)
         (workdir / "inputs" / "source").symlink_to(source)
-        return StageOrder(
+        return StageRequest(
             stage=StageName.CONVERT,
             spec=JobSpec(model_kind=ModelKind.FOLDER, model="/models/tiny", **{"context": CONTEXT, **spec}),
             workdir=workdir,
@@ -111,9 +111,9 @@ def parameters() -> list[np.ndarray[Any, Any]]:
     return [variable.numpy() for variable in gpt2().weights]
 
 
-def run(order: StageOrder) -> StageResult:
+def run(request: StageRequest) -> StageResult:
     shares: list[float] = []
-    result = convert.run(order, lambda share, _doing: shares.append(share))
+    result = convert.run(request, lambda share, _doing: shares.append(share))
     assert shares == sorted(shares)
     return result
 
@@ -129,8 +129,8 @@ def same_parameters(source: Path, expected: list[np.ndarray[Any, Any]]) -> bool:
     )
 
 
-def test_a_preset_becomes_a_model_with_its_papers(preset: Path, order: Callable[..., StageOrder]) -> None:
-    job = order(preset, recipe="int8", prefill=(4, 16))
+def test_a_preset_becomes_a_model_with_its_papers(preset: Path, make_request: Callable[..., StageRequest]) -> None:
+    job = make_request(preset, recipe="int8", prefill=(4, 16))
     result = run(job)
     metrics = {metric.name: metric.value for metric in result.metrics}
     assert metrics["graph_cached"] == 0
@@ -159,8 +159,8 @@ def test_a_preset_becomes_a_model_with_its_papers(preset: Path, order: Callable[
     assert TokenModel(job.output(ArtifactName.MODEL)).contract.prefill == (4, 16)
 
 
-def test_the_reference_is_keras_full_forward_pass(preset: Path, order: Callable[..., StageOrder]) -> None:
-    job = order(preset, prefill=(4,))
+def test_the_reference_is_keras_full_forward_pass(preset: Path, make_request: Callable[..., StageRequest]) -> None:
+    job = make_request(preset, prefill=(4,))
     run(job)
     reference = read_reference(job.output(ArtifactName.REFERENCE))
     causal_lm = gpt2()
@@ -186,9 +186,9 @@ def test_the_reference_is_keras_full_forward_pass(preset: Path, order: Callable[
 
 
 def test_a_second_model_of_the_architecture_needs_no_conversion(
-    preset: Path, order: Callable[..., StageOrder], monkeypatch: pytest.MonkeyPatch
+    preset: Path, make_request: Callable[..., StageRequest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job = order(preset, prefill=(4,))
+    job = make_request(preset, prefill=(4,))
     run(job)
     first = job.output(ArtifactName.MODEL).read_bytes()
     (cached,) = job.adopt("graphs").iterdir()
@@ -200,11 +200,13 @@ def test_a_second_model_of_the_architecture_needs_no_conversion(
     assert job.output(ArtifactName.MODEL).read_bytes() == first
 
 
-def test_a_model_without_tokenizer_ends_at_the_verified_model(tmp_path: Path, order: Callable[..., StageOrder]) -> None:
+def test_a_model_without_tokenizer_ends_at_the_verified_model(
+    tmp_path: Path, make_request: Callable[..., StageRequest]
+) -> None:
     source = tmp_path / "source"
     source.mkdir()
     gpt2(preprocessor=False).save(source / "model.keras")
-    job = order(source, prefill=(4,))
+    job = make_request(source, prefill=(4,))
     result = run(job)
     assert (
         set(result.skips)
@@ -294,9 +296,9 @@ def test_a_keras_file_of_keras_nlp_is_read(
     assert same_parameters(tmp_path, parameters)
 
 
-def test_a_context_beyond_the_positions_is_refused(preset: Path, order: Callable[..., StageOrder]) -> None:
+def test_a_context_beyond_the_positions_is_refused(preset: Path, make_request: Callable[..., StageRequest]) -> None:
     with pytest.raises(ContextTooLong, match=r"context of 65 tokens .* 64 positions; ask for .* at most 64"):
-        run(order(preset, context=POSITIONS + 1))
+        run(make_request(preset, context=POSITIONS + 1))
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.weights.h5", "task.json"])

@@ -14,7 +14,7 @@ import pytest
 from examples import documentation, train_tiny_gpt2
 from examples.byte_level_bpe import END_OF_TEXT, Bpe
 from farm import locations, modelref, sources
-from worker.models import checking
+from pipeline.models import checking
 
 # Keras says so of every CausalLM that is loaded from a preset; its variables are there all the same.
 pytestmark = pytest.mark.filterwarnings("ignore:`build\\(\\)` was called on layer:UserWarning")

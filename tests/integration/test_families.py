@@ -18,14 +18,14 @@ from keras_hub import models
 
 from farm.errors import DescriptionMismatch, NotCausalLM, ReferenceMismatch, UnsupportedArchitecture, UnsupportedFamily
 from farm.recipes import WeightForm
-from worker.conversion import decoder_gate, graph, mapping
-from worker.conversion.binding import bind
-from worker.conversion.decoder_gate import TOLERANCE, run_decoder
-from worker.conversion.families import FAMILIES
-from worker.conversion.full_forward import FullForward, continue_greedily
-from worker.conversion.mapping import map_model
-from worker.conversion.reference_plan import Plan, Prompt
-from worker.inference.interpreter import TokenModel
+from pipeline.conversion import decoder_gate, graph, mapping
+from pipeline.conversion.binding import bind
+from pipeline.conversion.decoder_gate import TOLERANCE, run_decoder
+from pipeline.conversion.families import FAMILIES
+from pipeline.conversion.full_forward import FullForward, continue_greedily
+from pipeline.conversion.mapping import map_model
+from pipeline.conversion.reference_plan import Plan, Prompt
+from pipeline.inference.interpreter import TokenModel
 
 VOCABULARY = 500
 CONTEXT = 48

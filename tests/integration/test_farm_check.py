@@ -19,15 +19,16 @@ from cli.main import app as farm_command
 from farm.artifacts import Artifact, ArtifactName
 from farm.errors import FileUnreadable, JobNotFinished, PackageInvalid
 from farm.jobspec import AppSpec
+from pipeline.android import archive, checks, keystore, resources, signing
+from pipeline.android.archive import Member
+from pipeline.android.assembly import JOB_ASSETS, MODEL_ASSET
+from pipeline.android.base import AppBase
+from pipeline.android.package import Package
+from pipeline.android.resources import ANDROID
+from pipeline.toolchain import tools
+from pipeline.toolchain.maven import Toolchain
+from pipeline.toolchain.pins import Role
 from tests.fixtures.packaged_apps import MODEL, OTHER_MODEL, TOKENIZER, Made, make_package
-from worker.android import archive, checks, keystore, resources, signing, tools
-from worker.android.archive import Member
-from worker.android.assembly import JOB_ASSETS, MODEL_ASSET
-from worker.android.base import AppBase
-from worker.android.package import Package
-from worker.android.pins import Role
-from worker.android.resources import ANDROID
-from worker.android.toolchain import Toolchain
 
 APP = AppSpec(application_id="org.example.checked", label="Checked")
 PAGE = 16384

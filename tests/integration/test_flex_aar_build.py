@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-from worker.ops import aar_builds
+from pipeline.ops import aar_builds
 
 STAND_IN = """#!/bin/bash
 echo "$@" >> "$CALLS"

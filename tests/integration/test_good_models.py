@@ -15,8 +15,8 @@ import pytest
 from safetensors.numpy import save_file
 
 from examples.byte_level_bpe import train
-from worker.conversion.families import FAMILIES, family_name
-from worker.models import checking, families
+from pipeline.conversion.families import FAMILIES, family_name
+from pipeline.models import checking, families
 
 ROOT = Path(__file__).parents[2]
 pytestmark = [

@@ -15,15 +15,15 @@ from farm.errors import HostMismatch
 from farm.jobspec import JobSpec
 from farm.modelref import ModelKind
 from farm.stages import StageName
+from pipeline.android import archive
+from pipeline.android.archive import Member
+from pipeline.android.assembly import JOB_ASSETS
+from pipeline.android.base import AppBase
+from pipeline.request import StageRequest, StageResult
+from pipeline.stages import host as host_stage
+from pipeline.toolchain.maven import Toolchain
 from tests.fixtures import golden_models
 from tests.fixtures.golden_models import END, STEPS, Golden, GoldenModel
-from worker.android import archive
-from worker.android.archive import Member
-from worker.android.assembly import JOB_ASSETS
-from worker.android.base import AppBase
-from worker.android.toolchain import Toolchain
-from worker.order import StageOrder, StageResult
-from worker.stages import host as host_stage
 
 
 @pytest.fixture(scope="module")
@@ -41,17 +41,17 @@ def run(tmp_path: Path, app_base: AppBase, android_toolchain: Toolchain) -> Run:
     def run(golden: Golden, files: dict[ArtifactName, Path]) -> tuple[StageResult, dict[str, Any]]:
         for name in ("inputs", "outputs", "scratch"):
             (tmp_path / name).mkdir()
-        order = StageOrder(
+        request = StageRequest(
             stage=StageName.HOST, spec=JobSpec(model_kind=ModelKind.PRESET, model="x"), workdir=tmp_path,
             caches=tmp_path, toolchain=android_toolchain.folder, keystore=None, threads=1,
         )  # fmt: skip
-        order.input(ArtifactName.APP_BASE).symlink_to(app_base.folder)
-        order.input(ArtifactName.GOLDEN).write_text(json.dumps(golden))
-        _write_reference(order.input(ArtifactName.REFERENCE), golden)
+        request.input(ArtifactName.APP_BASE).symlink_to(app_base.folder)
+        request.input(ArtifactName.GOLDEN).write_text(json.dumps(golden))
+        _write_reference(request.input(ArtifactName.REFERENCE), golden)
         assets = app_base.asset_files() | {JOB_ASSETS[artifact]: path for artifact, path in files.items()}
-        archive.write(order.input(ArtifactName.APK), (Member(name, path, 16384) for name, path in assets.items()))
-        result = host_stage.run(order, lambda _share, _doing: None)
-        return result, json.loads(order.output(ArtifactName.HOST_RUN).read_text())
+        archive.write(request.input(ArtifactName.APK), (Member(name, path, 16384) for name, path in assets.items()))
+        result = host_stage.run(request, lambda _share, _doing: None)
+        return result, json.loads(request.output(ArtifactName.HOST_RUN).read_text())
 
     return run
 

@@ -26,7 +26,7 @@ import sys
 from pathlib import Path
 from farm import modelref
 from farm.errors import FarmError
-from worker.models import fetching
+from pipeline.models import fetching
 target, scratch = Path(sys.argv[2]), Path(sys.argv[3])
 try:
     print(fetching.fetch(modelref.parse(sys.argv[1]), target, digest=None, scratch=scratch, report=lambda *_: None))

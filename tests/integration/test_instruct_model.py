@@ -10,7 +10,7 @@ import pytest
 from examples import questions, train_tiny_instruct
 from farm import locations, modelref, sources
 from farm.prompting import Mode
-from worker.models import checking, metadata
+from pipeline.models import checking, metadata
 
 # Keras says so of every CausalLM that is loaded from a preset; its variables are there all the same.
 pytestmark = pytest.mark.filterwarnings("ignore:`build\\(\\)` was called on layer:UserWarning")

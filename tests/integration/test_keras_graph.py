@@ -11,8 +11,8 @@ import tensorflow as tf
 
 from farm.jobspec import ConversionRoute
 from farm.recipes import WeightForm
-from worker.conversion import keras_graph
-from worker.conversion.lanes.strings import EVERY_BYTE
+from pipeline.conversion import keras_graph
+from pipeline.conversion.lanes.strings import EVERY_BYTE
 
 LENGTH = 12
 END = 255

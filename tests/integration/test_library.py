@@ -21,17 +21,17 @@ from farm.errors import PackageInvalid, StageCrashed
 from farm.jobspec import AppSpec, JobSpec
 from farm.modelref import ModelKind
 from farm.stages import StageName
+from pipeline.android import archive, compilation, library_checks, project
+from pipeline.android.archive import Member
+from pipeline.android.assembly import JOB_ASSETS, MODEL_ASSET
+from pipeline.android.base import AppBase, AppSources
+from pipeline.android.robolectric import Harness
+from pipeline.request import StageRequest
+from pipeline.stages import development
+from pipeline.toolchain.maven import Toolchain
+from pipeline.toolchain.pins import Role
 from tests.fixtures import golden_models
 from tests.fixtures.golden_models import END, STEPS, Golden
-from worker.android import archive, compilation, library_checks, project
-from worker.android.archive import Member
-from worker.android.assembly import JOB_ASSETS, MODEL_ASSET
-from worker.android.base import AppBase, AppSources
-from worker.android.pins import Role
-from worker.android.robolectric import Harness
-from worker.android.toolchain import Toolchain
-from worker.order import StageOrder
-from worker.stages import development
 
 SAMPLE = locations.ANDROID_BUILDER / "sample" / "src" / "main" / "kotlin"
 APP = AppSpec(application_id="org.example.story", label='The "story" & more', version_code=3, library_model=True)
@@ -52,26 +52,26 @@ def made(app_base: AppBase, android_toolchain: Toolchain, tmp_path_factory: pyte
     workdir = tmp_path_factory.mktemp("job")
     for name in ("inputs", "outputs", "scratch"):
         (workdir / name).mkdir()
-    order = StageOrder(
+    request = StageRequest(
         stage=StageName.DEVELOPMENT, spec=JobSpec(model_kind=ModelKind.PRESET, model="x", app=APP), workdir=workdir,
         caches=workdir, toolchain=android_toolchain.folder, keystore=None, threads=1,
     )  # fmt: skip
     model = golden_models.make(tmp_path_factory.mktemp("model"))
-    order.input(ArtifactName.APP_BASE).symlink_to(app_base.folder)
-    order.input(ArtifactName.GOLDEN).write_text(json.dumps(model.golden))
+    request.input(ArtifactName.APP_BASE).symlink_to(app_base.folder)
+    request.input(ArtifactName.GOLDEN).write_text(json.dumps(model.golden))
     for artifact, path in model.files.items():
-        order.input(artifact).symlink_to(path)
-    result = development.run(order, lambda _share, _doing: None)
-    made = Made(order.output(ArtifactName.LIBRARY), order.output(ArtifactName.PROJECT), model.golden)
+        request.input(artifact).symlink_to(path)
+    result = development.run(request, lambda _share, _doing: None)
+    made = Made(request.output(ArtifactName.LIBRARY), request.output(ArtifactName.PROJECT), model.golden)
     assert {metric.name: metric.value for metric in result.metrics} == {
         "library_size": made.library.stat().st_size,
         "project_size": made.project.stat().st_size,
     }
     # The same job gives the same bytes.
     again = made.project.with_name("again.zip")
-    assets = {name: order.input(artifact) for artifact, name in JOB_ASSETS.items()}
-    assets["assets/app-settings.json"] = order.scratch / "app-settings.json"
-    project.write(again, AppSources(), APP, assets, order.input(ArtifactName.GOLDEN))
+    assets = {name: request.input(artifact) for artifact, name in JOB_ASSETS.items()}
+    assets["assets/app-settings.json"] = request.scratch / "app-settings.json"
+    project.write(again, AppSources(), APP, assets, request.input(ArtifactName.GOLDEN))
     assert digests.of_file(again) == digests.of_file(made.project)
     return made
 

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 
 import pytest
 
-from worker.ops import dangers, tftext
+from pipeline.ops import dangers, tftext
 
 # Arguments that name something outside of the graph.
 OUTSIDE = re.compile(r"file|path|address|hostname|directory")

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from farm.errors import PackageInvalid, ToolMissing
-from worker import process
+from pipeline import process
 
 
 def python(code: str, *, timeout: float = 20.0, stdin: bytes | None = None) -> process.Completed:

@@ -16,10 +16,10 @@ from farm.errors import StageCrashed
 from farm.jobspec import JobSpec
 from farm.modelref import ModelKind
 from farm.stages import StageName
-from worker import process
-from worker.inference.archive import open_language_model
-from worker.order import StageOrder, StageResult
-from worker.stages import convert, verify
+from pipeline import process
+from pipeline.inference.archive import open_language_model
+from pipeline.request import StageRequest, StageResult
+from pipeline.stages import convert, verify
 
 # Not to be imported here: see its docstring.
 LITERT_LM_PROGRAM = Path(__file__).parents[1] / "fixtures" / "litert_lm_program.py"
@@ -48,7 +48,7 @@ def verified(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, 
         for name in ("inputs", "outputs", "scratch"):
             (workdir / name).mkdir(parents=True)
         (workdir / "inputs" / "source").symlink_to(locations.EXAMPLES / "tiny_gpt2")
-        order = StageOrder(
+        request = StageRequest(
             stage=StageName.CONVERT,
             spec=JobSpec(model_kind=ModelKind.FOLDER, model="examples/tiny_gpt2", recipe=recipe.name),
             workdir=workdir,
@@ -57,12 +57,12 @@ def verified(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, 
             keystore=None,
             threads=1,
         )
-        convert.run(order, say_nothing)
+        convert.run(request, say_nothing)
         for made in (workdir / "adopt" / "graphs").glob("*.tflite"):
             shutil.copy(made, graphs)
         for artifact in HANDED_ON:
-            shutil.copy(order.output(artifact), order.input(artifact))
-        result = verify.run(order.model_copy(update={"stage": StageName.VERIFY}), say_nothing)
+            shutil.copy(request.output(artifact), request.input(artifact))
+        result = verify.run(request.model_copy(update={"stage": StageName.VERIFY}), say_nothing)
         found[recipe.alias] = (workdir / "outputs", result)
     assert len(list(graphs.iterdir())) == 1
     return found

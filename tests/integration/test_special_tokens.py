@@ -12,13 +12,13 @@ from ai_edge_litert.interpreter import Interpreter
 from tokenizers import Tokenizer
 
 from examples.random_gpt2 import vocabulary_of_sources
+from pipeline.conversion import graph
+from pipeline.conversion.byte_bpe import encoder, splitting
+from pipeline.conversion.byte_bpe.special_tokens import read_spellings
+from pipeline.conversion.byte_bpe.tables import read_tables
+from pipeline.conversion.tokenizer import SplitName, byte_level_bpe
+from pipeline.inference.mixed_texts import mixed_texts
 from tests.fixtures.text_lanes import END, broken_texts, read_broken
-from worker.conversion import graph
-from worker.conversion.byte_bpe import encoder, splitting
-from worker.conversion.byte_bpe.special_tokens import read_spellings
-from worker.conversion.byte_bpe.tables import read_tables
-from worker.conversion.tokenizer import SplitName, byte_level_bpe
-from worker.inference.mixed_texts import mixed_texts
 
 CAPACITY = 160
 TEXT = "text"

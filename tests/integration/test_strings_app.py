@@ -13,21 +13,21 @@ from farm.errors import AarUnusable
 from farm.jobspec import Abi, AppSpec, JobSpec, Lane
 from farm.modelref import ModelKind
 from farm.stages import StageName
+from pipeline.android import checks, findings, keystore, strings_base
+from pipeline.android.base import AppBase
+from pipeline.android.checks import Expectation
+from pipeline.android.findings import Severity
+from pipeline.android.package import Package
+from pipeline.android.robolectric import Harness
+from pipeline.ops import known_aars
+from pipeline.request import StageRequest
+from pipeline.stages import aar as aar_stage
+from pipeline.stages import package as package_stage
+from pipeline.stages import stringsapp
+from pipeline.toolchain.maven import Toolchain
+from pipeline.toolchain.pins import Role
 from tests.fixtures.op_models import Op, flex, write_model
 from tests.fixtures.packaged_apps import CARD, INFO, TOKENIZER
-from worker.android import checks, findings, keystore, strings_base
-from worker.android.base import AppBase
-from worker.android.checks import Expectation
-from worker.android.findings import Severity
-from worker.android.package import Package
-from worker.android.pins import Role
-from worker.android.robolectric import Harness
-from worker.android.toolchain import Toolchain
-from worker.ops import known_aars
-from worker.order import StageOrder
-from worker.stages import aar as aar_stage
-from worker.stages import package as package_stage
-from worker.stages import stringsapp
 
 APP = AppSpec(abis=(Abi.ARM64,))
 
@@ -36,11 +36,11 @@ def say_nothing(_share: float, _doing: str) -> None:
     return
 
 
-def order_in(workdir: Path, stage: StageName, chain: Toolchain, key: Path | None = None) -> StageOrder:
+def request_in(workdir: Path, stage: StageName, chain: Toolchain, key: Path | None = None) -> StageRequest:
     for name in ("inputs", "outputs", "scratch"):
         (workdir / name).mkdir(exist_ok=True)
     spec = JobSpec(model_kind=ModelKind.PRESET, model="x", lane=Lane.STRINGS, app=APP)
-    return StageOrder(
+    return StageRequest(
         stage=stage, spec=spec, workdir=workdir, caches=workdir, toolchain=chain.folder, keystore=key, threads=1
     )
 
@@ -48,9 +48,9 @@ def order_in(workdir: Path, stage: StageName, chain: Toolchain, key: Path | None
 def test_the_code_of_the_app_does_as_its_tests_say(
     strings_app_base: AppBase, android_toolchain: Toolchain, tmp_path: Path
 ) -> None:
-    from worker import process
-    from worker.android import tools
-    from worker.android.tools import Tool
+    from pipeline import process
+    from pipeline.toolchain import tools
+    from pipeline.toolchain.tools import Tool
 
     harness = Harness(strings_app_base, android_toolchain, tmp_path)
     tests = tmp_path / "tests.jar"
@@ -67,19 +67,19 @@ def test_its_package_is_sound_but_for_the_pages_of_the_stock_aar(
     strings_app_base: AppBase, android_toolchain: Toolchain, tmp_path: Path
 ) -> None:
     key = keystore.prepare(APP, tmp_path / "keys", tmp_path / "key")
-    order = order_in(tmp_path, StageName.PACKAGE, android_toolchain, key.folder)
-    order.input(ArtifactName.APP_BASE).symlink_to(strings_app_base.folder)
-    model = write_model(order.input(ArtifactName.MODEL), [Op("FULLY_CONNECTED", 9), flex("StringLength")])
-    order.input(ArtifactName.TOKENIZER).write_bytes(TOKENIZER)
+    request = request_in(tmp_path, StageName.PACKAGE, android_toolchain, key.folder)
+    request.input(ArtifactName.APP_BASE).symlink_to(strings_app_base.folder)
+    model = write_model(request.input(ArtifactName.MODEL), [Op("FULLY_CONNECTED", 9), flex("StringLength")])
+    request.input(ArtifactName.TOKENIZER).write_bytes(TOKENIZER)
     info = INFO.model_copy(update={"lane": "strings", "model_sha256": digests.of_file(model), "prompt_bytes": 64})
-    info.write(order.input(ArtifactName.MODEL_INFO))
-    CARD.write(order.input(ArtifactName.MODEL_CARD))
-    aar_order = order_in(tmp_path, StageName.AAR, android_toolchain)
-    (note,) = aar_stage.run(aar_order, say_nothing).notes
+    info.write(request.input(ArtifactName.MODEL_INFO))
+    CARD.write(request.input(ArtifactName.MODEL_CARD))
+    aar_request = request_in(tmp_path, StageName.AAR, android_toolchain)
+    (note,) = aar_stage.run(aar_request, say_nothing).notes
     assert "Not ready for Google Play" in note
-    package_stage.run(order, say_nothing)
+    package_stage.run(request, say_nothing)
 
-    path = order.output(ArtifactName.APK)
+    path = request.output(ArtifactName.APK)
     found = checks.inspect(Package(path), Expectation(android_toolchain.pins.target))
     pages = [finding for finding in findings.errors(found) if finding.check == "libraries"]
     assert len(pages) == 2
@@ -103,15 +103,15 @@ def test_its_package_is_sound_but_for_the_pages_of_the_stock_aar(
 
 
 def test_an_aar_that_changed_after_its_check_is_refused(android_toolchain: Toolchain, tmp_path: Path) -> None:
-    order = order_in(tmp_path, StageName.STRINGS_APP, android_toolchain)
+    request = request_in(tmp_path, StageName.STRINGS_APP, android_toolchain)
     reading = known_aars.load(known_aars.STOCK).model_copy(update={"files": {"tensorflow-lite-2.14.0.aar": "0" * 64}})
-    order.input(ArtifactName.AAR).write_text(reading.model_dump_json())
+    request.input(ArtifactName.AAR).write_text(reading.model_dump_json())
     with pytest.raises(AarUnusable, match="gone or has changed"):
-        stringsapp.run(order, say_nothing)
+        stringsapp.run(request, say_nothing)
 
 
 def test_the_stock_aars_interpreter_is_read_as_it_was(android_toolchain: Toolchain) -> None:
-    from worker.ops import aar
+    from pipeline.ops import aar
 
     (interpreter,) = (
         one for one in android_toolchain.pins.with_role(Role.FLEX_RUNTIME) if one.name == "tensorflow-lite"

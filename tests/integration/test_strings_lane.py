@@ -12,30 +12,30 @@ from tokenizers import Tokenizer
 from farm.artifacts import ArtifactName
 from farm.jobspec import Abi, AppSpec, Lane, TokenizerGraph
 from farm.stages import BY_NAME, StageName
+from pipeline.android import golden, keystore
+from pipeline.android.base import AppBase
+from pipeline.conversion import keras_tokenizer
+from pipeline.conversion.lanes.strings import FLEX_OPERATORS
+from pipeline.flex.runner import FlexModel
+from pipeline.inference.archive import find_files
+from pipeline.inference.inspection import inspect
+from pipeline.inference.mixed_texts import mixed_texts
+from pipeline.inference.model_info import ModelInfo
+from pipeline.inference.text_model import Completion, Sampling
+from pipeline.request import StageRequest
+from pipeline.stages import aar, ops, package, twin, verify
+from pipeline.toolchain.maven import Toolchain
 from tests.fixtures.text_lanes import (
     CONTEXT,
     KERAS_WARNINGS,
     PROMPT_BYTES,
     Conversions,
     broken_texts,
-    make_order,
+    make_request,
     read_broken,
     reference_tokenizer,
     say_nothing,
 )
-from worker.android import golden, keystore
-from worker.android.base import AppBase
-from worker.android.toolchain import Toolchain
-from worker.conversion import keras_tokenizer
-from worker.conversion.lanes.strings import FLEX_OPERATORS
-from worker.flex.runner import FlexModel
-from worker.inference.archive import find_files
-from worker.inference.inspection import inspect
-from worker.inference.mixed_texts import mixed_texts
-from worker.inference.model_info import ModelInfo
-from worker.inference.text_model import Completion, Sampling
-from worker.order import StageOrder
-from worker.stages import aar, ops, package, twin, verify
 
 pytestmark = KERAS_WARNINGS
 
@@ -51,15 +51,15 @@ def converted(reference: Tokenizer, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture(scope="module")
-def exact(converted: Conversions) -> StageOrder:
+def exact(converted: Conversions) -> StageRequest:
     return converted.make("none")[0]
 
 
-def flex(order: StageOrder) -> FlexModel:
-    return FlexModel(order.input(ArtifactName.MODEL), 1, PROMPT_BYTES, CONTEXT)
+def flex(request: StageRequest) -> FlexModel:
+    return FlexModel(request.input(ArtifactName.MODEL), 1, PROMPT_BYTES, CONTEXT)
 
 
-def test_every_golden_prompt_goes_on_as_keras_does(exact: StageOrder) -> None:
+def test_every_golden_prompt_goes_on_as_keras_does(exact: StageRequest) -> None:
     result = verify.run(exact, say_nothing)
     figures = {metric.name: metric.value for metric in result.metrics}
     golden = json.loads(exact.output(ArtifactName.GOLDEN).read_text())["prompts"]
@@ -72,24 +72,24 @@ def test_every_golden_prompt_goes_on_as_keras_does(exact: StageOrder) -> None:
 
 
 @pytest.fixture(scope="module")
-def verified(converted: Conversions) -> StageOrder:
-    order, _ = converted.make("int8", app=AppSpec(abis=(Abi.ARM64,)))
-    verify.run(order, say_nothing)
-    return order
+def verified(converted: Conversions) -> StageRequest:
+    request, _ = converted.make("int8", app=AppSpec(abis=(Abi.ARM64,)))
+    verify.run(request, say_nothing)
+    return request
 
 
-def test_int8_is_stored_for_the_runtime_of_the_flex_aar(verified: StageOrder) -> None:
-    order = verified
-    info = ModelInfo.read(order.input(ArtifactName.MODEL_INFO))
+def test_int8_is_stored_for_the_runtime_of_the_flex_aar(verified: StageRequest) -> None:
+    request = verified
+    info = ModelInfo.read(request.input(ArtifactName.MODEL_INFO))
     assert (info.runtime, info.weights) == ("TFLite 2.14", "int8-per-tensor")
-    versions = {(one.name, one.version) for one in inspect(order.input(ArtifactName.MODEL)).operators}
+    versions = {(one.name, one.version) for one in inspect(request.input(ArtifactName.MODEL)).operators}
     assert ("FULLY_CONNECTED", 9) in versions
     assert ("EMBEDDING_LOOKUP", 3) in versions
     assert max(version for name, version in versions if name == "FULLY_CONNECTED") == 9
 
 
 def test_the_rest_of_a_job_writes_the_same_text_from_the_app(
-    verified: StageOrder,
+    verified: StageRequest,
     twin_caches: Path,
     strings_app_base: AppBase,
     android_toolchain: Toolchain,
@@ -103,25 +103,27 @@ def test_the_rest_of_a_job_writes_the_same_text_from_the_app(
     (tmp_path / "job" / "inputs" / ArtifactName.APP_BASE).symlink_to(strings_app_base.folder)
     results = {}
     for stage, run in (("ops", ops.run), ("twin", twin.run), ("aar", aar.run), ("package", package.run)):
-        order = make_order(tmp_path / "job", StageName(stage), lane=Lane.STRINGS, recipe="int8", app=verified.spec.app)
-        order = order.model_copy(update=common)
-        results[stage] = run(order, say_nothing)
+        request = make_request(
+            tmp_path / "job", StageName(stage), lane=Lane.STRINGS, recipe="int8", app=verified.spec.app
+        )
+        request = request.model_copy(update=common)
+        results[stage] = run(request, say_nothing)
         for made in (tmp_path / "job" / "outputs").iterdir():
             made.rename(tmp_path / "job" / "inputs" / made.name)
     figures = {metric.name: metric.value for metric in (*results["ops"].metrics, *results["twin"].metrics)}
     assert (figures["flex_ops"], figures["twin_prompts"]) == (len(FLEX_OPERATORS), figures["twin_equal"])
     assert figures["twin_prompts"] > 2
     assert "Not ready for Google Play" in results["aar"].notes[0]
-    prompt = golden.read(order.input(ArtifactName.GOLDEN)).prompts[0]
+    prompt = golden.read(request.input(ArtifactName.GOLDEN)).prompts[0]
     assert prompt.text
-    with find_files(order.input(ArtifactName.APK)) as files:
+    with find_files(request.input(ArtifactName.APK)) as files:
         assert files.info.special_tokens == "text"
         model = FlexModel(files.path, 1, PROMPT_BYTES, CONTEXT)
         (written,) = model.answer([], [Completion(prompt.text.encode(), prompt.steps)]).answers
     assert (written.prompt_tokens, written.tokens) == (prompt.prompt_tokens, prompt.written(files.info.end_token))
 
 
-def test_texts_and_broken_texts_are_read_as_by_the_reference(exact: StageOrder, reference: Tokenizer) -> None:
+def test_texts_and_broken_texts_are_read_as_by_the_reference(exact: StageRequest, reference: Tokenizer) -> None:
     texts = list(mixed_texts(5000, PROMPT_BYTES))
     broken = list(broken_texts(100, PROMPT_BYTES))
     assert texts[0] == ""
@@ -151,16 +153,16 @@ def test_texts_and_broken_texts_are_read_as_by_the_reference(exact: StageOrder, 
 
 def test_keras_hubs_own_graph_is_verified(converted: Conversions, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keras_tokenizer, "TEXTS", 60)
-    order, conversion = converted.make("none", tokenizer_graph=TokenizerGraph.TFTEXT)
+    request, conversion = converted.make("none", tokenizer_graph=TokenizerGraph.TFTEXT)
     assert StageName.PACKAGE in conversion.skips
-    result = verify.run(order, say_nothing)
+    result = verify.run(request, say_nothing)
     figures = {metric.name: metric.value for metric in result.metrics}
     assert figures["text_prompts_equal_to_keras"] == figures["text_prompts"] > 2
-    assert all(order.output(name).is_file() for name in BY_NAME[StageName.VERIFY].outputs)
-    found = inspect(order.input(ArtifactName.MODEL))
+    assert all(request.output(name).is_file() for name in BY_NAME[StageName.VERIFY].outputs)
+    found = inspect(request.input(ArtifactName.MODEL))
     assert {"FlexRegexSplitWithOffsets", "FlexUnsortedSegmentJoin"} <= set(found.foreign_operators)
     assert max(one.version for one in found.operators if one.name == "FULLY_CONNECTED") <= 9
     # It takes a special token in a text for one.
     assert "<|endoftext|>" in conversion.notes[0] or "otherwise" in conversion.notes[0]
-    info = ModelInfo.read(order.input(ArtifactName.MODEL_INFO))
+    info = ModelInfo.read(request.input(ArtifactName.MODEL_INFO))
     assert (info.tokenizer_graph, info.runtime, info.prefill) == ("tftext", "TFLite 2.14", ())

@@ -16,12 +16,12 @@ from farm.jobspec import JobSpec
 from farm.modelref import ModelKind
 from farm.recipes import WeightForm
 from farm.stages import StageName
+from pipeline.conversion.binding import bind
+from pipeline.conversion.binding.flatbuffer import load_model, pack_model
+from pipeline.request import StageRequest, StageResult
+from pipeline.stages import verify
 from tests.fixtures import bound_models, numpy_decoder, weightless_graphs
 from tests.fixtures.weightless_graphs import GPT2_LIKE
-from worker.conversion.binding import bind
-from worker.conversion.binding.flatbuffer import load_model, pack_model
-from worker.order import StageOrder, StageResult
-from worker.stages import verify
 
 WEIGHTS = weightless_graphs.random_weights(GPT2_LIKE)
 
@@ -55,23 +55,23 @@ def numpy_reference(path: Path) -> None:
 
 
 @pytest.fixture
-def converted(tmp_path: Path) -> Callable[[WeightForm], StageOrder]:
+def converted(tmp_path: Path) -> Callable[[WeightForm], StageRequest]:
     """Makes the order of a job whose model is the fixture in that form."""
 
-    def make(form: WeightForm) -> StageOrder:
+    def make(form: WeightForm) -> StageRequest:
         workdir = tmp_path / form
         for name in ("inputs", "outputs", "scratch"):
             (workdir / name).mkdir(parents=True)
         info = bound_models.write_model_folder(workdir / "inputs", form)
         numpy_reference(workdir / "inputs" / "reference.npz")
-        return order_in(workdir, StageName.VERIFY, info.recipe, "somewhere")
+        return request_in(workdir, StageName.VERIFY, info.recipe, "somewhere")
 
     return make
 
 
-def order_in(workdir: Path, stage: StageName, recipe: str, model: str) -> StageOrder:
+def request_in(workdir: Path, stage: StageName, recipe: str, model: str) -> StageRequest:
     spec = JobSpec(model_kind=ModelKind.FOLDER, model=model, recipe=recipe)
-    return StageOrder(
+    return StageRequest(
         stage=stage,
         spec=spec,
         workdir=workdir,
@@ -82,16 +82,16 @@ def order_in(workdir: Path, stage: StageName, recipe: str, model: str) -> StageO
     )
 
 
-def change_info(order: StageOrder, **change: object) -> None:
-    path = order.input(ArtifactName.MODEL_INFO)
+def change_info(request: StageRequest, **change: object) -> None:
+    path = request.input(ArtifactName.MODEL_INFO)
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
 
 
-def replace_model(order: StageOrder, weights: dict[str, np.ndarray], form: WeightForm) -> None:
+def replace_model(request: StageRequest, weights: dict[str, np.ndarray], form: WeightForm) -> None:
     """Put another model in the place of the right one, with its own hash: only its behaviour tells."""
-    model = order.input(ArtifactName.MODEL)
+    model = request.input(ArtifactName.MODEL)
     bind(GPT2_LIKE.path, bound_models.ArrayWeights(weights), form, model)
-    change_info(order, model_sha256=digests.of_file(model))
+    change_info(request, model_sha256=digests.of_file(model))
 
 
 def figures_of(result: StageResult) -> dict[str, float]:
@@ -99,19 +99,21 @@ def figures_of(result: StageResult) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("form", [WeightForm.FLOAT32, WeightForm.FLOAT16, WeightForm.INT8_PER_ROW])
-def test_a_sound_model_passes_with_its_figures(form: WeightForm, converted: Callable[[WeightForm], StageOrder]) -> None:
-    order = converted(form)
-    result = verify.run(order, say_nothing)
+def test_a_sound_model_passes_with_its_figures(
+    form: WeightForm, converted: Callable[[WeightForm], StageRequest]
+) -> None:
+    request = converted(form)
+    result = verify.run(request, say_nothing)
     figures = figures_of(result)
-    limits = recipes.find(order.spec.recipe).limits
+    limits = recipes.find(request.spec.recipe).limits
     assert figures["greedy_agreement"] >= limits.greedy_agreement
     assert 0 < figures["logit_difference"] <= limits.logit_difference
     assert figures["perplexity"] == pytest.approx(figures["keras_perplexity"] * figures["perplexity_ratio"])
     assert figures["greedy_steps"] + figures["greedy_ties"] == 24
     assert figures["prefill_tokens"] == 32
     assert min(figures["prefill_seconds"], figures["decode_rate"], figures["load_seconds"]) > 0
-    golden = json.loads(order.output(ArtifactName.GOLDEN).read_text())
-    assert (golden["format"], golden["recipe"]) == (1, order.spec.recipe)
+    golden = json.loads(request.output(ArtifactName.GOLDEN).read_text())
+    assert (golden["format"], golden["recipe"]) == (1, request.spec.recipe)
     assert golden["figures"] == figures
     assert [prompt["text"] for prompt in golden["prompts"]] == ["the rain in", None]
     for prompt in golden["prompts"]:
@@ -119,10 +121,10 @@ def test_a_sound_model_passes_with_its_figures(form: WeightForm, converted: Call
         assert prompt["completion"] == bound_models.byte_tokenizer().decode(prompt["tokens"])
 
 
-def test_float32_goes_on_token_for_token(converted: Callable[[WeightForm], StageOrder]) -> None:
-    order = converted(WeightForm.FLOAT32)
-    result = verify.run(order, say_nothing)
-    golden = json.loads(order.output(ArtifactName.GOLDEN).read_text())
+def test_float32_goes_on_token_for_token(converted: Callable[[WeightForm], StageRequest]) -> None:
+    request = converted(WeightForm.FLOAT32)
+    result = verify.run(request, say_nothing)
+    golden = json.loads(request.output(ArtifactName.GOLDEN).read_text())
     assert all(prompt["tokens"] == prompt["keras_tokens"] for prompt in golden["prompts"])
     assert result.notes[0] == "2 of 2 golden prompts go on exactly as Keras's do."
 
@@ -143,47 +145,47 @@ def scaled(name: str, factor: float) -> dict[str, np.ndarray]:
     ],
 )
 def test_a_broken_model_fails_with_figures_and_limits(
-    form: WeightForm, weights: dict[str, np.ndarray], converted: Callable[[WeightForm], StageOrder]
+    form: WeightForm, weights: dict[str, np.ndarray], converted: Callable[[WeightForm], StageRequest]
 ) -> None:
-    order = converted(form)
-    replace_model(order, weights, form)
+    request = converted(form)
+    replace_model(request, weights, form)
     with pytest.raises(QualityMissed) as caught:
-        verify.run(order, say_nothing)
-    limits = recipes.find(order.spec.recipe).limits
+        verify.run(request, say_nothing)
+    limits = recipes.find(request.spec.recipe).limits
     for figure in (limits.greedy_agreement, limits.logit_difference, limits.perplexity_ratio):
         assert str(figure) in caught.value.sentence
-    assert not order.output(ArtifactName.GOLDEN).exists()
+    assert not request.output(ArtifactName.GOLDEN).exists()
 
 
-def test_swapped_caches_fail(converted: Callable[[WeightForm], StageOrder]) -> None:
-    order = converted(WeightForm.INT8_PER_ROW)
-    model = load_model(order.input(ArtifactName.MODEL))
+def test_swapped_caches_fail(converted: Callable[[WeightForm], StageRequest]) -> None:
+    request = converted(WeightForm.INT8_PER_ROW)
+    model = load_model(request.input(ArtifactName.MODEL))
     for signature in model.signatureDefs:
         outputs = {item.name: item for item in signature.outputs}
         keys, values = outputs[b"kv_cache_k_1"], outputs[b"kv_cache_v_1"]
         keys.tensorIndex, values.tensorIndex = values.tensorIndex, keys.tensorIndex
-    order.input(ArtifactName.MODEL).write_bytes(pack_model(model))
-    change_info(order, model_sha256=digests.of_file(order.input(ArtifactName.MODEL)))
+    request.input(ArtifactName.MODEL).write_bytes(pack_model(model))
+    change_info(request, model_sha256=digests.of_file(request.input(ArtifactName.MODEL)))
     with pytest.raises(QualityMissed, match="changes cache rows that it must only read"):
-        verify.run(order, say_nothing)
+        verify.run(request, say_nothing)
 
 
-def test_not_a_number_fails(converted: Callable[[WeightForm], StageOrder]) -> None:
+def test_not_a_number_fails(converted: Callable[[WeightForm], StageRequest]) -> None:
     """Gains so large that the arithmetic overflows, though every weight is a finite number."""
-    order = converted(WeightForm.FLOAT32)
-    replace_model(order, scaled("1.norm1.gain", 1e30), WeightForm.FLOAT32)
+    request = converted(WeightForm.FLOAT32)
+    replace_model(request, scaled("1.norm1.gain", 1e30), WeightForm.FLOAT32)
     with pytest.raises(QualityMissed):
-        verify.run(order, say_nothing)
+        verify.run(request, say_nothing)
 
 
 @pytest.mark.parametrize("name", [ArtifactName.MODEL, ArtifactName.TOKENIZER])
-def test_one_flipped_bit_is_noticed(name: ArtifactName, converted: Callable[[WeightForm], StageOrder]) -> None:
-    order = converted(WeightForm.INT8_PER_ROW)
-    content = bytearray(order.input(name).read_bytes())
+def test_one_flipped_bit_is_noticed(name: ArtifactName, converted: Callable[[WeightForm], StageRequest]) -> None:
+    request = converted(WeightForm.INT8_PER_ROW)
+    content = bytearray(request.input(name).read_bytes())
     content[-200] ^= 1
-    order.input(name).write_bytes(content)
+    request.input(name).write_bytes(content)
     with pytest.raises(ArtifactDamaged, match=f"{name} is not the file that model-info.json describes"):
-        verify.run(order, say_nothing)
+        verify.run(request, say_nothing)
 
 
 @pytest.mark.parametrize(
@@ -198,24 +200,24 @@ def test_one_flipped_bit_is_noticed(name: ArtifactName, converted: Callable[[Wei
     ],
 )
 def test_a_description_of_another_model_is_refused(
-    change: dict[str, object], sentence: str, converted: Callable[[WeightForm], StageOrder]
+    change: dict[str, object], sentence: str, converted: Callable[[WeightForm], StageRequest]
 ) -> None:
-    order = converted(WeightForm.INT8_PER_ROW)
-    change_info(order, **change)
+    request = converted(WeightForm.INT8_PER_ROW)
+    change_info(request, **change)
     with pytest.raises(DescriptionMismatch, match=sentence):
-        verify.run(order, say_nothing)
+        verify.run(request, say_nothing)
 
 
-def test_a_model_without_tokenizer_is_verified_by_tokens(converted: Callable[[WeightForm], StageOrder]) -> None:
-    order = converted(WeightForm.FLOAT32)
-    change_info(order, tokenizer=None, tokenizer_sha256=None)
-    verify.run(order, say_nothing)
-    golden = json.loads(order.output(ArtifactName.GOLDEN).read_text())
+def test_a_model_without_tokenizer_is_verified_by_tokens(converted: Callable[[WeightForm], StageRequest]) -> None:
+    request = converted(WeightForm.FLOAT32)
+    change_info(request, tokenizer=None, tokenizer_sha256=None)
+    verify.run(request, say_nothing)
+    golden = json.loads(request.output(ArtifactName.GOLDEN).read_text())
     assert {prompt["completion"] for prompt in golden["prompts"]} == {None}
 
 
-def test_a_reference_that_is_missing_is_no_pass(converted: Callable[[WeightForm], StageOrder]) -> None:
-    order = converted(WeightForm.FLOAT32)
-    order.input(ArtifactName.REFERENCE).unlink()
+def test_a_reference_that_is_missing_is_no_pass(converted: Callable[[WeightForm], StageRequest]) -> None:
+    request = converted(WeightForm.FLOAT32)
+    request.input(ArtifactName.REFERENCE).unlink()
     with pytest.raises(FileUnreadable, match=r"reference\.npz is no reference"):
-        verify.run(order, say_nothing)
+        verify.run(request, say_nothing)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from farm.errors import FarmError
-from worker.models import checking
+from pipeline.models import checking
 
 FORBIDDEN = (
     "os.system", "os.exec", "os.fork", "os.posix_spawn", "subprocess.Popen", "socket.connect", "socket.getaddrinfo",

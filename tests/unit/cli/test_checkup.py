@@ -9,7 +9,7 @@ import pytest
 from cli import checkup
 from cli.checkup import Check, Health
 from farm.settings import Settings
-from worker.android.tools import Tool
+from pipeline.toolchain.tools import Tool
 
 
 def a_farm(tmp_path: Path, **changes: object) -> Settings:

@@ -6,9 +6,9 @@ from cli.ops_page import places
 from farm import errors
 from farm.artifacts import ArtifactName
 from farm.states import JobState
+from pipeline.ops import known_aars, ledger
 from tests.fixtures.native_code import Code, library, write_aar
 from tests.fixtures.op_models import Op, flex, write_model
-from worker.ops import known_aars, ledger
 
 
 def test_a_models_ops_as_a_table(farm) -> None:

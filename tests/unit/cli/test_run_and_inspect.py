@@ -16,8 +16,8 @@ from cli.package_parts import kind_of, package_parts
 from farm import errors, locations
 from farm.artifacts import ArtifactName
 from farm.states import JobState
+from pipeline.flex.runner import FlexModel
 from tests.fixtures.bound_models import write_model_folder
-from worker.flex.runner import FlexModel
 
 MODEL = locations.ROOT / "tests" / "fixtures" / "gpt2_like.tflite"
 

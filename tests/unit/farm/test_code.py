@@ -33,7 +33,7 @@ def test_every_stage_has_sources_of_its_own() -> None:
 
 
 def test_a_changed_source_is_seen_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = tmp_path / "worker" / "stages" / "check.py"
+    source = tmp_path / "pipeline" / "stages" / "check.py"
     source.parent.mkdir(parents=True)
     source.write_text("one")
     monkeypatch.setattr(locations, "ROOT", tmp_path)

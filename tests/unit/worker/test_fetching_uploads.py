@@ -12,11 +12,11 @@ from farm.errors import ModelChanged
 from farm.jobspec import JobSpec
 from farm.modelref import ModelKind
 from farm.stages import StageName
-from worker.order import StageOrder
-from worker.stages import fetch
+from pipeline.request import StageRequest
+from pipeline.stages import fetch
 
 
-def order(workdir: Path, files: dict[str, bytes], digest: str | None = None) -> StageOrder:
+def order(workdir: Path, files: dict[str, bytes], digest: str | None = None) -> StageRequest:
     folder = workdir / "inputs" / "source"
     for name, content in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -27,7 +27,7 @@ def order(workdir: Path, files: dict[str, bytes], digest: str | None = None) -> 
     spec = JobSpec(
         model_kind=ModelKind.UPLOADED, model="/etc/passwd", model_digest=digest or sources.digest_of_listing(listing)
     )
-    return StageOrder(
+    return StageRequest(
         stage=StageName.FETCH, spec=spec, workdir=workdir, caches=workdir, toolchain=workdir, keystore=None, threads=1
     )
 

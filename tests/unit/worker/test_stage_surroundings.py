@@ -17,9 +17,9 @@ from farm.modelref import ModelKind
 from farm.settings import SandboxMode
 from farm.stages import BY_NAME, StageName
 from farm.store import LocalStore
+from pipeline.request import StageRequest
 from worker import process_tree, sandbox, workfolder
 from worker.limits import Limits
-from worker.order import StageOrder
 from worker.sandbox import Bubblewrap, Unconfined, View
 from worker.stage_process import StageJob, environment
 
@@ -27,11 +27,11 @@ SECRETS = {"HF_TOKEN": "hf", "AWS_SECRET_ACCESS_KEY": "aws", "KEYSTORE_PASSWORD"
 
 
 def job(tmp_path: Path, network: bool) -> StageJob:
-    order = StageOrder(
+    request = StageRequest(
         stage=StageName.FETCH, spec=JobSpec(model_kind=ModelKind.PRESET, model="gpt2"), workdir=tmp_path,
         caches=tmp_path, toolchain=tmp_path, keystore=None, threads=3,
     )  # fmt: skip
-    return StageJob(order, View(tmp_path, (), network), Limits(1, 1, 1), "worker", tmp_path / "log")
+    return StageJob(request, View(tmp_path, (), network), Limits(1, 1, 1), "worker", tmp_path / "log")
 
 
 @pytest.mark.parametrize(("network", "passed_on"), [(False, {"PATH"}), (True, {"PATH", "HF_TOKEN"})])

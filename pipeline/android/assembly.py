@@ -1,0 +1,72 @@
+"""Lays out an APK: what goes in, in which request, aligned to what."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from farm.artifacts import ArtifactName
+from farm.jobspec import Abi, AppSpec
+from pipeline.android import archive
+from pipeline.android.archive import Member
+from pipeline.android.base import AppBase
+from pipeline.inference.model_info import ModelInfo
+from pipeline.request import StageRequest
+
+APP_SETTINGS_ASSET = "assets/app-settings.json"
+MODEL_ASSET = "assets/autocomplete.tflite"
+# What a job puts into the app, under the names by which the app opens them.
+JOB_ASSETS: Mapping[ArtifactName, str] = {
+    ArtifactName.MODEL: MODEL_ASSET,
+    ArtifactName.TOKENIZER: "assets/tokenizer.json",
+    ArtifactName.MODEL_INFO: "assets/model-info.json",
+    ArtifactName.MODEL_CARD: "assets/model-card.json",
+}
+
+
+def write_app_settings(app: AppSpec, target: Path) -> None:
+    """Write what a job decides about the app's behaviour, as the app reads it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(json.dumps({"format": 1, "filter": app.filter}) + "\n")
+
+
+def job_assets(request: StageRequest) -> dict[str, Path]:
+    """What the job puts into the app, by entry name; its settings are written into the stage's scratch folder."""
+    settings = request.scratch / "app-settings.json"
+    write_app_settings(request.spec.app, settings)
+    return {name: request.input(artifact) for artifact, name in JOB_ASSETS.items()} | {APP_SETTINGS_ASSET: settings}
+
+
+def read_model_info(package: Path) -> ModelInfo:
+    """What a package says of its model; FileUnreadable when that is damaged."""
+    name = JOB_ASSETS[ArtifactName.MODEL_INFO]
+    with zipfile.ZipFile(package) as opened:
+        return ModelInfo.parse(opened.read(name), f"{package.name}!{name}")
+
+
+def assemble(
+    linked: Path, base: AppBase, assets: dict[str, Path], abis: Sequence[Abi], page_size: int, target: Path
+) -> None:
+    """Write the unsigned APK: linked resources, code, assets by entry name, libraries of the ABIs. Resources, code,
+    libraries and the model are stored, so that the system maps them as they are: the model and the libraries at
+    multiples of `page_size`. Other assets, which are read as a whole, are compressed."""
+    archive.write(target, _members(linked, base, assets, abis, page_size))
+
+
+def _members(
+    linked: Path, base: AppBase, assets: dict[str, Path], abis: Sequence[Abi], page_size: int
+) -> Iterator[Member]:
+    with zipfile.ZipFile(linked) as resources:
+        # The manifest first: installers look for it.
+        for name in sorted(resources.namelist(), key=lambda name: (name != "AndroidManifest.xml", name)):
+            yield Member(name, resources.read(name))
+    for dex in base.dex_files():
+        yield Member(dex.name, dex)
+    for name, path in sorted((base.asset_files() | assets).items()):
+        mapped = name == MODEL_ASSET
+        yield Member(name, path, page_size if mapped else 4, compressed=not mapped)
+    for abi in abis:
+        for library in base.libraries(abi):
+            yield Member(f"lib/{abi.value}/{library.name}", library, page_size)

@@ -1,0 +1,135 @@
+"""Runs the app's own tokenizer and engine on this machine's JVM and holds them against the golden prompts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from farm.errors import HostMismatch, StageCrashed
+from pipeline import process
+from pipeline.android.base import AppBase
+from pipeline.android.golden import Golden, GoldenPrompt
+from pipeline.toolchain import tools
+from pipeline.toolchain.maven import Toolchain
+from pipeline.toolchain.pins import Role
+from pipeline.toolchain.tools import Tool
+
+TIMEOUT = 1200.0
+DRIVER = "dev.kerasfarm.host.Main"
+JVM = ("-XX:+UseSerialGC", "-Xshare:auto", "-Xmx1g")
+HINT = "the app's code stopped on this machine; see the stage's log."
+
+
+@dataclass(frozen=True)
+class HostAnswer:
+    """What the app's code gave for one prompt. ids: the text's tokens, None for a model without tokenizer. Times in
+    seconds."""
+
+    ids: tuple[int, ...] | None
+    tokens: tuple[int, ...]
+    prefill_seconds: float
+    decode_seconds: float
+
+
+@dataclass(frozen=True)
+class SpecialTokens:
+    """The model's own: what begins every prompt, if anything, and what ends a text."""
+
+    start: int | None
+    end: int
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How one prompt went: steps that agree, and the step of a tie from which on nothing was compared."""
+
+    agreed: int
+    tie: int | None
+
+
+def run(
+    base: AppBase, toolchain: Toolchain, package: Path, golden: Golden, threads: int, scratch: Path
+) -> tuple[HostAnswer, ...]:
+    """Start the driver, open the APK as a phone would, and let it answer every golden prompt.
+
+    HostMismatch with the app's own sentence when it refuses something, StageCrashed when the JVM dies.
+    """
+    scratch.mkdir(parents=True, exist_ok=True)
+    # The platform comes last: it brings org.json, which every phone has and a JVM has not.
+    roles = (Role.LIBRARY, Role.HOST_NATIVE, Role.PLATFORM)
+    classpath = [base.host_jar, base.library_jar, *(path for role in roles for path in toolchain.paths(role))]
+    completed = process.run(
+        (
+            tools.find(Tool.JAVA), *JVM, f"-Dorg.bytedeco.javacpp.cachedir={scratch}", f"-Djava.io.tmpdir={scratch}",
+            "-cp", ":".join(map(str, classpath)), DRIVER,
+        ),
+        timeout=TIMEOUT, error=StageCrashed, hint=HINT, stdin=commands(package, golden, threads),
+    )  # fmt: skip
+    return read_answers(completed.stdout, golden)
+
+
+def commands(package: Path, golden: Golden, threads: int) -> bytes:
+    """The JSON lines for the driver."""
+    lines: list[dict[str, Any]] = [{"cmd": "open", "apk": str(package), "threads": threads}]
+    for prompt in golden.prompts:
+        if prompt.text is not None:
+            lines.append({"cmd": "tokenize", "text": prompt.text})
+        lines.append({"cmd": "generate", "prompt_tokens": list(prompt.prompt_tokens), "max_new_tokens": prompt.steps})
+    return b"".join(json.dumps(line).encode() + b"\n" for line in [*lines, {"cmd": "quit"}])
+
+
+def read_answers(output: str, golden: Golden) -> tuple[HostAnswer, ...]:
+    """The driver's JSON lines as one answer a prompt; HostMismatch when one of them is a refusal."""
+    try:
+        lines = [json.loads(line) for line in output.split("\n") if line.strip()]
+        for line in lines:
+            if "error" in line:
+                raise HostMismatch(f"The app's code refuses the package: {line['error']}")
+        answers, rest = [], iter(lines[1:])
+        for prompt in golden.prompts:
+            ids = tuple(next(rest)["ids"]) if prompt.text is not None else None
+            run = next(rest)
+            answers.append(HostAnswer(ids, tuple(run["tokens"]), run["prefill_seconds"], run["decode_seconds"]))
+    except (StopIteration, KeyError, TypeError, json.JSONDecodeError) as error:
+        raise HostMismatch("The app's code gave no usable answer on this machine; see the stage's log.") from error
+    return tuple(answers)
+
+
+def judge(number: int, prompt: GoldenPrompt, answer: HostAnswer, special: SpecialTokens, tie: float) -> Verdict:
+    """Hold one answer against its golden prompt. HostMismatch names the prompt, the step and both tokens.
+
+    tie: a lead of the best logit below which another choice counts as a tie.
+    """
+    if answer.ids is not None:
+        right = prompt.text_tokens(special.start)
+        step = _first_difference(answer.ids, right)
+        if step is not None:
+            raise HostMismatch(
+                f"The app's tokenizer reads golden prompt {number} otherwise from token {step} on:"
+                f" {_at(answer.ids, step)} where {_at(right, step)} is right; report this with the tokenizer.json."
+            )
+    expected = prompt.written(special.end)
+    step = _first_difference(answer.tokens, expected)
+    if step is None:
+        return Verdict(agreed=len(expected), tie=None)
+    if step < len(prompt.margins) and prompt.margins[step] < tie:
+        return Verdict(agreed=step, tie=step)
+    raise HostMismatch(
+        f"The app's engine leaves golden prompt {number} at step {step}: token {_at(answer.tokens, step)} where"
+        f" {_at(expected, step)} is right; don't ship this package, and report it with its model.tflite."
+    )
+
+
+def _first_difference(found: Sequence[int], expected: Sequence[int]) -> int | None:
+    """The first place at which two sequences differ; None when they are equal."""
+    if tuple(found) == tuple(expected):
+        return None
+    pairs = zip(found, expected, strict=False)
+    return next((step for step, (one, other) in enumerate(pairs) if one != other), min(len(found), len(expected)))
+
+
+def _at(tokens: Sequence[int], step: int) -> str:
+    return str(tokens[step]) if step < len(tokens) else "the end"

@@ -1,0 +1,65 @@
+"""Pictures of the app having answered a golden prompt with its own model."""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+from pathlib import Path
+
+from farm import digests
+from farm.errors import HostMismatch
+from pipeline.android.base import AppSources
+from pipeline.android.golden import Golden
+from pipeline.android.robolectric import Harness
+from pipeline.toolchain import pins
+
+TIMEOUT = 900.0
+HINT = "the app's screen can't be drawn on this machine; see the stage's log."
+CLASS = "dev.kerasfarm.screens.Screenshots"
+WAITING = "dev.kerasfarm.screens.FirstToken"
+LIGHT, DARK = "screenshot-light.png", "screenshot-dark.png"
+# Where the compiled driver is kept between jobs.
+CACHE = "screens"
+
+
+def prompt(golden: Golden) -> str | None:
+    """The prompt to show: of those in words the one that the model writes most after; None when there is none."""
+    in_words = [one for one in golden.prompts if one.text is not None and one.text.strip()]
+    return max(in_words, key=lambda one: len(one.tokens)).text if in_words else None
+
+
+def driver(harness: Harness, sources: AppSources, caches: Path, adopt: Path) -> Path:
+    """The compiled driver from `caches`, or newly compiled in `adopt`, from where it gets into the cache."""
+    files = sorted(sources.screens.rglob("*.kt"))
+    parts = [digests.of_file(path) for path in (*files, pins.TABLE, harness.base.library_jar, harness.base.app_jar)]
+    name = f"screens-{digests.of_json({'parts': parts})[:32]}.jar"
+    kept = caches / CACHE / name
+    if kept.is_file():
+        return kept
+    target = adopt / name
+    harness.compile(sources.screens, (), target)
+    return target
+
+
+def take(harness: Harness, package: Path, driver_jar: Path, text: str, light: Path, dark: Path) -> float:
+    """Let the app of the APK answer the text and draw it in both themes; the seconds that it took.
+
+    HostMismatch when the app refuses its model, writes nothing, or can't be drawn.
+    """
+    folder = harness.scratch / "pictures"
+    folder.mkdir(parents=True, exist_ok=True)
+    properties = {"screenshots.prompt": text, "screenshots.folder": str(folder)}
+    tests = harness.run(package, (driver_jar,), (CLASS,), properties, timeout=TIMEOUT, error=HostMismatch, hint=HINT)
+    for name, target in ((LIGHT, light), (DARK, dark)):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(folder / name, target)
+    return sum(test.seconds for test in tests)
+
+
+def first_token(harness: Harness, package: Path, driver_jar: Path, text: str) -> float:
+    """Seconds from the tap on the button to the first token after the text: the median of some tries. HostMismatch."""
+    told = harness.scratch / "first-token.txt"
+    harness.scratch.mkdir(parents=True, exist_ok=True)
+    properties = {"first.token.prompt": text, "first.token.seconds": str(told)}
+    harness.run(package, (driver_jar,), (WAITING,), properties, timeout=TIMEOUT, error=HostMismatch, hint=HINT)
+    return statistics.median(map(float, told.read_text().split()))

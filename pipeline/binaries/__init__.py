@@ -1,0 +1,1 @@
+"""What lies in native libraries: ELF, machine code, the ABI of each."""

@@ -1,0 +1,83 @@
+"""Binding as a list of steps."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+from farm.progress import Reporter
+from farm.recipes import WeightForm
+from farm.runtimes import APP_RUNTIME, Runtime
+from pipeline.conversion.binding.biases import fold_biases
+from pipeline.conversion.binding.compaction import compact, name_tensors_uniquely, share_equal_buffers
+from pipeline.conversion.binding.derived import DerivedWeights
+from pipeline.conversion.binding.flatbuffer import load_model
+from pipeline.conversion.binding.gains import settle_moved_gains
+from pipeline.conversion.binding.loops import carry_into_loops
+from pipeline.conversion.binding.model_file import write_model_file
+from pipeline.conversion.binding.norms import absorb_norms, looked_up_tables
+from pipeline.conversion.binding.operators import require_allowed
+from pipeline.conversion.binding.quantization import stored_bytes
+from pipeline.conversion.binding.report import BindingReport, FormTotal
+from pipeline.conversion.binding.runtimes import HOST_RUNTIME, check_runnable
+from pipeline.conversion.binding.storage import StoredWeight, assign_storage, follow_buffers, state_min_runtime
+from pipeline.conversion.binding.weight_inputs import require_matching, take_weight_inputs
+from pipeline.conversion.weights import WeightSource
+
+
+def bind(
+    graph: Path,
+    weights: WeightSource,
+    form: WeightForm,
+    output: Path,
+    report: Reporter | None = None,
+    runtimes: Iterable[Runtime] = (APP_RUNTIME, HOST_RUNTIME),
+    foreign: Collection[str] = (),
+) -> BindingReport:
+    """Write the weightless `graph` with its weights in `form` to `output`: the same bytes every time.
+
+    RecipeNotRunnable when one of the runtimes can't compute the form, BindingFailed when graph and weights do not have
+    the structure that the binder knows, OpNotAllowed for an operator that is neither a built-in nor among `foreign`.
+    """
+    for runtime in runtimes:
+        check_runnable(form, runtime)
+    started = time.perf_counter()
+    model = load_model(graph)
+    require_allowed(model, foreign)
+    taken = take_weight_inputs(model)
+    carry_into_loops(model, taken)
+    require_matching(model, taken, weights)
+    settle_moved_gains(model, taken)
+    tables = looked_up_tables(model, taken)
+    for subgraph, its_weights in zip(model.subgraphs, taken, strict=True):
+        fold_biases(model, subgraph, its_weights)
+        absorb_norms(model, subgraph, its_weights, tables)
+    derived = DerivedWeights(weights)
+    share_equal_buffers(model)
+    stored = assign_storage(model, taken, derived, form)
+    follow_buffers(stored, compact(model))
+    name_tensors_uniquely(model)
+    state_min_runtime(model, form)
+    shaped = time.perf_counter()
+    head_bytes = write_model_file(model, stored, derived, output, report or _say_nothing)
+    return BindingReport(
+        file_bytes=output.stat().st_size,
+        head_bytes=head_bytes,
+        graph_seconds=shaped - started,
+        weight_seconds=time.perf_counter() - shaped,
+        forms=_totals(stored),
+    )
+
+
+def _totals(stored: list[StoredWeight]) -> tuple[FormTotal, ...]:
+    totals = []
+    for form in WeightForm:
+        of_form = [weight for weight in stored if weight.form is form]
+        if of_form:
+            totals.append(FormTotal(form, len(of_form), sum(stored_bytes(w.shape, form) for w in of_form)))
+    return tuple(totals)
+
+
+def _say_nothing(_share: float, _doing: str) -> None:
+    return

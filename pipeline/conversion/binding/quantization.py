@@ -1,0 +1,105 @@
+"""Rows of a float32 matrix in the form that the file stores: symmetric, each row (block, matrix) with its own scale.
+
+The arithmetic is that of ai-edge-quantizer's dynamic recipes, value for value.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from farm.errors import BindingFailed
+from farm.recipes import WeightForm
+from pipeline.conversion.weights import Float32
+
+BLOCK = 32
+INT8_LIMIT = 127
+INT4_LIMIT = 7
+# A row of zeros gets this scale, so that no division by zero arises.
+SMALLEST_SCALE = np.float32(1e-30)
+
+
+@dataclass(frozen=True)
+class StoredRows:
+    """data: the rows as stored, contiguous. scales: float32 [rows] or [1], float16 [rows, blocks], None for floats."""
+
+    data: NDArray[Any]
+    scales: NDArray[Any] | None
+
+
+def largest_magnitude(rows: Float32) -> float:
+    """The largest |value|; NaN if any is."""
+    return float(np.abs(rows).max(initial=0.0))
+
+
+def store_rows(rows: Float32, form: WeightForm, name: str, largest: float | None = None) -> StoredRows:
+    """Rows [n, in] (or elements of a vector) in that form; `rows` is overwritten. largest: the largest magnitude of
+    the whole matrix, for a form with one scale; None for that of `rows`.
+
+    BindingFailed names the weight when it holds values that are not finite or too large for float16.
+    """
+    if largest is None:
+        largest = largest_magnitude(rows) if form in _UNDIVIDED else 0.0
+    if form is WeightForm.FLOAT32:
+        _require_finite(largest, name)
+        return StoredRows(np.ascontiguousarray(rows), None)
+    if form is WeightForm.FLOAT16:
+        _require_finite(largest, name)
+        if largest > float(np.finfo(np.float16).max):
+            raise BindingFailed(f"The weight {name} holds {largest:.3g}, too large for float16; use another recipe.")
+        return StoredRows(rows.astype(np.float16), None)
+    if form is WeightForm.INT8_PER_TENSOR:
+        _require_finite(largest, name)
+        scale = np.maximum(np.array([largest], np.float32) / np.float32(INT8_LIMIT), SMALLEST_SCALE)
+        return StoredRows(_divide(rows, scale), scale)
+    if form is WeightForm.INT8_PER_ROW:
+        scales = _scales(rows, INT8_LIMIT, name)
+        return StoredRows(_divide(rows, scales), scales[..., 0])
+    if form is WeightForm.INT4_PER_ROW:
+        scales = _scales(rows, INT4_LIMIT, name)
+        return StoredRows(_pack(_divide(rows, scales)), scales[..., 0])
+    blocks = rows.reshape(len(rows), -1, BLOCK)
+    halves = _scales(blocks, INT4_LIMIT, name).astype(np.float16)
+    # A scale that float16 rounds to zero must not divide; its block is stored as zeros by the limit below.
+    scales = np.maximum(halves.astype(np.float32), np.finfo(np.float16).smallest_subnormal.astype(np.float32))
+    return StoredRows(_pack(np.clip(_divide(blocks, scales), -INT4_LIMIT, INT4_LIMIT)), halves[..., 0])
+
+
+_UNDIVIDED = (WeightForm.FLOAT32, WeightForm.FLOAT16, WeightForm.INT8_PER_TENSOR)
+
+
+def _scales(rows: Float32, limit: int, name: str) -> Float32:
+    """The scale of every row of the last axis, which is kept with size 1."""
+    largest = np.maximum(rows.max(-1, keepdims=True), -rows.min(-1, keepdims=True))
+    _require_finite(float(largest.max()), name)
+    return np.maximum(largest / np.float32(limit), SMALLEST_SCALE)
+
+
+def _divide(rows: Float32, scales: Float32) -> NDArray[np.int8]:
+    np.divide(rows, scales, out=rows)
+    np.rint(rows, out=rows)
+    return rows.astype(np.int8)
+
+
+def _pack(values: NDArray[np.int8]) -> NDArray[np.uint8]:
+    """Two 4-bit values a byte, the first in the low half."""
+    halves = values.reshape(-1).view(np.uint8)
+    return np.bitwise_or(halves[0::2] & 15, halves[1::2] << 4, dtype=np.uint8)
+
+
+def _require_finite(largest: float, name: str) -> None:
+    if not np.isfinite(largest):
+        raise BindingFailed(f"The weight {name} holds values that are no finite numbers; train or export it again.")
+
+
+def stored_bytes(shape: tuple[int, ...], form: WeightForm) -> int:
+    """Bytes of a weight's values, without scales."""
+    elements = int(np.prod(shape, dtype=np.int64))
+    if form is WeightForm.FLOAT32:
+        return 4 * elements
+    if form is WeightForm.FLOAT16:
+        return 2 * elements
+    return elements if form in (WeightForm.INT8_PER_ROW, WeightForm.INT8_PER_TENSOR) else elements // 2

@@ -1,0 +1,219 @@
+"""How each weight is stored: its form, tensor type, quantization, buffer, and the versions of the operators behind."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from farm.errors import BindingFailed, RecipeNotRunnable
+from farm.recipes import WeightForm
+from pipeline.conversion.binding.derived import DerivedWeights, Weight
+from pipeline.conversion.binding.flatbuffer import (
+    Builtin,
+    Graph,
+    Model,
+    Operator,
+    code_of,
+    graph_name,
+    inputs_of,
+    name_of,
+    new_tensor,
+    opcode_index,
+    readers,
+    schema,
+)
+from pipeline.conversion.binding.quantization import BLOCK
+from pipeline.conversion.binding.runtimes import SUPPORT, FormSupport
+from pipeline.conversion.binding.weight_inputs import GraphWeights
+
+# float16 constants are read through an operator of this version.
+DEQUANTIZE_VERSION = 3
+
+# Where an operator may read a matrix: the input's place, and whether it has a kernel for small integers there.
+_MATRIX_PLACES = {
+    (Builtin.FULLY_CONNECTED, 1): True,
+    (Builtin.EMBEDDING_LOOKUP, 1): True,
+    (Builtin.GATHER, 0): False,
+}
+_VECTOR_READERS = frozenset(
+    {Builtin.ADD, Builtin.SUB, Builtin.MUL, Builtin.DIV, Builtin.RESHAPE, Builtin.FULLY_CONNECTED}
+)
+_INTEGER_TYPES = {
+    WeightForm.INT8_PER_TENSOR: schema.TensorType.INT8,
+    WeightForm.INT8_PER_ROW: schema.TensorType.INT8,
+    WeightForm.INT4_PER_ROW: schema.TensorType.INT4,
+    WeightForm.INT4_BLOCKS_OF_32: schema.TensorType.INT4,
+}
+
+
+@dataclass
+class StoredWeight:
+    """One weight in the file, shared by all subgraphs.
+
+    buffer: index of its buffer. row_scales: the quantization objects that get its scales, one per subgraph: one scale
+    a row, or one in all.
+    scale_buffer: the buffer of its scales when these are a tensor, as for blocks.
+    """
+
+    weight: Weight
+    form: WeightForm
+    shape: tuple[int, ...]
+    buffer: int
+    row_scales: list[Any] = field(default_factory=list)
+    scale_buffer: int | None = None
+
+    @property
+    def scales(self) -> int:
+        """How many scales each of `row_scales` gets."""
+        return 1 if self.form is WeightForm.INT8_PER_TENSOR else self.shape[0]
+
+
+Place = tuple[int, int]
+
+
+def assign_storage(
+    model: Model, weights: list[GraphWeights], source: DerivedWeights, form: WeightForm
+) -> list[StoredWeight]:
+    """Make every weight that is read a constant of the graph; matrices in `form` where operators can read that.
+
+    BindingFailed when an operator reads a weight in a way the binder does not know, when a weight is read nowhere, or
+    when it would have to be stored twice.
+    """
+    places = _reading_places(model, weights)
+    _require_each_once(places, weights)
+    stored: dict[Weight, StoredWeight] = {}
+    for graph, taken in zip(model.subgraphs, weights, strict=True):
+        users = readers(graph)
+        for tensor, weight in taken.items():
+            if not users[tensor]:
+                continue
+            if weight not in stored:
+                shape = source.shape(weight)
+                chosen = _form_of(weight, shape, places[weight], form)
+                stored[weight] = StoredWeight(weight, chosen, shape, _new_buffer(model))
+            _make_constant(model, graph, tensor, stored[weight])
+            _set_versions(model, users[tensor], tensor, SUPPORT[stored[weight].form])
+    return list(stored.values())
+
+
+def _reading_places(model: Model, weights: list[GraphWeights]) -> dict[Weight, set[Place]]:
+    places: dict[Weight, set[Place]] = defaultdict(set)
+    for graph, taken in zip(model.subgraphs, weights, strict=True):
+        for operator in graph.operators:
+            for position, tensor in enumerate(inputs_of(operator)):
+                if tensor in taken:
+                    place = (code_of(model, operator), position)
+                    rank = len(graph.tensors[tensor].shape)
+                    if not (place in _MATRIX_PLACES if rank == 2 else place[0] in _VECTOR_READERS):
+                        raise BindingFailed(
+                            f"{name_of(model, operator)} in {graph_name(graph)} reads the weight"
+                            f" {taken[tensor].label} in a way that the binder does not know."
+                        )
+                    places[taken[tensor]].add(place)
+    return places
+
+
+def _require_each_once(places: Iterable[Weight], weights: list[GraphWeights]) -> None:
+    forms: dict[str, set[Weight]] = defaultdict(set)
+    absorbed: set[str] = set()
+    for weight in places:
+        forms[weight.name].add(weight)
+        absorbed |= {weight.gain or "", *(weight.shift or ())}
+    for name, variants in forms.items():
+        if len(variants) > 1:
+            labels = " and ".join(sorted(weight.label for weight in variants))
+            raise BindingFailed(f"The weight {name} would be stored twice, as {labels}; the graph must read it once.")
+    for taken in weights:
+        for weight in taken.values():
+            if weight.name not in forms and weight.name not in absorbed:
+                raise BindingFailed(f"No operator reads the weight {weight.name}; the graph must use every weight.")
+
+
+def _form_of(weight: Weight, shape: tuple[int, ...], places: set[Place], form: WeightForm) -> WeightForm:
+    if len(shape) != 2:
+        return WeightForm.FLOAT32
+    if form in _INTEGER_TYPES and not all(_MATRIX_PLACES[place] for place in places):
+        return WeightForm.FLOAT32
+    width = {WeightForm.INT4_PER_ROW: 2, WeightForm.INT4_BLOCKS_OF_32: BLOCK}.get(form, 1)
+    if shape[1] % width:
+        raise RecipeNotRunnable(
+            f"The weight {weight.name} has rows of {shape[1]} values, no multiple of {width}; choose another recipe."
+        )
+    return form
+
+
+def _new_buffer(model: Model) -> int:
+    model.buffers.append(schema.BufferT())
+    return len(model.buffers) - 1
+
+
+def _make_constant(model: Model, graph: Graph, index: int, stored: StoredWeight) -> None:
+    tensor = graph.tensors[index]
+    tensor.name = f"{graph_name(graph)}/{stored.weight.label}".encode()
+    if stored.form is WeightForm.FLOAT32:
+        tensor.buffer = stored.buffer
+    elif stored.form is WeightForm.FLOAT16:
+        _read_through_dequantize(model, graph, index, stored)
+    else:
+        tensor.type, tensor.buffer = _INTEGER_TYPES[stored.form], stored.buffer
+        tensor.quantization = schema.QuantizationParametersT()
+        if stored.form is WeightForm.INT4_BLOCKS_OF_32:
+            _add_block_scales(model, graph, index, stored)
+        else:
+            tensor.quantization.quantizedDimension = 0
+            stored.row_scales.append(tensor.quantization)
+
+
+def _set_versions(model: Model, users: list[Operator], tensor: int, support: FormSupport) -> None:
+    for operator in users:
+        if inputs_of(operator)[1:2] != [tensor]:
+            continue
+        code = code_of(model, operator)
+        if code == Builtin.FULLY_CONNECTED:
+            operator.opcodeIndex = opcode_index(model, code, support.fully_connected)
+        elif code == Builtin.EMBEDDING_LOOKUP:
+            operator.opcodeIndex = opcode_index(model, code, support.embedding_lookup)
+
+
+def _read_through_dequantize(model: Model, graph: Graph, index: int, stored: StoredWeight) -> None:
+    """A float16 constant, and an operator that makes the float32 tensor of it; runtimes do that once."""
+    tensor = graph.tensors[index]
+    constant = new_tensor(graph, tensor.name + b"/float16", stored.shape, schema.TensorType.FLOAT16, stored.buffer)
+    operator = schema.OperatorT()
+    operator.opcodeIndex = opcode_index(model, Builtin.DEQUANTIZE, DEQUANTIZE_VERSION)
+    operator.inputs, operator.outputs = [constant], [index]
+    operator.builtinOptionsType = schema.BuiltinOptions.DequantizeOptions
+    operator.builtinOptions = schema.DequantizeOptionsT()
+    graph.operators = [operator, *graph.operators]
+
+
+def _add_block_scales(model: Model, graph: Graph, index: int, stored: StoredWeight) -> None:
+    if stored.scale_buffer is None:
+        stored.scale_buffer = _new_buffer(model)
+    tensor = graph.tensors[index]
+    shape = (stored.shape[0], stored.shape[1] // BLOCK)
+    details = schema.BlockwiseQuantizationT()
+    details.scales = new_tensor(graph, tensor.name + b"/scales", shape, schema.TensorType.FLOAT16, stored.scale_buffer)
+    details.zeroPoints, details.blockSize = -1, BLOCK
+    tensor.quantization.detailsType = schema.QuantizationDetails.BlockwiseQuantization
+    tensor.quantization.details = details
+
+
+def follow_buffers(stored: Iterable[StoredWeight], moved: dict[int, int]) -> None:
+    """Correct the buffers' indices after compaction."""
+    for weight in stored:
+        weight.buffer = moved[weight.buffer]
+        if weight.scale_buffer is not None:
+            weight.scale_buffer = moved[weight.scale_buffer]
+
+
+def state_min_runtime(model: Model, form: WeightForm) -> None:
+    """Let the file's own note of the oldest runtime agree with what its operators now need."""
+    needed = SUPPORT[form].min_runtime
+    for metadata in model.metadata or []:
+        if needed is not None and metadata.name == b"min_runtime_version":
+            model.buffers[metadata.buffer].data = np.frombuffer(needed.encode().ljust(16, b"\0"), np.uint8)

@@ -1,0 +1,267 @@
+"""The decoder in TensorFlow: one description, one forward pass over n tokens with a key-value cache.
+
+Written the way that lets the converter emit its best operators: `matmul(x, W, transpose_b=True)` becomes
+FULLY_CONNECTED, the lookup EMBEDDING_LOOKUP, and `x + (product + bias)` a fused bias.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial, reduce
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+from tensorflow.compiler.tf2xla.python.xla import dynamic_update_slice
+
+from pipeline.conversion.description import (
+    OUTPUT_EMBEDDING,
+    POSITION_EMBEDDING,
+    TOKEN_EMBEDDING,
+    Activation,
+    DecoderDescription,
+    Norm,
+    RotaryEmbedding,
+    layer_weight,
+)
+
+Tensors = Mapping[str, tf.Tensor]
+
+# Added to the scores of keys that must not be seen.
+UNSEEN = -1e9
+# A position that no text reaches, and yet near enough for a bias by distance not to outweigh UNSEEN.
+BEHIND_ALL = 1 << 20
+
+ACTIVATIONS: dict[Activation, Callable[[tf.Tensor], tf.Tensor]] = {
+    Activation.GELU_TANH: partial(tf.nn.gelu, approximate=True),
+    Activation.GELU: partial(tf.nn.gelu, approximate=False),
+    Activation.RELU: tf.nn.relu,
+    Activation.SILU: lambda x: x * tf.sigmoid(x),
+}
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """Caches [1, heads, places, head size] that are only read, of which the first `count` (scalar int32) are filled."""
+
+    caches: Tensors
+    count: tf.Tensor
+
+
+def run_layers(
+    description: DecoderDescription,
+    weights: Tensors,
+    tokens: tf.Tensor,
+    input_pos: tf.Tensor,
+    cache: Tensors,
+    earlier: Earlier | None = None,
+) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    """All layers over n tokens, without the final norm.
+
+    tokens int32 [1, n], input_pos int32 [n], caches float32 [1, heads, places, head size]; gives hidden states
+    [n, hidden size] and the written caches, whose first place is position `earlier.count`, or 0. The caller sees to it
+    that the n tokens fit into the cache.
+    """
+    length = tokens.shape[1]
+    key_positions = tf.range(next(iter(cache.values())).shape[2])
+    write_at = tf.reshape(tf.strided_slice(input_pos, [0], [1]), [])
+    if earlier is not None:
+        write_at -= earlier.count
+        places = tf.range(next(iter(earlier.caches.values())).shape[2])
+        # What is not filled stands behind every position, where nothing looks.
+        filled = tf.where(places < earlier.count, places, BEHIND_ALL)
+        key_positions = tf.concat([filled, key_positions + earlier.count], 0)
+    write_at = tf.stack([0, 0, write_at, 0])
+    x = _embed(description, weights, tokens, input_pos)
+    biases = _attention_biases(description, input_pos, key_positions)
+    rotaries = {layer.rotary for layer in description.layers if layer.rotary is not None}
+    rotations = {rotary: _rotation(rotary, input_pos) for rotary in rotaries}
+    written: dict[str, tf.Tensor] = {}
+    for index, layer in enumerate(description.layers):
+        weight = partial(_layer_weight, weights, index)
+        normed = _norm(description, weight, "attention_norm", x)
+        queries, keys, values = _heads(description, weight, normed, length)
+        if layer.rotary is not None:
+            queries = _rotate(queries, layer.rotary, rotations[layer.rotary])
+            keys = _rotate(keys, layer.rotary, rotations[layer.rotary])
+        key_name, value_name = f"kv_cache_k_{index}", f"kv_cache_v_{index}"
+        written[key_name] = dynamic_update_slice(cache[key_name], keys, write_at)
+        written[value_name] = dynamic_update_slice(cache[value_name], values, write_at)
+        parts = [] if earlier is None else [(earlier.caches[key_name], earlier.caches[value_name])]
+        parts.append((written[key_name], written[value_name]))
+        mixed = _attend(description, queries, parts, biases[layer.attention_window])
+        attended = _linear(description.attention_output_bias, weight, "attention_output", mixed)
+        if description.attention_output_norm:
+            attended = _norm(description, weight, "attention_output_norm", attended)
+        after_attention = x + attended
+        forwarded = _feed_forward(description, weight, x if description.parallel_residual else after_attention)
+        x = after_attention + forwarded
+    return x, written
+
+
+def project_logits(description: DecoderDescription, weights: Tensors, hidden: tf.Tensor) -> tf.Tensor:
+    """Final norm and output projection: hidden states [n, hidden size] to logits [n, vocabulary size]."""
+    normed = _norm(description, weights.__getitem__, "final_norm", hidden, description.final_norm_epsilon)
+    table = weights[TOKEN_EMBEDDING if description.tied_embedding else OUTPUT_EMBEDDING]
+    return _cap(tf.matmul(normed, table, transpose_b=True), description.final_logit_cap)
+
+
+def inverse_frequencies(rotary: RotaryEmbedding) -> NDArray[np.float32]:
+    """Radians per position, [size / 2]."""
+    exponents = np.arange(0, rotary.size, 2, dtype=np.float32) / rotary.size
+    frequencies = 1.0 / np.power(np.float32(rotary.base), exponents) / rotary.position_scale
+    if rotary.llama3 is not None:
+        scaling = rotary.llama3
+        wavelengths = 2 * math.pi / frequencies
+        ratio = scaling.pretraining_length / wavelengths
+        spread = scaling.high_frequency_factor - scaling.low_frequency_factor
+        # 0 for slow frequencies, which are stretched in full; 1 for fast ones, which stay.
+        kept = np.clip((ratio - scaling.low_frequency_factor) / spread, 0.0, 1.0)
+        frequencies = (1 - kept) * frequencies / scaling.factor + kept * frequencies
+    if rotary.frequency_divisors is not None:
+        frequencies = frequencies / np.asarray(rotary.frequency_divisors)
+    return frequencies.astype(np.float32)
+
+
+@tf.function(experimental_implements="embedding_matmul", autograph=False)
+def _look_up(table: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
+    # The converter knows this name and emits EMBEDDING_LOOKUP: a tied table is then stored once.
+    return tf.gather(table, ids)
+
+
+def _embed(description: DecoderDescription, weights: Tensors, tokens: tf.Tensor, input_pos: tf.Tensor) -> tf.Tensor:
+    length = tokens.shape[1]
+    rows = _look_up(weights[TOKEN_EMBEDDING], tf.reshape(tokens, [length]))
+    x = tf.reshape(rows, [length, description.hidden_size])
+    if description.embedding_scale != 1.0:
+        x *= description.embedding_scale
+    if description.position_count is not None:
+        x += tf.gather(weights[POSITION_EMBEDDING], input_pos)
+    if description.embedding_norm_epsilon is not None:
+        x = _norm(description, weights.__getitem__, "embedding_norm", x, description.embedding_norm_epsilon)
+    return x
+
+
+def _attention_biases(
+    description: DecoderDescription, input_pos: tf.Tensor, key_positions: tf.Tensor
+) -> dict[int | None, tf.Tensor]:
+    context = key_positions.shape[0]
+    keys, queries = key_positions[None, None, None, :], input_pos[None, None, :, None]
+    behind = queries - keys
+    biases = {}
+    for window in {layer.attention_window for layer in description.layers}:
+        seen = behind >= 0
+        if window is not None and window < context:
+            seen = seen & (behind < window)
+        bias = tf.where(seen, 0.0, UNSEEN)
+        if description.alibi_slopes is not None:
+            slopes = np.asarray(description.alibi_slopes, np.float32)[None, :, None, None]
+            bias -= slopes * tf.cast(behind, tf.float32)
+        biases[window] = bias
+    return biases
+
+
+def _rotation(rotary: RotaryEmbedding, input_pos: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    angles = tf.cast(input_pos, tf.float32)[:, None] * inverse_frequencies(rotary)[None, :]
+    cosine, sine = tf.cos(angles)[None, None], tf.sin(angles)[None, None]
+    return (cosine, sine) if rotary.amplitude == 1.0 else (cosine * rotary.amplitude, sine * rotary.amplitude)
+
+
+def _rotate(x: tf.Tensor, rotary: RotaryEmbedding, rotation: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+    cosine, sine = rotation
+    half, rest = rotary.size // 2, x.shape[-1] - rotary.size
+    first, second, *unturned = tf.split(x, [half, half, rest] if rest else [half, half], -1)
+    return tf.concat([first * cosine - second * sine, second * cosine + first * sine, *unturned], -1)
+
+
+def _layer_weight(weights: Tensors, index: int, name: str) -> tf.Tensor:
+    return weights[layer_weight(index, name)]
+
+
+def _linear(bias: bool, weight: Callable[[str], tf.Tensor], name: str, x: tf.Tensor) -> tf.Tensor:
+    product = tf.matmul(x, weight(f"{name}_weight"), transpose_b=True)
+    return product + weight(f"{name}_bias") if bias else product
+
+
+def _norm(
+    description: DecoderDescription,
+    weight: Callable[[str], tf.Tensor],
+    name: str,
+    x: tf.Tensor,
+    epsilon: float | None = None,
+) -> tf.Tensor:
+    epsilon = description.norm_epsilon if epsilon is None else epsilon
+    if description.norm is Norm.RMS:
+        normed = _rms_norm(x, weight(f"{name}_gain"), epsilon)
+    else:
+        normed = _rms_norm(x - tf.reduce_mean(x, -1, keepdims=True), weight(f"{name}_gain"), epsilon)
+    return normed + weight(f"{name}_bias") if description.norm_bias else normed
+
+
+def _rms_norm(x: tf.Tensor, gain: tf.Tensor, epsilon: float) -> tf.Tensor:
+    return x * tf.math.rsqrt(tf.reduce_mean(x * x, -1, keepdims=True) + epsilon) * gain
+
+
+def _heads(
+    description: DecoderDescription, weight: Callable[[str], tf.Tensor], x: tf.Tensor, length: int
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Queries [1, query heads, n, size], keys and values [1, key-value heads, n, size], not yet rotated."""
+    size, few, many = description.head_size, description.key_value_heads, description.query_heads
+    fused = _linear(description.qkv_bias, weight, "qkv", x)
+
+    def split_heads(part: tf.Tensor, heads: int) -> tf.Tensor:
+        if length == 1:
+            return tf.reshape(part, [1, heads, 1, size])
+        return tf.transpose(tf.reshape(part, [1, length, heads, size]), [0, 2, 1, 3])
+
+    query_part, key_part, value_part = tf.split(fused, [many * size, few * size, few * size], -1)
+    queries, keys, values = split_heads(query_part, many), split_heads(key_part, few), split_heads(value_part, few)
+    if description.query_key_norm_epsilon is not None:
+        queries = _rms_norm(queries, weight("query_norm_gain"), description.query_key_norm_epsilon)
+        keys = _rms_norm(keys, weight("key_norm_gain"), description.query_key_norm_epsilon)
+    return queries, keys, values
+
+
+def _attend(
+    description: DecoderDescription, queries: tf.Tensor, parts: Sequence[tuple[tf.Tensor, tf.Tensor]], bias: tf.Tensor
+) -> tf.Tensor:
+    """Softmax attention over all places of the parts' keys and values: [n, query heads * size]."""
+    length, size = queries.shape[2], description.head_size
+    few, many = description.key_value_heads, description.query_heads
+    # The heads of a group become rows of one product, so that keys and values are never repeated.
+    grouped = [1, few, many // few * length]
+    scaled = tf.reshape(queries * description.query_scale, [*grouped, size])
+    products = [tf.matmul(scaled, keys, transpose_b=True) for keys, _ in parts]
+    products = products[0] if len(parts) == 1 else tf.concat(products, -1)
+    scores = tf.reshape(products, [1, many, length, bias.shape[-1]])
+    shares = tf.nn.softmax(_cap(scores, description.attention_logit_cap) + bias)
+    shares = tf.reshape(shares, [*grouped, bias.shape[-1]])
+    if len(parts) == 1:
+        mixed = tf.matmul(shares, parts[0][1])
+    else:
+        split = tf.split(shares, [keys.shape[2] for keys, _ in parts], -1)
+        mixed = reduce(operator.add, (tf.matmul(share, part[1]) for share, part in zip(split, parts, strict=True)))
+    mixed = tf.reshape(mixed, [1, many, length, size])
+    if length > 1:
+        mixed = tf.transpose(mixed, [0, 2, 1, 3])
+    return tf.reshape(mixed, [length, many * size])
+
+
+def _feed_forward(description: DecoderDescription, weight: Callable[[str], tf.Tensor], x: tf.Tensor) -> tf.Tensor:
+    normed = _norm(description, weight, "feed_forward_norm", x)
+    activation, bias = ACTIVATIONS[description.activation], description.feed_forward_bias
+    if description.gated_feed_forward:
+        inner = activation(_linear(bias, weight, "gate", normed)) * _linear(bias, weight, "up", normed)
+    else:
+        inner = activation(_linear(bias, weight, "up", normed))
+    forwarded = _linear(bias, weight, "down", inner)
+    if description.feed_forward_output_norm:
+        forwarded = _norm(description, weight, "feed_forward_output_norm", forwarded)
+    return forwarded
+
+
+def _cap(x: tf.Tensor, cap: float | None) -> tf.Tensor:
+    return x if cap is None else tf.tanh(x / cap) * cap

@@ -1,0 +1,108 @@
+"""Keras's own forward pass over whole sequences, and what follows from it: greedy tokens and likelihoods.
+
+Never KerasHub's `generate()`, whose cached decoding is wrong for some families.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from pipeline.conversion.reference_plan import Int32, Plan
+from pipeline.conversion.weights import Float32
+from pipeline.inference.reference import negative_log_likelihood
+
+# How many tokens ahead a greedy pass looks.
+GUESSES = 4
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """Keras's greedy tokens, and by how much the best logit led the second at each."""
+
+    tokens: tuple[int, ...]
+    margins: tuple[float, ...]
+
+
+class FullForward:
+    """Keras's own forward pass over whole sequences, traced once for all shapes where its layers allow that."""
+
+    def __init__(self, causal_lm: Any) -> None:
+        def call(tokens: tf.Tensor) -> tf.Tensor:
+            return causal_lm({"token_ids": tokens, "padding_mask": tf.ones_like(tokens)}, training=False)
+
+        spec = tf.TensorSpec([None, None], tf.int32)
+        self._eager = call
+        self._call = tf.function(call, input_signature=[spec], autograph=False)
+
+    def logits(self, rows: Sequence[Sequence[int]]) -> Float32:
+        """Logits [R,L,V]; shorter rows are padded at the end, which a causal model does not see."""
+        tokens = np.zeros((len(rows), max(len(row) for row in rows)), np.int32)
+        for index, row in enumerate(rows):
+            tokens[index, : len(row)] = row
+        try:
+            logits = self._call(tf.constant(tokens))
+        except tf.errors.OperatorNotAllowedInGraphError:
+            # A layer asks for the sequence's length in Python, as Phi-3's scaling does.
+            self._call = self._eager
+            logits = self._call(tf.constant(tokens))
+        return np.asarray(logits, dtype=np.float32)
+
+    def logits_after(self, tokens: Int32) -> Float32:
+        """Logits [N,V] after each of one row's tokens [N]."""
+        row: Float32 = self.logits([tokens.tolist()])[0]
+        return row
+
+
+def continue_greedily(forward: FullForward, plan: Plan, end_token: int) -> tuple[Continuation, ...]:
+    """Keras's greedy continuation of every prompt, by full forward passes over all prompts at once.
+
+    A pass is given guesses of the tokens to come, and all that turn out to be Keras's own choice are accepted, with
+    Keras's choice behind them: whatever is guessed, the path is Keras's. The guesses are what the pass before chose
+    behind its own wrong guesses. Where the passes run out a continuation stays shorter.
+    """
+    accepted: list[list[int]] = [[] for _ in plan.prompts]
+    margins: list[list[float]] = [[] for _ in plan.prompts]
+    guesses: list[list[int]] = [[] for _ in plan.prompts]
+    for _ in range(plan.passes):
+        open_rows = [index for index in range(len(plan.prompts)) if not _ended(accepted[index], plan, end_token)]
+        if not open_rows:
+            break
+        known = {index: [*plan.prompts[index].tokens, *accepted[index]] for index in open_rows}
+        guessed = {}
+        for index in open_rows:
+            count = min(GUESSES, plan.greedy_tokens - len(accepted[index]) - 1)
+            guessed[index] = (guesses[index] + known[index][-1:] * count)[:count]
+        logits = forward.logits([known[index] + guessed[index] for index in open_rows])
+        for index, row_logits in zip(open_rows, logits, strict=True):
+            behind = len(known[index]) - 1
+            choices = row_logits[behind : behind + len(guessed[index]) + 1]
+            taken = _accept(choices, guessed[index], accepted[index], margins[index], end_token)
+            guesses[index] = [int(token) for token in choices.argmax(-1)[taken:]]
+    return tuple(Continuation(tuple(t), tuple(m)) for t, m in zip(accepted, margins, strict=True))
+
+
+def _ended(accepted: list[int], plan: Plan, end_token: int) -> bool:
+    return len(accepted) >= plan.greedy_tokens or (bool(accepted) and accepted[-1] == end_token)
+
+
+def _accept(choices: Float32, guessed: Sequence[int], accepted: list[int], margins: list[float], end_token: int) -> int:
+    """Take Keras's choices as long as the tokens before them are Keras's too; how many were taken."""
+    for step, logits in enumerate(choices):
+        best = int(logits.argmax())
+        second, first = np.partition(logits, -2)[-2:]
+        accepted.append(best)
+        margins.append(float(first - second))
+        if best == end_token or step >= len(guessed) or guessed[step] != best:
+            return step + 1
+    return len(choices)
+
+
+def held_out_nll(forward: FullForward, tokens: Int32) -> Float32:
+    """Negative log-likelihood of each token but the first, in nats, [M-1]."""
+    pairs = zip(forward.logits_after(tokens)[:-1], tokens[1:], strict=True)
+    return np.array([negative_log_likelihood(row, int(token)) for row, token in pairs], np.float32)

@@ -1,0 +1,55 @@
+"""Converted graphs, kept by what decides them: a second model of an architecture needs no conversion."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from farm import digests
+from pipeline.conversion.description import DecoderDescription
+
+CACHE = "graphs"
+# The sources that decide a graph beside its description.
+SOURCES = ("decoder.py", "description.py", "graph.py")
+
+
+@dataclass(frozen=True)
+class CachedGraph:
+    """A weightless graph as a file; `cached`: it was there already."""
+
+    path: Path
+    cached: bool
+
+
+def graph_key(description: DecoderDescription, context: int, prefill_lengths: Sequence[int]) -> str:
+    """SHA-256 over the description, the lengths, TensorFlow's version and the builder's own sources."""
+    return digests.of_json(
+        {
+            "description": json.loads(description.canonical_json()),
+            "context": context,
+            "prefill": sorted(prefill_lengths),
+            "tensorflow": metadata.version("tensorflow"),
+            "sources": digests.of_sources(Path(__file__).parent, SOURCES),
+        }
+    )
+
+
+def lane_key(tokens_key: str, settings: Mapping[str, Any], sources: Sequence[str]) -> str:
+    """The key of a lane's graph: that of the tokens lane's, the lane's own settings, and its sources as patterns."""
+    own = digests.of_sources(Path(__file__).parent, sources)
+    return digests.of_json({"tokens": tokens_key, "settings": dict(settings), "sources": own})
+
+
+def find_graph(key: str, caches: Path, adopt: Path, convert: Callable[[], bytes]) -> CachedGraph:
+    """The graph of that key from `caches`, or a newly converted one in `adopt`, from where it gets into the cache."""
+    name = f"{key}.tflite"
+    kept = caches / CACHE / name
+    if kept.is_file():
+        return CachedGraph(kept, cached=True)
+    made = adopt / name
+    made.write_bytes(convert())
+    return CachedGraph(made, cached=False)

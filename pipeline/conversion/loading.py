@@ -1,0 +1,191 @@
+"""From the files in `source/` to a KerasHub CausalLM in float32, whatever version and precision wrote them."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import warnings
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import keras_hub
+import numpy as np
+
+from farm.errors import ModelDamaged, NotCausalLM, UnsupportedArchitecture
+from pipeline.conversion.families import FAMILIES
+from pipeline.conversion.mapping import unsupported_family
+from pipeline.conversion.quick_loading import quick_loading
+
+CausalLM = Any
+Json = Any
+
+KERAS_FILE = "model.keras"
+PRESET_CONFIG = "config.json"
+FLOAT32 = "float32"
+OTHER_FLOATS = frozenset({"float16", "bfloat16", "mixed_float16", "mixed_bfloat16"})
+# What Keras, h5py and zipfile raise on files that are truncated or do not belong together.
+READING_FAILURES = (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile)
+
+
+def load_causal_lm(source: Path) -> CausalLM:
+    """Load a preset folder, or the file `model.keras` in it.
+
+    NotCausalLM, UnsupportedFamily and UnsupportedArchitecture before any weight is read where the configuration shows
+    it; ModelDamaged when the files cannot be read.
+    """
+    keras_file = source / KERAS_FILE
+    config = _read_keras_config(keras_file) if keras_file.is_file() else _read_preset_config(source)
+    _refuse_quantized(config)
+    _offer_keras_nlp_modules()
+    with quick_loading(), warnings.catch_warnings():
+        # Keras says so of every KerasHub task; its layers are built by their own call.
+        warnings.filterwarnings("ignore", message=r"`build\(\)` was called on layer", category=UserWarning)
+        # What it leaves unread is found below.
+        warnings.filterwarnings("ignore", message="Skipping nested container", category=UserWarning)
+        model = _load_keras_file(keras_file, config) if keras_file.is_file() else _load_preset(source, config)
+    if not isinstance(model, keras_hub.models.CausalLM):
+        raise NotCausalLM(
+            f"The model is a {type(model).__name__} and not a KerasHub CausalLM; save the CausalLM that generates text."
+        )
+    _require_weights(model)
+    return model
+
+
+def _require_weights(model: CausalLM) -> None:
+    """ModelDamaged when a matrix was in none of the files: quick loading leaves zeros where Keras would guess."""
+    for variable in model.weights:
+        if len(variable.shape) < 2 or "lora" in variable.path:
+            continue
+        values = np.asarray(variable.value.read_value())
+        if not values[0].any() and not values.any():
+            raise ModelDamaged(
+                f"The model's files hold no values for {variable.path}; save the model again or copy all its files."
+            )
+
+
+def _read_preset_config(source: Path) -> Json:
+    try:
+        return json.loads((source / PRESET_CONFIG).read_bytes())
+    except (OSError, ValueError) as error:
+        raise ModelDamaged(f"{PRESET_CONFIG} cannot be read: {_first_line(error)}; save the preset again.") from error
+
+
+def _read_keras_config(path: Path) -> Json:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return json.loads(archive.read(PRESET_CONFIG))
+    except READING_FAILURES as error:
+        raise ModelDamaged(
+            f"The .keras file cannot be read: {_first_line(error)}; save the model again or copy the file anew."
+        ) from error
+
+
+def _load_preset(source: Path, config: Json) -> CausalLM:
+    class_name = str(config.get("class_name", "")) if isinstance(config, dict) else ""
+    if class_name and class_name not in FAMILIES:
+        generating = {cls.backbone_cls.__name__ for cls in _causal_lm_classes() if cls.backbone_cls is not None}
+        if class_name in generating:
+            raise unsupported_family(class_name)
+        raise NotCausalLM(
+            f"The preset holds a {class_name}, for which KerasHub has no CausalLM; give a model that generates text."
+        )
+    try:
+        return keras_hub.models.CausalLM.from_preset(str(source), dtype=FLOAT32)
+    except READING_FAILURES as error:
+        raise ModelDamaged(
+            f"The preset cannot be loaded: {_first_line(error)}; save it again with save_to_preset."
+        ) from error
+
+
+def _load_keras_file(path: Path, config: Json) -> CausalLM:
+    with tempfile.TemporaryDirectory(prefix="keras-") as folder:
+        try:
+            if _widen_floats(config):
+                path = _with_config(path, config, Path(folder) / KERAS_FILE)
+            return keras.saving.load_model(path, compile=False, safe_mode=True)
+        except READING_FAILURES as error:
+            raise ModelDamaged(
+                f"The .keras file cannot be loaded: {_first_line(error)}; save the model again with Keras 3."
+            ) from error
+
+
+def _causal_lm_classes() -> Iterator[type[Any]]:
+    pending = [keras_hub.models.CausalLM]
+    while pending:
+        cls = pending.pop()
+        yield cls
+        pending += cls.__subclasses__()
+
+
+def _nodes(value: Json) -> Iterator[dict[str, Any]]:
+    """Every object in a JSON value."""
+    pending = [value]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, dict):
+            yield node
+            pending += node.values()
+        elif isinstance(node, list):
+            pending += node
+
+
+def _refuse_quantized(config: Json) -> None:
+    for node in _nodes(config):
+        if node.get("class_name") in ("QuantizedDTypePolicy", "DTypePolicyMap", "GPTQDTypePolicy"):
+            raise UnsupportedArchitecture(
+                "The model was quantized by Keras, whose codes are not the weights; give the model before quantization"
+                " and let the recipe quantize it."
+            )
+
+
+def _widen_floats(config: Json) -> bool:
+    """Set every dtype policy of a shorter float to float32, in place; whether there was one.
+
+    The reference must not be computed in less precision than the decoder has.
+    """
+    changed = False
+    for node in _nodes(config):
+        if node.get("class_name") == "DTypePolicy" and node["config"]["name"] in OTHER_FLOATS:
+            node["config"]["name"] = FLOAT32
+            changed = True
+        if isinstance(node.get("dtype"), str) and node["dtype"] in OTHER_FLOATS:
+            node["dtype"] = FLOAT32
+            changed = True
+    return changed
+
+
+def _with_config(path: Path, config: Json, copy: Path) -> Path:
+    with zipfile.ZipFile(path) as archive, zipfile.ZipFile(copy, "w") as target:
+        for member in archive.infolist():
+            if member.filename == PRESET_CONFIG:
+                target.writestr(PRESET_CONFIG, json.dumps(config))
+                continue
+            with archive.open(member) as reader, target.open(member.filename, "w", force_zip64=True) as writer:
+                while chunk := reader.read(1 << 20):
+                    writer.write(chunk)
+    return copy
+
+
+def _offer_keras_nlp_modules() -> None:
+    """Let configurations find KerasHub's modules under KerasNLP's names.
+
+    KerasHub registers its classes under both packages' names; only where a file gives no registered name does Keras
+    import the module, which was `keras_nlp.models...` and later `keras_nlp.src.models...`.
+    """
+    if "keras_nlp" in sys.modules:
+        return
+    for name, module in list(sys.modules.items()):
+        package, _, rest = name.partition(".")
+        if package == "keras_hub":
+            sys.modules[f"keras_nlp.{rest}" if rest else "keras_nlp"] = module
+            if rest.startswith("src."):
+                sys.modules.setdefault(f"keras_nlp.{rest.removeprefix('src.')}", module)
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return (lines[0] if lines else type(error).__name__).rstrip(".")[:200]

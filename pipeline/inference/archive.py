@@ -1,0 +1,146 @@
+"""Opening a finished model from what a user has: a `.tflite` among its job's files, their folder, or an APK."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from farm import digests
+from farm.errors import FileUnreadable
+from farm.jobspec import SpecialTokens
+from pipeline.inference.generation import Sampler, generate, greedy
+from pipeline.inference.interpreter import TokenModel
+from pipeline.inference.model_info import ModelInfo
+from pipeline.inference.text import TextCodec
+
+MODEL_ASSET = "assets/autocomplete.tflite"
+TOKENIZER_ASSET = "assets/tokenizer.json"
+INFO_ASSET = "assets/model-info.json"
+
+MODEL_FILE = "model.tflite"
+TOKENIZER_FILE = "tokenizer.json"
+INFO_FILE = "model-info.json"
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """A model that writes text. text is None for a family whose tokenizer the farm can't write yet."""
+
+    tokens: TokenModel
+    text: TextCodec | None
+    info: ModelInfo
+
+    def prompt_tokens(self, prompt: str) -> list[int]:
+        """The prompt's tokens, with the start token if the model has one; FileUnreadable without a tokenizer.
+
+        Special tokens in it are what they are for the tokenizer in the file, where there is one.
+        """
+        start = [] if self.info.start_token is None else [self.info.start_token]
+        codec = self._codec()
+        text = self.info.special_tokens == SpecialTokens.TEXT
+        return start + (codec.encode_literally(prompt) if text else codec.encode(prompt))
+
+    def complete(self, prompt: str, max_new_tokens: int, sampler: Sampler = greedy) -> Iterator[str]:
+        """What the model writes after the prompt, piece by piece; SequenceTooLong."""
+        tokens = generate(self.tokens, self.prompt_tokens(prompt), max_new_tokens, self.info.end_token, sampler)
+        return self._codec().stream(tokens)
+
+    def _codec(self) -> TextCodec:
+        if self.text is None:
+            raise FileUnreadable(
+                f"The model {self.info.name} comes without a tokenizer, since the farm has none for {self.info.family};"
+                " it can only be fed tokens."
+            )
+        return self.text
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """A model's file, sound by its hash, and what it comes with. text is None without a tokenizer of the app's kind."""
+
+    path: Path
+    text: TextCodec | None
+    info: ModelInfo
+
+
+def open_language_model(path: Path, threads: int = 1) -> LanguageModel:
+    """Open a `.tflite`, a folder or an APK; FileUnreadable in one sentence when that is not possible."""
+    # The interpreter maps the file, so that its name can go as soon as it is open.
+    with find_files(path) as files:
+        return LanguageModel(TokenModel(files.path, threads), files.text, files.info)
+
+
+@contextmanager
+def find_files(path: Path) -> Iterator[ModelFiles]:
+    """What a `.tflite`, a folder or an APK holds, for as long as the context lasts; FileUnreadable."""
+    if not path.is_dir() and not path.is_file():
+        raise FileUnreadable(f"{path} does not exist; give a .tflite, an .apk or a job's folder.")
+    if path.is_file() and zipfile.is_zipfile(path):
+        with tempfile.TemporaryDirectory(prefix="farm-model-") as folder:
+            yield _unpack(path, Path(folder) / MODEL_FILE)
+    else:
+        yield _find_beside(path / MODEL_FILE if path.is_dir() else path)
+
+
+def _find_beside(model: Path) -> ModelFiles:
+    if not model.is_file():
+        raise FileUnreadable(f"{model.parent} holds no {model.name}; give a folder that a farm job wrote.")
+    info_path, tokenizer_path = model.with_name(INFO_FILE), model.with_name(TOKENIZER_FILE)
+    if not info_path.is_file():
+        raise FileUnreadable(
+            f"{model} lacks its {INFO_FILE} beside it; download the job's files into one folder with `farm download`."
+        )
+    info = ModelInfo.read(info_path)
+    text = None
+    if info.tokenizer_sha256 is not None:
+        if not tokenizer_path.is_file():
+            raise FileUnreadable(
+                f"{model} lacks its {TOKENIZER_FILE} beside it; download the job's files into one folder with"
+                " `farm download`."
+            )
+        _require_digest(info.tokenizer_sha256, digests.of_file(tokenizer_path), str(tokenizer_path))
+        text = TextCodec.open(tokenizer_path)
+    # TFLite runs many damaged files without a word.
+    _require_digest(info.model_sha256, digests.of_file(model), str(model))
+    return ModelFiles(model, text, info)
+
+
+def _unpack(path: Path, model: Path) -> ModelFiles:
+    try:
+        with zipfile.ZipFile(path) as package:
+            names = set(package.namelist())
+            for asset in (MODEL_ASSET, INFO_ASSET):
+                if asset not in names:
+                    raise FileUnreadable(f"{path} holds no {asset}; give an APK that a farm job made.")
+            info = ModelInfo.parse(package.read(INFO_ASSET), f"{path}!{INFO_ASSET}")
+            text = None
+            if info.tokenizer_sha256 is not None:
+                if TOKENIZER_ASSET not in names:
+                    raise FileUnreadable(f"{path} holds no {TOKENIZER_ASSET}; give an APK that a farm job made.")
+                content = package.read(TOKENIZER_ASSET)
+                _require_digest(info.tokenizer_sha256, digests.of_bytes(content), f"{path}!{TOKENIZER_ASSET}")
+                text = TextCodec(content, f"{path}!{TOKENIZER_ASSET}")
+            with package.open(MODEL_ASSET) as source, model.open("wb") as target:
+                shutil.copyfileobj(source, target, 1 << 20)
+    except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+        raise FileUnreadable(f"{path} is a damaged APK ({error}); download it again.") from error
+    _require_digest(info.model_sha256, digests.of_file(model), f"{path}!{MODEL_ASSET}")
+    return ModelFiles(model, text, info)
+
+
+def _require_digest(expected: str | None, actual: str, where: str) -> None:
+    if expected != actual:
+        raise FileUnreadable(
+            f"{where} is not the file that its {INFO_FILE} describes (its SHA-256 differs); download both again."
+        )
+
+
+def default_threads() -> int:
+    """A thread for every CPU that this process may use, four at most: more do not help one token at a time."""
+    return min(4, len(os.sched_getaffinity(0)))

@@ -1,0 +1,179 @@
+"""How far a written artifact is from Keras: greedy tokens, logits, perplexity.
+
+All of it goes through the interpreter on the file itself, so that it covers conversion, quantization and file alike.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from pipeline.inference.generation import greedy
+from pipeline.inference.interpreter import Float32, TokenModel
+from pipeline.inference.prefill import Feed
+from pipeline.inference.reference import PromptReference, Reference, centre, negative_log_likelihood
+
+# A broken model's likelihood can be too small for its perplexity to be a float.
+LARGEST_NLL = math.log(sys.float_info.max)
+
+
+@dataclass(frozen=True)
+class PromptOutcome:
+    """How one golden prompt went.
+
+    compared: steps on Keras's greedy path that count; agreed: those at which the artifact's best token is Keras's;
+    ties: steps left out. tokens: what the artifact writes by itself, with margins of its best logit over the second.
+    """
+
+    reference: PromptReference
+    compared: int
+    agreed: int
+    ties: int
+    tokens: tuple[int, ...]
+    margins: tuple[float, ...]
+
+    @property
+    def identical(self) -> bool:
+        """Whether the artifact by itself writes what Keras writes, token for token."""
+        return self.tokens == self.reference.greedy
+
+
+def run_prompt(model: TokenModel, prompt: PromptReference, end_token: int | None, tie: float) -> PromptOutcome:
+    """Follow Keras's greedy path, and then, from where the artifact would have left it, the artifact's own.
+
+    tie: a lead of Keras's best logit below which a step does not count.
+    """
+    model.rewind()
+    compared = agreed = ties = 0
+    own: list[int] = []
+    margins: list[float] = []
+    parted = False
+    logits = model.read(prompt.tokens)
+    for index, (expected, lead) in enumerate(zip(prompt.greedy, prompt.margins, strict=True)):
+        best = greedy(logits)
+        counts = lead >= tie
+        compared += counts
+        ties += not counts
+        agreed += counts and best == expected
+        if not parted:
+            own.append(best)
+            margins.append(margin(logits))
+            parted = best != expected
+        if index + 1 < len(prompt.greedy):
+            logits = model.step(expected)
+    if parted:
+        _write_on(model, prompt, end_token, own, margins)
+    return PromptOutcome(prompt, compared, agreed, ties, tuple(own), tuple(margins))
+
+
+def _write_on(
+    model: TokenModel, prompt: PromptReference, end_token: int | None, own: list[int], margins: list[float]
+) -> None:
+    """Let the artifact go on from its first token that is not Keras's, as far as Keras wrote."""
+    model.rewind(len(prompt.tokens) + len(own) - 1)
+    while len(own) < len(prompt.greedy) and own[-1] != end_token:
+        logits = model.step(own[-1])
+        own.append(greedy(logits))
+        margins.append(margin(logits))
+
+
+def margin(logits: Float32) -> float:
+    """By how much the best logit leads the second."""
+    second, best = np.partition(logits, -2)[-2:]
+    return float(best - second)
+
+
+def largest_logit_difference(model: TokenModel, reference: Reference) -> float:
+    """Largest |artifact - Keras| of centred logits over the forced tokens, as a share of `logit_scale`; NaN if any is.
+
+    Every token is decoded once by itself, and once read in calls of the verify signature; then each prefill signature
+    reads a part of the tokens, full and padded, and so does the usual cut of a prompt, and the next tokens are decoded
+    behind it.
+    """
+    tokens = [int(token) for token in reference.forced_tokens][: model.contract.context]
+    model.rewind()
+    differences = [_difference(model.step(token), reference.centred_logits[at]) for at, token in enumerate(tokens)]
+    differences += [_difference(row, reference.centred_logits[at]) for at, row in enumerate(_scored(model, tokens))]
+    for feeds, count in _prefills(model, len(tokens)):
+        model.rewind()
+        model.prefill(tokens[:count], feeds)
+        for at in range(count, min(count + 2, len(tokens))):
+            differences.append(_difference(model.step(tokens[at]), reference.centred_logits[at]))
+    # Python's max passes over a NaN.
+    return float(np.max(differences)) / reference.logit_scale
+
+
+def _scored(model: TokenModel, tokens: Sequence[int]) -> Iterator[Float32]:
+    """The logits [V] after each token, as many in a call as the model takes, from position 0."""
+    model.rewind()
+    while model.position < len(tokens):
+        yield from model.score(tokens[model.position : model.position + model.room_to_score()])
+
+
+def _prefills(model: TokenModel, available: int) -> Iterator[tuple[Sequence[Feed] | None, int]]:
+    """Ways to read the first tokens: the calls (None for the usual cut), and how many tokens that are."""
+    most = available - 1
+    yield None, most
+    for length in model.contract.prefill:
+        if length <= most:
+            yield [Feed(length, length)], length
+        padded = min(length - 1, most, 3 * length // 4)
+        yield [Feed(length, padded)], padded
+
+
+def largest_cache_change(model: TokenModel, reference: Reference) -> float:
+    """Largest change that any signature makes to cache rows before those that it is to write: 0.0 for a sound file."""
+    tokens = [int(token) for token in reference.forced_tokens[:2]]
+    model.rewind()
+    model.prefill(tokens)
+    before = model.caches()
+    lengths = [length for length in (1, *model.contract.prefill) if len(tokens) + length <= model.contract.context]
+    calls: list[Callable[[], object]] = [partial(model.prefill, tokens[:1], [Feed(length, 1)]) for length in lengths]
+    calls.append(partial(model.score, tokens[: model.room_to_score()]))
+    changes = [0.0]
+    for call in calls:
+        call()
+        model.rewind(len(tokens))
+        changes += [_change(before[name], after, len(tokens)) for name, after in model.caches().items()]
+    # Python's max passes over a NaN.
+    return float(np.max(changes))
+
+
+def _change(before: Float32, after: Float32, rows: int) -> float:
+    return float(np.abs(after[:, :, :rows] - before[:, :, :rows]).max(initial=0.0))
+
+
+def _difference(actual: Float32, expected: Float32) -> float:
+    return float(np.abs(centre(actual) - expected).max())
+
+
+@dataclass(frozen=True)
+class Perplexities:
+    """Perplexity of the artifact and of Keras on the same held-out text."""
+
+    artifact: float
+    keras: float
+
+    @property
+    def ratio(self) -> float:
+        """The artifact's over Keras's."""
+        return self.artifact / self.keras
+
+
+def perplexities(model: TokenModel, reference: Reference) -> Perplexities:
+    """Read the held-out text, as much of it as fits into the context."""
+    tokens = [int(token) for token in reference.held_out_tokens][: model.contract.context]
+    scored = zip(_scored(model, tokens[:-1]), tokens[1:], strict=True)
+    nll = [negative_log_likelihood(row, following) for row, following in scored]
+    keras = reference.held_out_nll[: len(nll)].astype(np.float64)
+    return Perplexities(_perplexity(float(np.mean(nll))), _perplexity(float(np.mean(keras))))
+
+
+def _perplexity(mean_nll: float) -> float:
+    """The largest float stands for everything beyond it."""
+    return math.exp(mean_nll) if not mean_nll > LARGEST_NLL else sys.float_info.max

@@ -1,0 +1,120 @@
+"""What a stage process is given and what it gives back: two JSON files in its work folder.
+
+WORKDIR/request.json     written by the supervisor
+WORKDIR/inputs/        the stage's input artifacts under their names, read-only
+WORKDIR/outputs/       where the stage writes its output artifacts under their names
+WORKDIR/scratch/       for anything else; also HOME and TMPDIR of the process
+WORKDIR/adopt/<cache>/ files that the supervisor moves into the farm's caches after success
+WORKDIR/result.json    written by the stage process, last
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from farm import errors
+from farm.artifacts import ArtifactName
+from farm.jobspec import JobSpec
+from farm.stages import StageName
+
+REQUEST = "request.json"
+
+
+class Metric(BaseModel):
+    """One measured figure, for example `decode_rate` 140.2 `tokens/s`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    value: float
+    unit: str
+
+
+class StageRequest(BaseModel):
+    """What to do. caches: the farm's caches, read-only. threads: for interpreters and thread pools.
+    permitted_ops: dangerous ops that this farm's operator lets in."""
+
+    model_config = ConfigDict(frozen=True)
+
+    stage: StageName
+    spec: JobSpec
+    workdir: Path
+    caches: Path
+    toolchain: Path
+    keystore: Path | None
+    threads: int
+    permitted_ops: frozenset[str] = frozenset()
+
+    def input(self, name: ArtifactName) -> Path:
+        """Where an input artifact lies."""
+        return self.workdir / "inputs" / name.value.rstrip("/")
+
+    def output(self, name: ArtifactName) -> Path:
+        """Where an output artifact goes."""
+        return self.workdir / "outputs" / name.value.rstrip("/")
+
+    @property
+    def scratch(self) -> Path:
+        """A folder for temporary files."""
+        return self.workdir / "scratch"
+
+    def adopt(self, cache: str) -> Path:
+        """The folder whose files go into the farm's cache of that name."""
+        folder = self.workdir / "adopt" / cache
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def write(self) -> None:
+        """Write `request.json`."""
+        (self.workdir / REQUEST).write_text(self.model_dump_json())
+
+    @classmethod
+    def read(cls, workdir: Path) -> StageRequest:
+        """Read `request.json`."""
+        return cls.model_validate_json((workdir / REQUEST).read_bytes())
+
+
+class Failure(BaseModel):
+    """An error as data: `code` is `FarmError.code()`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    code: str
+    sentence: str
+
+    @classmethod
+    def of(cls, error: errors.FarmError) -> Failure:
+        """The error as data."""
+        return cls(code=error.code(), sentence=error.sentence)
+
+    def error(self) -> errors.FarmError:
+        """The error itself."""
+        return errors.from_code(self.code, self.sentence)
+
+
+class StageResult(BaseModel):
+    """What came of it. skips: later stages that this job can't have, each with a sentence that says why."""
+
+    model_config = ConfigDict(frozen=True)
+
+    metrics: tuple[Metric, ...] = ()
+    notes: tuple[str, ...] = ()
+    skips: dict[StageName, str] = {}
+    facts: dict[str, Any] = {}
+    failure: Failure | None = None
+
+    def write(self, workdir: Path) -> None:
+        """Write `result.json`, whole or not at all."""
+        temporary = workdir / "result.json.part"
+        temporary.write_text(json.dumps(self.model_dump(mode="json")))
+        temporary.rename(workdir / "result.json")
+
+    @classmethod
+    def read(cls, workdir: Path) -> StageResult | None:
+        """Read `result.json`; None when the process left none."""
+        path = workdir / "result.json"
+        return cls.model_validate_json(path.read_bytes()) if path.exists() else None

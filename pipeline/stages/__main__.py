@@ -1,0 +1,89 @@
+"""The stage process: read the order, run the stage's module, write the result.
+
+A process that is started ahead of its turn first imports the named stage's module, and reads the order once its
+supervisor says so.
+
+The only place that catches everything: whatever a stage raises becomes a failure with a sentence, and the traceback
+goes to the stage's log.
+"""
+
+from __future__ import annotations
+
+import errno
+import gc
+import importlib
+import os
+import resource
+import sys
+import traceback
+from pathlib import Path
+from types import ModuleType
+from typing import NoReturn
+
+from farm import errors, progress
+from farm.loading import uncollected
+from pipeline.request import Failure, Metric, StageRequest, StageResult
+
+# New objects between two looks for garbage: a model's layers and a traced graph are a million small ones that stay, and
+# big arrays hang on few.
+GARBAGE_THRESHOLD = 100_000
+
+
+def main(workdir: Path) -> int:
+    """Run one stage; the exit code is that of its error, or 0."""
+    request = StageRequest.read(workdir)
+    module = import_stage(request.stage.value)
+    try:
+        result: StageResult = module.run(request, progress.reporter_from_environment())
+    except Exception as error:
+        traceback.print_exc()
+        known = translate(error, request)
+        StageResult(failure=Failure.of(known)).write(workdir)
+        return known.exit_code
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+    peak_metric = Metric(name="process_peak_memory", value=peak, unit="bytes")
+    result.model_copy(update={"metrics": (*result.metrics, peak_metric)}).write(workdir)
+    return 0
+
+
+def translate(error: Exception, request: StageRequest) -> errors.FarmError:
+    """Foreign failures as the farm's own."""
+    if isinstance(error, errors.FarmError):
+        return error
+    if isinstance(error, MemoryError):
+        return errors.OutOfMemory(
+            f"The stage {request.stage} ran out of memory; raise FARM_MEMORY_LIMIT or free memory."
+        )
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return errors.DiskFull(f"The disk is full in the stage {request.stage}; free some room and run the job again.")
+    first_line = str(error).strip().splitlines()[0][:200] if str(error).strip() else "no message"
+    return errors.StageCrashed(
+        f"The stage {request.stage} failed with {type(error).__name__}: {first_line}; its log tells more."
+    )
+
+
+def import_stage(name: str) -> ModuleType:
+    """The stage's module, with all that it needs; from then on garbage is looked for among what is made later."""
+    with uncollected():
+        module = importlib.import_module(f"pipeline.stages.{name}")
+    gc.freeze()
+    gc.set_threshold(GARBAGE_THRESHOLD)
+    return module
+
+
+def wait_for_request(stage: str) -> bool:
+    """Get ready for a stage; False when it is not to be run after all, or the supervisor is gone."""
+    import_stage(stage)
+    return bool(sys.stdin.buffer.read(1))
+
+
+def end(code: int) -> NoReturn:
+    """Leave at once: all is written, and TensorFlow alone would take a second to put its memory in order."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    _, folder, *ahead = sys.argv
+    end(main(Path(folder)) if not ahead or wait_for_request(ahead[1]) else 0)

@@ -1,0 +1,295 @@
+"""Stage convert: from Keras's files to a `.tflite` that holds the farm's own decoder, and the reference to judge it by.
+
+Three gates lie on the way: the description fits the weights, every Keras parameter is used once, and the decoder gives
+Keras's logits.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+from farm import aars, digests, recipes
+from farm.artifacts import ArtifactName
+from farm.errors import ContextTooLong
+from farm.jobspec import Lane, SpecialTokens, TokenizerGraph
+from farm.progress import Reporter
+from farm.recipes import WeightForm
+from farm.stages import StageName
+from pipeline.conversion import (
+    decoder_gate,
+    full_forward,
+    full_integer,
+    keras_graph,
+    lanes,
+    loading,
+    mapping,
+    reference_plan,
+)
+from pipeline.conversion.binding import bind
+from pipeline.conversion.binding.runtimes import HOST_RUNTIME, form_for
+from pipeline.conversion.calibration_text import CALIBRATION_TEXT
+from pipeline.conversion.full_forward import FullForward
+from pipeline.conversion.graph_cache import CachedGraph
+from pipeline.conversion.keras_tokenizer import KerasReader
+from pipeline.conversion.loading import CausalLM
+from pipeline.conversion.mapping import MappedModel
+from pipeline.conversion.prompt_reading import prompt_reading
+from pipeline.conversion.reference import Reference
+from pipeline.conversion.reference_plan import Plan
+from pipeline.conversion.stated_split import read_stated_split
+from pipeline.conversion.tokenizer import TokenizerExport, export_tokenizer
+from pipeline.conversion.weights import Float32
+from pipeline.inference.model_info import ModelInfo
+from pipeline.models import metadata
+from pipeline.models.metadata import Metadata
+from pipeline.ops import allowlist
+from pipeline.ops.allowlist import Allowlist
+from pipeline.request import Metric, StageRequest, StageResult
+
+# Without a tokenizer of the app's kind there is nothing to package.
+NEEDS_TOKENIZER = (
+    StageName.TWIN, StageName.AAR, StageName.APP, StageName.STRINGS_APP, StageName.PACKAGE, StageName.HOST,
+    StageName.SCREENSHOTS, StageName.BUNDLE, StageName.DEVELOPMENT,
+)  # fmt: skip
+
+LANE_NOTES: dict[Lane, tuple[str, ...]] = {
+    Lane.TOKENS: (),
+    Lane.BYTES: (
+        "The app runs this file token by token through its signatures prefill and decode, with the app's own tokenizer;"
+        " a program of your own can call serving_default, from text to text.",
+    ),
+    Lane.STRINGS: (
+        "The app of this lane runs TFLite with Flex, which has no library for this machine's JVM: the farm runs the"
+        " model in TensorFlow, and the app's code without it; try the app on a phone.",
+    ),
+}
+
+
+KERAS_GRAPH_END = (
+    "KerasHub's graph needs operators of TF Text that no published AAR has; the job ends at the verified model.tflite,"
+    " for an app with an AAR built for them (--aar bazel or file:PATH)."
+)
+
+
+@dataclass(frozen=True)
+class Made:
+    """What came of a conversion beside the file. form: of its matrices; ends: why the job goes no further, if so."""
+
+    form: WeightForm
+    metrics: tuple[Metric, ...]
+    notes: tuple[str, ...]
+    ends: str | None
+
+
+class Clock:
+    """What is measured on the way, first of all the seconds per step."""
+
+    def __init__(self) -> None:
+        self.metrics: list[Metric] = []
+
+    @contextmanager
+    def measure(self, name: str) -> Iterator[None]:
+        """Time what is done in the context."""
+        started = time.perf_counter()
+        yield
+        self.metrics.append(Metric(name=name, value=time.perf_counter() - started, unit="s"))
+
+
+def run(request: StageRequest, report: Reporter) -> StageResult:
+    """Convert one model."""
+    clock = Clock()
+    # TensorFlow reads it at its first operation.
+    os.environ["TF_NUM_INTRAOP_THREADS"] = str(request.threads)
+    report(0.0, "loading the model")
+    said = metadata.read(request.input(ArtifactName.SOURCE))
+    prompting = request.spec.app.prompting(said.prompting)
+    with clock.measure("load_seconds"):
+        causal_lm = loading.load_causal_lm(request.input(ArtifactName.SOURCE))
+    model = mapping.map_model(causal_lm)
+    check_context(request.spec.context, model.positions)
+    export = export_tokenizer(
+        causal_lm.preprocessor, model.family, read_stated_split(request.input(ArtifactName.SOURCE))
+    )
+    lanes.require_usable(request.spec, model, export)
+    reader = KerasReader(causal_lm, export) if request.spec.tokenizer_graph is TokenizerGraph.TFTEXT else None
+    reading = prompt_reading(request.spec, export, prompting)
+    plan = reference_plan.plan_reference(
+        model.description, request.spec.longest_text, export, prompting, reading.read if reader is None else reader.read
+    )
+    forward = FullForward(causal_lm)
+    if reader is None:
+        graph = find_own_graph(request, model, export, clock, report)
+        forced_logits = compare_with_keras(model, forward, plan, clock, report)
+        made = bind_own_graph(request, graph, model, export, plan, clock, report)
+    else:
+        made = make_keras_graph(request, causal_lm, reader, clock, report)
+        gc.collect()
+        forced_logits = forward.logits_after(plan.forced_tokens)
+    report(0.75, "asking Keras for the golden tokens")
+    with clock.measure("reference_seconds"):
+        continuations = full_forward.continue_greedily(forward, plan, model_end_token(model, export))
+        held_out_nll = full_forward.held_out_nll(forward, plan.held_out_tokens)
+    reference = Reference(plan, continuations, forced_logits, held_out_nll)
+    report(0.95, "writing the model's papers")
+    write_papers(request, model, export, reference, said, made.form, reading.special_tokens)
+    sizes = model.description.weight_shapes().values()
+    float32_bytes = 4 * sum(int(np.prod(shape)) for shape in sizes)
+    file_bytes = request.output(ArtifactName.MODEL).stat().st_size
+    figures = (
+        Metric(name="file_bytes", value=file_bytes, unit="bytes"),
+        Metric(name="file_to_float32_ratio", value=file_bytes / float32_bytes, unit="ratio"),
+        Metric(name="keras_perplexity", value=reference.perplexity, unit="perplexity"),
+    )
+    ends = export.why_no_app(request.spec.lane) or made.ends
+    lane_notes = LANE_NOTES[request.spec.lane] if ends is None else ()
+    return StageResult(
+        metrics=(*clock.metrics, *made.metrics, *figures),
+        notes=(*made.notes, *lane_notes, *reading.notes),
+        skips={} if ends is None else dict.fromkeys(NEEDS_TOKENIZER, ends),
+        facts={"family": model.family},
+    )
+
+
+def find_own_graph(
+    request: StageRequest, model: MappedModel, export: TokenizerExport, clock: Clock, report: Reporter
+) -> CachedGraph:
+    """The farm's own decoder without weights; OpNotAllowed, OpForbidden where it has an op that the job may not."""
+    report(0.3, "converting the graph")
+    with clock.measure("graph_seconds"):
+        found = lanes.find_graph(request, model, export, model_end_token(model, export))
+    # Before the costly steps; the binder simplifies built-in ops, so that these are judged in the finished file.
+    allowlist.require(found.path, Allowlist.of(request), only_foreign=True)
+    return found
+
+
+def compare_with_keras(model: MappedModel, forward: FullForward, plan: Plan, clock: Clock, report: Reporter) -> Float32:
+    """Keras's logits [N,V] after each forced token; ReferenceMismatch when the decoder gives others."""
+    report(0.5, "comparing the decoder with Keras")
+    # Keras's first pass is traced, in Python; the decoder's is computed as it goes, and leaves Python most of the time.
+    with clock.measure("gate_seconds"), ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(forward.logits_after, plan.forced_tokens)
+        actual = decoder_gate.run_decoder(model.description, model.weights, plan.forced_tokens)
+        expected = asked.result()
+        difference = decoder_gate.require_equal(actual, expected)
+    clock.metrics.append(Metric(name="decoder_difference", value=difference, unit="share"))
+    return expected
+
+
+def bind_own_graph(
+    request: StageRequest, found: CachedGraph, model: MappedModel, export: TokenizerExport, plan: Plan,
+    clock: Clock, report: Reporter,
+) -> Made:  # fmt: skip
+    """Write `model.tflite` with the farm's own decoder."""
+    report(0.65, "writing the weights")
+    with clock.measure("bind_seconds"):
+        recipe = recipes.find(request.spec.recipe)
+        form = form_for(recipe.form, request.spec.runtime)
+        output = request.output(ArtifactName.MODEL)
+        exact = request.scratch / "float32.tflite"
+        bind(
+            found.path, model.weights, WeightForm.FLOAT32 if recipe.calibrated else form,
+            exact if recipe.calibrated else output,
+            runtimes=(request.spec.runtime, HOST_RUNTIME), foreign=lanes.foreign_operators(request.spec.lane),
+        )  # fmt: skip
+    if recipe.calibrated:
+        report(0.68, "calibrating the activations")
+        with clock.measure("calibrate_seconds"):
+            text = request.spec.calibration or CALIBRATION_TEXT
+            tokens = plan.forced_tokens.tolist() if export.tokenizer is None else export.encode(text)
+            full_integer.quantize(exact, tokens, output)
+        exact.unlink()
+    return Made(
+        form=form,
+        metrics=(Metric(name="graph_cached", value=float(found.cached), unit="flag"),),
+        notes=(),
+        ends=None,
+    )
+
+
+def make_keras_graph(
+    request: StageRequest, causal_lm: CausalLM, reader: KerasReader, clock: Clock, report: Reporter
+) -> Made:
+    """Write `model.tflite` with KerasHub's own graph, and say where its tokenizer reads otherwise."""
+    report(0.3, "comparing KerasHub's tokenizer with the reference")
+    with clock.measure("tokenizer_seconds"):
+        difference = reader.compare()
+    report(0.4, "converting KerasHub's graph")
+    with clock.measure("graph_seconds"):
+        form = form_for(recipes.find(request.spec.recipe).form, request.spec.runtime)
+        allowed = Allowlist.of(request)
+        content = keras_graph.convert(
+            causal_lm, request.spec.longest_text, form, request.spec.conversion_route,
+            judge=lambda ops: allowlist.require_traced(ops, allowed),
+        )  # fmt: skip
+        request.output(ArtifactName.MODEL).write_bytes(content)
+    ends = KERAS_GRAPH_END if request.spec.app.aar == aars.STOCK else None
+    return Made(
+        form=form,
+        metrics=(
+            Metric(name="tokenizer_texts", value=difference.texts, unit="texts"),
+            Metric(name="tokenizer_texts_read_otherwise", value=difference.otherwise, unit="texts"),
+        ),
+        notes=(difference.sentence(),),
+        ends=ends,
+    )
+
+
+def check_context(context: int, positions: int | None) -> None:
+    """ContextTooLong when the model was made for fewer positions."""
+    if positions is not None and context > positions:
+        raise ContextTooLong(
+            f"The context of {context} tokens is longer than the model's {positions} positions; ask for a context of"
+            f" at most {positions}."
+        )
+
+
+def model_end_token(model: MappedModel, export: TokenizerExport) -> int:
+    """The token that ends a text; the last of the vocabulary where the model has no tokenizer to say so."""
+    return model.description.vocabulary_size - 1 if export.end_token is None else export.end_token
+
+
+def write_papers(
+    request: StageRequest, model: MappedModel, export: TokenizerExport, reference: Reference, said: Metadata,
+    form: WeightForm, special_tokens: SpecialTokens | None,
+) -> None:  # fmt: skip
+    """Everything that goes with `model.tflite`."""
+    description, spec = model.description, request.spec
+    own = spec.tokenizer_graph is not TokenizerGraph.TFTEXT
+    request.output(ArtifactName.DESCRIPTION).write_bytes(description.canonical_json())
+    request.output(ArtifactName.TOKENIZER).write_bytes(export.content)
+    reference.write(request.output(ArtifactName.REFERENCE))
+    ModelInfo(
+        name=spec.model_ref.short_name,
+        family=model.family,
+        lane=spec.lane.value,
+        recipe=recipes.find(spec.recipe).name,
+        context=spec.longest_text,
+        prefill=spec.prefill_lengths if own else (),
+        vocabulary_size=description.vocabulary_size,
+        layers=len(description.layers),
+        kv_heads=description.key_value_heads,
+        head_dim=description.head_size,
+        start_token=export.start_token,
+        end_token=model_end_token(model, export),
+        tokenizer=export.kind,
+        tokenizer_sha256=None if export.tokenizer is None else digests.of_bytes(export.content),
+        model_sha256=digests.of_file(request.output(ArtifactName.MODEL)),
+        source=spec.model_ref.text,
+        source_digest=spec.model_digest,
+        prompt_bytes=spec.prompt_bytes if own and spec.lane is not Lane.TOKENS else None,
+        output_tokens=None if spec.lane is Lane.TOKENS else spec.longest_answer,
+        prompting=spec.app.prompting(said.prompting),
+        runtime=spec.runtime.value,
+        weights=form.value,
+        tokenizer_graph=spec.tokenizer_graph.value if spec.lane is Lane.STRINGS else None,
+        special_tokens=None if special_tokens is None else special_tokens.value,
+        licence=said.licence,
+    ).write(request.output(ArtifactName.MODEL_INFO))

@@ -1,0 +1,385 @@
+"""The gate: opens the written model in ai-edge-litert and holds it against Keras and its recipe's limits.
+
+Nothing unverified goes on to be packaged. What passes is kept as golden prompts, which the app's own code must
+reproduce later.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from farm import digests, recipes
+from farm.artifacts import ArtifactName
+from farm.errors import ArtifactDamaged, DescriptionMismatch, QualityMissed
+from farm.jobspec import Lane, SpecialTokens, TokenizerGraph
+from farm.progress import Reporter
+from farm.recipes import QualityLimits
+from pipeline.flex.runner import FlexModel
+from pipeline.inference import keras_graph_quality, quality
+from pipeline.inference.interpreter import TokenModel
+from pipeline.inference.model_card import ModelCard
+from pipeline.inference.model_info import ModelInfo
+from pipeline.inference.quality import Perplexities, PromptOutcome
+from pipeline.inference.reference import Reference, read_reference
+from pipeline.inference.speed import Speed, measure_speed
+from pipeline.inference.text import TextCodec
+from pipeline.inference.text_model import TextModel
+from pipeline.inference.text_quality import TextFigures, compare_texts
+from pipeline.request import Metric, StageRequest, StageResult
+
+# What prefill time and tokens per second are measured with, less where the context is small.
+SPEED_PROMPT_TOKENS = 32
+SPEED_STEPS = 16
+# A file with KerasHub's graph takes any prompt, and cuts what does not fit.
+LONGEST_PROMPT = 1 << 20
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Everything that was measured. agreement and logit_difference as in QualityLimits."""
+
+    agreement: float
+    steps: int
+    ties: int
+    identical_prompts: int
+    prompts: int
+    logit_difference: float
+    cache_change: float
+    perplexities: Perplexities
+    speed: Speed
+    load_seconds: float
+
+
+def run(request: StageRequest, report: Reporter) -> StageResult:
+    """Verify the model; QualityMissed when it misses a limit, ArtifactDamaged or DescriptionMismatch before that."""
+    report(0.0, "opening the model")
+    info = ModelInfo.read(request.input(ArtifactName.MODEL_INFO))
+    reference = read_reference(request.input(ArtifactName.REFERENCE))
+    codec = check_files(request, info)
+    if info.tokenizer_graph == TokenizerGraph.TFTEXT:
+        return verify_keras_graph(request, info, reference, codec, report)
+    started = time.perf_counter()
+    model = TokenModel(request.input(ArtifactName.MODEL), request.threads)
+    load_seconds = time.perf_counter() - started
+    check_sizes(model, info, codec, reference)
+
+    limits = recipes.find(info.recipe).limits
+    outcomes = []
+    for number, prompt in enumerate(reference.prompts):
+        report(0.1 + 0.3 * number / len(reference.prompts), "writing greedily beside Keras")
+        outcomes.append(quality.run_prompt(model, prompt, info.end_token, limits.tie * reference.logit_scale))
+    report(0.4, "comparing logits")
+    difference = quality.largest_logit_difference(model, reference)
+    report(0.6, "measuring perplexity")
+    perplexities = quality.perplexities(model, reference)
+    cache_change = quality.largest_cache_change(model, reference)
+    report(0.9, "measuring speed")
+    speed = measure_speed(model, speed_prompt(model, reference), speed_steps(model))
+
+    text_figures = None
+    if info.lane != Lane.TOKENS:
+        report(0.92, "writing text beside the tokens")
+        text_figures = check_text(request, info, model, codec, outcomes, limits.tie * reference.logit_scale)
+
+    figures = summarise(outcomes, difference, cache_change, perplexities, speed, load_seconds)
+    check_limits(figures, limits, info.recipe)
+    tie_margin = limits.tie * reference.logit_scale
+    write_golden(request.output(ArtifactName.GOLDEN), info, outcomes, figures, limits, tie_margin, codec)
+    model_card(figures, request.input(ArtifactName.MODEL).stat().st_size, info).write(
+        request.output(ArtifactName.MODEL_CARD)
+    )
+    return StageResult(
+        metrics=(*metrics(figures), *text_metrics(text_figures)),
+        notes=(*notes(figures), *text_notes(text_figures, info)),
+    )
+
+
+def verify_keras_graph(
+    request: StageRequest, info: ModelInfo, reference: Reference, codec: TextCodec | None, report: Reporter
+) -> StageResult:
+    """Verify a file that takes a prompt and gives a text, and nothing else; QualityMissed."""
+    if codec is None:
+        raise DescriptionMismatch("The model takes text but comes without a tokenizer; run the job again.")
+    report(0.1, "writing beside Keras")
+    limits = recipes.find(info.recipe).limits
+    flex = FlexModel(
+        request.input(ArtifactName.MODEL), request.threads, LONGEST_PROMPT, info.context, text_operators=True
+    )
+    figures = keras_graph_quality.compare_with_keras(flex, codec, reference, info.end_token, limits.tie)
+    keras_graph_quality.check_limits(figures, limits, info.recipe)
+    found = (
+        Metric(name="greedy_agreement", value=figures.agreement, unit="share"),
+        Metric(name="greedy_steps", value=sum(outcome.compared for outcome in figures.outcomes), unit="tokens"),
+        Metric(name="text_prompts", value=len(figures.outcomes), unit="prompts"),
+        Metric(name="text_prompts_equal_to_keras", value=figures.equal, unit="prompts"),
+        Metric(name="text_seconds", value=figures.seconds, unit="s"),
+    )
+    golden = {
+        "format": 1,
+        "recipe": info.recipe,
+        "prompts": figures.golden(),
+        "figures": {metric.name: metric.value for metric in found},
+        "limits": {"greedy_agreement": limits.greedy_agreement, "tie": limits.tie},
+    }
+    request.output(ArtifactName.GOLDEN).write_text(json.dumps(golden, ensure_ascii=False, indent=1) + "\n")
+    ModelCard(
+        model_bytes=request.input(ArtifactName.MODEL).stat().st_size,
+        licence=info.licence,
+        greedy_agreement=figures.agreement,
+        greedy_steps=sum(outcome.compared for outcome in figures.outcomes),
+    ).write(request.output(ArtifactName.MODEL_CARD))
+    return StageResult(
+        metrics=found,
+        notes=(
+            f"From text to text, {figures.equal} of {len(figures.outcomes)} golden prompts go on exactly as Keras's do"
+            " with the same tokens; this file shows no logits to compare.",
+        ),
+    )
+
+
+def check_text(
+    request: StageRequest,
+    info: ModelInfo,
+    model: TokenModel,
+    codec: TextCodec | None,
+    outcomes: Sequence[PromptOutcome],
+    tie: float,
+) -> TextFigures:
+    """Hold the signature that takes text against the tokens signatures of the same file, which Keras has judged."""
+    if codec is None:
+        raise DescriptionMismatch("The model takes text but comes without a tokenizer; run the job again.")
+    path = request.input(ArtifactName.MODEL)
+    special_tokens = SpecialTokens(info.special_tokens or SpecialTokens.TEXT)
+    if info.lane == Lane.BYTES:
+        texts = open_text_model(path, info, request.threads)
+        return compare_texts(texts, model, codec, special_tokens, outcomes, info.start_token, info.end_token, tie)
+    flex = FlexModel(path, request.threads, info.prompt_bytes or 0, info.context)
+    return compare_texts(
+        flex, model, codec, special_tokens, outcomes, info.start_token, info.end_token, tie,
+        longest_answer=info.output_tokens,
+    )  # fmt: skip
+
+
+def open_text_model(path: Path, info: ModelInfo, threads: int) -> TextModel:
+    """A model of the bytes lane; DescriptionMismatch when it is of other sizes than it should be."""
+    texts = TextModel(path, threads)
+    sizes = (texts.prompt_bytes, texts.context)
+    if sizes != (info.prompt_bytes, info.context):
+        raise DescriptionMismatch(
+            f"The written model takes prompts of {sizes[0]} bytes in a context of {sizes[1]} tokens, its description"
+            f" says {info.prompt_bytes} and {info.context}; run the job again."
+        )
+    return texts
+
+
+def text_metrics(figures: TextFigures | None) -> tuple[Metric, ...]:
+    """What is recorded of a lane that takes text."""
+    if figures is None:
+        return ()
+    return (
+        Metric(name="tokenizer_texts", value=figures.texts, unit="texts"),
+        Metric(name="text_prompts", value=figures.prompts, unit="prompts"),
+        Metric(name="text_prompts_equal_to_keras", value=figures.keras_equal, unit="prompts"),
+        Metric(name="text_ties", value=figures.ties, unit="prompts"),
+    )
+
+
+def text_notes(figures: TextFigures | None, info: ModelInfo) -> tuple[str, ...]:
+    """What a reader should know of a lane that takes text."""
+    if figures is None:
+        return ()
+    special = "are read as such" if info.special_tokens == SpecialTokens.READ else "are text"
+    return (
+        f"From text to text, {figures.keras_equal} of {figures.golden} golden prompts go on exactly as Keras's do; the"
+        f" tokenizer in the graph reads all of {figures.texts} mixed texts as the tokenizers package does. Special"
+        f" tokens in a prompt {special}.",
+    )
+
+
+def check_files(request: StageRequest, info: ModelInfo) -> TextCodec | None:
+    """ArtifactDamaged unless model and tokenizer are the files that model-info.json describes; the tokenizer.
+
+    TFLite runs many damaged files without a word, so that only the hash tells.
+    """
+    if info.model_sha256 != digests.of_file(request.input(ArtifactName.MODEL)):
+        raise ArtifactDamaged("model.tflite is not the file that model-info.json describes; run the job again.")
+    if info.recipe != request.spec.recipe:
+        raise DescriptionMismatch(
+            f"The model was made with the recipe {info.recipe}, but the job asks for {request.spec.recipe}; run the job"
+            " again."
+        )
+    if info.tokenizer_sha256 is None:
+        return None
+    tokenizer = request.input(ArtifactName.TOKENIZER)
+    if info.tokenizer_sha256 != digests.of_file(tokenizer):
+        raise ArtifactDamaged("tokenizer.json is not the file that model-info.json describes; run the job again.")
+    return TextCodec.open(tokenizer)
+
+
+def check_sizes(model: TokenModel, info: ModelInfo, codec: TextCodec | None, reference: Reference) -> None:
+    """DescriptionMismatch unless file, description, tokenizer and reference are of the same model."""
+    contract = model.contract
+    last_token = info.vocabulary_size - 1
+    pairs: list[tuple[str, object, object]] = [
+        ("context", contract.context, info.context),
+        ("prefill lengths", contract.prefill, tuple(sorted(info.prefill))),
+        ("vocabulary", contract.vocabulary_size, info.vocabulary_size),
+        ("layers", contract.layers, info.layers),
+        ("key-value heads", contract.kv_heads, info.kv_heads),
+        ("head size", contract.head_dim, info.head_dim),
+        ("reference vocabulary", reference.forced_logits.shape[1], info.vocabulary_size),
+        ("end token in the vocabulary", 0 <= info.end_token <= last_token, True),
+        ("start token in the vocabulary", info.start_token is None or 0 <= info.start_token <= last_token, True),
+    ]
+    if codec is not None:
+        # Keras may pad its vocabulary; what the tokenizer gives must be in it.
+        pairs.append(("tokenizer within the vocabulary", codec.vocabulary_size <= info.vocabulary_size, True))
+    wrong = [f"{what} {found} instead of {wanted}" for what, found, wanted in pairs if found != wanted]
+    if wrong:
+        raise DescriptionMismatch(
+            f"The written model does not fit its description: {'; '.join(wrong)}; run the job again."
+        )
+
+
+def speed_steps(model: TokenModel) -> int:
+    """How many tokens to write when measuring."""
+    return max(1, min(SPEED_STEPS, model.contract.context // 3))
+
+
+def speed_prompt(model: TokenModel, reference: Reference) -> list[int]:
+    """A prompt of random tokens that leaves room to write."""
+    room = model.contract.context - speed_steps(model)
+    length = min(SPEED_PROMPT_TOKENS, room)
+    tokens = [int(token) for token in reference.forced_tokens]
+    return (tokens * (length // len(tokens) + 1))[:length]
+
+
+def summarise(
+    outcomes: Sequence[PromptOutcome],
+    logit_difference: float,
+    cache_change: float,
+    perplexities: Perplexities,
+    speed: Speed,
+    load_seconds: float,
+) -> Figures:
+    """The figures over all prompts. Where every step was a tie there is nothing that could disagree."""
+    compared = sum(outcome.compared for outcome in outcomes)
+    return Figures(
+        agreement=sum(outcome.agreed for outcome in outcomes) / compared if compared else 1.0,
+        steps=compared,
+        ties=sum(outcome.ties for outcome in outcomes),
+        identical_prompts=sum(outcome.identical for outcome in outcomes),
+        prompts=len(outcomes),
+        logit_difference=logit_difference,
+        cache_change=cache_change,
+        perplexities=perplexities,
+        speed=speed,
+        load_seconds=load_seconds,
+    )
+
+
+def check_limits(figures: Figures, limits: QualityLimits, recipe: str) -> None:
+    """QualityMissed with all figures and limits when one is missed. A NaN misses every limit."""
+    if not figures.cache_change == 0.0:
+        raise QualityMissed(
+            f"The model changes cache rows that it must only read (by {figures.cache_change:.3g}); report this with"
+            " the job's log, since no recipe will mend it."
+        )
+    ratio = figures.perplexities.ratio
+    met = (
+        figures.agreement >= limits.greedy_agreement
+        and figures.logit_difference <= limits.logit_difference
+        and ratio <= limits.perplexity_ratio
+    )
+    if not met:
+        raise QualityMissed(
+            f"The model made with {recipe} is too far from Keras:"
+            f" greedy agreement {figures.agreement:.4f} over {figures.steps} steps, {figures.ties} left out as close"
+            f" (at least {limits.greedy_agreement}),"
+            f" largest logit difference {figures.logit_difference:.3g} (at most {limits.logit_difference}),"
+            f" perplexity {figures.perplexities.artifact:.4g} against {figures.perplexities.keras:.4g}, ratio"
+            f" {ratio:.4f} (at most {limits.perplexity_ratio}); choose a recipe that keeps more of the weights."
+        )
+
+
+def write_golden(
+    path: Path,
+    info: ModelInfo,
+    outcomes: Sequence[PromptOutcome],
+    figures: Figures,
+    limits: QualityLimits,
+    tie_margin: float,
+    codec: TextCodec | None,
+) -> None:
+    """Write `golden.json`: what the artifact writes after each prompt, beside what Keras wrote, and the figures.
+
+    tie_margin: the lead of the best logit below which a step is a matter of rounding.
+    """
+    golden: dict[str, Any] = {
+        "format": 1,
+        "recipe": info.recipe,
+        "prompts": [
+            {
+                "text": outcome.reference.text,
+                "prompt_tokens": outcome.reference.tokens,
+                "keras_tokens": outcome.reference.greedy,
+                "tokens": outcome.tokens,
+                "margins": outcome.margins,
+                "completion": None if codec is None else codec.decode(outcome.tokens),
+            }
+            for outcome in outcomes
+        ],
+        "figures": {metric.name: metric.value for metric in metrics(figures)},
+        "limits": {
+            "greedy_agreement": limits.greedy_agreement,
+            "logit_difference": limits.logit_difference,
+            "perplexity_ratio": limits.perplexity_ratio,
+            "tie": limits.tie,
+            "tie_margin": tie_margin,
+        },
+    }
+    path.write_text(json.dumps(golden, ensure_ascii=False, indent=1) + "\n")
+
+
+def model_card(figures: Figures, model_bytes: int, info: ModelInfo) -> ModelCard:
+    """What the app tells its users of the model's quality."""
+    return ModelCard(
+        model_bytes=model_bytes,
+        licence=info.licence,
+        greedy_agreement=figures.agreement,
+        greedy_steps=figures.steps,
+        logit_difference=figures.logit_difference,
+        perplexity=figures.perplexities.artifact,
+        keras_perplexity=figures.perplexities.keras,
+    )
+
+
+def metrics(figures: Figures) -> tuple[Metric, ...]:
+    """What is recorded with the job."""
+    return (
+        Metric(name="greedy_agreement", value=figures.agreement, unit="share"),
+        Metric(name="greedy_steps", value=figures.steps, unit="tokens"),
+        Metric(name="greedy_ties", value=figures.ties, unit="tokens"),
+        Metric(name="logit_difference", value=figures.logit_difference, unit="share"),
+        Metric(name="perplexity", value=figures.perplexities.artifact, unit="perplexity"),
+        Metric(name="keras_perplexity", value=figures.perplexities.keras, unit="perplexity"),
+        Metric(name="perplexity_ratio", value=figures.perplexities.ratio, unit="ratio"),
+        Metric(name="prefill_seconds", value=figures.speed.prefill_seconds, unit="s"),
+        Metric(name="prefill_tokens", value=figures.speed.prompt_tokens, unit="tokens"),
+        Metric(name="decode_rate", value=figures.speed.decode_rate, unit="tokens/s"),
+        Metric(name="load_seconds", value=figures.load_seconds, unit="s"),
+    )
+
+
+def notes(figures: Figures) -> tuple[str, ...]:
+    """What a reader of the job should know beside the figures."""
+    said = [f"{figures.identical_prompts} of {figures.prompts} golden prompts go on exactly as Keras's do."]
+    if figures.ties:
+        steps = "1 greedy step was" if figures.ties == 1 else f"{figures.ties} greedy steps were"
+        said.append(f"{steps} too close in Keras to count.")
+    return tuple(said)

@@ -1,0 +1,95 @@
+"""The app's answers against the golden prompts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from farm.errors import ArtifactDamaged, HostMismatch
+from pipeline.android import golden, host_run
+from pipeline.android.golden import Golden, GoldenLimits, GoldenPrompt
+from pipeline.android.host_run import HostAnswer, SpecialTokens, Verdict
+
+START, END = 1, 2
+SPECIAL = SpecialTokens(START, END)
+PROMPT = GoldenPrompt(text="Hi", prompt_tokens=(1, 7, 8), tokens=(20, 21, 22), margins=(3.0, 0.001, 2.0))
+GOLDEN = Golden(format=1, prompts=(PROMPT,), limits=GoldenLimits(tie=1e-3))
+TIE = 0.01
+
+
+def _answer(tokens: tuple[int, ...], ids: tuple[int, ...] | None = (7, 8)) -> HostAnswer:
+    return HostAnswer(ids, tokens, prefill_seconds=0.1, decode_seconds=0.2)
+
+
+def test_equal_tokens_agree() -> None:
+    assert host_run.judge(0, PROMPT, _answer((20, 21, 22)), SPECIAL, TIE) == Verdict(agreed=3, tie=None)
+
+
+def test_another_token_is_named_with_prompt_and_step() -> None:
+    with pytest.raises(HostMismatch, match=r"leaves golden prompt 4 at step 0: token 9 where 20 is right"):
+        host_run.judge(4, PROMPT, _answer((9, 21, 22)), SPECIAL, TIE)
+    with pytest.raises(HostMismatch, match=r"at step 2: token the end where 22 is right"):
+        host_run.judge(4, PROMPT, _answer((20, 21)), SPECIAL, TIE)
+
+
+def test_a_tie_ends_the_comparison_where_two_tokens_are_as_good() -> None:
+    assert host_run.judge(0, PROMPT, _answer((20, 99, 98)), SPECIAL, TIE) == Verdict(agreed=1, tie=1)
+
+
+def test_the_tokenizer_is_held_against_the_prompt_without_its_start_token() -> None:
+    with pytest.raises(HostMismatch, match=r"golden prompt 0 otherwise from token 1 on: 9 where 8 is right"):
+        host_run.judge(0, PROMPT, _answer((20, 21, 22), (7, 9)), SPECIAL, TIE)
+    with pytest.raises(HostMismatch, match=r"from token 0 on: 7 where 1 is right"):
+        host_run.judge(0, PROMPT, _answer((20, 21, 22)), SpecialTokens(None, END), TIE)
+
+
+def test_an_end_token_that_was_written_down_does_not_count() -> None:
+    prompt = PROMPT.model_copy(update={"tokens": (20, END)})
+    assert prompt.steps == 3
+    assert host_run.judge(0, prompt, _answer((20,)), SPECIAL, TIE).agreed == 1
+
+
+def test_the_commands_are_json_lines_in_order() -> None:
+    bare = PROMPT.model_copy(update={"text": None})
+    golden_prompts = GOLDEN.model_copy(update={"prompts": (PROMPT, bare)})
+    lines = host_run.commands(Path("/a.apk"), golden_prompts, threads=2).decode().splitlines()
+    assert [json.loads(line)["cmd"] for line in lines] == ["open", "tokenize", "generate", "generate", "quit"]
+    assert json.loads(lines[0]) == {"cmd": "open", "apk": "/a.apk", "threads": 2}
+    assert json.loads(lines[2]) == {"cmd": "generate", "prompt_tokens": [1, 7, 8], "max_new_tokens": 3}
+
+
+def test_answers_are_read_in_the_order_of_the_commands() -> None:
+    run = {"tokens": [20], "prefill_seconds": 0.5, "decode_seconds": 0.25, "margins": [1.0]}
+    output = "\n".join(map(json.dumps, ({"threads": 2}, {"ids": [7, 8]}, run)))
+    assert host_run.read_answers(output, GOLDEN) == (HostAnswer((7, 8), (20,), 0.5, 0.25),)
+
+
+def test_a_refusal_is_passed_on() -> None:
+    with pytest.raises(HostMismatch, match=r"refuses the package: There is no asset x\.$"):
+        host_run.read_answers('{"error": "There is no asset x."}\n', GOLDEN)
+
+
+@pytest.mark.parametrize("output", ["", "{}", "{}\n{}", "no json", "{}\n[]"])
+def test_too_little_is_a_mismatch(output: str) -> None:
+    with pytest.raises(HostMismatch, match="no usable answer"):
+        host_run.read_answers(output, GOLDEN)
+
+
+def test_golden_json_is_read_with_what_it_holds_besides(tmp_path: Path) -> None:
+    path = tmp_path / "golden.json"
+    prompt = {**PROMPT.model_dump(), "keras_tokens": [1], "completion": " there"}
+    path.write_text(
+        json.dumps({"format": 1, "recipe": "none", "prompts": [prompt], "figures": {}, "limits": {"tie": 1e-3}})
+    )
+    assert golden.read(path) == GOLDEN
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{}", '{"format": 2, "prompts": []}', '{"format": 1, "prompts": []}', '{"format": 1, "prompts": [{}]}']
+)
+def test_a_golden_json_of_another_form_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "golden.json").write_text(text)
+    with pytest.raises(ArtifactDamaged, match=r"golden\.json is damaged at"):
+        golden.read(tmp_path / "golden.json")

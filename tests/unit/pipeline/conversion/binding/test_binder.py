@@ -1,0 +1,158 @@
+"""The bound files in ai-edge-litert against a plain numpy pass with the same weights."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from farm.errors import BindingFailed, OpNotAllowed, RecipeNotRunnable
+from farm.recipes import WeightForm
+from farm.runtimes import Runtime
+from pipeline.conversion.binding import bind
+from pipeline.conversion.binding.flatbuffer import Builtin, load_model, pack_model
+from pipeline.inference.inspection import inspect
+from pipeline.inference.interpreter import TokenModel
+from tests.fixtures import numpy_decoder, weightless_graphs
+from tests.fixtures.bound_models import ArrayWeights, bind_sizes
+from tests.fixtures.weightless_graphs import GPT2_LIKE, LLAMA_LIKE, Sizes
+
+TOKENS = [int(token) for token in np.random.default_rng(3).integers(0, 300, 24)]
+BOTH = pytest.mark.parametrize("sizes", [GPT2_LIKE, LLAMA_LIKE], ids=lambda sizes: sizes.name)
+
+
+def relative_difference(sizes: Sizes, path: Path) -> float:
+    expected = numpy_decoder.logits(sizes, weightless_graphs.random_weights(sizes), TOKENS)
+    return float(np.abs(TokenModel(path).logits_for(TOKENS) - expected).max() / np.abs(expected).max())
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("form", "limit"),
+    [
+        (WeightForm.FLOAT32, 1e-5),
+        (WeightForm.FLOAT16, 0.01),
+        (WeightForm.INT8_PER_ROW, 0.15),
+        (WeightForm.INT8_PER_TENSOR, 0.2),
+    ],
+)
+def test_a_bound_file_computes_the_model(sizes: Sizes, form: WeightForm, limit: float, tmp_path: Path) -> None:
+    difference = relative_difference(sizes, bind_sizes(sizes, form, tmp_path / "m.tflite"))
+    assert difference < limit
+
+
+@BOTH
+@pytest.mark.parametrize("form", WeightForm)
+def test_the_same_bytes_every_time(sizes: Sizes, form: WeightForm, tmp_path: Path) -> None:
+    if (sizes, form) == (LLAMA_LIKE, WeightForm.INT4_BLOCKS_OF_32):
+        with pytest.raises(RecipeNotRunnable, match="rows of 48 values, no multiple of 32"):
+            bind_for_host(sizes, form, tmp_path / "a.tflite")
+        return
+    contents = {bind_for_host(sizes, form, tmp_path / name).read_bytes() for name in ("a.tflite", "b.tflite")}
+    assert len(contents) == 1
+
+
+def bind_for_host(sizes: Sizes, form: WeightForm, output: Path) -> Path:
+    weights = ArrayWeights(weightless_graphs.random_weights(sizes))
+    bind(sizes.path, weights, form, output, runtimes=[Runtime.AI_EDGE_LITERT_2_3])
+    return output
+
+
+@pytest.mark.parametrize("form", [WeightForm.INT4_PER_ROW, WeightForm.INT4_BLOCKS_OF_32])
+def test_four_bits_compute_what_their_values_stand_for(form: WeightForm, tmp_path: Path) -> None:
+    """Against numpy with the rounded weights: what is left is the rounding of activations."""
+    weights = weightless_graphs.random_weights(GPT2_LIKE)
+    absorbed = numpy_decoder.absorb_norms(GPT2_LIKE, weights)
+    rounded = {
+        name: numpy_decoder.round_to_four_bits(value, 32 if form is WeightForm.INT4_BLOCKS_OF_32 else value.shape[1])
+        if value.ndim == 2 and name != "positions"
+        else value
+        for name, value in absorbed.items()
+    }
+    expected = numpy_decoder.logits(GPT2_LIKE, rounded, TOKENS)
+    actual = TokenModel(bind_for_host(GPT2_LIKE, form, tmp_path / "m.tflite")).logits_for(TOKENS)
+    assert np.abs(actual - expected).max() / np.abs(expected).max() < 0.06
+
+
+def test_the_report_counts_what_is_in_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "m.tflite"
+    said: list[tuple[float, str]] = []
+    report = bind(
+        GPT2_LIKE.path,
+        ArrayWeights(weightless_graphs.random_weights(GPT2_LIKE)),
+        WeightForm.INT8_PER_ROW,
+        path,
+        lambda share, doing: said.append((share, doing)),
+    )
+    by_form = {total.form: total for total in report.forms}
+    kinds = {share.kind: share for share in inspect(path).sizes}
+    assert report.file_bytes == path.stat().st_size
+    assert by_form[WeightForm.INT8_PER_ROW].weights == kinds["int8 matrices"].constants == 9
+    assert by_form[WeightForm.INT8_PER_ROW].bytes == kinds["int8 matrices"].bytes
+    assert 0 < report.head_bytes < report.file_bytes
+    assert [share for share, _ in said] == sorted(share for share, _ in said)
+    assert ("writing embedding") in {doing for _, doing in said}
+
+
+def test_weights_behind_the_flatbuffer_give_the_same_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The form of files beyond 2 GB, at a small size."""
+    inline = bind_sizes(GPT2_LIKE, WeightForm.INT8_PER_ROW, tmp_path / "inline.tflite")
+    monkeypatch.setattr("pipeline.conversion.binding.model_file.INLINE_LIMIT", 0)
+    behind = bind_sizes(GPT2_LIKE, WeightForm.INT8_PER_ROW, tmp_path / "behind.tflite")
+    assert {buffer.offset > 1 for buffer in load_model(inline).buffers} == {False}
+    assert sum(buffer.offset > 1 for buffer in load_model(behind).buffers) == 20
+    expected = TokenModel(inline).logits_for(TOKENS)
+    np.testing.assert_array_equal(TokenModel(behind).logits_for(TOKENS), expected)
+    shares = [{share.kind: share.bytes for share in inspect(path).sizes} for path in (inline, behind)]
+    assert shares[0]["int8 matrices"] == shares[1]["int8 matrices"]
+
+
+def test_a_recipe_that_the_app_computes_wrongly_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecipeNotRunnable, match=r"TFLite 2\.20 computes int4 in blocks wrongly"):
+        bind_sizes(GPT2_LIKE, WeightForm.INT4_BLOCKS_OF_32, tmp_path / "m.tflite")
+
+
+def test_a_custom_operator_is_refused_by_name(tmp_path: Path) -> None:
+    model = load_model(GPT2_LIKE.path)
+    code = next(code for code in model.operatorCodes if code.builtinCode == Builtin.GELU)
+    code.builtinCode, code.deprecatedBuiltinCode, code.customCode = Builtin.CUSTOM, Builtin.CUSTOM, b"FlexReadFile"
+    graph = tmp_path / "graph.tflite"
+    graph.write_bytes(pack_model(model))
+    weights = ArrayWeights(weightless_graphs.random_weights(GPT2_LIKE))
+    with pytest.raises(OpNotAllowed, match=r"FlexReadFile in decode is no TFLite built-in"):
+        bind(graph, weights, WeightForm.FLOAT32, tmp_path / "m.tflite")
+    assert not (tmp_path / "m.tflite").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"extra": np.zeros(3, np.float32)}, "hold extra, which the graph does not read"),
+        ({"0.up": np.zeros((64, 33), np.float32)}, r"wants 0\.up as \(64, 32\), but the weights have it as \(64, 33\)"),
+        ({"1.down": np.full((32, 64), np.nan, np.float32)}, r"1\.down holds values that are no finite numbers"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused(change: dict[str, np.ndarray], sentence: str, tmp_path: Path) -> None:
+    weights = ArrayWeights(weightless_graphs.random_weights(GPT2_LIKE) | change)
+    with pytest.raises(BindingFailed, match=sentence):
+        bind(GPT2_LIKE.path, weights, WeightForm.INT8_PER_ROW, tmp_path / "m.tflite")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_weight_is_named(tmp_path: Path) -> None:
+    weights = weightless_graphs.random_weights(GPT2_LIKE)
+    del weights["final.bias"]
+    with pytest.raises(BindingFailed, match=r"lack final\.bias"):
+        bind(GPT2_LIKE.path, ArrayWeights(weights), WeightForm.FLOAT32, tmp_path / "m.tflite")
+
+
+def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        bind_sizes(GPT2_LIKE, WeightForm.FLOAT32, tmp_path / "m.tflite")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pipeline.conversion import graph_cache
+from pipeline.conversion.description import Activation, DecoderDescription, Layer, Norm
+
+TINY = DecoderDescription(
+    vocabulary_size=9,
+    hidden_size=4,
+    intermediate_size=8,
+    query_heads=1,
+    key_value_heads=1,
+    head_size=4,
+    layers=(Layer(),),
+    norm=Norm.RMS,
+    norm_epsilon=1e-5,
+    final_norm_epsilon=1e-5,
+    activation=Activation.SILU,
+    query_scale=0.5,
+)
+
+
+def test_the_key_depends_on_all_that_decides_a_graph(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = {
+        graph_cache.graph_key(TINY, 64, (8, 32)),
+        graph_cache.graph_key(TINY, 128, (8, 32)),
+        graph_cache.graph_key(TINY, 64, (8,)),
+        graph_cache.graph_key(replace(TINY, final_logit_cap=3.0), 64, (8, 32)),
+    }
+    monkeypatch.setattr(graph_cache.metadata, "version", lambda _name: "0.0")
+    keys.add(graph_cache.graph_key(TINY, 64, (8, 32)))
+    monkeypatch.undo()
+    monkeypatch.setattr(graph_cache, "SOURCES", ("decoder.py",))
+    keys.add(graph_cache.graph_key(TINY, 64, (8, 32)))
+    assert len(keys) == 6
+
+
+def test_the_key_is_stable() -> None:
+    assert graph_cache.graph_key(TINY, 64, (32, 8)) == graph_cache.graph_key(replace(TINY), 64, (8, 32))
+
+
+def test_every_source_of_the_graph_exists() -> None:
+    folder = Path(graph_cache.__file__).parent
+    assert all((folder / name).is_file() for name in graph_cache.SOURCES)
+
+
+def test_a_graph_is_converted_once(tmp_path: Path) -> None:
+    adopt, caches = tmp_path / "adopt", tmp_path / "caches"
+    adopt.mkdir()
+    first = graph_cache.find_graph("key", caches, adopt, lambda: b"graph")
+    assert not first.cached
+    assert first.path == adopt / "key.tflite"
+    assert first.path.read_bytes() == b"graph"
+
+    (caches / graph_cache.CACHE).mkdir(parents=True)
+    first.path.rename(caches / graph_cache.CACHE / first.path.name)
+    second = graph_cache.find_graph("key", caches, adopt, lambda: pytest.fail("converted again"))
+    assert second.cached
+    assert second.path.read_bytes() == b"graph"

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from farm.jobspec import JobSpec, Lane, SpecialTokens, TokenizerGraph
+from farm.modelref import ModelKind
+from farm.prompting import Mode, Prompting
+from pipeline.conversion.prompt_reading import prompt_reading
+from pipeline.conversion.tokenizer import TokenizerExport
+from tests.fixtures import bound_models
+
+TOKENIZER = bound_models.byte_tokenizer()
+START, END = 1, TOKENIZER.token_to_id("<|end|>")
+EXPORT = TokenizerExport(b"", "byte-level-bpe", None, TOKENIZER, START, END)
+PLAIN, CHAT = Prompting(), Prompting(mode=Mode.INSTRUCT, prompt_template="<|end|>{prompt}")
+
+
+def spec(**given: object) -> JobSpec:
+    return JobSpec.model_validate({"model_kind": ModelKind.FOLDER, "model": "/models/a"} | given)
+
+
+@pytest.mark.parametrize(
+    ("given", "prompting", "special_tokens", "noted"),
+    [
+        ({"lane": Lane.BYTES}, PLAIN, SpecialTokens.TEXT, False),
+        ({"lane": Lane.STRINGS}, CHAT, SpecialTokens.TEXT, True),
+        ({"lane": Lane.STRINGS, "special_tokens": SpecialTokens.READ}, CHAT, SpecialTokens.READ, False),
+        ({"lane": Lane.BYTES, "special_tokens": SpecialTokens.READ}, PLAIN, SpecialTokens.READ, False),
+        # The app's tokenizer follows the template.
+        ({}, PLAIN, SpecialTokens.TEXT, False),
+        ({}, CHAT, SpecialTokens.READ, False),
+        ({"lane": Lane.STRINGS, "tokenizer_graph": TokenizerGraph.TFTEXT}, CHAT, None, False),
+    ],
+)
+def test_prompts_are_read_as_the_file_or_its_app_reads_them(
+    given: dict[str, object], prompting: Prompting, special_tokens: SpecialTokens | None, noted: bool
+) -> None:
+    found = prompt_reading(spec(**given), EXPORT, prompting)
+    assert found.special_tokens is special_tokens
+    assert bool(found.notes) == noted
+    tokens = found.read("<|end|>")
+    assert tokens[0] == START
+    assert (tokens[1:] == [END]) == (special_tokens is not SpecialTokens.TEXT)
+
+
+def test_without_a_tokenizer_nothing_is_read() -> None:
+    found = prompt_reading(spec(), dataclasses.replace(EXPORT, tokenizer=None), CHAT)
+    assert (found.special_tokens, found.notes) == (None, ())

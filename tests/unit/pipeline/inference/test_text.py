@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
+
+from farm.errors import FileUnreadable
+from pipeline.inference.text import TextCodec
+from tests.fixtures.bound_models import END_TOKEN, byte_tokenizer
+
+CODEC = TextCodec(byte_tokenizer().to_str().encode(), "fixture")
+
+
+@given(st.text(max_size=40))
+def test_pieces_joined_are_the_text(text: str) -> None:
+    assert "".join(CODEC.stream(CODEC.encode(text))) == text
+
+
+@given(st.lists(st.integers(0, 299), max_size=40))
+def test_any_tokens_stream_as_they_decode(tokens: list[int]) -> None:
+    assert "".join(CODEC.stream(tokens)) == CODEC.decode(tokens)
+
+
+def test_no_half_character_is_shown() -> None:
+    tokens = CODEC.encode("a👩‍🚀é")
+    assert len(tokens) > 8
+    assert list(CODEC.stream(tokens)) == ["a", "👩", "\u200d", "🚀", "é"]
+
+
+def test_broken_utf8_at_the_end_is_shown_at_last() -> None:
+    tokens = CODEC.encode("né")[:-1]
+    assert list(CODEC.stream(tokens)) == ["n", "\ufffd"]
+
+
+def test_pieces_come_as_soon_as_their_token() -> None:
+    seen: list[int] = []
+
+    def tokens() -> list[int]:
+        return CODEC.encode("the rain")
+
+    def watched():
+        for token in tokens():
+            seen.append(token)
+            yield token
+
+    first = next(CODEC.stream(watched()))
+    assert first == "th"
+    assert len(seen) == 1
+
+
+def test_special_tokens_are_left_out() -> None:
+    assert CODEC.decode([*CODEC.encode("in"), END_TOKEN]) == "in"
+
+
+def test_words_that_lose_their_space_at_the_beginning_keep_it_in_the_middle() -> None:
+    words = Tokenizer(models.WordLevel({"▁the": 0, "▁cat": 1, "[UNK]": 2}, unk_token="[UNK]"))  # noqa: S106
+    words.normalizer = normalizers.Sequence([])
+    words.pre_tokenizer = pre_tokenizers.Metaspace()
+    words.decoder = decoders.Metaspace()
+    assert "".join(TextCodec(words.to_str().encode(), "w").stream([0, 1, 0])) == "the cat the"
+
+
+def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "tokenizer.json"
+    path.write_text("{}")
+    with pytest.raises(FileUnreadable, match="is no tokenizer of the tokenizers package"):
+        TextCodec.open(path)
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileUnreadable, match="can't be read"):
+        TextCodec.open(tmp_path / "tokenizer.json")

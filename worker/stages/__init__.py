@@ -1,1 +1,0 @@
-"""One module a stage, each with `run(order, report) -> StageResult`; started as `python -m worker.stages WORKDIR`."""
