@@ -1,10 +1,11 @@
-"""The lanes at GPT-2 base size against the runbook's recipe, in one run on one machine: writes a part of docs/lanes.md.
+"""The I/O modes at GPT-2 base size against the runbook's recipe, in one run on one machine: writes a part of
+docs/io-modes.md.
 
     python -m benchmarks.bytes [--folder FOLDER] [--model PRESET] [--write]
 
-GPT-2 base with random weights, a prompt of 32 tokens, 100 new ones, 2 threads, all int8; prints the goals of the lanes
-that take text, and all lanes side by side. About fifteen minutes. FOLDER (default: a temporary one) keeps the models
-from run to run; PRESET, for a try, is another GPT-2. `--write` puts both tables into docs/lanes.md.
+GPT-2 base with random weights, a prompt of 32 tokens, 100 new ones, 2 threads, all int8; prints the goals of the I/O
+modes that take text, and all I/O modes side by side. About fifteen minutes. FOLDER (default: a temporary one) keeps the
+models from run to run; PRESET, for a try, is another GPT-2. `--write` puts both tables into docs/io-modes.md.
 """
 
 from __future__ import annotations
@@ -33,18 +34,18 @@ from benchmarks.spine import (
     random_base,
     say,
 )
-from farm.jobspec import Abi, ConversionRoute, Lane, TokenizerGraph
+from farm.jobspec import Abi, ConversionRoute, IoMode, TokenizerGraph
 
 ABI = Abi.ARM64
 LONG_PROMPT = 256
-PAGE = ROOT / "docs" / "lanes.md"
+PAGE = ROOT / "docs" / "io-modes.md"
 BEGIN, END = "<!-- python -m benchmarks.bytes --write -->", "<!-- end -->"
-TFTEXT = ("--lane", Lane.STRINGS, "--tokenizer-graph", TokenizerGraph.TFTEXT, "--output-tokens")
+TFTEXT = ("--io", IoMode.STRINGS, "--tokenizer-graph", TokenizerGraph.TFTEXT, "--output-tokens")
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One lane: its job's report, and seconds from the prompt to all its tokens."""
+    """One io_mode: its job's report, and seconds from the prompt to all its tokens."""
 
     name: str
     report: Report
@@ -94,9 +95,9 @@ def measure(folder: Path, preset: Path) -> str:
         farm = Farm(Path(home))
         reports = {}
         for name, options in (
-            ("tokens", ("--lane", Lane.TOKENS)),
-            ("bytes", ("--lane", Lane.BYTES)),
-            ("strings", ("--lane", Lane.STRINGS)),
+            ("tokens", ("--io", IoMode.TOKENS)),
+            ("bytes", ("--io", IoMode.BYTES)),
+            ("strings", ("--io", IoMode.STRINGS)),
             ("strings, tftext", (*TFTEXT, str(PROMPT_TOKENS + NEW_TOKENS))),
             ("strings, tftext, from_keras_model",
              (*TFTEXT, str(PROMPT_TOKENS + NEW_TOKENS), "--conversion-route", ConversionRoute.KERAS_MODEL)),
@@ -106,51 +107,51 @@ def measure(folder: Path, preset: Path) -> str:
         say("all: time to tokens")
         took = _take_times(reports, prompt)
         baseline = runbook.time_to_tokens(baseline_file, threads=THREADS)
-        lanes = [Measured(name, report, took[name]) for name, report in reports.items()]
-        return goals(lanes, took["tokenize_ms"], built, baseline) + "\n" + side_by_side(lanes, built, baseline)
+        io_modes = [Measured(name, report, took[name]) for name, report in reports.items()]
+        return goals(io_modes, took["tokenize_ms"], built, baseline) + "\n" + side_by_side(io_modes, built, baseline)
 
 
-def goals(lanes: list[Measured], tokenize_ms: float, built: Built, baseline: Timed) -> str:
-    """What the lanes that take text were to reach."""
+def goals(io_modes: list[Measured], tokenize_ms: float, built: Built, baseline: Timed) -> str:
+    """What the I/O modes that take text were to reach."""
     rows = [Row(f"bytes: tokenizing a prompt of {LONG_PROMPT} bytes", 2, tokenize_ms, "ms")]
-    for lane in lanes:
-        if lane.name not in ("bytes", "strings"):
+    for io_mode in io_modes:
+        if io_mode.name not in ("bytes", "strings"):
             continue
         rows += [
             Row(
-                f"{lane.name}: text to text, {NEW_TOKENS} tokens", 0.30, lane.seconds / baseline.seconds,
-                "of the runbook recipe's int8", f"{lane.seconds:.2f} s against {baseline.seconds:.2f} s",
+                f"{io_mode.name}: text to text, {NEW_TOKENS} tokens", 0.30, io_mode.seconds / baseline.seconds,
+                "of the runbook recipe's int8", f"{io_mode.seconds:.2f} s against {baseline.seconds:.2f} s",
             ),
             Row(
-                f"{lane.name}: file", 0.78, lane.size / built.size,
-                "of the runbook recipe's int8", f"{lane.size / 1e6:.1f} MB against {built.size / 1e6:.1f} MB",
+                f"{io_mode.name}: file", 0.78, io_mode.size / built.size,
+                "of the runbook recipe's int8", f"{io_mode.size / 1e6:.1f} MB against {built.size / 1e6:.1f} MB",
             ),
             Row(
-                f"{lane.name}: loaded model to .tflite, nothing cached", 60, lane.conversion,
+                f"{io_mode.name}: loaded model to .tflite, nothing cached", 60, io_mode.conversion,
                 "s", f"the runbook's: {built.seconds:.1f} s",
             ),
             Row(
-                f"{lane.name}: conversion stage, peak memory", 4, lane.report.peak("convert") / GIB,
+                f"{io_mode.name}: conversion stage, peak memory", 4, io_mode.report.peak("convert") / GIB,
                 "GiB", f"the runbook's: {built.peak_bytes / GIB:.1f} GiB",
             ),
         ]  # fmt: skip
-        if lane.name == "bytes" and lane.package is not None:
-            rows.append(Row(f"bytes: APK for {ABI} beyond the model", 14, lane.package / 1e6, "MB"))
+        if io_mode.name == "bytes" and io_mode.package is not None:
+            rows.append(Row(f"bytes: APK for {ABI} beyond the model", 14, io_mode.package / 1e6, "MB"))
     return "\n".join(table(rows)) + "\n"
 
 
-def side_by_side(lanes: list[Measured], built: Built, baseline: Timed) -> str:
-    """Every lane, and the runbook's recipe outside of the farm."""
+def side_by_side(io_modes: list[Measured], built: Built, baseline: Timed) -> str:
+    """Every io_mode, and the runbook's recipe outside of the farm."""
     lines = [
         f"| int8 | file | {NEW_TOKENS} tokens | loaded model to `.tflite` | conversion's memory"
         f" | APK ({ABI}) beyond it |",
         "|---|---|---|---|---|---|",
     ]
-    for lane in lanes:
-        package = "no APK" if lane.package is None else f"{lane.package / 1e6:.1f} MB"
+    for io_mode in io_modes:
+        package = "no APK" if io_mode.package is None else f"{io_mode.package / 1e6:.1f} MB"
         lines.append(
-            f"| {lane.name} | {lane.size / 1e6:.1f} MB | {lane.seconds:.2f} s | {lane.conversion:.1f} s"
-            f" | {lane.report.peak('convert') / GIB:.1f} GiB | {package} |"
+            f"| {io_mode.name} | {io_mode.size / 1e6:.1f} MB | {io_mode.seconds:.2f} s | {io_mode.conversion:.1f} s"
+            f" | {io_mode.report.peak('convert') / GIB:.1f} GiB | {package} |"
         )
     lines.append(
         f"| the runbook's recipe | {built.size / 1e6:.1f} MB | {baseline.seconds:.2f} s | {built.seconds:.1f} s"
@@ -160,7 +161,7 @@ def side_by_side(lanes: list[Measured], built: Built, baseline: Timed) -> str:
 
 
 def _take_times(reports: dict[str, Report], prompt: Path) -> dict[str, float]:
-    """Seconds from the prompt to all tokens by lane, and `tokenize_ms`; each lane in a process of its own."""
+    """Seconds from the prompt to all tokens by io_mode, and `tokenize_ms`; each io_mode in a process of its own."""
     seconds = {}
     for name, report in reports.items():
         numbers = map(str, (NEW_TOKENS, THREADS, LONG_PROMPT))
@@ -180,10 +181,10 @@ from pipeline.inference.archive import open_language_model
 from pipeline.inference.generation import generate
 from pipeline.inference.model_info import ModelInfo
 from pipeline.inference.text_model import Completion, TextModel
-lane, path, prompt = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]).read_bytes()
+io_mode, path, prompt = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]).read_bytes()
 new, threads, long = map(int, sys.argv[4:])
 found = {}
-if lane == "tokens":
+if I/O mode == "tokens":
     model = open_language_model(path.parent, threads)
     given = model.prompt_tokens(prompt.decode())
     seconds = []
@@ -191,7 +192,7 @@ if lane == "tokens":
         started = time.monotonic()
         assert len(list(generate(model.tokens, given, new, None))) == new
         seconds.append(time.monotonic() - started)
-elif lane == "bytes":
+elif I/O mode == "bytes":
     model = TextModel(path, threads)
     answers = [model.complete(prompt, new) for _ in range(5)]
     assert all(len(answer.tokens) == new for answer in answers)

@@ -24,9 +24,9 @@ from farm.settings import SandboxMode, Settings
 from farm.stages import BY_NAME
 from pipeline.request import StageResult
 from worker import sandbox, service
-from worker.interruption import Interruption
 from worker.sandbox import Sandbox
 from worker.stage_process import StageJob, StageOutcome
+from worker.termination import Termination
 
 
 class InstantRunner:
@@ -46,7 +46,7 @@ class InstantRunner:
     def run(
         self,
         job: StageJob,
-        _interruption: Interruption,
+        _termination: Termination,
         on_progress: Callable[[Progress], None],
         meanwhile: Callable[[], None],
     ) -> StageOutcome:

@@ -38,7 +38,7 @@ from pipeline.toolchain.maven import Toolchain
 
 PAGE = spine.ROOT / "docs" / "benchmarks-packaging.md"
 # What a job does after its model is verified, but for the app itself, which is built once per version.
-STAGES = ("package", "host", "screenshots", "bundle", "development")
+STAGES = ("package", "jvm-check", "screenshots", "bundle", "sdk")
 PROMPT_TOKENS = 32
 NEW_TOKENS = 100
 RUNS = 5
@@ -147,10 +147,10 @@ def rates(package: Path, model: Path, scratch: Path) -> tuple[float, float]:
     count = min(NEW_TOKENS, context - PROMPT_TOKENS - 1)
     # The first prompts warm the JVM up.
     prompts = (GoldenPrompt(text=None, prompt_tokens=prompt, tokens=(), margins=(1.0,) * count),) * 3
-    golden = Golden(format=1, prompts=prompts, limits=GoldenLimits(tie=0.0))
+    golden = Golden(format=1, prompts=prompts, limits=GoldenLimits(near_tie=0.0))
     java, python = [], []
     for _ in range(RUNS):
-        answer = host_run.run(base, chain, package, golden, spine.THREADS, scratch / "host")[-1]
+        answer = host_run.run(base, chain, package, golden, spine.THREADS, scratch / "jvm-check")[-1]
         java.append(len(answer.tokens) / answer.decode_seconds)
         python.append(python_rate(TokenModel(model, spine.THREADS), list(prompt), count))
     return statistics.median(java), statistics.median(python)
@@ -160,7 +160,7 @@ def built_app(chain: Toolchain, scratch: Path) -> AppBase:
     """The app's classes, built once a run."""
     target = scratch / "app"
     if not target.is_dir():
-        prebuilt.provide(chain, scratch / "kept", target, lambda _share, doing: say(doing))
+        prebuilt.provide(chain, scratch / "kept", target, lambda _share, activity: say(activity))
     return AppBase(target / prebuilt.name())
 
 

@@ -225,7 +225,7 @@ def fill(database: Database, number: int) -> None:
             values = (stage.name.value, position, StageState.PENDING.value, 0.0, "")
             connection.execute(
                 sa.insert(JobStage).from_select(
-                    ["job_id", "name", "position", "state", "share", "doing"],
+                    ["job_id", "name", "position", "state", "progress", "activity"],
                     sa.select(Job.id, *(sa.literal(value) for value in values)),
                 )
             )
@@ -253,7 +253,7 @@ def row(spec: JobSpec, each: int, number: int, began: Any) -> dict[str, Any]:
     return {
         "id": id_of(each), "key": f"{each:064d}", "state": state.value, "shareable": True,
         "spec": spec.model_dump(mode="json"), "model": spec.model, "recipe": spec.recipe, "created_at": moment,
-        "queued_at": moment, "attempt": 0, "charged": 0, "cancel_requested": False, "notes": [],
+        "queued_at": moment, "attempt": 0, "counted_attempts": 0, "cancel_requested": False, "notes": [],
         "lease_until": now() + timedelta(days=1) if state is JobState.RUNNING else None,
     }  # fmt: skip
 

@@ -37,13 +37,13 @@ ROUNDS = 2
 RUNS = 3
 GIB = 1 << 30
 # With its end the APK is signed, checked, and its code has written the golden tokens; pictures and more come after.
-LAST_OF_THE_APK = "host"
+LAST_OF_THE_APK = "jvm-check"
 REMARKS = """\
 A token at int8 reads the whole file, 128 MB, so that the memory's bandwidth bounds the time to 100 tokens
 where each is read by itself: about half a second at the 24 GB/s of a small two-core machine, whatever the graph does.
-The farm gets below by guessing tokens from the text and reading them together (docs/decisions/0005-guessed-tokens.md),
+The farm gets below by drafting tokens from the text and reading them together (docs/decisions/0005-drafted-tokens.md),
 so that its time follows the text. What a model of random weights writes repeats itself more than what people read
-does; the table therefore gives the time without guesses as well, which is the bound for a text that never repeats
+does; the table therefore gives the time without drafts as well, which is the bound for a text that never repeats
 itself. The recipe's time hangs on no prompt.
 
 The farm's overhead counts every stage. Each waits for the disk twice, for its files' content and then for their names,
@@ -86,17 +86,17 @@ def measure(folder: Path) -> list[Row]:
         say("an equal job")
         _, again_seconds = farm.submit(second)
         theirs, ours = time_to_tokens(baseline_file, warm.model)
-        guessed, unguessed = statistics.fmean(ours.guessed), statistics.fmean(ours.unguessed)
+        drafted, undrafted = statistics.fmean(ours.drafted), statistics.fmean(ours.undrafted)
 
     return [
         Row(
             f"int8, time to {NEW_TOKENS} tokens",
             0.30,
-            guessed / theirs,
+            drafted / theirs,
             "of the runbook recipe's int8",
-            f"{guessed:.2f} s against {theirs:.2f} s, the mean of {PROMPTS} prompts"
-            f" ({min(ours.guessed):.2f} to {max(ours.guessed):.2f}); without guessed tokens"
-            f" {unguessed:.2f} s, a ratio of {unguessed / theirs:.3f};"
+            f"{drafted:.2f} s against {theirs:.2f} s, the mean of {PROMPTS} prompts"
+            f" ({min(ours.drafted):.2f} to {max(ours.drafted):.2f}); without drafted tokens"
+            f" {undrafted:.2f} s, a ratio of {undrafted / theirs:.3f};"
             f" each the best of {ROUNDS * RUNS} runs, in turns",
         ),
         Row(
@@ -164,10 +164,10 @@ class Report:
 
 @dataclass(frozen=True)
 class TimesToTokens:
-    """Seconds from each prompt to its last new token, the best of some runs: with guessed tokens and without."""
+    """Seconds from each prompt to its last new token, the best of some runs: with drafted tokens and without."""
 
-    guessed: list[float]
-    unguessed: list[float]
+    drafted: list[float]
+    undrafted: list[float]
 
 
 class Farm:
@@ -201,16 +201,16 @@ class Farm:
 
 def time_to_tokens(baseline: Path, model: Path) -> tuple[float, TimesToTokens]:
     """The recipe's seconds and the farm's, each in a process of its own, by turns: a machine's speed changes."""
-    theirs, guessed, unguessed = [], [], []
+    theirs, drafted, undrafted = [], [], []
     for number in range(ROUNDS):
         say(f"time to tokens, round {number + 1} of {ROUNDS}")
         theirs.append(runbook.time_to_tokens(baseline, threads=THREADS, runs=RUNS).seconds)
         numbers = (PROMPT_TOKENS, NEW_TOKENS, THREADS, PROMPTS, RUNS)
         words = [sys.executable, "-c", _TIME, str(model), *map(str, numbers)]
         ours = json.loads(subprocess.run(words, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout)
-        guessed.append(ours[0])
-        unguessed.append(ours[1])
-    return min(theirs), TimesToTokens(_best(guessed), _best(unguessed))
+        drafted.append(ours[0])
+        undrafted.append(ours[1])
+    return min(theirs), TimesToTokens(_best(drafted), _best(undrafted))
 
 
 def _best(rounds: list[list[float]]) -> list[float]:
@@ -229,12 +229,12 @@ for number in range(prompts):
     tokens = [(7919 * (place + number * length)) % 50000 for place in range(length)]
     seconds = {True: [], False: []}
     for _ in range(runs + 1):  # the first warms up
-        for guessing, found in seconds.items():
+        for drafting, found in seconds.items():
             started = time.monotonic()
-            assert len(list(generate(model, tokens, new, None, guessing=guessing))) == new
+            assert len(list(generate(model, tokens, new, None, drafting=drafting))) == new
             found.append(time.monotonic() - started)
-    for guessing, found in seconds.items():
-        best[guessing].append(min(found[1:]))
+    for drafting, found in seconds.items():
+        best[drafting].append(min(found[1:]))
 print(json.dumps([best[True], best[False]]))
 """
 

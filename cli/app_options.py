@@ -71,7 +71,7 @@ Aar = Annotated[
     str | None,
     _shaping(
         metavar="AAR",
-        help="The library of the strings lane's app: stock (the published one), file:PATH, or bazel (one that"
+        help="The library of the I/O mode `strings`'s app: stock (the published one), file:PATH, or bazel (one that"
         " `farm aar` built; default: stock).",
     ),
 ]

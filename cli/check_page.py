@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.text import Text
 
-from cli import figures
+from cli import units
 from cli.tables import plain_table
 from cli.terminal import Terminal, printable
 from pipeline.android import findings
@@ -64,7 +64,7 @@ def show(page: CheckPage, terminal: Terminal) -> None:
                 printable(finding.cause),
             )
         )
-        terminal.show(f"    mend  {finding.mend}")
+        terminal.show(f"    mend  {finding.fix}")
         terminal.show(Text(f"    rule  {finding.rule}\n", "dim"))
     table = plain_table("check", "errors", "warnings", right=("errors", "warnings"))
     for name in page.checks:
@@ -75,6 +75,6 @@ def show(page: CheckPage, terminal: Terminal) -> None:
         table.add_row(name, *(str(count or "") for count in counts))
     terminal.show(table)
     total = len(findings.errors(page.findings))
-    verdict = f"{figures.count(total, 'error')} in {page.file.name}" if total else f"{page.file.name} has no error"
-    code = figures.count(sum(page.methods.values()), "method")
-    terminal.remark(f"\n{verdict}; {figures.size(page.size)}, {code} referred to.")
+    verdict = f"{units.count(total, 'error')} in {page.file.name}" if total else f"{page.file.name} has no error"
+    code = units.count(sum(page.methods.values()), "method")
+    terminal.remark(f"\n{verdict}; {units.size(page.size)}, {code} referred to.")

@@ -1,4 +1,4 @@
-"""What this machine has and lacks for the farm, each with its mend."""
+"""What this machine has and lacks for the farm, each with its fix."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from importlib import metadata
 
 import psutil
 
-from cli import figures
+from cli import units
 from farm.errors import FarmError, ToolMissing
 from farm.settings import SandboxMode, Settings
 from pipeline.toolchain import maven, tools
@@ -39,12 +39,12 @@ class Health(StrEnum):
 
 @dataclass(frozen=True)
 class Check:
-    """One finding. mend: what to do, empty when nothing is to be done."""
+    """One finding. fix: what to do, empty when nothing is to be done."""
 
     subject: str
     health: Health
     found: str
-    mend: str = ""
+    fix: str = ""
 
 
 def examine(settings: Settings) -> Iterator[Check]:
@@ -95,8 +95,8 @@ def check_tool(tool: Tool) -> Check:
         with contextlib.redirect_stderr(io.StringIO()):
             found = tools.version(tool) or str(tools.find(tool))
     except ToolMissing:
-        mend = f"Run: apt-get install {origin.package}  ({origin.purpose})"
-        return Check(tool.value, Health.MISSING, "not installed or broken", mend)
+        fix = f"Run: apt-get install {origin.package}  ({origin.purpose})"
+        return Check(tool.value, Health.MISSING, "not installed or broken", fix)
     return Check(tool.value, Health.OK, found)
 
 
@@ -108,7 +108,7 @@ def check_toolchain(settings: Settings) -> Check:
     if missing:
         found = f"{len(missing)} of {total} missing, {missing[0].file_name} first"
         return Check("Android toolchain", Health.MISSING, found, "Run scripts/toolchain to fetch it.")
-    return Check("Android toolchain", Health.OK, f"{figures.count(total, 'artifact')} in {settings.toolchain}")
+    return Check("Android toolchain", Health.OK, f"{units.count(total, 'artifact')} in {settings.toolchain}")
 
 
 def check_sandbox(settings: Settings) -> Check:
@@ -125,21 +125,21 @@ def check_sandbox(settings: Settings) -> Check:
 def check_memory(settings: Settings) -> Check:
     """Memory for the largest stage."""
     free = psutil.virtual_memory().available
-    found = f"{figures.size(free)} free, a stage may use {figures.size(settings.memory_limit)}"
+    found = f"{units.size(free)} free, a stage may use {units.size(settings.memory_limit)}"
     if min(free, settings.memory_limit) >= MEMORY_WANTED:
         return Check("memory", Health.OK, found)
-    return Check("memory", Health.WARNING, found, f"Have {figures.size(MEMORY_WANTED)} free for larger models.")
+    return Check("memory", Health.WARNING, found, f"Have {units.size(MEMORY_WANTED)} free for larger models.")
 
 
 def check_disk(settings: Settings) -> Check:
     """Room in the farm's folder, or where it will be made."""
     folder = next(path for path in (settings.home, *settings.home.parents) if path.exists())
     free = shutil.disk_usage(folder).free
-    found = f"{figures.size(free)} free at {settings.home}"
+    found = f"{units.size(free)} free at {settings.home}"
     if free < settings.disk_reserve:
         return Check("disk", Health.MISSING, found, "Free some room, or set FARM_HOME to another folder.")
     if free < DISK_WANTED:
-        return Check("disk", Health.WARNING, found, f"Have {figures.size(DISK_WANTED)} free for larger models.")
+        return Check("disk", Health.WARNING, found, f"Have {units.size(DISK_WANTED)} free for larger models.")
     return Check("disk", Health.OK, found)
 
 

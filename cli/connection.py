@@ -11,7 +11,7 @@ from cli import profile_option
 from client import profiles
 from client.protocol import Farm
 from farm import settings
-from farm.loading import uncollected
+from farm.loading import gc_paused
 
 if TYPE_CHECKING:
     from client.http import HttpFarm
@@ -24,7 +24,7 @@ def connect(ctx: typer.Context) -> Farm:
         return cast(Callable[[], Farm], ctx.obj)()
     profile = chosen_profile(ctx)
     # Half of a command's start-up is the import of the database's library; who does without the farm need not wait.
-    with uncollected():
+    with gc_paused():
         if profile is None:
             from client.local import LocalFarm
 
@@ -36,7 +36,7 @@ def connect(ctx: typer.Context) -> Farm:
 def connect_tokens(ctx: typer.Context) -> TokenRegister:
     """The tokens of the farm of the chosen profile."""
     profile = chosen_profile(ctx)
-    with uncollected():
+    with gc_paused():
         if profile is None:
             from client.local_tokens import LocalTokens
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.text import Text
 
-from cli import figures
+from cli import units
 from cli.package_parts import PackagePart, package_parts
 from cli.tables import plain_table
 from cli.terminal import Terminal, printable
@@ -35,7 +35,7 @@ class Findings:
         """Everything that was found."""
         return {
             **dataclasses.asdict(self.model),
-            "foreign_operators": list(self.model.foreign_operators),
+            "custom_operators": list(self.model.custom_operators),
             "package": [dataclasses.asdict(part) for part in self.parts],
         }
 
@@ -45,11 +45,11 @@ def show(findings: Findings, terminal: Terminal, every_tensor: bool) -> None:
     model = findings.model
     if findings.parts:
         _show_package(findings.parts, terminal)
-    terminal.show(Text(f"Model, {figures.size(model.file_bytes)}", "bold"))
+    terminal.show(Text(f"Model, {units.size(model.file_bytes)}", "bold"))
     sizes = plain_table("constants", "number", "size", "share", right=("number", "size", "share"))
     for kind in model.sizes:
         share = kind.bytes / model.file_bytes
-        sizes.add_row(kind.kind, str(kind.constants or ""), figures.size(kind.bytes), f"{share * 100:.1f} %")
+        sizes.add_row(kind.kind, str(kind.constants or ""), units.size(kind.bytes), f"{share * 100:.1f} %")
     terminal.show(sizes)
     _show_signatures(model, terminal)
     _show_operators(model, terminal)
@@ -57,14 +57,14 @@ def show(findings: Findings, terminal: Terminal, every_tensor: bool) -> None:
 
 
 def _show_package(parts: tuple[PackagePart, ...], terminal: Terminal) -> None:
-    terminal.show(Text(f"Package, {figures.size(sum(part.packed for part in parts))} in its entries", "bold"))
+    terminal.show(Text(f"Package, {units.size(sum(part.packed for part in parts))} in its entries", "bold"))
     table = plain_table("part", "files", "in the APK", "unpacked", "", right=("files", "in the APK", "unpacked"))
     for part in parts:
         table.add_row(
             part.kind,
             str(part.entries),
-            figures.size(part.packed),
-            figures.size(part.unpacked),
+            units.size(part.packed),
+            units.size(part.unpacked),
             Text("stored" if part.stored else "compressed", "dim"),
         )
     terminal.show(table)
@@ -108,8 +108,8 @@ def _show_operators(model: Inspection, terminal: Terminal) -> None:
         cells = [str(counts[name, version, builtin, graph] or "") for graph in graphs]
         table.add_row(Text(printable(name), "" if builtin else "bold red"), str(version), *cells)
     terminal.show(table)
-    if model.foreign_operators:
-        terminal.show(Text(f"Not built in: {printable(', '.join(model.foreign_operators))}", "red"))
+    if model.custom_operators:
+        terminal.show(Text(f"Not built in: {printable(', '.join(model.custom_operators))}", "red"))
 
 
 def _show_tensors(model: Inspection, terminal: Terminal, every: bool) -> None:
@@ -119,8 +119,8 @@ def _show_tensors(model: Inspection, terminal: Terminal, every: bool) -> None:
     terminal.show(Text("Tensors" if every else "Largest constants", "bold"))
     table = plain_table("name", "type", "shape", "size", right=("size",))
     for tensor in chosen:
-        size = figures.size(tensor.stored_bytes) if tensor.stored_bytes else ""
+        size = units.size(tensor.stored_bytes) if tensor.stored_bytes else ""
         table.add_row(printable(tensor.name), tensor.type, f"[{', '.join(map(str, tensor.shape))}]", size)
     terminal.show(table)
     if not every:
-        terminal.remark(f"\n{figures.count(len(model.tensors), 'tensor')} in all; --tensors lists them.")
+        terminal.remark(f"\n{units.count(len(model.tensors), 'tensor')} in all; --tensors lists them.")

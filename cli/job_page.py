@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from cli import figures, measures, tables
+from cli import measures, tables, units
 from cli.json_views import published
 from cli.terminal import Terminal, printable
 from client.protocol import EventView, JobView
 from farm import recipes
-from farm.jobspec import Lane, SpecialTokens, TokenizerGraph
+from farm.jobspec import IoMode, SpecialTokens, TokenizerGraph
 from farm.prompting import Mode
 from farm.states import JobState
 
@@ -60,7 +60,7 @@ def headline(job: JobView) -> Text:
     """One line: id, state, duration or position."""
     line = Text.assemble("Job ", (job.id, "bold"), " ", tables.state_text(job.state))
     if job.started_at and job.finished_at:
-        line.append(f" in {figures.duration((job.finished_at - job.started_at).total_seconds())}")
+        line.append(f" in {units.duration((job.finished_at - job.started_at).total_seconds())}")
     elif not job.state.terminal:
         line.append(f": {printable(tables.outcome(job))}")
     if job.attempt > 1:
@@ -77,20 +77,20 @@ def settings(job: JobView) -> Iterator[tuple[str, str]]:
     yield "model", spec.model_ref.text
     yield "recipe", recipe.name if recipe.name == recipe.alias else f"{recipe.alias} ({recipe.name})"
     yield "context", f"{spec.context} tokens, prefill {', '.join(map(str, spec.prefill_lengths))}"
-    if spec.lane is not Lane.TOKENS:
+    if spec.io_mode is not IoMode.TOKENS:
         limits = f"prompts up to {spec.prompt_bytes} bytes, answers up to {spec.longest_answer} tokens"
         graph = f" with {spec.tokenizer_graph}" if spec.tokenizer_graph is TokenizerGraph.TFTEXT else ""
         read = ", special tokens read" if spec.special_tokens is SpecialTokens.READ else ""
-        yield "lane", f"{spec.lane}{graph}, {limits}{read}"
+        yield "io_mode", f"{spec.io_mode}{graph}, {limits}{read}"
     if spec.ops is not None or spec.allow_ops:
         yield "ops", " and ".join(filter(None, [spec.allowed_ops.value, ", ".join(spec.allow_ops)]))
     yield "app", f"{app.label} {app.version_name} ({app.version_code}), {app.application_id}, {', '.join(app.abis)}"
     if app.mode is not None or app.prompt_template is not None:
         yield "mode", f"{app.mode or Mode.INSTRUCT}" + (f", {app.prompt_template!r}" if app.prompt_template else "")
-    if spec.lane is Lane.STRINGS:
+    if spec.io_mode is IoMode.STRINGS:
         yield "AAR", app.aar
     yield "signed with", app.keystore or "the farm's own key"
-    yield "submitted", f"{job.created_at.astimezone():%Y-%m-%d %H:%M:%S} ({figures.age(job.created_at)})"
+    yield "submitted", f"{job.created_at.astimezone():%Y-%m-%d %H:%M:%S} ({units.age(job.created_at)})"
 
 
 def grid(rows: Iterable[tuple[str, str]]) -> Table:

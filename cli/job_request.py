@@ -21,7 +21,7 @@ from farm.jobspec import (
     JobSpec,
     parse_abis,
     parse_conversion_route,
-    parse_lane,
+    parse_io_mode,
     parse_special_tokens,
     parse_tokenizer_graph,
 )
@@ -40,7 +40,7 @@ class JobRequest:
 
     model: str | None = None
     recipe: str | None = None
-    lane: str | None = None
+    io_mode: str | None = None
     tokenizer_graph: str | None = None
     conversion_route: str | None = None
     context: int | None = None
@@ -80,7 +80,7 @@ class JobRequest:
             values["model_digest"] = None
         given = {
             "recipe": self.recipe,
-            "lane": None if self.lane is None else parse_lane(self.lane),
+            "io_mode": None if self.io_mode is None else parse_io_mode(self.io_mode),
             "tokenizer_graph": None if self.tokenizer_graph is None else parse_tokenizer_graph(self.tokenizer_graph),
             "conversion_route": None
             if self.conversion_route is None

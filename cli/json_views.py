@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from cli import faults
+from cli import errors
 from client.protocol import EventView, JobView, StageView
 from farm.artifacts import PUBLISHED, Artifact
 from farm.errors import from_code
@@ -15,7 +15,7 @@ from farm.recipes import Recipe
 def job_object(job: JobView) -> dict[str, Any]:
     """A job: times in UTC as ISO 8601, sizes in bytes, shares from 0 to 1, only artifacts that can be downloaded."""
     spec = job.spec
-    error = faults.error_object(from_code(job.error.code, job.error.sentence)) if job.error else None
+    error = errors.error_object(from_code(job.error.code, job.error.sentence)) if job.error else None
     return {
         "id": job.id,
         "state": job.state.value,
@@ -23,7 +23,7 @@ def job_object(job: JobView) -> dict[str, Any]:
         "model_kind": spec.model_kind.value,
         "model_digest": spec.model_digest,
         "recipe": spec.recipe,
-        "lane": spec.lane.value,
+        "io_mode": spec.io_mode.value,
         "tokenizer_graph": spec.tokenizer_graph.value,
         "conversion_route": spec.conversion_route.value,
         "context": spec.context,
@@ -40,7 +40,7 @@ def job_object(job: JobView) -> dict[str, Any]:
         "attempt": job.attempt,
         "cancel_requested": job.cancel_requested,
         "position": job.position,
-        "share": job.share,
+        "progress": job.progress,
         "seconds_left": job.seconds_left,
         "error": error,
         "notes": list(job.notes),
@@ -81,7 +81,7 @@ def recipe_object(recipe: Recipe) -> dict[str, Any]:
     return {
         "name": recipe.name,
         "alias": recipe.alias,
-        "weights": recipe.form.value,
+        "weights": recipe.weight_format.value,
         "size_ratio": recipe.size_ratio,
         "summary": recipe.summary,
         "limits": {
@@ -96,8 +96,8 @@ def _stage_object(stage: StageView) -> dict[str, Any]:
     return {
         "name": stage.name.value,
         "state": stage.state.value,
-        "share": stage.share,
-        "doing": stage.doing,
+        "progress": stage.progress,
+        "activity": stage.activity,
         "seconds": stage.seconds,
         "peak_bytes": stage.peak_bytes,
         "note": stage.note,

@@ -15,10 +15,10 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
-from cli import faults, profile_option
+from cli import errors, profile_option
 from cli.terminal import open_terminal
 from farm.errors import FarmError
-from farm.loading import uncollected
+from farm.loading import gc_paused
 
 DISTRIBUTION = "keras-android-farm"
 
@@ -39,7 +39,7 @@ COMMANDS: dict[str, str] = {
     "check": "Check whether an APK, a bundle or a library is fit for Google Play and for current phones.",
     "import-metrics": "Take in what a phone measured with a job's app.",
     "recipes": "List the quantization recipes and their limits.",
-    "doctor": "Check what this machine has and lacks, each with its mend.",
+    "doctor": "Check what this machine has and lacks, each with its fix.",
     "worker": "Run queued jobs in the foreground.",
     "migrate": "Bring the database of this machine's farm to this version.",
     "gc": "Forget old jobs of this machine's farm and remove the files that no other job needs.",
@@ -67,7 +67,7 @@ class FarmGroup(TyperGroup):
             return name, load_command(name), rest
         if ctx.resilient_parsing:
             return None, None, rest
-        raise faults.unknown_command(name, self.list_commands(ctx))
+        raise errors.unknown_command(name, self.list_commands(ctx))
 
     def main(  # noqa: D102  the signature is Typer's
         self,
@@ -85,14 +85,14 @@ class FarmGroup(TyperGroup):
                 words, prog_name or "farm", complete_var, standalone_mode=False, windows_expand_args=False, **extra
             )
         except FarmError as error:
-            code = faults.report(error, terminal)
+            code = errors.report(error, terminal)
         except TyperException as error:
             context = getattr(error, "ctx", None)
-            code = faults.report(faults.usage(error, context.command_path if context else "farm"), terminal)
+            code = errors.report(errors.usage(error, context.command_path if context else "farm"), terminal)
         except typer.Abort:
             code = 1
         except Exception as error:  # noqa: BLE001  the boundary: no user ever sees a traceback
-            code = faults.report(faults.unexpected(error), terminal)
+            code = errors.report(errors.unexpected(error), terminal)
         if not standalone_mode:
             return code
         sys.exit(code or 0)
@@ -138,7 +138,7 @@ def farm(
 
 def load_command(name: str) -> TyperCommand:
     """The command of that name with its parameters; imports its module."""
-    with uncollected():
+    with gc_paused():
         module = importlib.import_module(f"cli.commands.{name.replace('-', '_')}")
     single = typer.Typer(add_completion=False, context_settings={"help_option_names": ["-h", "--help"]})
     single.command(name, help=unwrap(inspect.getdoc(module.command) or ""))(module.command)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cli import figures
+from cli import units
 from client.protocol import JobView
 from farm import recipes
 from farm.stages import StageName
 
-FOREIGN_OPS = {"flex": "kinds of Flex", "tftext": "of TF Text", "custom": "custom"}
+CUSTOM_OPS = {"flex": "kinds of Flex", "tftext": "of TF Text", "custom": "custom"}
 
 
 def headlines(job: JobView) -> Iterator[tuple[str, str]]:
@@ -20,12 +20,12 @@ def headlines(job: JobView) -> Iterator[tuple[str, str]]:
     def has(stage: StageName, *names: str) -> bool:
         return all((stage, name) in found for name in names)
 
-    convert, verify, host, ops = StageName.CONVERT, StageName.VERIFY, StageName.HOST, StageName.OPS
+    convert, verify, host, ops = StageName.CONVERT, StageName.VERIFY, StageName.JVM_CHECK, StageName.OPS
     if has(convert, "file_bytes", "file_to_float32_ratio"):
         size, ratio = found[convert, "file_bytes"], found[convert, "file_to_float32_ratio"]
-        yield "model", f"{figures.size(size)}, {ratio * 100:.1f} % of float32"
+        yield "model", f"{units.size(size)}, {ratio * 100:.1f} % of float32"
     if has(ops, "operators", "flex_ops", "tftext_ops", "custom_ops"):
-        foreign = [(found[ops, f"{kind}_ops"], name) for kind, name in FOREIGN_OPS.items()]
+        foreign = [(found[ops, f"{kind}_ops"], name) for kind, name in CUSTOM_OPS.items()]
         words = ", ".join(f"{number:.0f} {name}" for number, name in foreign if number) or "all built in"
         yield "ops", f"{found[ops, 'operators']:.0f} operators, {words}"
     if has(verify, "greedy_agreement", "greedy_steps"):
@@ -40,13 +40,13 @@ def headlines(job: JobView) -> Iterator[tuple[str, str]]:
         ratio = found[verify, "perplexity_ratio"]
         yield "perplexity", f"{perplexity:.4g}, {ratio:.4f} x Keras's {keras:.4g} ({limits.perplexity_ratio:g} allowed)"
     if has(verify, "prefill_seconds", "prefill_tokens", "decode_rate"):
-        prefill = figures.duration(found[verify, "prefill_seconds"])
+        prefill = units.duration(found[verify, "prefill_seconds"])
         tokens, rate = found[verify, "prefill_tokens"], found[verify, "decode_rate"]
         yield "speed", f"{tokens:.0f} prompt tokens in {prefill}, then {rate:.0f} tokens/s on this machine"
     if has(host, "host_decode_rate"):
         yield "app's code", f"{found[host, 'host_decode_rate']:.0f} tokens/s on this machine's JVM"
     if has(StageName.BUNDLE, "bundle_download"):
-        yield "download", f"{figures.size(found[StageName.BUNDLE, 'bundle_download'])} from Google Play"
+        yield "download", f"{units.size(found[StageName.BUNDLE, 'bundle_download'])} from Google Play"
 
 
 def _percent(share: float) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from rich.text import Text
 
-from cli import figures
+from cli import units
 from cli.tables import plain_table
 from cli.terminal import Terminal, printable
 from pipeline.ops.aar import AarReading, Answer
@@ -60,7 +60,7 @@ def show_aar(reading: AarReading, terminal: Terminal) -> None:
         table.add_row(
             printable(abi),
             printable("\n".join(one.name for one in found.libraries)),
-            "\n".join(figures.size(one.size) for one in found.libraries),
+            "\n".join(units.size(one.size) for one in found.libraries),
             f"{found.page_size >> 10} KB" if found.page_size else "",
             found.version or "",
             str(len(found.builtins)) if found.builtins else "not to be read",

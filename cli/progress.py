@@ -13,7 +13,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from cli import figures, tables
+from cli import tables, units
 from cli.terminal import Terminal, printable
 from client.protocol import Farm, JobView, StageView
 from farm import recipes
@@ -122,10 +122,10 @@ def _title(job: JobView) -> Text:
 
 def _side(stage: StageView) -> str:
     if stage.state is StageState.RUNNING:
-        return printable(stage.doing)
+        return printable(stage.activity)
     if stage.state in (StageState.REUSED, StageState.SKIPPED):
         return stage.state.value
-    return "" if stage.seconds is None else figures.duration(stage.seconds)
+    return "" if stage.seconds is None else units.duration(stage.seconds)
 
 
 def _bar(job: JobView) -> RenderableType:
@@ -134,8 +134,8 @@ def _bar(job: JobView) -> RenderableType:
     row = Table.grid(padding=(0, 1))
     row.add_row(
         "  ",
-        ProgressBar(total=1.0, completed=job.share, width=BAR_WIDTH, complete_style="cyan", finished_style="green"),
-        figures.percent(job.share),
+        ProgressBar(total=1.0, completed=job.progress, width=BAR_WIDTH, complete_style="cyan", finished_style="green"),
+        units.percent(job.progress),
         "cancelling" if job.cancel_requested else tables.time_left(job),
     )
     return row

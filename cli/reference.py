@@ -49,7 +49,7 @@ def recipe_page() -> str:
     lines += _table(
         ("recipe", "full name", "weights", "size against float32", "what it is"),
         [
-            (f"`{one.alias}`", f"`{one.name}`", one.form.value, f"{one.size_ratio * 100:g} %", one.summary)
+            (f"`{one.alias}`", f"`{one.name}`", one.weight_format.value, f"{one.size_ratio * 100:g} %", one.summary)
             for one in RECIPES
         ],
     )

@@ -8,7 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from cli import figures
+from cli import units
 from cli.json_views import published
 from cli.terminal import printable
 from client.protocol import JobView, MetricView, StageView
@@ -61,7 +61,7 @@ def job_table(jobs: Sequence[JobView]) -> Table:
             state_text(job.state),
             printable(job.spec.model_ref.short_name),
             recipes.find(job.spec.recipe).alias,
-            figures.age(job.created_at),
+            units.age(job.created_at),
             cut(outcome(job)),
         )
     return table
@@ -70,12 +70,12 @@ def job_table(jobs: Sequence[JobView]) -> Table:
 def outcome(job: JobView) -> str:
     """How a job stands or ended, in a few words."""
     if job.state is JobState.QUEUED:
-        place = "next" if not job.position else f"{figures.count(job.position, 'job')} ahead"
+        place = "next" if not job.position else f"{units.count(job.position, 'job')} ahead"
         return ", ".join(filter(None, [place, time_left(job)]))
     if job.state is JobState.RUNNING:
-        return ", ".join(filter(None, [running_title(job), figures.percent(job.share), time_left(job)]))
+        return ", ".join(filter(None, [running_title(job), units.percent(job.progress), time_left(job)]))
     if job.state is JobState.SUCCEEDED:
-        return ", ".join(f"{artifact.name} {figures.size(artifact.size)}" for artifact in published(job)[:2])
+        return ", ".join(f"{artifact.name} {units.size(artifact.size)}" for artifact in published(job)[:2])
     return job.error.sentence if job.error else ""
 
 
@@ -87,21 +87,21 @@ def running_title(job: JobView) -> str:
 
 def time_left(job: JobView) -> str:
     """`about 12 s left`, or nothing when unknown."""
-    return "" if job.seconds_left is None else f"about {figures.estimate(job.seconds_left)} left"
+    return "" if job.seconds_left is None else f"about {units.estimate(job.seconds_left)} left"
 
 
 def stage_table(stages: Sequence[StageView]) -> Table:
     """One row a stage: state, time, peak memory of its whole process tree."""
     table = plain_table("stage", "state", "time", "peak memory", "remark", right=("time", "peak memory"))
     for stage in stages:
-        remark = stage.doing if stage.state is StageState.RUNNING else stage.note or ""
+        remark = stage.activity if stage.state is StageState.RUNNING else stage.note or ""
         if stage.state is StageState.FAILED:
             remark = ""  # the job's error, which is shown in full
         table.add_row(
             BY_NAME[stage.name].title,
             Text(stage.state.value, STAGE_STYLES[stage.state]),
-            "" if stage.seconds is None else figures.duration(stage.seconds),
-            "" if stage.peak_bytes is None else figures.size(stage.peak_bytes),
+            "" if stage.seconds is None else units.duration(stage.seconds),
+            "" if stage.peak_bytes is None else units.size(stage.peak_bytes),
             Text(printable(remark), "dim"),
         )
     return table
@@ -115,7 +115,7 @@ def metric_table(metrics: Sequence[MetricView]) -> Table:
         if metric.name not in PROCESS_MEASURES:
             table.add_row(
                 printable(metric.name.replace("_", " ")),
-                figures.measure(metric.value, metric.unit),
+                units.measure(metric.value, metric.unit),
                 Text(metric.stage.value, "dim"),
             )
     return table
@@ -127,10 +127,10 @@ def measurement_table(measurements: Sequence[Measurement]) -> Table:
         "measured on", "first token", "tokens/s", "memory", "threads", right=("first token", "tokens/s")
     )
     for each in measurements:
-        memory = "" if each.peak_memory_bytes is None else figures.size(each.peak_memory_bytes)
+        memory = "" if each.peak_memory_bytes is None else units.size(each.peak_memory_bytes)
         table.add_row(
             printable(f"{each.device}, Android {each.android}"),
-            figures.duration(each.first_token_seconds),
+            units.duration(each.first_token_seconds),
             f"{each.tokens_per_second:.1f}",
             memory,
             str(each.threads),
@@ -146,5 +146,5 @@ def artifact_table(job: JobView) -> Table:
     """One row a file that can be downloaded."""
     table = plain_table("file", "size", "sha256", right=("size",))
     for artifact in published(job):
-        table.add_row(Text(artifact.name.value, "bold"), figures.size(artifact.size), cut(artifact.digest, "dim"))
+        table.add_row(Text(artifact.name.value, "bold"), units.size(artifact.size), cut(artifact.digest, "dim"))
     return table

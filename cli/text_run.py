@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 
-from cli import figures
+from cli import units
 from cli.terminal import Terminal, printable
 from farm.errors import UsageError
 from farm.jobspec import TokenizerGraph
@@ -69,7 +69,7 @@ def show(written: Written, info: ModelInfo, prompt: str, mode: Mode, terminal: T
         )
         return
     sys.stdout.write(printable((prompt if mode is Mode.COMPLETE else "") + text) + "\n")
-    read = "" if written.prompt_tokens is None else f"{figures.count(written.prompt_tokens, 'prompt token')}, "
-    wrote = "the text" if written.new_tokens is None else figures.count(written.new_tokens, "new token")
+    read = "" if written.prompt_tokens is None else f"{units.count(written.prompt_tokens, 'prompt token')}, "
+    wrote = "the text" if written.new_tokens is None else units.count(written.new_tokens, "new token")
     speed = f", {written.rate:.0f} tokens/s" if written.rate else ""
-    terminal.remark(f"{info.name}, {info.recipe}: {read}{wrote} after {figures.duration(written.seconds)}{speed}")
+    terminal.remark(f"{info.name}, {info.recipe}: {read}{wrote} after {units.duration(written.seconds)}{speed}")

@@ -27,13 +27,13 @@ class MetricView:
 
 @dataclass(frozen=True)
 class StageView:
-    """One stage of a job. seconds and peak_bytes (whole process tree) once it ended; share and doing while it runs;
-    note: why it was skipped or reused."""
+    """One stage of a job. seconds and peak_bytes (whole process tree) once it ended; progress and activity while it
+    runs; note: why it was skipped or reused."""
 
     name: StageName
     state: StageState
-    share: float
-    doing: str
+    progress: float
+    activity: str
     seconds: float | None
     peak_bytes: int | None
     note: str | None
@@ -50,7 +50,7 @@ class ErrorView:
 
 @dataclass(frozen=True)
 class JobView:
-    """One job. position: place in the queue, 0 is next, None unless queued. share: part of the work done, 0 to 1.
+    """One job. position: place in the queue, 0 is next, None unless queued. progress: part of the work done, 0 to 1.
     seconds_left: until it ends, estimated from earlier jobs, None when unknown. measurements: by phones, with the job's
     model."""
 
@@ -68,7 +68,7 @@ class JobView:
     metrics: tuple[MetricView, ...]
     artifacts: tuple[Artifact, ...]
     position: int | None
-    share: float
+    progress: float
     seconds_left: float | None
     measurements: tuple[Measurement, ...] = ()
 

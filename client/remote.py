@@ -13,7 +13,7 @@ import httpx
 from client import transfers
 from client.http import HttpFarm
 from client.protocol import EventView, JobView, Submission
-from client.transfers import Patience
+from client.transfers import RetryBudget
 from farm import digests, sources
 from farm.artifacts import ArtifactName
 from farm.errors import ArtifactMissing, FarmUnreachable, JobNotFinished, JobNotFound, ModelChanged, NoJobYet
@@ -178,7 +178,7 @@ class RemoteFarm:
     def _follow(self, path: str) -> Iterator[str]:
         """Each event's id is the place after its line; a line counts once its event has come whole."""
         after: str | None = None
-        patience, events = Patience(), 0
+        patience, events = RetryBudget(), 0
         while True:
             try:
                 with self._http.stream("GET", f"{path}/stream", headers=_last(after)) as answer:

@@ -17,8 +17,8 @@ import httpx
 from client.http import HttpFarm
 from farm import digests
 from farm.artifacts import Artifact
+from farm.durable_writes import disk_full_as_sentence
 from farm.errors import ArtifactDamaged, FarmUnreachable, FileUnreadable, UploadConflict
-from farm.sealing import disk_full_as_sentence
 
 # A transfer is given up when it fails so often without a single byte getting through.
 FRUITLESS_TRIES = 6
@@ -36,7 +36,7 @@ class UploadState:
     complete: bool
 
 
-class Patience:
+class RetryBudget:
     """Counts the tries that got nowhere and waits longer after each."""
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class Patience:
 def upload(http: HttpFarm, path: Path, digest: str, offset: int) -> None:
     """Send a file's bytes from `offset` on until the farm has all; ArtifactDamaged, FileUnreadable, FarmUnreachable."""
     size = path.stat().st_size
-    patience = Patience()
+    patience = RetryBudget()
     while True:
         try:
             with http.stream(
@@ -136,7 +136,7 @@ def _complete(http: HttpFarm, path: str, artifact: Artifact, stream: BinaryIO, *
 
 def _chunks(http: HttpFarm, path: str, artifact: Artifact, offset: int) -> Iterator[bytes]:
     """The file's bytes from `offset` on, over as many requests as it takes."""
-    patience = Patience()
+    patience = RetryBudget()
     while offset < artifact.size:
         # If-Range: should the file be another one by now, all of it comes, and the digest tells.
         headers = {"Range": f"bytes={offset}-", "If-Range": f'"{artifact.digest}"'} if offset else {}
@@ -155,7 +155,7 @@ def _chunks(http: HttpFarm, path: str, artifact: Artifact, offset: int) -> Itera
             patience.use(offset, error)
 
 
-def _offset(http: HttpFarm, digest: str, patience: Patience, known: int) -> int:
+def _offset(http: HttpFarm, digest: str, patience: RetryBudget, known: int) -> int:
     while True:
         try:
             state: UploadState = http.ask(UploadState, "GET", f"/v1/uploads/{digest}")

@@ -32,7 +32,7 @@ def job_view(job: JobRecord, position: int | None, history: History) -> JobView:
         created_at=job.created_at,
         started_at=job.started_at,
         finished_at=job.finished_at,
-        attempt=job.charged,
+        attempt=job.counted_attempts,
         cancel_requested=job.cancel_requested,
         error=_error(job),
         notes=job.notes,
@@ -40,18 +40,18 @@ def job_view(job: JobRecord, position: int | None, history: History) -> JobView:
         metrics=tuple(MetricView(each.stage, each.name, each.value, each.unit) for each in job.metrics),
         artifacts=job.artifacts,
         position=position,
-        share=share(job),
+        progress=progress(job),
         seconds_left=seconds_left(job, position, history),
         measurements=job.measurements,
     )
 
 
-def share(job: JobRecord) -> float:
+def progress(job: JobRecord) -> float:
     """The part of the job's work that is done, from 0 to 1, each stage weighing its expected share of the time."""
     if job.state is JobState.SUCCEEDED:
         return 1.0
-    weights = {stage.name: BY_NAME[stage.name].share for stage in job.stages}
-    done = sum(weights[stage.name] * stage.share for stage in job.stages)
+    weights = {stage.name: BY_NAME[stage.name].weight for stage in job.stages}
+    done = sum(weights[stage.name] * stage.progress for stage in job.stages)
     return min(1.0, done / sum(weights.values())) if weights else 0.0
 
 
@@ -65,7 +65,7 @@ def seconds_left(job: JobRecord, position: int | None, history: History) -> floa
     waiting = [stage for stage in job.stages if stage.state not in _DONE]
     if any(stage.name not in history.typical for stage in waiting):
         return None
-    own = sum(_expected(stage.name, history) * (1 - stage.share) for stage in waiting)
+    own = sum(_expected(stage.name, history) * (1 - stage.progress) for stage in waiting)
     before = (position or 0) / history.workers
     return own + before * sum(_expected(stage.name, history) for stage in job.stages)
 
@@ -77,7 +77,9 @@ def _expected(name: StageName, history: History) -> float:
 
 
 def _stage(stage: StageRecord) -> StageView:
-    return StageView(stage.name, stage.state, stage.share, stage.doing, stage.seconds, stage.peak_bytes, stage.note)
+    return StageView(
+        stage.name, stage.state, stage.progress, stage.activity, stage.seconds, stage.peak_bytes, stage.note
+    )
 
 
 def _error(job: JobRecord) -> ErrorView | None:

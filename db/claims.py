@@ -42,13 +42,13 @@ class LeaseLost(Exception):
 
 @dataclass(frozen=True)
 class Claim:
-    """A job that a worker holds. attempt: the fence; charged: how many attempts count against the job, this included.
+    """A job that a worker holds. attempt: the fence; counted_attempts: those that count, this one included.
     lease_seconds: how long the job stays this worker's after each change or heartbeat.
     """
 
     job_id: str
     attempt: int
-    charged: int
+    counted_attempts: int
     spec: JobSpec
     lease_seconds: float
 
@@ -82,21 +82,22 @@ def claim(
             sa.update(Job)
             .where(Job.id == job_id, Job.state == JobState.QUEUED.value)
             .values(
-                state=JobState.RUNNING.value, attempt=Job.attempt + 1, charged=Job.charged + 1, worker_id=worker_id,
+                state=JobState.RUNNING.value, attempt=Job.attempt + 1,
+                counted_attempts=Job.counted_attempts + 1, worker_id=worker_id,
                 lease_until=moment + timedelta(seconds=lease_seconds),
                 started_at=sa.func.coalesce(Job.started_at, sa.literal(moment, Job.started_at.type)),
             )
-            .returning(Job.attempt, Job.charged, Job.spec)
+            .returning(Job.attempt, Job.counted_attempts, Job.spec)
         ).one_or_none()  # fmt: skip
         if row is None:
             return None
         connection.execute(
             sa.insert(Attempt).values(
-                job_id=job_id, number=row.attempt, worker_id=worker_id, started_at=moment, charged=True
+                job_id=job_id, number=row.attempt, worker_id=worker_id, started_at=moment, counted=True
             )
         )
-        events.append(connection, job_id, EventKind.CLAIMED, f"attempt {row.charged}")
-        return Claim(job_id, row.attempt, row.charged, JobSpec.model_validate(row.spec), lease_seconds)
+        events.append(connection, job_id, EventKind.CLAIMED, f"attempt {row.counted_attempts}")
+        return Claim(job_id, row.attempt, row.counted_attempts, JobSpec.model_validate(row.spec), lease_seconds)
 
 
 def hold(connection: Connection, held: Claim, **changes: Any) -> None:
@@ -128,28 +129,29 @@ def cancel_requested(database: Database, held: Claim) -> bool:
     return bool(row.cancel_requested)
 
 
-def give_back(database: Database, held: Claim, reason: str) -> None:
+def release(database: Database, held: Claim, reason: str) -> None:
     """Queue the job again without charging the attempt: the worker was asked to stop."""
     with database.write(durable=True) as connection:
         hold(connection, held)
-        _end_attempt(connection, held.job_id, held.attempt, WorkerLost.code(), reason, charged=False)
-        _requeue(connection, held.job_id, reason, charged=Job.charged - 1)
+        _end_attempt(connection, held.job_id, held.attempt, WorkerLost.code(), reason, counted=False)
+        _requeue(connection, held.job_id, reason, counted_attempts=Job.counted_attempts - 1)
 
 
-def hand_on(database: Database, held: Claim, queue: Queue) -> None:
-    """The next stage needs another kind of worker: the job waits for one, its stages as they are, nothing charged."""
+def requeue_for(database: Database, held: Claim, queue: Queue) -> None:
+    """The next stage needs another kind of worker: the job waits for one, its stages as they are, no attempt
+    counted."""
     with database.write(durable=True) as connection:
         hold(connection, held)
         reason = f"goes on in the queue {queue}"
-        _end_attempt(connection, held.job_id, held.attempt, None, reason, charged=False)
-        _queue(connection, held.job_id, queue, charged=Job.charged - 1)
+        _end_attempt(connection, held.job_id, held.attempt, None, reason, counted=False)
+        _queue(connection, held.job_id, queue, counted_attempts=Job.counted_attempts - 1)
         events.append(connection, held.job_id, EventKind.HANDED_ON, reason)
 
 
 def finish(connection: Connection, held: Claim) -> None:
     """The job has succeeded; part of the transaction that files its last artifact."""
     hold(connection, held, state=JobState.SUCCEEDED.value, finished_at=now())
-    _end_attempt(connection, held.job_id, held.attempt, None, None, charged=True)
+    _end_attempt(connection, held.job_id, held.attempt, None, None, counted=True)
     events.append(connection, held.job_id, EventKind.SUCCEEDED, "done")
 
 
@@ -157,7 +159,7 @@ def cancelled(database: Database, held: Claim) -> None:
     """The job was stopped on request."""
     with database.write(durable=True) as connection:
         hold(connection, held)
-        _end_attempt(connection, held.job_id, held.attempt, None, "cancelled", charged=True)
+        _end_attempt(connection, held.job_id, held.attempt, None, "cancelled", counted=True)
         _cancel(connection, held.job_id)
 
 
@@ -165,7 +167,7 @@ def fail(database: Database, held: Claim, error: FarmError, max_attempts: int) -
     """The attempt failed: queue the job again when that may help, else the job has failed. Returns the new state."""
     with database.write(durable=True) as connection:
         hold(connection, held)
-        retry = error.retryable and held.charged < max_attempts
+        retry = error.retryable and held.counted_attempts < max_attempts
         return _end_badly(connection, held.job_id, held.attempt, error, retry=retry)
 
 
@@ -182,17 +184,19 @@ def requeue_lost(database: Database, dead_workers: Sequence[str], max_attempts: 
             return []
     with database.write(durable=True) as connection:
         rows = connection.execute(
-            sa.select(Job.id, Job.attempt, Job.charged, Job.cancel_requested)
+            sa.select(Job.id, Job.attempt, Job.counted_attempts, Job.cancel_requested)
             .where(lost)
             .with_for_update(skip_locked=True)
         ).all()
         for row in rows:
-            error = WorkerLost(f"The worker vanished in attempt {row.charged}; `farm retry` runs the job again.")
+            error = WorkerLost(
+                f"The worker vanished in attempt {row.counted_attempts}; `farm retry` runs the job again."
+            )
             if row.cancel_requested:
-                _end_attempt(connection, row.id, row.attempt, WorkerLost.code(), error.sentence, charged=True)
+                _end_attempt(connection, row.id, row.attempt, WorkerLost.code(), error.sentence, counted=True)
                 _cancel(connection, row.id)
             else:
-                _end_badly(connection, row.id, row.attempt, error, retry=row.charged < max_attempts)
+                _end_badly(connection, row.id, row.attempt, error, retry=row.counted_attempts < max_attempts)
         return [row.id for row in rows]
 
 
@@ -214,7 +218,7 @@ def _next(connection: Connection, waiting: sa.Select[str]) -> sa.Select[str]:
 
 
 def _end_badly(connection: Connection, job_id: str, attempt: int, error: FarmError, *, retry: bool) -> JobState:
-    _end_attempt(connection, job_id, attempt, error.code(), error.sentence, charged=True)
+    _end_attempt(connection, job_id, attempt, error.code(), error.sentence, counted=True)
     if retry:
         _requeue(connection, job_id, error.sentence)
         return JobState.QUEUED
@@ -249,10 +253,10 @@ def _cancel(connection: Connection, job_id: str) -> None:
 
 
 def _end_attempt(
-    connection: Connection, job_id: str, attempt: int, code: str | None, reason: str | None, *, charged: bool
+    connection: Connection, job_id: str, attempt: int, code: str | None, reason: str | None, *, counted: bool
 ) -> None:
     connection.execute(
         sa.update(Attempt)
         .where(Attempt.job_id == job_id, Attempt.number == attempt)
-        .values(ended_at=now(), error_code=code, reason=reason, charged=charged)
+        .values(ended_at=now(), error_code=code, reason=reason, counted=counted)
     )

@@ -172,7 +172,7 @@ def attempts(connection: Connection, job_id: str) -> list[AttemptRecord]:
     """Every claim of the job, in order."""
     rows = connection.execute(sa.select(Attempt.__table__).where(Attempt.job_id == job_id).order_by(Attempt.number))
     return [
-        AttemptRecord(row.number, row.worker_id, row.started_at, row.ended_at, row.charged, row.error_code, row.reason)
+        AttemptRecord(row.number, row.worker_id, row.started_at, row.ended_at, row.counted, row.error_code, row.reason)
         for row in rows
     ]
 
@@ -216,7 +216,7 @@ def retry(database: Database, prefix: str, also: Callable[[Connection, str], Non
                 sa.update(Job)
                 .where(Job.id == job_id)
                 .values(
-                    state=JobState.QUEUED.value, queued_at=now(), started_at=None, finished_at=None, charged=0,
+                    state=JobState.QUEUED.value, queued_at=now(), started_at=None, finished_at=None, counted_attempts=0,
                     shareable=True, cancel_requested=False, error_code=None, error_sentence=None, notes=[],
                     queue=Queue.CONVERT.value,
                 )
@@ -245,7 +245,7 @@ def reset_stages(connection: Connection, job_id: str) -> None:
     connection.execute(
         sa.update(JobStage)
         .where(JobStage.job_id == job_id)
-        .values(state=StageState.PENDING.value, share=0.0, doing="", note=None, seconds=None, peak_bytes=None)
+        .values(state=StageState.PENDING.value, progress=0.0, activity="", note=None, seconds=None, peak_bytes=None)
     )
 
 
@@ -264,7 +264,7 @@ def _insert(connection: Connection, spec: JobSpec, key: str, stages: Sequence[St
         {
             "id": job_id, "key": key, "state": JobState.QUEUED.value, "shareable": True,
             "spec": spec.model_dump(mode="json"), "model": spec.model, "recipe": spec.recipe, "created_at": moment,
-            "queued_at": moment, "attempt": 0, "charged": 0, "cancel_requested": False, "notes": [],
+            "queued_at": moment, "attempt": 0, "counted_attempts": 0, "cancel_requested": False, "notes": [],
             "queue": Queue.CONVERT.value, "format": FORMAT,
         },
     )  # fmt: skip
@@ -272,7 +272,7 @@ def _insert(connection: Connection, spec: JobSpec, key: str, stages: Sequence[St
         _INSERT_STAGES,
         [
             {"job_id": job_id, "name": name.value, "position": place, "state": StageState.PENDING.value,
-             "share": 0.0, "doing": ""}
+             "progress": 0.0, "activity": ""}
             for place, name in enumerate(stages)
         ],
     )  # fmt: skip
@@ -291,7 +291,8 @@ def _load(connection: Connection, query: sa.Select[Any], values: Mapping[str, An
         JobRecord(
             id=row.id, key=row.key, state=JobState(row.state), spec=JobSpec.model_validate(row.spec),
             created_at=row.created_at, queued_at=row.queued_at, started_at=row.started_at,
-            finished_at=row.finished_at, attempt=row.attempt, charged=row.charged, worker_id=row.worker_id,
+            finished_at=row.finished_at, attempt=row.attempt,
+            counted_attempts=row.counted_attempts, worker_id=row.worker_id,
             cancel_requested=row.cancel_requested, error_code=row.error_code, error_sentence=row.error_sentence,
             notes=tuple(row.notes), stages=tuple(stages[row.id]), metrics=tuple(metrics[row.id]),
             artifacts=tuple(artifacts[row.id]), measurements=tuple(measured[row.id]),
@@ -305,7 +306,7 @@ def _stages(connection: Connection, ids: Sequence[str]) -> dict[str, list[StageR
     for row in connection.execute(_STAGES, {"ids": ids}):
         found[row.job_id].append(
             StageRecord(
-                StageName(row.name), StageState(row.state), row.key, row.share, row.doing, row.note, row.attempt,
+                StageName(row.name), StageState(row.state), row.key, row.progress, row.activity, row.note, row.attempt,
                 row.seconds, row.peak_bytes,
             )
         )  # fmt: skip

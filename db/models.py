@@ -58,7 +58,7 @@ class Base(DeclarativeBase):
 class Job(Base):
     """A job.
 
-    attempt rises with every claim and fences every write of a running job; charged counts the attempts that are held
+    attempt rises with every claim and fences every write of a running job; counted_attempts are those held
     against the job (a worker that was asked to stop gives its attempt back). shareable: whether an equal submission
     may be answered with this job. queue: which kind of worker the next stage needs. woken_at: when a wake-up was last
     put into the outbox; None where there is no broker. format: farm.jobspec.FORMAT of the version that made it.
@@ -80,7 +80,7 @@ class Job(Base):
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     attempt: Mapped[int]
-    charged: Mapped[int]
+    counted_attempts: Mapped[int]
     worker_id: Mapped[str | None] = mapped_column(String(ID_LENGTH))
     lease_until: Mapped[datetime | None]
     cancel_requested: Mapped[bool] = mapped_column(Boolean)
@@ -113,8 +113,8 @@ class JobStage(Base):
     position: Mapped[int]
     state: Mapped[str] = mapped_column(String(NAME_LENGTH))
     key: Mapped[str | None] = mapped_column(String(DIGEST_LENGTH))
-    share: Mapped[float]
-    doing: Mapped[str] = mapped_column(Text)
+    progress: Mapped[float]
+    activity: Mapped[str] = mapped_column(Text)
     note: Mapped[str | None] = mapped_column(Text)
     attempt: Mapped[int | None]
     seconds: Mapped[float | None]
@@ -130,7 +130,7 @@ class Attempt(Base):
     worker_id: Mapped[str] = mapped_column(String(ID_LENGTH))
     started_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
-    charged: Mapped[bool] = mapped_column(Boolean)
+    counted: Mapped[bool] = mapped_column(Boolean)
     error_code: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
     reason: Mapped[str | None] = mapped_column(Text)
 

@@ -20,8 +20,8 @@ class StageRecord:
     name: StageName
     state: StageState
     key: str | None
-    share: float
-    doing: str
+    progress: float
+    activity: str
     note: str | None
     attempt: int | None
     seconds: float | None
@@ -40,20 +40,20 @@ class MetricRecord:
 
 @dataclass(frozen=True)
 class AttemptRecord:
-    """One claim of a job. reason: how it ended when not well; charged: whether it counts against the job."""
+    """One claim of a job. reason: how it ended when not well; counted: whether it counts against the job."""
 
     number: int
     worker_id: str
     started_at: datetime
     ended_at: datetime | None
-    charged: bool
+    counted: bool
     error_code: str | None
     reason: str | None
 
 
 @dataclass(frozen=True)
 class JobRecord:
-    """One job with all that hangs on it. `attempt` is the fence's number, `charged` what counts against the job."""
+    """One job with all that hangs on it. attempt: the fence's number."""
 
     id: str
     key: str
@@ -64,7 +64,7 @@ class JobRecord:
     started_at: datetime | None
     finished_at: datetime | None
     attempt: int
-    charged: int
+    counted_attempts: int
     worker_id: str | None
     cancel_requested: bool
     error_code: str | None

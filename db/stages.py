@@ -66,15 +66,24 @@ def start(database: Database, held: Claim, name: StageName, key: str, title: str
     """The stage has begun."""
     with database.write() as connection:
         claims.hold(connection, held)
-        _set(connection, held, name, state=StageState.RUNNING, key=key, share=0.0, doing=title, attempt=held.attempt)
+        _set(
+            connection,
+            held,
+            name,
+            state=StageState.RUNNING,
+            key=key,
+            progress=0.0,
+            activity=title,
+            attempt=held.attempt,
+        )
         events.append(connection, held.job_id, EventKind.STAGE_STARTED, title, name)
 
 
-def progress(database: Database, held: Claim, name: StageName, share: float, doing: str) -> None:
+def progress(database: Database, held: Claim, name: StageName, fraction: float, activity: str) -> None:
     """How far the stage is, from 0 to 1, and what it does now."""
     with database.write() as connection:
         claims.hold(connection, held)
-        _set(connection, held, name, share=share, doing=doing)
+        _set(connection, held, name, progress=fraction, activity=activity)
 
 
 def succeed(
@@ -92,7 +101,7 @@ def succeed(
             raise ResultForgotten(record.key)
         _set(
             connection, held, record.stage,
-            state=StageState.REUSED if reused else StageState.SUCCEEDED, key=record.key, share=1.0, doing="",
+            state=StageState.REUSED if reused else StageState.SUCCEEDED, key=record.key, progress=1.0, activity="",
             note="made by an earlier run" if reused else None, attempt=held.attempt, seconds=record.seconds,
             peak_bytes=record.peak_bytes,
         )  # fmt: skip
@@ -107,7 +116,16 @@ def skip(database: Database, held: Claim, name: StageName, reason: str) -> None:
     """This job cannot have the stage, for a reason that is one sentence."""
     with database.write() as connection:
         claims.hold(connection, held)
-        _set(connection, held, name, state=StageState.SKIPPED, share=1.0, doing="", note=reason, attempt=held.attempt)
+        _set(
+            connection,
+            held,
+            name,
+            state=StageState.SKIPPED,
+            progress=1.0,
+            activity="",
+            note=reason,
+            attempt=held.attempt,
+        )
         events.append(connection, held.job_id, EventKind.STAGE_SKIPPED, reason, name)
 
 
@@ -119,7 +137,7 @@ def fail(
         claims.hold(connection, held)
         _set(
             connection, held, name,
-            state=StageState.FAILED, doing="", note=error.sentence, seconds=seconds, peak_bytes=peak_bytes,
+            state=StageState.FAILED, activity="", note=error.sentence, seconds=seconds, peak_bytes=peak_bytes,
         )  # fmt: skip
         events.append(connection, held.job_id, EventKind.STAGE_FAILED, error.sentence, name)
 

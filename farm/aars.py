@@ -1,4 +1,4 @@
-"""Which Android library runs the strings lane: the published one, a supplied one, or one built for its models."""
+"""Which Android library runs the I/O mode `strings`: the published one, a supplied one, or one built for its models."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ class ArtifactName(StrEnum):
     MODEL_INFO = "model-info.json"
     OPS = "ops.json"
     GOLDEN = "golden.json"
-    TWIN = "twin.json"
+    REFERENCE_RUN = "reference-run.json"
     AAR = "aar.json"
     MODEL_CARD = "model-card.json"
     APP_BASE = "app-base/"

@@ -17,13 +17,13 @@
     │   └── ModelChanged 28
     ├── SpecError
     │   ├── CalibrationUnusable 19
-    │   ├── SettingNotForLane 29
+    │   ├── SettingNotForIoMode 29
     │   ├── UnknownRecipe 30
     │   ├── ContextTooLong 31
     │   ├── SequenceTooLong 32
     │   ├── BadApplicationId 33
     │   ├── UnknownAbi 34
-    │   ├── UnknownLane 35
+    │   ├── UnknownIoMode 35
     │   ├── BadAppSetting 36
     │   ├── RecipeNotRunnable 37
     │   ├── UnknownMode 38
@@ -48,8 +48,8 @@
     ├── AarError
     │   ├── AarUnusable 65
     │   ├── AarUnfit 66
-    │   ├── TwinUnavailable 67
-    │   ├── TwinDiffers 68
+    │   ├── ReferenceEnvironmentUnavailable 67
+    │   ├── ReferenceRunDiffers 68
     │   └── AarBuildFailed 69
     ├── SigningError
     │   ├── KeystoreUnusable 60
@@ -201,8 +201,8 @@ class CalibrationUnusable(SpecError):
     exit_code = 19
 
 
-class SettingNotForLane(SpecError):
-    """A setting was given that the job's lane does not have."""
+class SettingNotForIoMode(SpecError):
+    """A setting was given that the job's I/O mode does not have."""
 
     exit_code = 29
 
@@ -237,8 +237,8 @@ class UnknownAbi(SpecError):
     exit_code = 34
 
 
-class UnknownLane(SpecError):
-    """No lane of that name."""
+class UnknownIoMode(SpecError):
+    """No I/O mode of that name."""
 
     exit_code = 35
 
@@ -370,7 +370,7 @@ class OpForbidden(CheckError):
 
 
 class AarError(FarmError):
-    """Something is wrong with the Android library that runs the strings lane."""
+    """Something is wrong with the Android library that runs the I/O mode `strings`."""
 
 
 class AarUnusable(AarError):
@@ -385,14 +385,14 @@ class AarUnfit(AarError):
     exit_code = 66
 
 
-class TwinUnavailable(AarError):
+class ReferenceEnvironmentUnavailable(AarError):
     """TensorFlow of the AAR's version could not be installed."""
 
     exit_code = 67
     retryable = True
 
 
-class TwinDiffers(AarError):
+class ReferenceRunDiffers(AarError):
     """TensorFlow of the AAR's version writes other tokens with the model than the verified ones."""
 
     exit_code = 68

@@ -18,9 +18,9 @@ from farm.errors import (
     ContextTooLong,
     RecipeNotRunnable,
     SequenceTooLong,
-    SettingNotForLane,
+    SettingNotForIoMode,
     UnknownAbi,
-    UnknownLane,
+    UnknownIoMode,
 )
 from farm.modelref import ModelKind, ModelRef
 from farm.oplist import OpSet, parse_names
@@ -41,7 +41,7 @@ JAVA_KEYWORDS = frozenset(
 )
 
 
-class Lane(StrEnum):
+class IoMode(StrEnum):
     """How text gets in and out of the model."""
 
     TOKENS = "tokens"
@@ -50,7 +50,7 @@ class Lane(StrEnum):
 
 
 class TokenizerGraph(StrEnum):
-    """Whose tokenizer and loop are in a file of the strings lane: the farm's own, or KerasHub's and TF Text's."""
+    """Whose tokenizer and loop are in a file of the I/O mode `strings`: the farm's own, or KerasHub's and TF Text's."""
 
     PORTABLE = "portable"
     TFTEXT = "tftext"
@@ -84,7 +84,7 @@ class AppSpec(BaseModel):
     keystore: path of the user's own PKCS12 or JKS file, None for the farm's; password_source: `file:PATH` or
     `env:NAME`, never the password itself. filter: whether the app refuses unsuitable words. mode and prompt_template:
     None for what the model's own metadata say. library_model: whether `generation.aar` brings the model with it.
-    aar: the library of the strings lane, as farm.aars spells it.
+    aar: the library of the I/O mode `strings`, as farm.aars spells it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -155,18 +155,18 @@ class AppSpec(BaseModel):
 
 # Raised when a worker of an earlier version could not do a job of this one: a new field of the spec, a new stage,
 # another meaning. Such a worker leaves the job to newer ones, so that versions may run side by side in an upgrade.
-FORMAT = 2
+FORMAT = 3
 
 
 class JobSpec(BaseModel):
     """One job. `context` and `prefill` in tokens; `model_digest` is None until the model was fetched once.
 
-    prompt_bytes and output_tokens: the longest prompt and answer of a lane that takes text; None for as many tokens as
-    the context holds. The tokens lane does not look at them. tokenizer_graph is of the strings lane, conversion_route
-    of its graph `tftext`, which counts the prompt among output_tokens as KerasHub does. special_tokens is of the graphs
-    with the farm's own tokenizer. ops: which ops the model may
-    hold, None for what the lane needs; allow_ops: ops by name beside these. calibration: the text of a recipe with int8
-    activations, None for the farm's own.
+    prompt_bytes and output_tokens: the longest prompt and answer of a I/O mode that takes text; None for as many
+    tokens as the context holds. The `tokens` mode does not look at them. tokenizer_graph is of the I/O mode `strings`,
+    conversion_route of its graph `tftext`, which counts the prompt among output_tokens as KerasHub does.
+    special_tokens is of the graphs with the farm's own tokenizer. ops: which ops the model may
+    hold, None for what the I/O mode needs; allow_ops: ops by name beside these. calibration: the text of a recipe
+    with int8 activations, None for the farm's own.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -174,7 +174,7 @@ class JobSpec(BaseModel):
     model_kind: ModelKind
     model: str
     model_digest: str | None = None
-    lane: Lane = Lane.TOKENS
+    io_mode: IoMode = IoMode.TOKENS
     tokenizer_graph: TokenizerGraph = TokenizerGraph.PORTABLE
     conversion_route: ConversionRoute = ConversionRoute.SAVED_MODEL
     recipe: str = "none"
@@ -226,36 +226,39 @@ class JobSpec(BaseModel):
     @model_validator(mode="after")
     def _together(self) -> Self:
         calibrated = recipes.find(self.recipe).calibrated
-        if calibrated and self.lane is not Lane.TOKENS:
+        if calibrated and self.io_mode is not IoMode.TOKENS:
             raise RecipeNotRunnable(
-                f"The recipe {self.recipe} is of the lane {Lane.TOKENS} alone: {self.lane} reads matrices in loops,"
-                " where activations can't be calibrated; choose int8, or that lane."
+                f"The recipe {self.recipe} is of the I/O mode {IoMode.TOKENS} alone: {self.io_mode}"
+                f" reads matrices in loops,"
+                " where activations can't be calibrated; choose int8, or that I/O mode."
             )
         if self.calibration is not None and not calibrated:
             raise CalibrationUnusable(
                 f"The recipe {self.recipe} needs no calibration text; leave it out, or choose full-int8."
             )
-        if self.tokenizer_graph is TokenizerGraph.TFTEXT and self.lane is not Lane.STRINGS:
-            raise SettingNotForLane(
-                f"The tokenizer graph {self.tokenizer_graph} is of the lane {Lane.STRINGS} and not of {self.lane}; add"
-                f" --lane {Lane.STRINGS}."
+        if self.tokenizer_graph is TokenizerGraph.TFTEXT and self.io_mode is not IoMode.STRINGS:
+            raise SettingNotForIoMode(
+                f"The tokenizer graph {self.tokenizer_graph} is of the I/O mode {IoMode.STRINGS} and not"
+                f" of {self.io_mode}; add"
+                f" --io {IoMode.STRINGS}."
             )
-        if self.app.aar != aars.STOCK and self.lane is not Lane.STRINGS:
-            raise SettingNotForLane(
-                f"An AAR is chosen for the lane {Lane.STRINGS} and not for {self.lane}; add --lane {Lane.STRINGS}, or"
+        if self.app.aar != aars.STOCK and self.io_mode is not IoMode.STRINGS:
+            raise SettingNotForIoMode(
+                f"An AAR is chosen for the I/O mode {IoMode.STRINGS} and not for {self.io_mode}; add"
+                f" --io {IoMode.STRINGS}, or"
                 " leave --aar out."
             )
         if self.special_tokens is SpecialTokens.READ and not self.own_tokenizer:
-            raise SettingNotForLane(
+            raise SettingNotForIoMode(
                 "Special tokens can be read by the farm's own tokenizer in a graph alone; choose"
-                f" --lane {Lane.BYTES}, or --lane {Lane.STRINGS} with the tokenizer graph {TokenizerGraph.PORTABLE}, or"
+                f" --io {IoMode.BYTES}, or --io {IoMode.STRINGS} with the tokenizer graph {TokenizerGraph.PORTABLE}, or"
                 " leave --special-tokens out."
             )
         default_route = type(self).model_fields["conversion_route"].default
         if self.conversion_route is not default_route and self.tokenizer_graph is not TokenizerGraph.TFTEXT:
-            raise SettingNotForLane(
+            raise SettingNotForIoMode(
                 f"The conversion route {self.conversion_route} is of the tokenizer graph {TokenizerGraph.TFTEXT}; add"
-                f" --lane {Lane.STRINGS} --tokenizer-graph {TokenizerGraph.TFTEXT}, or leave it out."
+                f" --io {IoMode.STRINGS} --tokenizer-graph {TokenizerGraph.TFTEXT}, or leave it out."
             )
         return self
 
@@ -272,12 +275,12 @@ class JobSpec(BaseModel):
     @property
     def own_tokenizer(self) -> bool:
         """Whether the farm's own tokenizer is in the graph."""
-        return self.lane is not Lane.TOKENS and self.tokenizer_graph is TokenizerGraph.PORTABLE
+        return self.io_mode is not IoMode.TOKENS and self.tokenizer_graph is TokenizerGraph.PORTABLE
 
     @property
     def runtime(self) -> Runtime:
         """The oldest runtime that must take the file: that of the app."""
-        return FLEX_APP_RUNTIME if self.lane is Lane.STRINGS else APP_RUNTIME
+        return FLEX_APP_RUNTIME if self.io_mode is IoMode.STRINGS else APP_RUNTIME
 
     @property
     def longest_text(self) -> int:
@@ -286,13 +289,13 @@ class JobSpec(BaseModel):
 
     @property
     def longest_answer(self) -> int:
-        """How many tokens a lane that takes text writes at most."""
+        """How many tokens a I/O mode that takes text writes at most."""
         return self.context if self.output_tokens is None else self.output_tokens
 
     @property
     def allowed_ops(self) -> OpSet:
-        """The set of ops that the model may hold: what the job asks for, else what its lane needs."""
-        if self.ops is not None or self.lane is not Lane.STRINGS:
+        """The set of ops that the model may hold: what the job asks for, else what its I/O mode needs."""
+        if self.ops is not None or self.io_mode is not IoMode.STRINGS:
             return self.ops or OpSet.BUILTIN
         return OpSet.TFTEXT if self.tokenizer_graph is TokenizerGraph.TFTEXT else OpSet.FLEX
 
@@ -304,38 +307,40 @@ class JobSpec(BaseModel):
         return digests.of_json({"spec": spec, "code": code})
 
 
-def parse_lane(text: str) -> Lane:
-    """The lane of that name, or UnknownLane."""
+def parse_io_mode(text: str) -> IoMode:
+    """The I/O mode of that name, or UnknownIoMode."""
     try:
-        return Lane(text)
+        return IoMode(text)
     except ValueError:
-        raise UnknownLane(f"There is no lane {text!r}; choose one of {', '.join(Lane)}.") from None
+        raise UnknownIoMode(f"There is no I/O mode {text!r}; choose one of {', '.join(IoMode)}.") from None
 
 
 def parse_tokenizer_graph(text: str) -> TokenizerGraph:
-    """The tokenizer graph of that name, or UnknownLane."""
+    """The tokenizer graph of that name, or UnknownIoMode."""
     try:
         return TokenizerGraph(text)
     except ValueError:
-        raise UnknownLane(f"There is no tokenizer graph {text!r}; choose one of {', '.join(TokenizerGraph)}.") from None
+        raise UnknownIoMode(
+            f"There is no tokenizer graph {text!r}; choose one of {', '.join(TokenizerGraph)}."
+        ) from None
 
 
 def parse_conversion_route(text: str) -> ConversionRoute:
-    """The conversion route of that name, or UnknownLane."""
+    """The conversion route of that name, or UnknownIoMode."""
     try:
         return ConversionRoute(text)
     except ValueError:
-        raise UnknownLane(
+        raise UnknownIoMode(
             f"There is no conversion route {text!r}; choose one of {', '.join(ConversionRoute)}."
         ) from None
 
 
 def parse_special_tokens(text: str) -> SpecialTokens:
-    """The way of reading special tokens of that name, or UnknownLane."""
+    """The way of reading special tokens of that name, or UnknownIoMode."""
     try:
         return SpecialTokens(text)
     except ValueError:
-        raise UnknownLane(
+        raise UnknownIoMode(
             f"Special tokens can't be taken for {text!r}; choose one of {', '.join(SpecialTokens)}."
         ) from None
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
+def gc_paused() -> Iterator[None]:
     """Inside, nothing is collected: a library's import makes only what stays, and looking at it again and again costs
     a tenth of a command's start and a fifth of TensorFlow's."""
     was_enabled = gc.isenabled()

@@ -27,7 +27,7 @@ def job_logs(logs: Path, job_id: str) -> list[Path]:
     """The job's logs in the order in which they were begun: by attempt, then by stage."""
     found = []
     for path in (logs / job_id).glob("*.log"):
-        if match := re.fullmatch(r"(\d+)-[a-z]+\.(\d+)\.log", path.name):
+        if match := re.fullmatch(r"(\d+)-[a-z-]+\.(\d+)\.log", path.name):
             found.append((int(match[2]), int(match[1]), path))
     return [path for _, _, path in sorted(found)]
 
@@ -68,7 +68,7 @@ class Cursor:
     @classmethod
     def parse(cls, text: str) -> Cursor:
         """Read what `str` made; UsageError for anything else."""
-        if match := re.fullmatch(r"(\d{1,4}-[a-z]{1,32}\.\d{1,9}):(\d{1,15})", text, re.ASCII):
+        if match := re.fullmatch(r"(\d{1,4}-[a-z-]{1,32}\.\d{1,9}):(\d{1,15})", text, re.ASCII):
             return cls(match[1], int(match[2]))
         raise UsageError(f"{text[:80]!r} is no place in a job's logs; give one that came with a line.")
 

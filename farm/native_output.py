@@ -13,7 +13,7 @@ STDERR = 2
 
 
 @contextmanager
-def kept_back() -> Iterator[None]:
+def stdout_suppressed() -> Iterator[None]:
     """Inside, the process's own stderr goes to a file that is thrown away; TFLite announces its delegate there.
 
     Python's `sys.stderr` is not touched when it is something else, as in tests.

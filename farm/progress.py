@@ -12,10 +12,10 @@ PROGRESS_FD_VARIABLE = "FARM_PROGRESS_FD"
 
 @dataclass(frozen=True)
 class Progress:
-    """`share` of the stage done, from 0 to 1, and what it does now."""
+    """`fraction` of the stage done, from 0 to 1, and what it does now."""
 
-    share: float
-    doing: str
+    fraction: float
+    activity: str
 
 
 Reporter = Callable[[float, str], None]
@@ -23,13 +23,13 @@ Reporter = Callable[[float, str], None]
 
 def encode(progress: Progress) -> bytes:
     """One line for the pipe."""
-    return json.dumps({"share": round(progress.share, 4), "doing": progress.doing}).encode() + b"\n"
+    return json.dumps({"fraction": round(progress.fraction, 4), "activity": progress.activity}).encode() + b"\n"
 
 
 def decode(line: bytes) -> Progress:
     """Read one line from the pipe; raises ValueError when it is none of ours."""
     value = json.loads(line)
-    return Progress(share=min(1.0, max(0.0, float(value["share"]))), doing=str(value["doing"])[:200])
+    return Progress(fraction=min(1.0, max(0.0, float(value["fraction"]))), activity=str(value["activity"])[:200])
 
 
 def reporter_from_environment() -> Reporter:
@@ -39,11 +39,11 @@ def reporter_from_environment() -> Reporter:
         return _say_nothing
     target = int(descriptor)
 
-    def report(share: float, doing: str) -> None:
-        os.write(target, encode(Progress(share, doing)))
+    def report(fraction: float, activity: str) -> None:
+        os.write(target, encode(Progress(fraction, activity)))
 
     return report
 
 
-def _say_nothing(_share: float, _doing: str) -> None:
+def _say_nothing(_share: float, _activity: str) -> None:
     return

@@ -13,7 +13,7 @@ from enum import StrEnum
 from farm.errors import UnknownRecipe
 
 
-class WeightForm(StrEnum):
+class WeightFormat(StrEnum):
     """How matrices are stored in the file."""
 
     FLOAT32 = "float32"
@@ -41,7 +41,7 @@ class QualityLimits:
     greedy_agreement: float
     logit_difference: float
     perplexity_ratio: float
-    tie: float
+    near_tie: float
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Recipe:
 
     name: str
     alias: str
-    form: WeightForm
+    weight_format: WeightFormat
     size_ratio: float
     summary: str
     limits: QualityLimits
@@ -62,34 +62,34 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe(
         name="none",
         alias="none",
-        form=WeightForm.FLOAT32,
+        weight_format=WeightFormat.FLOAT32,
         size_ratio=1.0,
         summary="float32 weights, token for token equal to Keras",
-        limits=QualityLimits(greedy_agreement=1.0, logit_difference=1e-4, perplexity_ratio=1.001, tie=1e-3),
+        limits=QualityLimits(greedy_agreement=1.0, logit_difference=1e-4, perplexity_ratio=1.001, near_tie=1e-3),
     ),
     Recipe(
         name="dynamic_wi8_afp32",
         alias="int8",
-        form=WeightForm.INT8_PER_ROW,
+        weight_format=WeightFormat.INT8_PER_ROW,
         size_ratio=0.25,
         summary="int8 weights by row, activations quantized at run time: a quarter of the size, the fastest",
-        limits=QualityLimits(greedy_agreement=0.90, logit_difference=0.12, perplexity_ratio=1.05, tie=0.02),
+        limits=QualityLimits(greedy_agreement=0.90, logit_difference=0.12, perplexity_ratio=1.05, near_tie=0.02),
     ),
     Recipe(
         name="weight_only_wf16_afp32",
         alias="fp16",
-        form=WeightForm.FLOAT16,
+        weight_format=WeightFormat.FLOAT16,
         size_ratio=0.5,
         summary="float16 weights, float32 arithmetic: half the size, close to exact, slow on a CPU",
-        limits=QualityLimits(greedy_agreement=0.98, logit_difference=0.01, perplexity_ratio=1.005, tie=2e-3),
+        limits=QualityLimits(greedy_agreement=0.98, logit_difference=0.01, perplexity_ratio=1.005, near_tie=2e-3),
     ),
     Recipe(
         name="static_wi8_ai8",
         alias="full-int8",
-        form=WeightForm.INT8_PER_ROW,
+        weight_format=WeightFormat.INT8_PER_ROW,
         size_ratio=0.25,
         summary="int8 weights by row and int8 activations in the layers' matrix products, by a calibration text",
-        limits=QualityLimits(greedy_agreement=0.80, logit_difference=0.30, perplexity_ratio=1.25, tie=0.02),
+        limits=QualityLimits(greedy_agreement=0.80, logit_difference=0.30, perplexity_ratio=1.25, near_tie=0.02),
         calibrated=True,
     ),
 )

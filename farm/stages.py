@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from farm.aars import STOCK
 from farm.artifacts import ArtifactName as A
-from farm.jobspec import JobSpec, Lane, TokenizerGraph
+from farm.jobspec import IoMode, JobSpec, TokenizerGraph
 
 
 class StageName(StrEnum):
@@ -24,15 +24,15 @@ class StageName(StrEnum):
     CONVERT = "convert"
     OPS = "ops"
     VERIFY = "verify"
-    TWIN = "twin"
+    REFERENCE_RUN = "reference-run"
     AAR = "aar"
     APP = "app"
     STRINGS_APP = "stringsapp"
     PACKAGE = "package"
-    HOST = "host"
+    JVM_CHECK = "jvm-check"
     SCREENSHOTS = "screenshots"
     BUNDLE = "bundle"
-    DEVELOPMENT = "development"
+    SDK = "sdk"
 
 
 class Queue(StrEnum):
@@ -47,17 +47,17 @@ def _always(_spec: JobSpec) -> bool:
 
 
 def _runs_on_jvm(spec: JobSpec) -> bool:
-    """The app of these lanes has a runtime for this machine's JVM too."""
-    return spec.lane is not Lane.STRINGS
+    """The app of these I/O modes has a runtime for this machine's JVM too."""
+    return spec.io_mode is not IoMode.STRINGS
 
 
 def _has_strings_app(spec: JobSpec) -> bool:
     """KerasHub's own graph needs ops that the stock AAR has not: only another one makes an app of it."""
     needs_other = spec.tokenizer_graph is TokenizerGraph.TFTEXT and spec.app.aar == STOCK
-    return spec.lane is Lane.STRINGS and not needs_other
+    return spec.io_mode is IoMode.STRINGS and not needs_other
 
 
-def _has_twin(spec: JobSpec) -> bool:
+def _has_reference_run(spec: JobSpec) -> bool:
     """The farm has TensorFlow in Python in the version of the stock AAR."""
     return _has_strings_app(spec) and spec.app.aar == STOCK
 
@@ -71,7 +71,7 @@ class Stage:
     """One step of a job.
 
     title: what a user reads while it runs. spec_fields: dotted names of the spec's fields that decide the result.
-    code: glob patterns, below the repository, of the sources that decide the result. share: expected part of the
+    code: glob patterns, below the repository, of the sources that decide the result. weight: expected part of the
     job's time (all add up to about 1), for progress. time_limit in seconds. memory_limit in bytes, None: the farm's
     setting. network: only the fetching of a model may use it. signs: it is given the key that signs apps.
     judges_ops: the ops that the farm's operator permits decide its result too. uses_aar: the
@@ -86,7 +86,7 @@ class Stage:
     outputs: tuple[A, ...]
     spec_fields: tuple[str, ...]
     code: tuple[str, ...]
-    share: float
+    weight: float
     time_limit: float
     network: bool = False
     signs: bool = False
@@ -98,7 +98,7 @@ class Stage:
 
 _MODEL_FIELDS = (
     "recipe",
-    "lane",
+    "io_mode",
     "tokenizer_graph",
     "conversion_route",
     "context",
@@ -150,7 +150,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         StageName.OPS, "listing the model's ops", Queue.CONVERT, (A.MODEL,), (A.OPS,),
-        ("lane", "ops", "allow_ops"), ("pipeline/stages/ops.py", *_OP_CODE), 0.01, 600, judges_ops=True,
+        ("io_mode", "ops", "allow_ops"), ("pipeline/stages/ops.py", *_OP_CODE), 0.01, 600, judges_ops=True,
         ahead=StageName.VERIFY,
     ),
     Stage(
@@ -160,15 +160,15 @@ STAGES: tuple[Stage, ...] = (
         ahead=StageName.PACKAGE,
     ),
     Stage(
-        StageName.TWIN, "running the model in TensorFlow of the AAR's version", Queue.CONVERT,
-        (A.MODEL, A.MODEL_INFO, A.GOLDEN, A.REFERENCE), (A.TWIN,), ("lane", "app.aar"),
-        ("pipeline/stages/twin.py", "pipeline/flex/*.py", "pipeline/android/golden.py",
-         "pipeline/inference/reference.py", "pipeline/flex/twin-2.14.lock"),
-        0.05, 1800, when=_has_twin,
+        StageName.REFERENCE_RUN, "running the model in TensorFlow of the AAR's version", Queue.CONVERT,
+        (A.MODEL, A.MODEL_INFO, A.GOLDEN, A.REFERENCE), (A.REFERENCE_RUN,), ("io_mode", "app.aar"),
+        ("pipeline/stages/reference_run.py", "pipeline/flex/*.py", "pipeline/android/golden.py",
+         "pipeline/inference/reference.py", "pipeline/flex/reference-2.14.lock"),
+        0.05, 1800, when=_has_reference_run,
     ),
     Stage(
         StageName.AAR, "checking the AAR against the job", Queue.ANDROID, (A.OPS, A.MODEL), (A.AAR,),
-        ("lane", "app.aar", "app.abis"), ("pipeline/stages/aar.py", "android-builder/artifacts.toml", *_OP_CODE),
+        ("io_mode", "app.aar", "app.abis"), ("pipeline/stages/aar.py", "android-builder/artifacts.toml", *_OP_CODE),
         0.02, 900, uses_aar=True, when=_has_strings_app,
     ),
     Stage(
@@ -179,7 +179,7 @@ STAGES: tuple[Stage, ...] = (
         0.05, 1800, when=_runs_on_jvm,
     ),
     Stage(
-        StageName.STRINGS_APP, "building the app of the strings lane (once per version and AAR)", Queue.ANDROID,
+        StageName.STRINGS_APP, "building the app of the I/O mode `strings` (once per version and AAR)", Queue.ANDROID,
         (A.AAR,), (A.APP_BASE,), ("app.aar",),
         ("pipeline/stages/stringsapp.py", "pipeline/android/strings_base.py", *_APP_MODULES,
          "android-builder/generation/src/main/**/*", "android-builder/strings/src/main/**/*",
@@ -192,12 +192,12 @@ STAGES: tuple[Stage, ...] = (
         ("app",),
         ("pipeline/stages/package.py", *_ANDROID_CODE, "pipeline/inference/model_info.py",
          "android-builder/play.toml", *_OP_CODE),
-        0.1, 1800, signs=True, judges_ops=True, ahead=StageName.HOST, when=_has_package,
+        0.1, 1800, signs=True, judges_ops=True, ahead=StageName.JVM_CHECK, when=_has_package,
     ),
     Stage(
-        StageName.HOST, "running the app's code against the model", Queue.ANDROID,
+        StageName.JVM_CHECK, "running the app's code against the model", Queue.ANDROID,
         (A.APP_BASE, A.APK, A.GOLDEN, A.REFERENCE), (A.HOST_RUN,), (),
-        ("pipeline/stages/host.py", *_ANDROID_CODE, "pipeline/inference/reference.py"), 0.1, 1800,
+        ("pipeline/stages/jvm_check.py", *_ANDROID_CODE, "pipeline/inference/reference.py"), 0.1, 1800,
         ahead=StageName.SCREENSHOTS, when=_runs_on_jvm,
     ),
     Stage(
@@ -214,13 +214,13 @@ STAGES: tuple[Stage, ...] = (
         ("pipeline/stages/bundle.py", *_ANDROID_CODE, "pipeline/inference/model_info.py",
          "android-builder/play.toml", "android-builder/bundler/*",
          *_OP_CODE),
-        0.03, 1800, signs=True, judges_ops=True, ahead=StageName.DEVELOPMENT, when=_runs_on_jvm,
+        0.03, 1800, signs=True, judges_ops=True, ahead=StageName.SDK, when=_runs_on_jvm,
     ),
     Stage(
-        StageName.DEVELOPMENT, "packing the library and the project for developers", Queue.ANDROID,
+        StageName.SDK, "packing the library and the project for developers", Queue.ANDROID,
         (A.APP_BASE, A.MODEL, A.TOKENIZER, A.MODEL_INFO, A.MODEL_CARD, A.GOLDEN), (A.LIBRARY, A.PROJECT),
         ("app",),
-        ("pipeline/stages/development.py", *_ANDROID_CODE, "pipeline/inference/model_info.py",
+        ("pipeline/stages/sdk.py", *_ANDROID_CODE, "pipeline/inference/model_info.py",
          "android-builder/**/*", *_OP_CODE),
         0.02, 1800, judges_ops=True, when=_runs_on_jvm,
     ),

@@ -104,7 +104,7 @@ class StageResult(BaseModel):
     metrics: tuple[Metric, ...] = ()
     notes: tuple[str, ...] = ()
     skips: dict[StageName, str] = {}
-    facts: dict[str, Any] = {}
+    attributes: dict[str, Any] = {}
     failure: Failure | None = None
 
     def write(self, workdir: Path) -> None:

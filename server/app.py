@@ -22,7 +22,7 @@ from server.problems import Problem
 from server.routes import artifacts, health, jobs, logs, measurements, overview, tokens, uploads
 from server.settings import ServerSettings
 from server.state import State
-from server.webhooks import Courier
+from server.webhooks import WebhookSender
 
 
 def make_app(settings: Settings, server: ServerSettings) -> FastAPI:
@@ -34,13 +34,13 @@ def make_app(settings: Settings, server: ServerSettings) -> FastAPI:
         settings, server, LocalFarm(settings, database), database, store, UploadFolder(settings, database, store),
         Metrics(database),
     )  # fmt: skip
-    courier = Courier(database, server)
+    sender = WebhookSender(database, server)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        courier.start()
+        sender.start()
         yield
-        courier.stop()
+        sender.stop()
         database.close()
 
     app = FastAPI(

@@ -16,8 +16,8 @@ from db.session import Database
 from db.uploads import UploadRecord
 from farm import digests
 from farm.artifacts import Artifact, ArtifactName
+from farm.durable_writes import disk_full_as_sentence
 from farm.errors import ArtifactDamaged, DiskFull, UploadConflict, UploadTooLarge
-from farm.sealing import disk_full_as_sentence
 from farm.settings import Settings
 from farm.store import ArtifactStore
 

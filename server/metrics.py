@@ -50,8 +50,8 @@ class FarmCollector(Collector):
             failed.add_metric([code], count)
         yield failed
         found = GaugeMetricFamily("farm_workers", "Registered workers by state.", labels=["state"])
-        for doing in ("busy", "idle", "dead"):
-            found.add_metric([doing], sum(worker.state == doing for worker in workers))
+        for activity in ("busy", "idle", "dead"):
+            found.add_metric([activity], sum(worker.state == activity for worker in workers))
         yield found
 
 

@@ -29,7 +29,7 @@ MAX_BACKOFF = 3600.0
 _log = logging.getLogger("farm.server")
 
 
-class Courier:
+class WebhookSender:
     """Delivers what is due, in a thread of its own."""
 
     def __init__(self, database: Database, settings: ServerSettings) -> None:

@@ -94,7 +94,7 @@ class translated:  # noqa: N801 # reads as a word of the with statement
             ) from error
 
 
-def _foreign() -> tuple[type[BaseException], ...]:
+def _custom() -> tuple[type[BaseException], ...]:
     errors: tuple[type[BaseException], ...] = (OperationalError, OSError, AMQPError)
     try:
         from redis.exceptions import RedisError
@@ -125,4 +125,4 @@ def _redis_options(settings: Settings) -> dict[str, object]:
     }
 
 
-FOREIGN = _foreign()
+FOREIGN = _custom()

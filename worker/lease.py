@@ -11,7 +11,7 @@ from db import claims
 from db.claims import Claim, LeaseLost
 from db.session import Database
 from farm.errors import FarmError
-from worker.interruption import Interruption, Reason
+from worker.termination import Reason, Termination
 
 CANCEL_CHECK_SECONDS = 1.0
 
@@ -19,15 +19,15 @@ CANCEL_CHECK_SECONDS = 1.0
 class LeaseKeeper:
     """A thread that renews the lease while the block runs.
 
-    A lost lease or a wish to cancel becomes a reason in `interruption`. When the database does not answer or its disk
+    A lost lease or a wish to cancel becomes a reason in `termination`. When the database does not answer or its disk
     is full it is tried again until the lease would have run out; then the lease counts as lost.
     """
 
-    def __init__(self, database: Database, held: Claim, heartbeat_seconds: float, interruption: Interruption) -> None:
+    def __init__(self, database: Database, held: Claim, heartbeat_seconds: float, termination: Termination) -> None:
         self._database = database
         self._held = held
         self._heartbeat = heartbeat_seconds
-        self._interruption = interruption
+        self._termination = termination
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._keep, name=f"lease of {held.job_id}", daemon=True)
 
@@ -53,12 +53,12 @@ class LeaseKeeper:
                     cancel = claims.cancel_requested(self._database, self._held)
             except LeaseLost:
                 # The job's own end, written by the supervisor, looks the same from here and harms nobody.
-                self._interruption.request(Reason.LEASE_LOST)
+                self._termination.request(Reason.LEASE_LOST)
                 return
             except FarmError:
                 if time.monotonic() - renewed < self._held.lease_seconds:
                     continue
-                self._interruption.request(Reason.LEASE_LOST)
+                self._termination.request(Reason.LEASE_LOST)
                 return
             if cancel:
-                self._interruption.request(Reason.CANCEL)
+                self._termination.request(Reason.CANCEL)

@@ -21,7 +21,7 @@ from farm.errors import BrokerUnusable, DatabaseUnusable, FarmError
 from farm.settings import Settings
 from farm.stages import Queue
 from worker import broker
-from worker.interruption import Interruption, Reason
+from worker.termination import Reason, Termination
 
 BATCH = 500
 # How many jobs of a queue are announced again at a time.
@@ -84,7 +84,7 @@ def run(settings: Settings) -> None:
     """Relay until SIGTERM or SIGINT, through every absence of the broker and the database."""
     app = broker.connect(settings)
     database = open_database(settings.database, announcing=True, migrate=settings.migrate)
-    with Interruption() as stopping:
+    with Termination() as stopping:
 
         def stop(_number: int, _frame: FrameType | None) -> None:
             stopping.request(Reason.STOP)
@@ -99,7 +99,7 @@ def run(settings: Settings) -> None:
             database.close()
 
 
-def _relay(settings: Settings, database: Database, app: Celery, stopping: Interruption) -> None:
+def _relay(settings: Settings, database: Database, app: Celery, stopping: Termination) -> None:
     """Until asked to stop, or until the broker or the database is away; then wait a little, for a new connection."""
     try:
         with broker.translated(), app.connection_for_write() as connection:

@@ -56,7 +56,7 @@ class ReportedAttempt(BaseModel):
 
     started_at: str
     ended_at: str | None
-    charged: bool
+    counted: bool
     error: str | None
     reason: str | None
 
@@ -80,13 +80,13 @@ class Report(BaseModel):
     artifacts: tuple[ReportedArtifact, ...]
     attempts: tuple[ReportedAttempt, ...]
     notes: tuple[str, ...]
-    facts: Mapping[str, Any]
+    attributes: Mapping[str, Any]
 
 
 def assemble(
-    job: JobRecord, attempts: Sequence[AttemptRecord], notes: Sequence[str], facts: Mapping[str, Any], sandbox: str
+    job: JobRecord, attempts: Sequence[AttemptRecord], notes: Sequence[str], attributes: Mapping[str, Any], sandbox: str
 ) -> bytes:
-    """The report as JSON. facts: by stage, what the stages found out about themselves."""
+    """The report as JSON. attributes: by stage, what the stages found out about themselves."""
     by_name = {artifact.name: artifact for artifact in job.artifacts}
     report = Report(
         format=FORMAT,
@@ -114,12 +114,12 @@ def assemble(
             ReportedAttempt(
                 started_at=attempt.started_at.isoformat(),
                 ended_at=attempt.ended_at.isoformat() if attempt.ended_at else None,
-                charged=attempt.charged, error=attempt.error_code, reason=attempt.reason,
+                counted=attempt.counted, error=attempt.error_code, reason=attempt.reason,
             )
             for attempt in attempts
         ),
         notes=tuple(notes),
-        facts=facts,
+        attributes=attributes,
     )  # fmt: skip
     return report.model_dump_json(indent=2).encode() + b"\n"
 

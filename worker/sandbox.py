@@ -24,7 +24,7 @@ _ETC = (
 OWN_PROC = ("--proc", "/proc")
 GIVEN_PROC = ("--ro-bind", "/proc", "/proc")
 _SYSTEM = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
-_OWN_PACKAGES = ("farm", "worker", "android-builder")
+_OWN_PACKAGES = ("farm", "pipeline", "worker", "android-builder")
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from db.session import Database, open_database
 from farm.settings import Settings
 from farm.store.choice import open_store
 from worker import reconciliation, sandbox, workfolder
-from worker.interruption import Interruption, Reason
 from worker.stage_process import ProcessRunner, StageRunner
 from worker.supervisor import Supervisor
+from worker.termination import Reason, Termination
 
 SWEEP_SECONDS = 1.0
 _log = logging.getLogger("farm.worker")
@@ -40,7 +40,7 @@ def serve(
     database = open_database(settings.database, announcing=settings.announcing, migrate=settings.migrate)
     store = open_store(settings)
     supervisor = Supervisor(settings, database, store, chosen, own_id)
-    with Interruption() as stopping:
+    with Termination() as stopping:
 
         def stop(_number: int, _frame: FrameType | None) -> None:
             stopping.request(Reason.STOP)
@@ -65,7 +65,7 @@ def _work(
     supervisor: Supervisor,
     worker_id: str,
     idle_seconds: float | None,
-    stopping: Interruption,
+    stopping: Termination,
 ) -> int:
     """Run jobs until asked to stop or, with `idle_seconds`, until there was none for so long; how many were run."""
     count = 0

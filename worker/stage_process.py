@@ -26,9 +26,9 @@ from farm.errors import FarmError, OutOfMemory, StageCrashed
 from farm.progress import PROGRESS_FD_VARIABLE, Progress
 from pipeline.request import StageRequest, StageResult
 from worker import limits, process_tree
-from worker.interruption import Interrupted, Interruption
 from worker.limits import Limits, Meter
 from worker.sandbox import Sandbox, View
+from worker.termination import Terminated, Termination
 
 PROGRESS_SECONDS = 0.25
 STAGE_COMMAND = (sys.executable, "-m", "pipeline.stages")
@@ -94,11 +94,11 @@ class StageRunner(Protocol):
     def run(
         self,
         job: StageJob,
-        interruption: Interruption,
+        termination: Termination,
         on_progress: Callable[[Progress], None],
         meanwhile: Callable[[], None],
     ) -> StageOutcome:
-        """Run it to its end; Interrupted, with all its processes gone, when there is a reason to stop.
+        """Run it to its end; Terminated, with all its processes gone, when there is a reason to stop.
 
         meanwhile: called once, when the stage has begun; what it raises ends the stage.
         """
@@ -128,7 +128,7 @@ class ProcessRunner:
     def run(
         self,
         job: StageJob,
-        interruption: Interruption,
+        termination: Termination,
         on_progress: Callable[[Progress], None],
         meanwhile: Callable[[], None],
     ) -> StageOutcome:
@@ -142,10 +142,10 @@ class ProcessRunner:
             killing.callback(stage.kill)
             meanwhile()
             meter = Meter(job.request.stage, job.limits, stage.mark, process.pid, job.request.workdir)
-            error = _Watch(process.pid, stage.progress, interruption, meter, on_progress).until_end()
-            if error is None and interruption.reason is not None:
+            error = _Watch(process.pid, stage.progress, termination, meter, on_progress).until_end()
+            if error is None and termination.reason is not None:
                 self._ask_to_end(stage.mark, process.pid)
-                raise Interrupted(interruption.reason)
+                raise Terminated(termination.reason)
             if error is None and self.sandbox.confines:
                 # Its outermost process has ended, and the kernel ends the namespace with it.
                 killing.pop_all()
@@ -261,11 +261,11 @@ class _Watch:
     """Waits for the process's end, for progress, for a reason to stop and for the limits, all in one place."""
 
     def __init__(
-        self, pid: int, reading: int, interruption: Interruption, meter: Meter, on_progress: Callable[[Progress], None]
+        self, pid: int, reading: int, termination: Termination, meter: Meter, on_progress: Callable[[Progress], None]
     ) -> None:
         self._pid = pid
         self._reading = reading
-        self._interruption = interruption
+        self._termination = termination
         self._meter = meter
         self._on_progress = on_progress
         self._unread = b""
@@ -280,13 +280,13 @@ class _Watch:
         try:
             with selectors.DefaultSelector() as selector:
                 selector.register(end, selectors.EVENT_READ)
-                selector.register(self._interruption, selectors.EVENT_READ)
+                selector.register(self._termination, selectors.EVENT_READ)
                 selector.register(self._reading, selectors.EVENT_READ)
                 while True:
                     ready = {key.fd for key, _ in selector.select(self._seconds_to_next())}
                     if self._reading in ready and not self._read_progress():
                         selector.unregister(self._reading)
-                    if end in ready or self._interruption.reason is not None:
+                    if end in ready or self._termination.reason is not None:
                         return None
                     if (error := self._meter.check()) is not None:
                         return error

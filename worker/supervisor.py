@@ -20,26 +20,26 @@ from db.session import Database
 from farm import aars, code, logs
 from farm.artifacts import Artifact, ArtifactName
 from farm.digests import of_file
+from farm.durable_writes import disk_full_as_sentence
 from farm.errors import ArtifactDamaged, ArtifactMissing, DatabaseUnusable, FarmError, ModelNotFound
 from farm.jobspec import JobSpec
 from farm.modelref import ModelKind
 from farm.progress import Progress
-from farm.sealing import disk_full_as_sentence
 from farm.settings import Settings
 from farm.stages import Queue, Stage, StageName, stages_of
 from farm.states import StageState
 from farm.store import ArtifactStore
 from pipeline.android import keystore
 from pipeline.android.keystore import SigningKey
-from pipeline.flex import twin_environment
+from pipeline.flex import reference_environment
 from pipeline.request import StageRequest, StageResult
 from worker import report, workfolder
-from worker.interruption import Interrupted, Interruption, Reason
 from worker.lease import LeaseKeeper
 from worker.limits import Limits
-from worker.resolution import stage_key
 from worker.sandbox import View
+from worker.stage_key import stage_key
 from worker.stage_process import StageJob, StageOutcome, StageRunner
+from worker.termination import Reason, Terminated, Termination
 
 # Where the key lies for a stage that signs, beside its work folder.
 KEY_SUFFIX = ".key"
@@ -53,14 +53,14 @@ class _Running:
     why."""
 
     held: Claim
-    interruption: Interruption
+    termination: Termination
     code: Mapping[StageName, str]
     ahead: StageJob | None = None
     done: list[Path] = field(default_factory=list)
     artifacts: dict[ArtifactName, Artifact] = field(default_factory=dict)
     skips: dict[StageName, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-    facts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    attributes: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def spec(self) -> JobSpec:
@@ -93,7 +93,7 @@ class Supervisor:
         self._runner = runner
         self._worker_id = worker_id
         self._queues = queues
-        self._current: Interruption | None = None
+        self._current: Termination | None = None
         self._stopping = False
 
     def stop(self) -> None:
@@ -108,13 +108,13 @@ class Supervisor:
         held = claims.claim(self._database, self._worker_id, self._settings.lease_seconds, self._queues, only)
         if held is None:
             return None
-        _log.info("job %s: attempt %d", held.job_id, held.charged)
-        with Interruption() as interruption:
-            self._current = interruption
+        _log.info("job %s: attempt %d", held.job_id, held.counted_attempts)
+        with Termination() as termination:
+            self._current = termination
             if self._stopping:
-                interruption.request(Reason.STOP)
+                termination.request(Reason.STOP)
             try:
-                self._run_and_record(_Running(held, interruption, code.of_stages()))
+                self._run_and_record(_Running(held, termination, code.of_stages()))
             except LeaseLost:
                 _log.warning("job %s: %s", held.job_id, Reason.LEASE_LOST.value)
             finally:
@@ -125,36 +125,36 @@ class Supervisor:
         """Run the job; whatever comes of it is in the database afterwards. LeaseLost when it is another's."""
         held = running.held
         try:
-            with LeaseKeeper(self._database, held, self._settings.heartbeat_seconds, running.interruption):
+            with LeaseKeeper(self._database, held, self._settings.heartbeat_seconds, running.termination):
                 for position, stage in enumerate(stages_of(running.spec)):
-                    running.interruption.check()
+                    running.termination.check()
                     if not self._pass_stage(running, position, stage):
-                        claims.hand_on(self._database, held, stage.queue)
+                        claims.requeue_for(self._database, held, stage.queue)
                         _log.info("job %s: goes on in the queue %s", held.job_id, stage.queue)
                         return
                 self._finish(running)
             _log.info("job %s: succeeded", held.job_id)
-        except Interrupted as interrupted:
-            _log.info("job %s: %s", held.job_id, interrupted.reason.value)
-            if interrupted.reason is Reason.CANCEL:
+        except Terminated as terminated:
+            _log.info("job %s: %s", held.job_id, terminated.reason.value)
+            if terminated.reason is Reason.CANCEL:
                 claims.cancelled(self._database, held)
-            elif interrupted.reason is Reason.STOP:
-                claims.give_back(self._database, held, Reason.STOP.value)
+            elif terminated.reason is Reason.STOP:
+                claims.release(self._database, held, Reason.STOP.value)
         except DatabaseUnusable as error:
             # No fault of the job's. Nothing is lost if the database stays away: the lease will run out.
             _log.warning("job %s: %s", held.job_id, error.sentence)
-            self._give_back_once_possible(held)
+            self._release_once_possible(held)
         except FarmError as error:
             state = claims.fail(self._database, held, error, self._settings.max_attempts)
             _log.info("job %s: %s: %s", held.job_id, state.value, error.sentence)
         finally:
             self._clear(running)
 
-    def _give_back_once_possible(self, held: Claim) -> None:
+    def _release_once_possible(self, held: Claim) -> None:
         until = time.monotonic() + self._settings.lease_seconds
         while time.monotonic() < until and not self._stopping:
             with suppress(DatabaseUnusable):
-                claims.give_back(self._database, held, "the database was away")
+                claims.release(self._database, held, "the database was away")
                 return
             time.sleep(self._settings.poll_seconds)
 
@@ -247,7 +247,7 @@ class Supervisor:
         held = running.held
 
         def report_progress(progress: Progress) -> None:
-            stages.progress(self._database, held, stage.name, progress.share, progress.doing)
+            stages.progress(self._database, held, stage.name, progress.fraction, progress.activity)
 
         def meanwhile() -> None:
             stages.start(self._database, held, stage.name, key, stage.title)
@@ -260,7 +260,7 @@ class Supervisor:
         try:
             with disk_full_as_sentence():
                 job = self._prepare(running, position, stage, inputs)
-                outcome = self._runner.run(job, running.interruption, report_progress, meanwhile)
+                outcome = self._runner.run(job, running.termination, report_progress, meanwhile)
                 if outcome.error is not None:
                     raise outcome.error
                 outputs = workfolder.collect(job.request.workdir, stage, self._store)
@@ -284,8 +284,8 @@ class Supervisor:
         job = running.take_ahead(stage.name) or self._make_room(running, position, stage)
         workdir = job.request.workdir
         workfolder.lay_out(workdir, inputs, self._store, protected=self._runner.sandbox.confines)
-        if stage.name is StageName.TWIN:
-            twin_environment.ensure(self._settings.caches)
+        if stage.name is StageName.REFERENCE_RUN:
+            reference_environment.ensure(self._settings.caches)
         if stage.name is StageName.FETCH and running.spec.model_kind is ModelKind.UPLOADED:
             self._lay_out_upload(running.spec, workdir)
         if job.request.keystore is not None:
@@ -345,8 +345,8 @@ class Supervisor:
         running.artifacts |= {artifact.name: artifact for artifact in record.outputs}
         running.skips |= result.skips
         running.notes = list(dict.fromkeys((*running.notes, *result.notes, *result.skips.values())))
-        if result.facts:
-            running.facts[stage.name.value] = result.facts
+        if result.attributes:
+            running.attributes[stage.name.value] = result.attributes
         if stage.name is StageName.FETCH:
             digests.remember_model(self._database, running.spec.model, running.artifacts[ArtifactName.SOURCE].digest)
 
@@ -356,7 +356,7 @@ class Supervisor:
         with self._database.read() as connection:
             job = jobs.get(connection, held.job_id)
             attempts = jobs.attempts(connection, held.job_id)
-        content = report.assemble(job, attempts, running.notes, running.facts, self._runner.sandbox.description)
+        content = report.assemble(job, attempts, running.notes, running.attributes, self._runner.sandbox.description)
         stored = self._store.put_bytes(ArtifactName.REPORT, content)
         with self._database.write(durable=True) as connection:
             claims.hold(connection, held, notes=running.notes)

@@ -7,7 +7,7 @@ from dataclasses import asdict
 import typer
 from rich.text import Text
 
-from cli import checkup, figures
+from cli import checkup, units
 from cli.arguments import AsJson
 from cli.checkup import Health
 from cli.tables import plain_table
@@ -19,7 +19,7 @@ STYLES = {Health.OK: "green", Health.WARNING: "yellow", Health.MISSING: "bold re
 
 
 def command(as_json: AsJson = False) -> None:
-    """Check what this machine has and lacks, each with its mend.
+    """Check what this machine has and lacks, each with its fix.
 
     The exit code is 45 when something is missing that jobs cannot do without.
     """
@@ -32,13 +32,13 @@ def command(as_json: AsJson = False) -> None:
         table = plain_table("what", "", "found")
         for check in checks:
             table.add_row(check.subject, Text(check.health.value, STYLES[check.health]), printable(check.found))
-            if check.mend:
-                table.add_row("", "", Text(printable(check.mend), STYLES[check.health]))
+            if check.fix:
+                table.add_row("", "", Text(printable(check.fix), STYLES[check.health]))
         terminal.show(table)
     if missing:
         subjects = ", ".join(check.subject for check in missing)
         terminal.complain(
-            ToolMissing(f"{figures.count(len(missing), 'thing')} that jobs need: {subjects}; see the mends above.")
+            ToolMissing(f"{units.count(len(missing), 'thing')} that jobs need: {subjects}; see the mends above.")
         )
         raise typer.Exit(ToolMissing.exit_code)
     if not as_json:

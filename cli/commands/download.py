@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from cli import completion, downloads, figures
+from cli import completion, downloads, units
 from cli.arguments import AsJson, MaybeJobId
 from cli.connection import connect
 from cli.tables import plain_table
@@ -56,6 +56,6 @@ def command(
         return
     table = plain_table("file", "size", "", right=("size",))
     for one in planned:
-        table.add_row(str(one.path), figures.size(one.file.size), Text(one.written.value, "dim"))
+        table.add_row(str(one.path), units.size(one.file.size), Text(one.written.value, "dim"))
     terminal.remark(f"Job {found.id}, {found.spec.model_ref.short_name}:\n")
     terminal.show(table)

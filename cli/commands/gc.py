@@ -8,13 +8,13 @@ from typing import Annotated
 
 import typer
 
-from cli import figures
+from cli import units
 from cli.arguments import AsJson
 from cli.terminal import open_terminal
 from db.session import open_database
 from farm import settings
 from farm.store.choice import open_store
-from worker.collection import collect
+from worker.garbage_collection import collect
 
 DAYS = 30
 
@@ -40,6 +40,6 @@ def command(
     if as_json:
         terminal.write_json({**asdict(found), "dry_run": dry_run})
         return
-    counts = f"{figures.count(found.jobs, 'job')}, {figures.count(found.results, 'result')} of stages and"
-    files = f"{figures.count(found.files, 'file')} ({figures.size(found.bytes)})"
+    counts = f"{units.count(found.jobs, 'job')}, {units.count(found.results, 'result')} of stages and"
+    files = f"{units.count(found.files, 'file')} ({units.size(found.bytes)})"
     terminal.show(f"{'Would forget' if dry_run else 'Forgot'} {counts} {files}.")

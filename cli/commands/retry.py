@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from cli import job_page, outcome
+from cli import exit_status, job_page
 from cli.arguments import AsJson, JobId, Wait
 from cli.connection import connect
 from cli.json_views import job_object
@@ -25,7 +25,7 @@ def command(
     farm = connect(ctx)
     found = farm.retry(job)
     if wait:
-        outcome.wait_and_show(farm, found.id, terminal)
+        exit_status.wait_and_show(farm, found.id, terminal)
         return
     farm.ensure_worker()
     if as_json:

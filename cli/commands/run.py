@@ -10,14 +10,14 @@ from typing import Annotated
 
 import typer
 
-from cli import completion, figures
+from cli import completion, units
 from cli.arguments import AsJson
 from cli.job_request import read_template
 from cli.targets import model_files
 from cli.terminal import open_terminal, printable
 from farm.artifacts import ArtifactName
-from farm.jobspec import Lane
-from farm.native_output import kept_back
+from farm.jobspec import IoMode
+from farm.native_output import stdout_suppressed
 from farm.prompting import PLACE, Mode, parse_mode
 
 NEEDED = (ArtifactName.MODEL, ArtifactName.TOKENIZER, ArtifactName.MODEL_INFO)
@@ -25,7 +25,7 @@ DEFAULT_TOKENS = 64
 
 
 @dataclass
-class Clock:
+class Timer:
     """Counts the tokens that pass and when: seconds from the start to the first and to the last."""
 
     started: float = field(default_factory=time.perf_counter)
@@ -102,19 +102,19 @@ def command(
     wanted_mode = None if mode is None else parse_mode(mode)
     template = None if prompt_template is None else read_template(prompt_template)
     threads = threads or archive.default_threads()
-    with model_files(ctx, target, NEEDED) as path, kept_back(), archive.find_files(path) as files:
+    with model_files(ctx, target, NEEDED) as path, stdout_suppressed(), archive.find_files(path) as files:
         info, prompting = files.info, files.info.prompting.changed(wanted_mode, template)
         filled = prompting.fill(prompt)
-        if info.lane == Lane.STRINGS:
+        if info.io_mode == IoMode.STRINGS:
             written = text_run.write_text(files, filled, max_tokens, DEFAULT_TOKENS, threads)
         else:
             model = archive.open_language_model(path, threads)
             given = model.prompt_tokens(filled)
-    if info.lane == Lane.STRINGS:
+    if info.io_mode == IoMode.STRINGS:
         text_run.show(written, info, prompt, prompting.mode, terminal)
         return
     wanted = max_tokens or max(1, min(DEFAULT_TOKENS, model.info.context - len(given)))
-    clock = Clock()
+    clock = Timer()
     tokens = generation.generate(model.tokens, given, wanted, model.info.end_token)
     pieces: list[str] = []
     if not as_json and prompting.mode is Mode.COMPLETE:
@@ -141,8 +141,8 @@ def command(
     _write("\n")
     speed = f", {clock.rate:.0f} tokens/s" if clock.rate else ""
     terminal.remark(
-        f"{model.info.name}, {model.info.recipe}: {figures.count(len(given), 'prompt token')},"
-        f" the first new one after {figures.duration(clock.first)}, {clock.tokens} in all{speed}"
+        f"{model.info.name}, {model.info.recipe}: {units.count(len(given), 'prompt token')},"
+        f" the first new one after {units.duration(clock.first)}, {clock.tokens} in all{speed}"
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from cli import figures, job_page, tables
+from cli import job_page, tables, units
 from cli.arguments import AsJson, MaybeJobId
 from cli.connection import connect
 from cli.json_views import event_object, job_object
@@ -45,5 +45,5 @@ def show_overview(farm: Farm, terminal: Terminal) -> None:
         terminal.show("No jobs yet; start one with: farm submit examples/tiny_gpt2 --quant int8 --wait")
         return
     if running or queued:
-        terminal.show(f"{figures.count(len(running), 'job')} running, {len(queued)} waiting\n")
+        terminal.show(f"{units.count(len(running), 'job')} running, {len(queued)} waiting\n")
     terminal.show(tables.job_table(shown))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli import app_options, completion, job_page, lane_options, outcome
+from cli import app_options, completion, exit_status, io_options, job_page
 from cli.arguments import AsJson, Wait
 from cli.connection import connect, profile_rules
 from cli.job_request import JobRequest
@@ -57,15 +57,15 @@ def command(
             show_default=False,
         ),
     ] = None,
-    lane: lane_options.LaneName = None,
-    tokenizer_graph: lane_options.TokenizerGraphName = None,
-    conversion_route: lane_options.ConversionRouteName = None,
-    prompt_bytes: lane_options.PromptBytes = None,
-    output_tokens: lane_options.OutputTokens = None,
-    special_tokens: lane_options.SpecialTokensName = None,
-    calibration: lane_options.CalibrationFile = None,
-    ops: lane_options.Ops = None,
-    allow_op: lane_options.AllowOp = None,
+    io_mode: io_options.IoModeName = None,
+    tokenizer_graph: io_options.TokenizerGraphName = None,
+    conversion_route: io_options.ConversionRouteName = None,
+    prompt_bytes: io_options.PromptBytes = None,
+    output_tokens: io_options.OutputTokens = None,
+    special_tokens: io_options.SpecialTokensName = None,
+    calibration: io_options.CalibrationFile = None,
+    ops: io_options.Ops = None,
+    allow_op: io_options.AllowOp = None,
     clone: Annotated[
         str | None,
         typer.Option(
@@ -98,7 +98,7 @@ def command(
     request = JobRequest(
         model=model,
         recipe=quant,
-        lane=lane,
+        io_mode=io_mode,
         tokenizer_graph=tokenizer_graph,
         conversion_route=conversion_route,
         context=context,
@@ -128,7 +128,7 @@ def command(
     farm = connect(ctx)
     submission = farm.submit(request.spec(farm.job(clone).spec if clone else None))
     if wait:
-        outcome.wait_and_show(farm, submission.job.id, terminal)
+        exit_status.wait_and_show(farm, submission.job.id, terminal)
     else:
         farm.ensure_worker()
         show(submission, terminal)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from cli import outcome
+from cli import exit_status
 from cli.arguments import AsJson, MaybeJobId
 from cli.connection import connect
 from cli.terminal import open_terminal
@@ -17,4 +17,4 @@ def command(ctx: typer.Context, job: MaybeJobId = None, as_json: AsJson = False)
     """
     farm = connect(ctx)
     found = farm.job(job) if job else farm.latest()
-    outcome.wait_and_show(farm, found.id, open_terminal(as_json))
+    exit_status.wait_and_show(farm, found.id, open_terminal(as_json))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli import figures
+from cli import units
 from cli.arguments import AsJson
 from cli.terminal import open_terminal
 from farm import settings
@@ -32,4 +32,4 @@ def command(
     if as_json:
         terminal.write_json({"jobs": count})
     else:
-        terminal.remark(f"The worker leaves after {figures.count(count, 'job')}.")
+        terminal.remark(f"The worker leaves after {units.count(count, 'job')}.")

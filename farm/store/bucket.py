@@ -26,8 +26,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from farm import digests
 from farm.artifacts import Artifact, ArtifactName
+from farm.durable_writes import Blob, disk_full_as_sentence
 from farm.errors import ArtifactDamaged, ArtifactMissing, StoreUnusable
-from farm.sealing import Blob, disk_full_as_sentence
 from farm.store.folder import LocalStore
 from farm.store.protocol import GRACE_SECONDS, damaged, missing
 

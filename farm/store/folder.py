@@ -20,8 +20,7 @@ from typing import BinaryIO
 
 from farm import digests
 from farm.artifacts import Artifact, ArtifactName
-from farm.errors import ArtifactDamaged, ArtifactMissing, FileUnreadable
-from farm.sealing import (
+from farm.durable_writes import (
     Blob,
     disk_full_as_sentence,
     files_of,
@@ -29,8 +28,9 @@ from farm.sealing import (
     listing_of,
     removed_on_failure,
     seal,
-    seal_all,
+    write_durably,
 )  # fmt: skip
+from farm.errors import ArtifactDamaged, ArtifactMissing, FileUnreadable
 from farm.store.protocol import damaged, missing
 
 # Without a sandbox a stage could write through a hard link, so that smaller files are copied for it.
@@ -50,7 +50,7 @@ class LocalStore:
         """Take files and folders over; see ArtifactStore."""
         with disk_full_as_sentence():
             files = {name: files_of(name, path) for name, path in paths.items()}
-            blobs = seal_all([path for listing in files.values() for path in listing.values()])
+            blobs = write_durably([path for listing in files.values() for path in listing.values()])
             stored = []
             for name, listing in files.items():
                 entries = {file: blobs[path] for file, path in listing.items()}

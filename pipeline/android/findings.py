@@ -36,22 +36,22 @@ class Finding:
     check: str
     severity: Severity
     cause: str
-    mend: str
+    fix: str
     rule: str
 
 
 @dataclass(frozen=True)
 class Check(Generic[SubjectT, ExpectationT]):
-    """One thing that is looked at. mend: a sentence for whoever has such a fault."""
+    """One thing that is looked at. fix: a sentence for whoever has such a fault."""
 
     name: str
-    mend: str
+    fix: str
     find: Callable[[SubjectT, ExpectationT], Iterator[Fault]]
 
     def run(self, subject: SubjectT, expected: ExpectationT, rules: PlayRules) -> list[Finding]:
         """All findings of this check. A fault that makes the package unreadable is raised as PackageInvalid."""
         return [
-            Finding(self.name, fault.severity, fault.cause, self.mend, rules.sources[self.name])
+            Finding(self.name, fault.severity, fault.cause, self.fix, rules.sources[self.name])
             for fault in self.find(subject, expected)
         ]
 

@@ -41,7 +41,7 @@ class GoldenLimits(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    tie: float
+    near_tie: float
 
 
 class Golden(BaseModel):

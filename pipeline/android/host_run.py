@@ -47,7 +47,7 @@ class Verdict:
     """How one prompt went: steps that agree, and the step of a tie from which on nothing was compared."""
 
     agreed: int
-    tie: int | None
+    near_tie: int | None
 
 
 def run(
@@ -98,7 +98,7 @@ def read_answers(output: str, golden: Golden) -> tuple[HostAnswer, ...]:
     return tuple(answers)
 
 
-def judge(number: int, prompt: GoldenPrompt, answer: HostAnswer, special: SpecialTokens, tie: float) -> Verdict:
+def judge(number: int, prompt: GoldenPrompt, answer: HostAnswer, special: SpecialTokens, near_tie: float) -> Verdict:
     """Hold one answer against its golden prompt. HostMismatch names the prompt, the step and both tokens.
 
     tie: a lead of the best logit below which another choice counts as a tie.
@@ -114,9 +114,9 @@ def judge(number: int, prompt: GoldenPrompt, answer: HostAnswer, special: Specia
     expected = prompt.written(special.end)
     step = _first_difference(answer.tokens, expected)
     if step is None:
-        return Verdict(agreed=len(expected), tie=None)
-    if step < len(prompt.margins) and prompt.margins[step] < tie:
-        return Verdict(agreed=step, tie=step)
+        return Verdict(agreed=len(expected), near_tie=None)
+    if step < len(prompt.margins) and prompt.margins[step] < near_tie:
+        return Verdict(agreed=step, near_tie=step)
     raise HostMismatch(
         f"The app's engine leaves golden prompt {number} at step {step}: token {_at(answer.tokens, step)} where"
         f" {_at(expected, step)} is right; don't ship this package, and report it with its model.tflite."

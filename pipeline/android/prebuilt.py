@@ -50,7 +50,7 @@ def main() -> int:
     """See above; the exit code is the error's, or 0."""
     try:
         kept, target = map(Path, sys.argv[1:])
-        provide(maven.at(settings.load().toolchain), kept, target, lambda _share, doing: _say(doing))
+        provide(maven.at(settings.load().toolchain), kept, target, lambda _share, activity: _say(activity))
     except FarmError as error:
         _say(error.sentence)
         return error.exit_code

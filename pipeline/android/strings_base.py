@@ -1,4 +1,5 @@
-"""The app of the strings lane without a model: its own sources, the library's filter, and the AAR's interpreter."""
+"""The app of the I/O mode `strings` without a model: its own sources, the library's filter, and the AAR's
+interpreter."""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ RULES = "proguard.txt"
 LICENCE = "LICENSE"
 # Where the app's assets have the licences of its AARs.
 LICENCES = "licences"
-# The group of Maven artifacts that the other lanes run their models with.
+# The group of Maven artifacts that the other I/O modes run their models with.
 OTHER_RUNTIME = "org.bytedeco"
 
 
@@ -106,7 +107,7 @@ def build(
 
     report(0.5, "shrinking the app's code")
     rules = [rule for aar in given if (rule := aar.rules(unpacked)) is not None]
-    # Without the other lanes' runtime, and without the library's rules, which keep it.
+    # Without the other I/O modes' runtime, and without the library's rules, which keep it.
     needed = [toolchain.path(one) for one in toolchain.pins.with_role(Role.LIBRARY) if one.group != OTHER_RUNTIME]
     jars = (base.library_jar, base.app_jar, base.identifiers, *runtime, *needed)
     kept = (*rules, sources / "proguard-rules.pro", generated / "keep.pro")

@@ -6,7 +6,7 @@ just before it. So all calls are grouped by what they call, and the function tha
 for kernels, the names of ops that another function describes; for built-in ops, a number with a least and greatest
 version.
 
-This holds for 64-bit ARM and Intel libraries as clang compiles them. What does not look like it is not guessed at.
+This holds for 64-bit ARM and Intel libraries as clang compiles them. What does not look like it is not drafted at.
 """
 
 from __future__ import annotations

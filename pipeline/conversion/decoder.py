@@ -195,14 +195,14 @@ def _norm(
 ) -> tf.Tensor:
     epsilon = description.norm_epsilon if epsilon is None else epsilon
     if description.norm is Norm.RMS:
-        normed = _rms_norm(x, weight(f"{name}_gain"), epsilon)
+        normed = _rms_norm(x, weight(f"{name}_scale"), epsilon)
     else:
-        normed = _rms_norm(x - tf.reduce_mean(x, -1, keepdims=True), weight(f"{name}_gain"), epsilon)
+        normed = _rms_norm(x - tf.reduce_mean(x, -1, keepdims=True), weight(f"{name}_scale"), epsilon)
     return normed + weight(f"{name}_bias") if description.norm_bias else normed
 
 
-def _rms_norm(x: tf.Tensor, gain: tf.Tensor, epsilon: float) -> tf.Tensor:
-    return x * tf.math.rsqrt(tf.reduce_mean(x * x, -1, keepdims=True) + epsilon) * gain
+def _rms_norm(x: tf.Tensor, norm_scale: tf.Tensor, epsilon: float) -> tf.Tensor:
+    return x * tf.math.rsqrt(tf.reduce_mean(x * x, -1, keepdims=True) + epsilon) * norm_scale
 
 
 def _heads(
@@ -220,8 +220,8 @@ def _heads(
     query_part, key_part, value_part = tf.split(fused, [many * size, few * size, few * size], -1)
     queries, keys, values = split_heads(query_part, many), split_heads(key_part, few), split_heads(value_part, few)
     if description.query_key_norm_epsilon is not None:
-        queries = _rms_norm(queries, weight("query_norm_gain"), description.query_key_norm_epsilon)
-        keys = _rms_norm(keys, weight("key_norm_gain"), description.query_key_norm_epsilon)
+        queries = _rms_norm(queries, weight("query_norm_scale"), description.query_key_norm_epsilon)
+        keys = _rms_norm(keys, weight("key_norm_scale"), description.query_key_norm_epsilon)
     return queries, keys, values
 
 

@@ -154,7 +154,7 @@ class DecoderDescription:
 
     def _norm_shapes(self, name: str) -> dict[str, Shape]:
         size = (self.hidden_size,)
-        return {f"{name}_gain": size, **({f"{name}_bias": size} if self.norm_bias else {})}
+        return {f"{name}_scale": size, **({f"{name}_bias": size} if self.norm_bias else {})}
 
     def _layer_shapes(self) -> dict[str, Shape]:
         hidden, attention = self.hidden_size, self.query_heads * self.head_size
@@ -162,7 +162,7 @@ class DecoderDescription:
         shapes = self._norm_shapes("attention_norm")
         shapes |= _linear_shapes("qkv", qkv, hidden, self.qkv_bias)
         if self.query_key_norm_epsilon is not None:
-            shapes |= {"query_norm_gain": (self.head_size,), "key_norm_gain": (self.head_size,)}
+            shapes |= {"query_norm_scale": (self.head_size,), "key_norm_scale": (self.head_size,)}
         shapes |= _linear_shapes("attention_output", hidden, attention, self.attention_output_bias)
         if self.attention_output_norm:
             shapes |= self._norm_shapes("attention_output_norm")

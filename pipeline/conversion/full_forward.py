@@ -61,28 +61,28 @@ class FullForward:
 def continue_greedily(forward: FullForward, plan: Plan, end_token: int) -> tuple[Continuation, ...]:
     """Keras's greedy continuation of every prompt, by full forward passes over all prompts at once.
 
-    A pass is given guesses of the tokens to come, and all that turn out to be Keras's own choice are accepted, with
-    Keras's choice behind them: whatever is guessed, the path is Keras's. The guesses are what the pass before chose
-    behind its own wrong guesses. Where the passes run out a continuation stays shorter.
+    A pass is given drafts of the tokens to come, and all that turn out to be Keras's own choice are accepted, with
+    Keras's choice behind them: whatever is drafted, the path is Keras's. The drafts are what the pass before chose
+    behind its own wrong drafts. Where the passes run out a continuation stays shorter.
     """
     accepted: list[list[int]] = [[] for _ in plan.prompts]
     margins: list[list[float]] = [[] for _ in plan.prompts]
-    guesses: list[list[int]] = [[] for _ in plan.prompts]
+    drafts: list[list[int]] = [[] for _ in plan.prompts]
     for _ in range(plan.passes):
         open_rows = [index for index in range(len(plan.prompts)) if not _ended(accepted[index], plan, end_token)]
         if not open_rows:
             break
         known = {index: [*plan.prompts[index].tokens, *accepted[index]] for index in open_rows}
-        guessed = {}
+        drafted = {}
         for index in open_rows:
             count = min(GUESSES, plan.greedy_tokens - len(accepted[index]) - 1)
-            guessed[index] = (guesses[index] + known[index][-1:] * count)[:count]
-        logits = forward.logits([known[index] + guessed[index] for index in open_rows])
+            drafted[index] = (drafts[index] + known[index][-1:] * count)[:count]
+        logits = forward.logits([known[index] + drafted[index] for index in open_rows])
         for index, row_logits in zip(open_rows, logits, strict=True):
             behind = len(known[index]) - 1
-            choices = row_logits[behind : behind + len(guessed[index]) + 1]
-            taken = _accept(choices, guessed[index], accepted[index], margins[index], end_token)
-            guesses[index] = [int(token) for token in choices.argmax(-1)[taken:]]
+            choices = row_logits[behind : behind + len(drafted[index]) + 1]
+            taken = _accept(choices, drafted[index], accepted[index], margins[index], end_token)
+            drafts[index] = [int(token) for token in choices.argmax(-1)[taken:]]
     return tuple(Continuation(tuple(t), tuple(m)) for t, m in zip(accepted, margins, strict=True))
 
 
@@ -90,14 +90,14 @@ def _ended(accepted: list[int], plan: Plan, end_token: int) -> bool:
     return len(accepted) >= plan.greedy_tokens or (bool(accepted) and accepted[-1] == end_token)
 
 
-def _accept(choices: Float32, guessed: Sequence[int], accepted: list[int], margins: list[float], end_token: int) -> int:
+def _accept(choices: Float32, drafted: Sequence[int], accepted: list[int], margins: list[float], end_token: int) -> int:
     """Take Keras's choices as long as the tokens before them are Keras's too; how many were taken."""
     for step, logits in enumerate(choices):
         best = int(logits.argmax())
         second, first = np.partition(logits, -2)[-2:]
         accepted.append(best)
         margins.append(float(first - second))
-        if best == end_token or step >= len(guessed) or guessed[step] != best:
+        if best == end_token or step >= len(drafted) or drafted[step] != best:
             return step + 1
     return len(choices)
 

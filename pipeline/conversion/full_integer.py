@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from ai_edge_quantizer import qtyping, quantizer
 
-from farm.recipes import WeightForm
+from farm.recipes import WeightFormat
 from pipeline.conversion.binding.flatbuffer import (
     Builtin,
     code_of,
@@ -27,7 +27,7 @@ from pipeline.conversion.binding.flatbuffer import (
 )
 from pipeline.conversion.binding.runtimes import SUPPORT
 from pipeline.conversion.binding.storage import state_min_runtime
-from pipeline.conversion.graph import DECODE, prefill_name, verify_name
+from pipeline.conversion.graph import DECODE, prefill_name, score_name
 from pipeline.inference.contract import LOGITS, POSITIONS, TOKENS
 from pipeline.inference.interpreter import TokenModel
 
@@ -89,7 +89,7 @@ def state_versions(path: Path) -> None:
         if buffer.offset > 1:
             buffer.data = np.array(content[buffer.offset : buffer.offset + buffer.size])
             buffer.offset = buffer.size = 0
-    support = SUPPORT[WeightForm.INT8_PER_ROW]
+    support = SUPPORT[WeightFormat.INT8_PER_ROW]
     versions = {Builtin.FULLY_CONNECTED: support.fully_connected, Builtin.EMBEDDING_LOOKUP: support.embedding_lookup}
     for graph in model.subgraphs:
         for operator in graph.operators:
@@ -98,7 +98,7 @@ def state_versions(path: Path) -> None:
                 operator.opcodeIndex = opcode_index(model, code, versions[code])
             elif code == Builtin.DEQUANTIZE:
                 operator.opcodeIndex = opcode_index(model, code, DEQUANTIZE_INT8_VERSION)
-    state_min_runtime(model, WeightForm.INT8_PER_ROW)
+    state_min_runtime(model, WeightFormat.INT8_PER_ROW)
     path.write_bytes(pack_model(model))
 
 
@@ -106,7 +106,7 @@ def _feeds(model: TokenModel, tokens: list[int]) -> dict[str, list[dict[str, Any
     """What each signature is called with while the model reads the text."""
     names = {DECODE: 1} | {prefill_name(length): length for length in model.contract.prefill}
     if model.contract.verify is not None:
-        names[verify_name(model.contract.verify)] = model.contract.verify
+        names[score_name(model.contract.verify)] = model.contract.verify
     return {name: list(_signature_feeds(model, tokens, length)) for name, length in names.items()}
 
 

@@ -1,7 +1,7 @@
 """The whole way from a prompt's bytes to the answer's in one graph: tokenizer, prefill, loop of decoding, detokenizer.
 
-Two loops share the weights: one reads the prompt in pieces of a fixed length, one writes, with guesses behind each
-token (docs/decisions/0005-guessed-tokens.md). Weights are read from outside of both, so that the binder can put them
+Two loops share the weights: one reads the prompt in pieces of a fixed length, one writes, with drafts behind each
+token (docs/decisions/0005-drafted-tokens.md). Weights are read from outside of both, so that the binder can put them
 in afterwards.
 """
 
@@ -13,15 +13,15 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.compiler.tf2xla.python.xla import dynamic_update_slice
 
-from pipeline.conversion import graph, guessing
+from pipeline.conversion import drafting, graph
 from pipeline.conversion.byte_bpe import detokenizer, encoder
 from pipeline.conversion.byte_bpe.special_tokens import Spellings
 from pipeline.conversion.byte_bpe.splitting import SplitPattern
 from pipeline.conversion.byte_bpe.tables import ByteBpeTables
 from pipeline.conversion.decoder import Earlier, Tensors, project_logits, run_layers
 from pipeline.conversion.description import DecoderDescription
+from pipeline.conversion.drafting import GUESSES
 from pipeline.conversion.graph import VERIFY_TOKENS
-from pipeline.conversion.guessing import GUESSES
 from pipeline.conversion.sampling import Sampling, choose_token, next_random
 
 # How many tokens are written before their caches join the long ones.
@@ -238,10 +238,10 @@ def _write_some(
     limit: tf.Tensor,
     earlier: Earlier,
 ) -> _Writing:
-    """Read the last token and guesses behind it in one call; one token or more are then written."""
+    """Read the last token and drafts behind it in one call; one token or more are then written."""
     count = prompt_tokens + now.written
-    guesses = guessing.guess(now.tokens, count)
-    read = tf.concat([tf.reshape(tf.gather(now.tokens, count - 1), [1]), guesses], 0)[None]
+    drafts = drafting.draft(now.tokens, count)
+    read = tf.concat([tf.reshape(tf.gather(now.tokens, count - 1), [1]), drafts], 0)[None]
     positions = _positions(model, count - 1, VERIFY_TOKENS)
     hidden, kept = run_layers(model.description, weights, read, positions, now.recent, earlier)
     logits = project_logits(model.description, weights, hidden)
@@ -249,7 +249,7 @@ def _write_some(
     chosen = tf.reshape(choose_token(logits[0], request.sampling, state), [1])
     choices = tf.concat([chosen, tf.argmax(logits[1:], -1, output_type=tf.int32)], 0)
     place = np.arange(VERIFY_TOKENS, dtype=np.int32)
-    held = tf.reduce_min(tf.where(tf.equal(choices[:-1], guesses), GUESSES, place[:-1]))
+    held = tf.reduce_min(tf.where(tf.equal(choices[:-1], drafts), GUESSES, place[:-1]))
     # Of drawn tokens each would cost a search of its own through the vocabulary.
     held = tf.where(request.sampling.temperature > 0.0, 0, held)
     taken = tf.minimum(held + 1, limit - now.written)

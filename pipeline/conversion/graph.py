@@ -1,6 +1,6 @@
-"""From a description to a weightless `.tflite` graph: `prefill_<n>` and `decode` in LiteRT-LM's contract, `verify_<n>`.
+"""From a description to a weightless `.tflite` graph: `prefill_<n>` and `decode` in LiteRT-LM's contract, `score_<n>`.
 
-The last gives the logits after each of its tokens (docs/decisions/0005-guessed-tokens.md).
+The last gives the logits after each of its tokens (docs/decisions/0005-drafted-tokens.md).
 Every weight is a signature input `w__<name>`, so that the graph depends on the architecture alone.
 """
 
@@ -20,7 +20,7 @@ from pipeline.conversion.description import DecoderDescription
 
 WEIGHT_PREFIX = "w__"
 DECODE = "decode"
-# One token that is sure and the guesses behind it. For more rows of a product XNNPACK reads all weights again: measured
+# One token that is sure and the drafts behind it. For more rows of a product XNNPACK reads all weights again: measured
 # with AVX-512, where it does from the sixth row on; its kernels for phones take four.
 VERIFY_TOKENS = 4
 
@@ -30,9 +30,9 @@ def prefill_name(length: int) -> str:
     return f"prefill_{length}"
 
 
-def verify_name(length: int) -> str:
+def score_name(length: int) -> str:
     """The signature that gives the logits after each of `length` tokens."""
-    return f"verify_{length}"
+    return f"score_{length}"
 
 
 def cache_names(description: DecoderDescription) -> list[str]:
@@ -53,10 +53,10 @@ def convert(description: DecoderDescription, context: int, prefill_lengths: Sequ
 def token_signatures(
     description: DecoderDescription, context: int, prefill_lengths: Sequence[int]
 ) -> dict[str, tf.function]:
-    """The tokens lane's functions by their names."""
+    """The `tokens` mode's functions by their names."""
     signatures = {prefill_name(length): _signature(description, context, length) for length in prefill_lengths}
     verified = min(VERIFY_TOKENS, context)
-    signatures[verify_name(verified)] = _signature(description, context, verified, with_logits=True)
+    signatures[score_name(verified)] = _signature(description, context, verified, with_logits=True)
     signatures[DECODE] = _signature(description, context, 1, with_logits=True)
     return signatures
 

@@ -38,8 +38,9 @@ def graph_key(description: DecoderDescription, context: int, prefill_lengths: Se
     )
 
 
-def lane_key(tokens_key: str, settings: Mapping[str, Any], sources: Sequence[str]) -> str:
-    """The key of a lane's graph: that of the tokens lane's, the lane's own settings, and its sources as patterns."""
+def io_mode_key(tokens_key: str, settings: Mapping[str, Any], sources: Sequence[str]) -> str:
+    """The key of a I/O mode's graph: that of the I/O mode `tokens`'s, the I/O mode's own settings, and its sources as
+    patterns."""
     own = digests.of_sources(Path(__file__).parent, sources)
     return digests.of_json({"tokens": tokens_key, "settings": dict(settings), "sources": own})
 

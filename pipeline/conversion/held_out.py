@@ -12,7 +12,7 @@ GOLDEN_PROMPTS = (
 
 HELD_OUT_TEXT = """\
 The ferry left the landing a little after six, when the fog still lay on the river and the far bank
-could only be guessed at. Old Marta stood at the rail with her basket of plums and counted the
+could only be drafted at. Old Marta stood at the rail with her basket of plums and counted the
 strokes of the engine, as she had done every market day for thirty years. "You could set a clock by
 her," the pilot liked to say, "if anybody here still had one." He knew each sandbank by the colour
 of the water above it, and he did not trust the new chart that the harbour office had sent him,

@@ -15,7 +15,7 @@ import keras
 import tensorflow as tf
 
 from farm.jobspec import ConversionRoute
-from farm.recipes import WeightForm
+from farm.recipes import WeightFormat
 
 SIGNATURE = "serving_default"
 # Operators that TensorFlow has outside of its own list for TFLite.
@@ -26,7 +26,7 @@ Generate = Callable[[tf.Tensor], tf.Tensor]
 def convert(
     causal_lm: Any,
     length: int,
-    form: WeightForm,
+    weight_format: WeightFormat,
     route: ConversionRoute,
     judge: Callable[[Iterator[str]], None] = lambda _ops: None,
 ) -> bytes:
@@ -39,7 +39,7 @@ def convert(
     causal_lm.jit_compile = False
     generate = _generate(causal_lm, length)
     if route is ConversionRoute.KERAS_MODEL:
-        return _run(tf.lite.TFLiteConverter.from_keras_model(_as_keras_model(causal_lm, generate)), form)
+        return _run(tf.lite.TFLiteConverter.from_keras_model(_as_keras_model(causal_lm, generate)), weight_format)
     # The converter can't find the variables of a Keras 3 model, so that a module has to hold them.
     module = tf.Module()
     module.variables_of_model = [variable.value for variable in causal_lm.variables]
@@ -49,11 +49,11 @@ def convert(
     concrete = module.generate.get_concrete_function()
     judge(traced_ops(concrete))
     if route is ConversionRoute.CONCRETE_FUNCTIONS:
-        return _run(tf.lite.TFLiteConverter.from_concrete_functions([concrete], module), form)
+        return _run(tf.lite.TFLiteConverter.from_concrete_functions([concrete], module), weight_format)
     with tempfile.TemporaryDirectory(prefix="graph-") as folder:
         saved_model = str(Path(folder) / "saved_model")
         tf.saved_model.save(module, saved_model, signatures={SIGNATURE: concrete})
-        return _run(tf.lite.TFLiteConverter.from_saved_model(saved_model, signature_keys=[SIGNATURE]), form)
+        return _run(tf.lite.TFLiteConverter.from_saved_model(saved_model, signature_keys=[SIGNATURE]), weight_format)
 
 
 def traced_ops(concrete: Any) -> Iterator[str]:
@@ -106,15 +106,15 @@ class _Generator(keras.layers.Layer):
         return keras.KerasTensor((1,), dtype="string")
 
 
-def _run(converter: Any, form: WeightForm) -> bytes:
+def _run(converter: Any, weight_format: WeightFormat) -> bytes:
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS]
     converter.target_spec.experimental_select_user_tf_ops = list(USER_OPERATORS)
     converter.allow_custom_ops = True
     converter._experimental_guarantee_all_funcs_one_use = True
-    if form is not WeightForm.FLOAT32:
+    if weight_format is not WeightFormat.FLOAT32:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         # Runtimes before 2.17 know no scale a row.
         converter._experimental_disable_per_channel_quantization_for_dense_layers = True
-    if form is WeightForm.FLOAT16:
+    if weight_format is WeightFormat.FLOAT16:
         converter.target_spec.supported_types = [tf.float16]
     return bytes(converter.convert())

@@ -41,7 +41,7 @@ class Parameter:
 
 
 @dataclass(frozen=True)
-class Block:
+class RowView:
     """Rows of a weight: the array's first `row_axes` axes are rows, the others columns; `offset` is added."""
 
     parameter: Parameter
@@ -65,7 +65,7 @@ class KerasWeights:
     """A WeightSource that a family's mapping fills, one weight after the other."""
 
     def __init__(self) -> None:
-        self._blocks: dict[str, tuple[Block, ...]] = {}
+        self._blocks: dict[str, tuple[RowView, ...]] = {}
         self._used: dict[int, int] = {}
 
     def names(self) -> Sequence[str]:
@@ -120,14 +120,14 @@ class KerasWeights:
         return bool(present)
 
     def add_norm(self, name: str, layer: KerasLayer, offset: float = 0.0) -> float:
-        """A LayerNorm or RMSNorm as `<name>_gain` and, if there is one, `<name>_bias`; gives its epsilon.
+        """A LayerNorm or RMSNorm as `<name>_scale` and, if there is one, `<name>_bias`; gives its epsilon.
 
-        offset: 1 for layers whose gain is 1 + scale.
+        offset: 1 for layers whose norm_scale is 1 + scale.
         """
-        gain = layer.gamma if hasattr(layer, "gamma") else layer.scale
-        if gain is None:
-            raise UnsupportedArchitecture(f"The norm {name} has no gain, which the decoder cannot express.")
-        self._add(f"{name}_gain", [(parameter_of(gain), 1)], offset)
+        norm_scale = layer.gamma if hasattr(layer, "gamma") else layer.scale
+        if norm_scale is None:
+            raise UnsupportedArchitecture(f"The norm {name} has no norm_scale, which the decoder cannot express.")
+        self._add(f"{name}_scale", [(parameter_of(norm_scale), 1)], offset)
         if getattr(layer, "beta", None) is not None:
             self._add(f"{name}_bias", [(parameter_of(layer.beta), 1)])
         return float(layer.epsilon)
@@ -161,7 +161,7 @@ class KerasWeights:
                 )
             columns = array.shape[row_axes:]
             shape = (math.prod(array.shape[:row_axes]), *([math.prod(columns)] if columns else []))
-            blocks.append(Block(parameter, row_axes, shape, offset))
+            blocks.append(RowView(parameter, row_axes, shape, offset))
             for variable, elements in parameter.variables:
                 self._used[id(variable)] = self._used.get(id(variable), 0) + elements
         self._blocks[name] = tuple(blocks)

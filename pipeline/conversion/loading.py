@@ -56,7 +56,7 @@ def load_causal_lm(source: Path) -> CausalLM:
 
 
 def _require_weights(model: CausalLM) -> None:
-    """ModelDamaged when a matrix was in none of the files: quick loading leaves zeros where Keras would guess."""
+    """ModelDamaged when a matrix was in none of the files: quick loading leaves zeros where Keras would draft."""
     for variable in model.weights:
         if len(variable.shape) < 2 or "lora" in variable.path:
             continue

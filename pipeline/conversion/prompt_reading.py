@@ -26,7 +26,8 @@ class PromptReading:
 
 
 def prompt_reading(spec: JobSpec, export: TokenizerExport, prompting: Prompting) -> PromptReading:
-    """In the file as the job says; the app of the tokens lane reads them where the model's own template has some."""
+    """In the file as the job says; the app of the I/O mode `tokens` reads them where the model's own template has
+    some."""
     if export.tokenizer is None or spec.tokenizer_graph is TokenizerGraph.TFTEXT:
         return PromptReading(None, export.encode)
     template = prompting.fill("")

@@ -16,12 +16,12 @@ from pipeline.conversion.weights import Float32
 
 @dataclass(frozen=True)
 class Reference:
-    """Keras's answers. forced_logits [N,V] after each forced token; held_out_nll [M-1] in nats of each token but the
+    """Keras's answers. probe_logits [N,V] after each forced token; held_out_nll [M-1] in nats of each token but the
     first."""
 
     plan: Plan
     continuations: tuple[Continuation, ...]
-    forced_logits: Float32
+    probe_logits: Float32
     held_out_nll: Float32
 
     @property
@@ -33,8 +33,8 @@ class Reference:
         """Write `reference.npz`."""
         arrays: dict[str, NDArray[Any]] = {
             "prompt_texts": np.array([prompt.text for prompt in self.plan.prompts]),
-            "forced_tokens": self.plan.forced_tokens,
-            "forced_logits": self.forced_logits,
+            "probe_tokens": self.plan.probe_tokens,
+            "probe_logits": self.probe_logits,
             "held_out_tokens": self.plan.held_out_tokens,
             "held_out_nll": self.held_out_nll,
         }

@@ -41,7 +41,7 @@ class Plan:
     prompts: tuple[Prompt, ...]
     greedy_tokens: int
     passes: int
-    forced_tokens: Int32
+    probe_tokens: Int32
     held_out_tokens: Int32
 
 
@@ -70,7 +70,7 @@ def plan_reference(
         prompts=tuple(prompts),
         greedy_tokens=greedy_tokens,
         passes=max(LEAST_PASSES, min(greedy_tokens, int(GREEDY_BUDGET / (parameters * tokens_a_pass)))),
-        forced_tokens=random.integers(0, vocabulary, min(FORCED_TOKENS, context)).astype(np.int32),
+        probe_tokens=random.integers(0, vocabulary, min(FORCED_TOKENS, context)).astype(np.int32),
         held_out_tokens=np.array(held_out[: min(HELD_OUT_TOKENS, context)], np.int32),
     )
 

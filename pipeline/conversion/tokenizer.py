@@ -15,12 +15,12 @@ from typing import Any
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 
 from farm.errors import ModelDamaged
-from farm.jobspec import Lane
+from farm.jobspec import IoMode
 
 BYTE_LEVEL_BPE = "byte-level-bpe"
 
 
-class SplitName(StrEnum):
+class PreTokenizer(StrEnum):
     """How a byte-level BPE splits a text before it merges."""
 
     GPT2 = "gpt2"
@@ -34,17 +34,17 @@ LLAMA3_PATTERN = (
     r"|\s+"
 )
 # The tokenizers package has GPT-2's own, which SmolLM uses between single digits.
-EXPRESSIONS: dict[SplitName, str] = {
-    SplitName.LLAMA3: LLAMA3_PATTERN,
-    SplitName.QWEN2: LLAMA3_PATTERN.replace("{1,3}", ""),
+EXPRESSIONS: dict[PreTokenizer, str] = {
+    PreTokenizer.LLAMA3: LLAMA3_PATTERN,
+    PreTokenizer.QWEN2: LLAMA3_PATTERN.replace("{1,3}", ""),
 }
 # Tokenizers by class; the app has GPT-2's pattern alone. KerasHub has no class for SmolLM's: a checkpoint states it.
 SPLITTERS = {
-    "GPT2Tokenizer": SplitName.GPT2,
-    "OPTTokenizer": SplitName.GPT2,
-    "GPTNeoXTokenizer": SplitName.GPT2,
-    "QwenTokenizer": SplitName.QWEN2,
-    "Qwen3Tokenizer": SplitName.QWEN2,
+    "GPT2Tokenizer": PreTokenizer.GPT2,
+    "OPTTokenizer": PreTokenizer.GPT2,
+    "GPTNeoXTokenizer": PreTokenizer.GPT2,
+    "QwenTokenizer": PreTokenizer.QWEN2,
+    "Qwen3Tokenizer": PreTokenizer.QWEN2,
 }
 
 
@@ -63,11 +63,12 @@ class TokenizerExport:
     tokenizer: Tokenizer | None
     start_token: int | None
     end_token: int | None
-    split: SplitName | None = None
+    split: PreTokenizer | None = None
 
-    def why_no_app(self, lane: Lane) -> str | None:
-        """Why no app comes of the model in that lane, None where one does: that of the strings lane reads no text."""
-        return None if lane is Lane.STRINGS else self.reason
+    def why_no_app(self, io_mode: IoMode) -> str | None:
+        """Why no app comes of the model in that io_mode, None where one does: that of the I/O mode `strings` reads no
+        text."""
+        return None if io_mode is IoMode.STRINGS else self.reason
 
     def encode(self, text: str) -> list[int]:
         """The text's tokens behind the start token."""
@@ -85,7 +86,7 @@ class TokenizerExport:
             self.tokenizer.encode_special_tokens = False
 
 
-def export_tokenizer(preprocessor: Any, family: str, stated: SplitName | None = None) -> TokenizerExport:
+def export_tokenizer(preprocessor: Any, family: str, stated: PreTokenizer | None = None) -> TokenizerExport:
     """The export of a preprocessor's tokenizer; ModelDamaged when vocabulary and merges do not fit each other.
 
     stated: how the model's own files say to split, None where they say nothing.
@@ -101,8 +102,8 @@ def export_tokenizer(preprocessor: Any, family: str, stated: SplitName | None = 
     if not _is_byte_pair(tokenizer):
         about = {"class": class_name, "vocabulary_size": tokenizer.vocabulary_size()}
         return _without_equal(about, _no_app_sentence(family), start, end)
-    split = stated or SPLITTERS.get(class_name, SplitName.LLAMA3)
-    usable = split is SplitName.GPT2 and not tokenizer.add_prefix_space
+    split = stated or SPLITTERS.get(class_name, PreTokenizer.LLAMA3)
+    usable = split is PreTokenizer.GPT2 and not tokenizer.add_prefix_space
     equal = byte_level_bpe(tokenizer.vocabulary, tokenizer.merges, tokenizer.special_tokens, split)
     return TokenizerExport(
         content=equal.to_str(pretty=False).encode(),
@@ -116,7 +117,7 @@ def export_tokenizer(preprocessor: Any, family: str, stated: SplitName | None = 
 
 
 def byte_level_bpe(
-    vocabulary: Mapping[str, int], merges: list[str], special_tokens: list[str], split: SplitName = SplitName.GPT2
+    vocabulary: Mapping[str, int], merges: list[str], special_tokens: list[str], split: PreTokenizer = PreTokenizer.GPT2
 ) -> Tokenizer:
     """A byte-level BPE that splits text in that way before merging."""
     split_merges = [merge.partition(" ") for merge in merges if merge and not merge.startswith("#version")]
@@ -135,14 +136,14 @@ def byte_level_bpe(
     return tokenizer
 
 
-def pre_tokenizer(split: SplitName) -> pre_tokenizers.PreTokenizer:
+def pre_tokenizer(split: PreTokenizer) -> pre_tokenizers.PreTokenizer:
     """What splits text in that way in the tokenizers package."""
     if split in EXPRESSIONS:
         by_expression = pre_tokenizers.Split(pattern=Regex(EXPRESSIONS[split]), behavior="isolated")
         byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
         return pre_tokenizers.Sequence([by_expression, byte_level])
     gpt2 = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
-    if split is SplitName.SMOLLM:
+    if split is PreTokenizer.SMOLLM:
         return pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), gpt2])
     return gpt2
 

@@ -1,4 +1,4 @@
-"""Runs a model of the strings lane in TensorFlow's own interpreter: JSON lines in, JSON lines out.
+"""Runs a model of the I/O mode `strings` in TensorFlow's own interpreter: JSON lines in, JSON lines out.
 
     python program.py < requests > answers
 

@@ -1,4 +1,4 @@
-"""Asking a model of the strings lane for text, by the program that runs TensorFlow's interpreter."""
+"""Asking a model of the I/O mode `strings` for text, by the program that runs TensorFlow's interpreter."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pipeline.inference.text_model import Completion, TextAnswer, TextAnswers
 
 PROGRAM = Path(__file__).with_name("program.py")
 TIMEOUT = 1200.0
-HINT = "models of the strings lane are run by TensorFlow, which the farm's extra `convert` brings."
+HINT = "models of the I/O mode `strings` are run by TensorFlow, which the farm's extra `convert` brings."
 
 
 @dataclass(frozen=True)

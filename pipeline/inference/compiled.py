@@ -16,7 +16,7 @@ from ai_edge_litert.interpreter import Interpreter
 from ai_edge_litert.options import Options
 from numpy.typing import NDArray
 
-from farm.native_output import hold_back_at_exit, kept_back
+from farm.native_output import hold_back_at_exit, stdout_suppressed
 from pipeline.inference.contract import SignatureShape, TensorShape
 
 # XNNPACK's name for a cache of packed weights that is no file.
@@ -54,7 +54,7 @@ class Signature:
 def open_compiled(path: Path, threads: int) -> Any:
     """A file in LiteRT on the processor, its subgraphs sharing one packing of weights; ValueError, RuntimeError."""
     options = Options(cpu_options=CpuOptions(num_threads=threads, xnnpack_weight_cache_path=IN_MEMORY))
-    with kept_back():
+    with stdout_suppressed():
         # It checks the file's structure, which a compiled model takes on trust: a damaged file can hold that for ever.
         Interpreter(str(path), num_threads=threads)
         return CompiledModel.from_file(str(path), environment=_environment(), options=options)
@@ -86,7 +86,7 @@ def tensor_shapes(details: Mapping[str, Mapping[str, Any]]) -> dict[str, TensorS
 
 
 def _type_name(dtype: Any) -> str:
-    # It has no word for strings, of which the strings lane has signatures beside these.
+    # It has no word for strings, of which the I/O mode `strings` has signatures beside these.
     return "unknown" if dtype == "unknown" else np.dtype(dtype).name
 
 

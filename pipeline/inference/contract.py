@@ -1,9 +1,9 @@
-"""The tensor contract of the tokens lane, read from a file's signatures and checked.
+"""The tensor contract of the I/O mode `tokens`, read from a file's signatures and checked.
 
 Signatures `prefill_<n>` and `decode`; `tokens` int32 [1,n], `input_pos` int32 [n], caches `kv_cache_k_<i>` and
 `kv_cache_v_<i>` float32 [1,heads,T,D] under the same names in and out, `logits` float32 [1,1,V] from `decode`. This is
-LiteRT-LM's contract without the optional mask. Beyond it there may be one `verify_<n>` with `logits` [1,n,V], which
-reads guessed tokens.
+LiteRT-LM's contract without the optional mask. Beyond it there may be one `score_<n>` with `logits` [1,n,V], which
+reads drafted tokens.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LOGITS = "logits"
 DECODE = "decode"
 
 _PREFILL = re.compile(r"prefill_([1-9][0-9]*)")
-_VERIFY = re.compile(r"verify_([1-9][0-9]*)")
+_VERIFY = re.compile(r"score_([1-9][0-9]*)")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from farm.errors import SequenceTooLong
-from pipeline.inference.guessing import Guesser
+from pipeline.inference.drafting import PromptLookupDrafter
 from pipeline.inference.interpreter import Float32, TokenModel
 
 Sampler = Callable[[Float32], int]
@@ -25,11 +25,11 @@ def generate(
     end_token: int | None,
     sampler: Sampler = greedy,
     *,
-    guessing: bool = True,
+    drafting: bool = True,
 ) -> Iterator[int]:
     """The new tokens one by one, until the end token (not given out) or `max_new_tokens`.
 
-    guessing: whether tokens are guessed from the text and read together, which changes nothing but the time.
+    drafting: whether tokens are drafted from the text and read together, which changes nothing but the time.
     SequenceTooLong at once when the prompt is empty or prompt and output together do not fit into the context.
     """
     context = model.contract.context
@@ -40,7 +40,7 @@ def generate(
             f"The prompt of {len(prompt)} tokens and {max_new_tokens} new ones do not fit into the model's context of"
             f" {context}; shorten the prompt or ask for at most {max(0, context - len(prompt))} tokens."
         )
-    return _tokens(model, prompt, max_new_tokens, end_token, sampler, max_new_tokens if guessing else 0)
+    return _tokens(model, prompt, max_new_tokens, end_token, sampler, max_new_tokens if drafting else 0)
 
 
 def _tokens(
@@ -49,17 +49,17 @@ def _tokens(
     max_new_tokens: int,
     end_token: int | None,
     sampler: Sampler,
-    most_guesses: int,
+    most_drafts: int,
 ) -> Iterator[int]:
     if max_new_tokens < 1:
         return
     model.rewind()
-    guesser = Guesser(prompt)
+    drafter = PromptLookupDrafter(prompt)
     logits = [model.read(prompt)]
-    guesses: Sequence[int] = ()
+    drafts: Sequence[int] = ()
     written = 0
     while True:
-        start = model.position - len(guesses)
+        start = model.position - len(drafts)
         for place, row in enumerate(logits):
             token = sampler(row)
             if token == end_token:
@@ -68,10 +68,10 @@ def _tokens(
             written += 1
             if written == max_new_tokens:
                 return
-            guesser.append(token)
-            if place < len(guesses) and guesses[place] != token:
+            drafter.append(token)
+            if place < len(drafts) and drafts[place] != token:
                 break
-        # Whatever was guessed, every token was chosen from the logits behind the tokens that were chosen before it.
+        # Whatever was drafted, every token was chosen from the logits behind the tokens that were chosen before it.
         model.rewind(start + place)
-        guesses = guesser.guess(min(model.room_to_score() - 1, max_new_tokens - written - 1, most_guesses))
-        logits = list(model.score([token, *guesses]))
+        drafts = drafter.draft(min(model.room_to_score() - 1, max_new_tokens - written - 1, most_drafts))
+        logits = list(model.score([token, *drafts]))

@@ -77,7 +77,7 @@ class Inspection:
     sizes: tuple[SizeShare, ...]
 
     @property
-    def foreign_operators(self) -> tuple[str, ...]:
+    def custom_operators(self) -> tuple[str, ...]:
         """Names of operators that are no built-ins."""
         return tuple(sorted({operator.name for operator in self.operators if not operator.builtin}))
 

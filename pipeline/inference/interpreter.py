@@ -1,4 +1,4 @@
-"""A model of the tokens lane in LiteRT, with its KV caches.
+"""A model of the I/O mode `tokens` in LiteRT, with its KV caches.
 
 One buffer for each cache, which every signature reads and writes: `DYNAMIC_UPDATE_SLICE` then writes the new rows where
 they belong, and a step copies nothing. All signatures share one packing of the weights as well. Against the
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from farm.errors import FileUnreadable, SequenceTooLong
-from farm.native_output import kept_back
+from farm.native_output import stdout_suppressed
 from pipeline.inference.compiled import Signature, first_line, open_compiled, read_buffer, signature_shape
 from pipeline.inference.contract import DECODE, LOGITS, POSITIONS, TOKENS, Contract, TensorShape, read_contract
 from pipeline.inference.prefill import Feed, plan_prefill
@@ -27,7 +27,7 @@ class TokenModel:
     """A model that reads tokens and gives logits; `position` counts the tokens read so far."""
 
     def __init__(self, path: Path, threads: int = 1):
-        """Open a file; FileUnreadable when it is none, damaged, or not of the tokens lane's contract."""
+        """Open a file; FileUnreadable when it is none, damaged, or not of the I/O mode `tokens`'s contract."""
         if not path.is_file():
             raise FileUnreadable(f"{path} is no file; give a .tflite file.")
         try:
@@ -47,13 +47,13 @@ class TokenModel:
             self._decode = open_signature(DECODE)
             self._prefill = {length: open_signature(f"prefill_{length}") for length in self.contract.prefill}
             verify = self.contract.verify
-            self._verify = None if verify is None else open_signature(f"verify_{verify}")
+            self._verify = None if verify is None else open_signature(f"score_{verify}")
         except (ValueError, RuntimeError) as error:
             raise FileUnreadable(
                 f"{path} can't be run on this machine ({first_line(error)}); make it again with another recipe."
             ) from error
         # Rows ahead of the position weigh nothing in the attention, but only if they are finite numbers.
-        with kept_back():  # the first buffer that is written has something to say
+        with stdout_suppressed():  # the first buffer that is written has something to say
             self.put_caches(dict.fromkeys(self.contract.caches, np.zeros(self.contract.cache_sizes, np.float32)))
         self.position = 0
 

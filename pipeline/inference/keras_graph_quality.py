@@ -41,7 +41,7 @@ class TextOutcome:
 
 
 @dataclass(frozen=True)
-class TextFigures:
+class TextMetrics:
     """seconds: from a prompt to its whole text, the median of some runs."""
 
     outcomes: tuple[TextOutcome, ...]
@@ -74,8 +74,8 @@ class TextFigures:
 
 
 def compare_with_keras(
-    model: Writer, codec: TextCodec, reference: Reference, end_token: int, tie: float
-) -> TextFigures:
+    model: Writer, codec: TextCodec, reference: Reference, end_token: int, near_tie: float
+) -> TextMetrics:
     """Write on from every golden prompt; QualityMissed when there is none.
 
     tie: a share of the logits' scale; a lead of Keras's best logit below it leaves the choice open.
@@ -87,13 +87,13 @@ def compare_with_keras(
     asked = [Completion(content, None) for content in [*contents, *contents[:1] * TIMED_RUNS]]
     answers = model.answer([], asked).answers
     outcomes = tuple(
-        judge(codec, prompt, answer.text, end_token, tie * reference.logit_scale)
+        judge(codec, prompt, answer.text, end_token, near_tie * reference.logit_scale)
         for prompt, answer in zip(prompts, answers, strict=False)
     )
-    return TextFigures(outcomes, statistics.median(answer.seconds for answer in answers[-TIMED_RUNS:]))
+    return TextMetrics(outcomes, statistics.median(answer.seconds for answer in answers[-TIMED_RUNS:]))
 
 
-def judge(codec: TextCodec, prompt: PromptReference, written: bytes, end_token: int, tie: float) -> TextOutcome:
+def judge(codec: TextCodec, prompt: PromptReference, written: bytes, end_token: int, near_tie: float) -> TextOutcome:
     """How far a text follows Keras's path. tie: a lead of the best logit below which a step does not count."""
     text = written.decode(errors="replace")
     path = prompt.greedy[:-1] if prompt.greedy[-1:] == (end_token,) else prompt.greedy
@@ -107,14 +107,14 @@ def judge(codec: TextCodec, prompt: PromptReference, written: bytes, end_token: 
     ended = len(path) < len(prompt.greedy) and followed == len(path)
     if ended and text == codec.decode([*prompt.tokens, *path]):
         followed += 1
-    counted = [margin >= tie for margin in prompt.margins]
+    counted = [margin >= near_tie for margin in prompt.margins]
     agreed = sum(counted[:followed]) if begun else 0
     parted = followed < len(prompt.greedy)
     compared = agreed + (parted and counted[followed]) if begun else sum(counted)
     return TextOutcome(prompt, text, followed, compared, agreed, equal=begun and not parted)
 
 
-def check_limits(figures: TextFigures, limits: QualityLimits, recipe: str) -> None:
+def check_limits(figures: TextMetrics, limits: QualityLimits, recipe: str) -> None:
     """QualityMissed with the first prompt that went otherwise, when too many steps did."""
     if figures.agreement >= limits.greedy_agreement:
         return

@@ -16,11 +16,12 @@ class ModelInfo(BaseModel):
 
     context and prefill in tokens; start_token is put before every prompt, None for no such token; source is the model
     reference as text, source_digest the SHA-256 of the fetched files; recipe by its full name. prompt_bytes and
-    output_tokens: the longest prompt and answer of a lane that takes text, None for the tokens lane. prompting: whether
-    the model continues a text or answers a question, and how it wants to be asked. runtime: the oldest one that the
-    file was made for; weights: the form in which matrices are stored; tokenizer_graph: whose tokenizer is in a file of
-    the strings lane; special_tokens: what the farm's own tokenizer, in the file or in the app, takes those in a prompt
-    for, `text` or `read`; None without such a tokenizer. licence: of the model, as its own metadata say.
+    output_tokens: the longest prompt and answer of a I/O mode that takes text, None for the I/O mode `tokens`.
+    prompting: whether the model continues a text or answers a question, and how it wants to be asked. runtime: the
+    oldest one that the file was made for; weights: the form in which matrices are stored; tokenizer_graph: whose
+    tokenizer is in a file of the I/O mode `strings`; special_tokens: what the farm's own tokenizer, in the file or in
+    the app, takes those in a prompt for, `text` or `read`; None without such a tokenizer. licence: of the model, as
+    its own metadata say.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
@@ -28,7 +29,7 @@ class ModelInfo(BaseModel):
     format: Literal[1] = 1
     name: str
     family: str
-    lane: str
+    io_mode: str
     recipe: str
     context: int
     prefill: tuple[int, ...]

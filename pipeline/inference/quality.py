@@ -27,13 +27,14 @@ class PromptOutcome:
     """How one golden prompt went.
 
     compared: steps on Keras's greedy path that count; agreed: those at which the artifact's best token is Keras's;
-    ties: steps left out. tokens: what the artifact writes by itself, with margins of its best logit over the second.
+    near_ties: steps left out. tokens: what the artifact writes by itself, with margins of its best logit over the
+    second.
     """
 
     reference: PromptReference
     compared: int
     agreed: int
-    ties: int
+    near_ties: int
     tokens: tuple[int, ...]
     margins: tuple[float, ...]
 
@@ -43,22 +44,22 @@ class PromptOutcome:
         return self.tokens == self.reference.greedy
 
 
-def run_prompt(model: TokenModel, prompt: PromptReference, end_token: int | None, tie: float) -> PromptOutcome:
+def run_prompt(model: TokenModel, prompt: PromptReference, end_token: int | None, near_tie: float) -> PromptOutcome:
     """Follow Keras's greedy path, and then, from where the artifact would have left it, the artifact's own.
 
     tie: a lead of Keras's best logit below which a step does not count.
     """
     model.rewind()
-    compared = agreed = ties = 0
+    compared = agreed = near_ties = 0
     own: list[int] = []
     margins: list[float] = []
     parted = False
     logits = model.read(prompt.tokens)
     for index, (expected, lead) in enumerate(zip(prompt.greedy, prompt.margins, strict=True)):
         best = greedy(logits)
-        counts = lead >= tie
+        counts = lead >= near_tie
         compared += counts
-        ties += not counts
+        near_ties += not counts
         agreed += counts and best == expected
         if not parted:
             own.append(best)
@@ -68,7 +69,7 @@ def run_prompt(model: TokenModel, prompt: PromptReference, end_token: int | None
             logits = model.step(expected)
     if parted:
         _write_on(model, prompt, end_token, own, margins)
-    return PromptOutcome(prompt, compared, agreed, ties, tuple(own), tuple(margins))
+    return PromptOutcome(prompt, compared, agreed, near_ties, tuple(own), tuple(margins))
 
 
 def _write_on(
@@ -95,7 +96,7 @@ def largest_logit_difference(model: TokenModel, reference: Reference) -> float:
     reads a part of the tokens, full and padded, and so does the usual cut of a prompt, and the next tokens are decoded
     behind it.
     """
-    tokens = [int(token) for token in reference.forced_tokens][: model.contract.context]
+    tokens = [int(token) for token in reference.probe_tokens][: model.contract.context]
     model.rewind()
     differences = [_difference(model.step(token), reference.centred_logits[at]) for at, token in enumerate(tokens)]
     differences += [_difference(row, reference.centred_logits[at]) for at, row in enumerate(_scored(model, tokens))]
@@ -128,7 +129,7 @@ def _prefills(model: TokenModel, available: int) -> Iterator[tuple[Sequence[Feed
 
 def largest_cache_change(model: TokenModel, reference: Reference) -> float:
     """Largest change that any signature makes to cache rows before those that it is to write: 0.0 for a sound file."""
-    tokens = [int(token) for token in reference.forced_tokens[:2]]
+    tokens = [int(token) for token in reference.probe_tokens[:2]]
     model.rewind()
     model.prefill(tokens)
     before = model.caches()

@@ -30,19 +30,19 @@ class PromptReference:
 
 @dataclass(frozen=True)
 class Reference:
-    """The whole file. forced_tokens [N] with Keras's logits [N,V] after each; held_out_tokens [M] with the negative
+    """The whole file. probe_tokens [N] with Keras's logits [N,V] after each; held_out_tokens [M] with the negative
     log-likelihood [M-1] in nats of each but the first."""
 
     prompts: tuple[PromptReference, ...]
-    forced_tokens: Int32
-    forced_logits: Float32
+    probe_tokens: Int32
+    probe_logits: Float32
     held_out_tokens: Int32
     held_out_nll: Float32
 
     @cached_property
     def centred_logits(self) -> Float32:
         """The forced logits, each step's mean taken off: what softmax sees of them."""
-        return centre(self.forced_logits)
+        return centre(self.probe_logits)
 
     @cached_property
     def logit_scale(self) -> float:
@@ -70,8 +70,8 @@ def read_reference(path: Path) -> Reference:
             prompts = tuple(_prompt(arrays, index) for index in range(len(arrays["prompt_texts"])))
             reference = Reference(
                 prompts,
-                arrays["forced_tokens"],
-                arrays["forced_logits"],
+                arrays["probe_tokens"],
+                arrays["probe_logits"],
                 arrays["held_out_tokens"],
                 arrays["held_out_nll"],
             )
@@ -92,13 +92,13 @@ def _prompt(arrays: Any, index: int) -> PromptReference:
 
 def _require_complete(reference: Reference, path: Path) -> None:
     """Nothing may pass because there was nothing to compare."""
-    rows = len(reference.forced_tokens)
+    rows = len(reference.probe_tokens)
     sound = (
         any(prompt.greedy for prompt in reference.prompts)
         and all(len(prompt.greedy) == len(prompt.margins) and prompt.tokens for prompt in reference.prompts)
         and rows >= 2
-        and reference.forced_logits.ndim == 2
-        and len(reference.forced_logits) == rows
+        and reference.probe_logits.ndim == 2
+        and len(reference.probe_logits) == rows
         and len(reference.held_out_tokens) >= 2
         and len(reference.held_out_nll) == len(reference.held_out_tokens) - 1
     )

@@ -1,4 +1,4 @@
-"""A model of the bytes lane in ai-edge-litert: a prompt's bytes in, prompt and answer out.
+"""A model of the I/O mode `bytes` in ai-edge-litert: a prompt's bytes in, prompt and answer out.
 
 In the interpreter, which runs the graph's loops a fifth faster than LiteRT's compiled model does.
 """
@@ -84,7 +84,7 @@ class TextModel:
     """A model that reads and writes text by itself."""
 
     def __init__(self, path: Path, threads: int = 1):
-        """Open a file; FileUnreadable when it is none, damaged, or not of the bytes lane's contract."""
+        """Open a file; FileUnreadable when it is none, damaged, or not of the I/O mode `bytes`'s contract."""
         if not path.is_file():
             raise FileUnreadable(f"{path} is no file; give a .tflite file.")
         try:
@@ -92,7 +92,8 @@ class TextModel:
             missing = {GENERATE, TOKENIZE} - set(self._interpreter.get_signature_list())
             if missing:
                 raise FileUnreadable(
-                    f"{path} has no signature named {min(missing)}; give a model that the farm made for the bytes lane."
+                    f"{path} has no signature named {min(missing)}; give a model that the farm made for"
+                    f" the I/O mode `bytes`."
                 )
             self._generate = self._interpreter.get_signature_runner(GENERATE)
             self._tokenize = self._interpreter.get_signature_runner(TOKENIZE)
@@ -105,7 +106,7 @@ class TextModel:
         wanted = dict.fromkeys(("prompt_length", "max_new_tokens", "top_k", "seed"), one)
         wanted |= {"temperature": TensorShape("float32", (1,)), "prompt": shapes.get("prompt", one)}
         if shapes != wanted or wanted["prompt"].dtype != "uint8":
-            raise FileUnreadable(f"{path} has other inputs than the bytes lane's; give a model made by the farm.")
+            raise FileUnreadable(f"{path} has other inputs than the I/O mode `bytes`'s; give a model made by the farm.")
         self.prompt_bytes: int = shapes["prompt"].sizes[1]
         self.context = int(self._generate.get_output_details()["tokens"]["shape"][1])
 

@@ -26,15 +26,15 @@ Read = Callable[[str], list[int]]
 
 
 @dataclass(frozen=True)
-class TextFigures:
+class TextMetrics:
     """texts: compared with the reference tokenizer, all equal. prompts: written on as text; keras_equal: how many of
-    the golden ones went on exactly as Keras's do; ties: how many parted where two tokens were as good as equal."""
+    the golden ones went on exactly as Keras's do; near_ties: how many parted where two tokens were as good as equal."""
 
     texts: int
     prompts: int
     golden: int
     keras_equal: int
-    ties: int
+    near_ties: int
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,9 @@ class _Expected:
 
 def compare_texts(
     texts: TextReader, tokens: TokenModel, codec: TextCodec, special_tokens: SpecialTokens,
-    outcomes: Sequence[PromptOutcome], start_token: int | None, end_token: int, tie: float,
+    outcomes: Sequence[PromptOutcome], start_token: int | None, end_token: int, near_tie: float,
     longest_answer: int | None = None,
-) -> TextFigures:  # fmt: skip
+) -> TextMetrics:  # fmt: skip
     """QualityMissed at the first text that the graph reads or writes otherwise than it should.
 
     special_tokens: what the graph should take them for. outcomes: what the same file has written through its tokens
@@ -86,14 +86,14 @@ def compare_texts(
             f" signature with settings with {found.answers[-2].text[-60:]!r}; report this with the job's log."
         )
     parted = [
-        _parts_at_tie(codec, wanted, answer, end_token, tie)
+        _parts_at_tie(codec, wanted, answer, end_token, near_tie)
         for wanted, answer in zip(expected, found.answers[: len(expected)], strict=True)
     ]
     equal = sum(
         not at_tie and _until(outcome.tokens, end_token) == _until(outcome.reference.greedy, end_token)
         for outcome, at_tie in zip(golden, parted, strict=False)
     )
-    return TextFigures(len(mixed), len(expected), len(golden), equal, sum(parted))
+    return TextMetrics(len(mixed), len(expected), len(golden), equal, sum(parted))
 
 
 def _expect_further(
@@ -112,11 +112,11 @@ def _compare_tokens(texts: Sequence[str], found: Sequence[Sequence[int]], read: 
         if list(tokens) != wanted:
             raise QualityMissed(
                 f"The tokenizer in the graph reads {text[:60]!r} as {list(tokens[:12])}, the tokenizers package as"
-                f" {wanted[:12]}; report this with the job's tokenizer.json and use the tokens lane."
+                f" {wanted[:12]}; report this with the job's tokenizer.json and use the I/O mode `tokens`."
             )
 
 
-def _parts_at_tie(codec: TextCodec, wanted: _Expected, answer: TextAnswer, end_token: int, tie: float) -> bool:
+def _parts_at_tie(codec: TextCodec, wanted: _Expected, answer: TextAnswer, end_token: int, near_tie: float) -> bool:
     """Whether the answer parts from the wanted one at a tie; QualityMissed when it does so elsewhere."""
     content = wanted.prompt.encode()
     expected = _until(wanted.tokens, end_token)
@@ -125,7 +125,7 @@ def _parts_at_tie(codec: TextCodec, wanted: _Expected, answer: TextAnswer, end_t
     ):
         raise QualityMissed(
             f"The text after {wanted.prompt[:60]!r} is not that of the tokens {answer.tokens[:12]}; report this with"
-            " the job's tokenizer.json and use the tokens lane."
+            " the job's tokenizer.json and use the I/O mode `tokens`."
         )
     if answer.tokens == expected:
         return False
@@ -133,7 +133,7 @@ def _parts_at_tie(codec: TextCodec, wanted: _Expected, answer: TextAnswer, end_t
         (at for at, pair in enumerate(zip(answer.tokens, expected, strict=False)) if pair[0] != pair[1]),
         min(len(answer.tokens), len(expected)),
     )
-    if wanted.margins[differs] < tie:
+    if wanted.margins[differs] < near_tie:
         return True
     raise QualityMissed(
         f"The text signature goes on from {wanted.prompt[:60]!r} with {answer.tokens[:12]}, the tokens signatures with"

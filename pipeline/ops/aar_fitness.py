@@ -48,7 +48,7 @@ def require_fit(found: AarReading, uses: Sequence[OpUse], abis: Sequence[Abi], p
         answers = {abi.value: found.abis[abi.value].has(use) for abi in abis}
         lacking = [abi for abi, answer in answers.items() if answer is Answer.NO]
         if lacking:
-            raise AarUnfit(f"{found.name} does not register {_words(use)} for {lacking[0]}; {_mend(use)}")
+            raise AarUnfit(f"{found.name} does not register {_words(use)} for {lacking[0]}; {_fix(use)}")
         if Answer.UNKNOWN in answers.values():
             unknown.add(use.name)
     return tuple(_notes(found, abis, page_size, unknown))
@@ -87,7 +87,7 @@ def _words(use: OpUse) -> str:
     return f"{use.name} version {use.version}" if use.kind is OpKind.BUILTIN else use.name
 
 
-def _mend(use: OpUse) -> str:
+def _fix(use: OpUse) -> str:
     if use.kind is OpKind.BUILTIN:
         return "choose a recipe whose ops it knows (`farm ops` shows each version's first runtime), or a newer AAR."
     return "choose the portable graph, or give an AAR that has it with --aar file:PATH or --aar bazel."

@@ -55,25 +55,25 @@ def stock_kernels() -> frozenset[str]:
     return frozenset.intersection(*(frozenset(one.kernels) for one in readings if one.kernels))
 
 
-def require(path: Path, allowlist: Allowlist, only_foreign: bool = False) -> None:
+def require(path: Path, allowlist: Allowlist, only_custom: bool = False) -> None:
     """OpForbidden or OpNotAllowed for the first ops of a model that may not be in it.
 
-    only_foreign: leave built-in ops alone, for a graph that is still to be simplified.
+    only_custom: leave built-in ops alone, for a graph that is still to be simplified.
     """
-    require_uses(reading.read_operators(path), allowlist, only_foreign)
+    require_uses(reading.read_operators(path), allowlist, only_custom)
 
 
-def require_uses(uses: Iterable[OpUse], allowlist: Allowlist, only_foreign: bool = False) -> None:
+def require_uses(uses: Iterable[OpUse], allowlist: Allowlist, only_custom: bool = False) -> None:
     """As `require`, for operators that were read already."""
     refused: dict[str, str] = {}
     for use in uses:
         why = dangers.danger(use, allowlist.permitted)
         if why is not None:
             raise OpForbidden(
-                f"The model holds {_place(use)}, which no job may bring in since {why}; {_forbidden_mend(use)}"
+                f"The model holds {_place(use)}, which no job may bring in since {why}; {_forbidden_fix(use)}"
             )
-        if not allowlist.allows(use) and not (only_foreign and use.kind is OpKind.BUILTIN):
-            refused.setdefault(use.name, f"{_place(use)}; {_mend(use)}")
+        if not allowlist.allows(use) and not (only_custom and use.kind is OpKind.BUILTIN):
+            refused.setdefault(use.name, f"{_place(use)}; {_fix(use)}")
     if refused:
         first, *others = refused.values()
         more = f" It also holds {', '.join(list(refused)[1 : 1 + SPELLED_OUT])}" if others else ""
@@ -101,7 +101,7 @@ def _place(use: OpUse) -> str:
     return f"the {use.kind} op {use.name}{version} ({where})"
 
 
-def _forbidden_mend(use: OpUse) -> str:
+def _forbidden_fix(use: OpUse) -> str:
     if use.fault is not None:
         return "take the model from a source that you know."
     return (
@@ -109,14 +109,14 @@ def _forbidden_mend(use: OpUse) -> str:
     )
 
 
-def _mend(use: OpUse) -> str:
+def _fix(use: OpUse) -> str:
     """What to do about an op that is not allowed, the nearest first."""
     name = use.name.removeprefix(FLEX)
     match use.kind:
         case OpKind.BUILTIN:
             return f"add {use.name} to the list that --ops names, or leave --ops out."
         case OpKind.FLEX if use.runs in stock_kernels():
-            return f"allow it with --allow-op {name} or --ops flex, or choose a lane with built-in ops only."
+            return f"allow it with --allow-op {name} or --ops flex, or choose a I/O mode with built-in ops only."
         case OpKind.FLEX | OpKind.TFTEXT:
             return (
                 f"the stock Flex AAR does not register it: use the portable graph, or allow it with --allow-op {name}"

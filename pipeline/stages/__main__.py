@@ -21,7 +21,7 @@ from types import ModuleType
 from typing import NoReturn
 
 from farm import errors, progress
-from farm.loading import uncollected
+from farm.loading import gc_paused
 from pipeline.request import Failure, Metric, StageRequest, StageResult
 
 # New objects between two looks for garbage: a model's layers and a traced graph are a million small ones that stay, and
@@ -64,8 +64,8 @@ def translate(error: Exception, request: StageRequest) -> errors.FarmError:
 
 def import_stage(name: str) -> ModuleType:
     """The stage's module, with all that it needs; from then on garbage is looked for among what is made later."""
-    with uncollected():
-        module = importlib.import_module(f"pipeline.stages.{name}")
+    with gc_paused():
+        module = importlib.import_module(f"pipeline.stages.{name.replace('-', '_')}")
     gc.freeze()
     gc.set_threshold(GARBAGE_THRESHOLD)
     return module

@@ -1,4 +1,4 @@
-"""Stage aar: whether the library of the strings lane has the ABIs, ops and version that the job's model needs."""
+"""Stage aar: whether the library of the I/O mode `strings` has the ABIs, ops and version that the job's model needs."""
 
 from __future__ import annotations
 

@@ -17,5 +17,6 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
     output.parent.mkdir(parents=True, exist_ok=True)
     checked.write(output)
     return StageResult(
-        metrics=(Metric(name="checked_files", value=checked.files, unit="files"),), facts={"backbone": checked.backbone}
+        metrics=(Metric(name="checked_files", value=checked.files, unit="files"),),
+        attributes={"backbone": checked.backbone},
     )

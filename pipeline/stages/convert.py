@@ -19,23 +19,24 @@ import numpy as np
 from farm import aars, digests, recipes
 from farm.artifacts import ArtifactName
 from farm.errors import ContextTooLong
-from farm.jobspec import Lane, SpecialTokens, TokenizerGraph
+from farm.jobspec import IoMode, SpecialTokens, TokenizerGraph
 from farm.progress import Reporter
-from farm.recipes import WeightForm
+from farm.recipes import WeightFormat
 from farm.stages import StageName
 from pipeline.conversion import (
-    decoder_gate,
+    decoder_check,
     full_forward,
     full_integer,
+    io_modes,
     keras_graph,
-    lanes,
     loading,
     mapping,
     reference_plan,
 )
 from pipeline.conversion.binding import bind
-from pipeline.conversion.binding.runtimes import HOST_RUNTIME, form_for
+from pipeline.conversion.binding.runtimes import HOST_RUNTIME, format_for
 from pipeline.conversion.calibration_text import CALIBRATION_TEXT
+from pipeline.conversion.declared_pre_tokenizer import read_declared_pre_tokenizer
 from pipeline.conversion.full_forward import FullForward
 from pipeline.conversion.graph_cache import CachedGraph
 from pipeline.conversion.keras_tokenizer import KerasReader
@@ -44,7 +45,6 @@ from pipeline.conversion.mapping import MappedModel
 from pipeline.conversion.prompt_reading import prompt_reading
 from pipeline.conversion.reference import Reference
 from pipeline.conversion.reference_plan import Plan
-from pipeline.conversion.stated_split import read_stated_split
 from pipeline.conversion.tokenizer import TokenizerExport, export_tokenizer
 from pipeline.conversion.weights import Float32
 from pipeline.inference.model_info import ModelInfo
@@ -56,18 +56,19 @@ from pipeline.request import Metric, StageRequest, StageResult
 
 # Without a tokenizer of the app's kind there is nothing to package.
 NEEDS_TOKENIZER = (
-    StageName.TWIN, StageName.AAR, StageName.APP, StageName.STRINGS_APP, StageName.PACKAGE, StageName.HOST,
-    StageName.SCREENSHOTS, StageName.BUNDLE, StageName.DEVELOPMENT,
+    StageName.REFERENCE_RUN, StageName.AAR, StageName.APP, StageName.STRINGS_APP, StageName.PACKAGE,
+    StageName.JVM_CHECK,
+    StageName.SCREENSHOTS, StageName.BUNDLE, StageName.SDK,
 )  # fmt: skip
 
-LANE_NOTES: dict[Lane, tuple[str, ...]] = {
-    Lane.TOKENS: (),
-    Lane.BYTES: (
+LANE_NOTES: dict[IoMode, tuple[str, ...]] = {
+    IoMode.TOKENS: (),
+    IoMode.BYTES: (
         "The app runs this file token by token through its signatures prefill and decode, with the app's own tokenizer;"
         " a program of your own can call serving_default, from text to text.",
     ),
-    Lane.STRINGS: (
-        "The app of this lane runs TFLite with Flex, which has no library for this machine's JVM: the farm runs the"
+    IoMode.STRINGS: (
+        "The app of this I/O mode runs TFLite with Flex, which has no library for this machine's JVM: the farm runs the"
         " model in TensorFlow, and the app's code without it; try the app on a phone.",
     ),
 }
@@ -80,16 +81,19 @@ KERAS_GRAPH_END = (
 
 
 @dataclass(frozen=True)
-class Made:
-    """What came of a conversion beside the file. form: of its matrices; ends: why the job goes no further, if so."""
+class ConversionOutcome:
+    """What came of a conversion beside the file.
 
-    form: WeightForm
+    weight_format: of its matrices; ends: why the job goes no further, if so.
+    """
+
+    weight_format: WeightFormat
     metrics: tuple[Metric, ...]
     notes: tuple[str, ...]
     ends: str | None
 
 
-class Clock:
+class Timer:
     """What is measured on the way, first of all the seconds per step."""
 
     def __init__(self) -> None:
@@ -105,20 +109,20 @@ class Clock:
 
 def run(request: StageRequest, report: Reporter) -> StageResult:
     """Convert one model."""
-    clock = Clock()
+    timer = Timer()
     # TensorFlow reads it at its first operation.
     os.environ["TF_NUM_INTRAOP_THREADS"] = str(request.threads)
     report(0.0, "loading the model")
     said = metadata.read(request.input(ArtifactName.SOURCE))
     prompting = request.spec.app.prompting(said.prompting)
-    with clock.measure("load_seconds"):
+    with timer.measure("load_seconds"):
         causal_lm = loading.load_causal_lm(request.input(ArtifactName.SOURCE))
     model = mapping.map_model(causal_lm)
     check_context(request.spec.context, model.positions)
     export = export_tokenizer(
-        causal_lm.preprocessor, model.family, read_stated_split(request.input(ArtifactName.SOURCE))
+        causal_lm.preprocessor, model.family, read_declared_pre_tokenizer(request.input(ArtifactName.SOURCE))
     )
-    lanes.require_usable(request.spec, model, export)
+    io_modes.require_usable(request.spec, model, export)
     reader = KerasReader(causal_lm, export) if request.spec.tokenizer_graph is TokenizerGraph.TFTEXT else None
     reading = prompt_reading(request.spec, export, prompting)
     plan = reference_plan.plan_reference(
@@ -126,20 +130,20 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
     )
     forward = FullForward(causal_lm)
     if reader is None:
-        graph = find_own_graph(request, model, export, clock, report)
-        forced_logits = compare_with_keras(model, forward, plan, clock, report)
-        made = bind_own_graph(request, graph, model, export, plan, clock, report)
+        graph = find_own_graph(request, model, export, timer, report)
+        probe_logits = compare_with_keras(model, forward, plan, timer, report)
+        made = bind_own_graph(request, graph, model, export, plan, timer, report)
     else:
-        made = make_keras_graph(request, causal_lm, reader, clock, report)
+        made = make_keras_graph(request, causal_lm, reader, timer, report)
         gc.collect()
-        forced_logits = forward.logits_after(plan.forced_tokens)
+        probe_logits = forward.logits_after(plan.probe_tokens)
     report(0.75, "asking Keras for the golden tokens")
-    with clock.measure("reference_seconds"):
+    with timer.measure("reference_seconds"):
         continuations = full_forward.continue_greedily(forward, plan, model_end_token(model, export))
         held_out_nll = full_forward.held_out_nll(forward, plan.held_out_tokens)
-    reference = Reference(plan, continuations, forced_logits, held_out_nll)
+    reference = Reference(plan, continuations, probe_logits, held_out_nll)
     report(0.95, "writing the model's papers")
-    write_papers(request, model, export, reference, said, made.form, reading.special_tokens)
+    write_metadata(request, model, export, reference, said, made.weight_format, reading.special_tokens)
     sizes = model.description.weight_shapes().values()
     float32_bytes = 4 * sum(int(np.prod(shape)) for shape in sizes)
     file_bytes = request.output(ArtifactName.MODEL).stat().st_size
@@ -148,66 +152,66 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
         Metric(name="file_to_float32_ratio", value=file_bytes / float32_bytes, unit="ratio"),
         Metric(name="keras_perplexity", value=reference.perplexity, unit="perplexity"),
     )
-    ends = export.why_no_app(request.spec.lane) or made.ends
-    lane_notes = LANE_NOTES[request.spec.lane] if ends is None else ()
+    ends = export.why_no_app(request.spec.io_mode) or made.ends
+    io_mode_notes = LANE_NOTES[request.spec.io_mode] if ends is None else ()
     return StageResult(
-        metrics=(*clock.metrics, *made.metrics, *figures),
-        notes=(*made.notes, *lane_notes, *reading.notes),
+        metrics=(*timer.metrics, *made.metrics, *figures),
+        notes=(*made.notes, *io_mode_notes, *reading.notes),
         skips={} if ends is None else dict.fromkeys(NEEDS_TOKENIZER, ends),
-        facts={"family": model.family},
+        attributes={"family": model.family},
     )
 
 
 def find_own_graph(
-    request: StageRequest, model: MappedModel, export: TokenizerExport, clock: Clock, report: Reporter
+    request: StageRequest, model: MappedModel, export: TokenizerExport, timer: Timer, report: Reporter
 ) -> CachedGraph:
     """The farm's own decoder without weights; OpNotAllowed, OpForbidden where it has an op that the job may not."""
     report(0.3, "converting the graph")
-    with clock.measure("graph_seconds"):
-        found = lanes.find_graph(request, model, export, model_end_token(model, export))
+    with timer.measure("graph_seconds"):
+        found = io_modes.find_graph(request, model, export, model_end_token(model, export))
     # Before the costly steps; the binder simplifies built-in ops, so that these are judged in the finished file.
-    allowlist.require(found.path, Allowlist.of(request), only_foreign=True)
+    allowlist.require(found.path, Allowlist.of(request), only_custom=True)
     return found
 
 
-def compare_with_keras(model: MappedModel, forward: FullForward, plan: Plan, clock: Clock, report: Reporter) -> Float32:
+def compare_with_keras(model: MappedModel, forward: FullForward, plan: Plan, timer: Timer, report: Reporter) -> Float32:
     """Keras's logits [N,V] after each forced token; ReferenceMismatch when the decoder gives others."""
     report(0.5, "comparing the decoder with Keras")
     # Keras's first pass is traced, in Python; the decoder's is computed as it goes, and leaves Python most of the time.
-    with clock.measure("gate_seconds"), ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(forward.logits_after, plan.forced_tokens)
-        actual = decoder_gate.run_decoder(model.description, model.weights, plan.forced_tokens)
+    with timer.measure("gate_seconds"), ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(forward.logits_after, plan.probe_tokens)
+        actual = decoder_check.run_decoder(model.description, model.weights, plan.probe_tokens)
         expected = asked.result()
-        difference = decoder_gate.require_equal(actual, expected)
-    clock.metrics.append(Metric(name="decoder_difference", value=difference, unit="share"))
+        difference = decoder_check.require_equal(actual, expected)
+    timer.metrics.append(Metric(name="decoder_difference", value=difference, unit="share"))
     return expected
 
 
 def bind_own_graph(
     request: StageRequest, found: CachedGraph, model: MappedModel, export: TokenizerExport, plan: Plan,
-    clock: Clock, report: Reporter,
-) -> Made:  # fmt: skip
+    timer: Timer, report: Reporter,
+) -> ConversionOutcome:  # fmt: skip
     """Write `model.tflite` with the farm's own decoder."""
     report(0.65, "writing the weights")
-    with clock.measure("bind_seconds"):
+    with timer.measure("bind_seconds"):
         recipe = recipes.find(request.spec.recipe)
-        form = form_for(recipe.form, request.spec.runtime)
+        weight_format = format_for(recipe.weight_format, request.spec.runtime)
         output = request.output(ArtifactName.MODEL)
         exact = request.scratch / "float32.tflite"
         bind(
-            found.path, model.weights, WeightForm.FLOAT32 if recipe.calibrated else form,
+            found.path, model.weights, WeightFormat.FLOAT32 if recipe.calibrated else weight_format,
             exact if recipe.calibrated else output,
-            runtimes=(request.spec.runtime, HOST_RUNTIME), foreign=lanes.foreign_operators(request.spec.lane),
+            runtimes=(request.spec.runtime, HOST_RUNTIME), foreign=io_modes.custom_operators(request.spec.io_mode),
         )  # fmt: skip
     if recipe.calibrated:
         report(0.68, "calibrating the activations")
-        with clock.measure("calibrate_seconds"):
+        with timer.measure("calibrate_seconds"):
             text = request.spec.calibration or CALIBRATION_TEXT
-            tokens = plan.forced_tokens.tolist() if export.tokenizer is None else export.encode(text)
+            tokens = plan.probe_tokens.tolist() if export.tokenizer is None else export.encode(text)
             full_integer.quantize(exact, tokens, output)
         exact.unlink()
-    return Made(
-        form=form,
+    return ConversionOutcome(
+        weight_format=weight_format,
         metrics=(Metric(name="graph_cached", value=float(found.cached), unit="flag"),),
         notes=(),
         ends=None,
@@ -215,24 +219,24 @@ def bind_own_graph(
 
 
 def make_keras_graph(
-    request: StageRequest, causal_lm: CausalLM, reader: KerasReader, clock: Clock, report: Reporter
-) -> Made:
+    request: StageRequest, causal_lm: CausalLM, reader: KerasReader, timer: Timer, report: Reporter
+) -> ConversionOutcome:
     """Write `model.tflite` with KerasHub's own graph, and say where its tokenizer reads otherwise."""
     report(0.3, "comparing KerasHub's tokenizer with the reference")
-    with clock.measure("tokenizer_seconds"):
+    with timer.measure("tokenizer_seconds"):
         difference = reader.compare()
     report(0.4, "converting KerasHub's graph")
-    with clock.measure("graph_seconds"):
-        form = form_for(recipes.find(request.spec.recipe).form, request.spec.runtime)
+    with timer.measure("graph_seconds"):
+        weight_format = format_for(recipes.find(request.spec.recipe).weight_format, request.spec.runtime)
         allowed = Allowlist.of(request)
         content = keras_graph.convert(
-            causal_lm, request.spec.longest_text, form, request.spec.conversion_route,
+            causal_lm, request.spec.longest_text, weight_format, request.spec.conversion_route,
             judge=lambda ops: allowlist.require_traced(ops, allowed),
         )  # fmt: skip
         request.output(ArtifactName.MODEL).write_bytes(content)
     ends = KERAS_GRAPH_END if request.spec.app.aar == aars.STOCK else None
-    return Made(
-        form=form,
+    return ConversionOutcome(
+        weight_format=weight_format,
         metrics=(
             Metric(name="tokenizer_texts", value=difference.texts, unit="texts"),
             Metric(name="tokenizer_texts_read_otherwise", value=difference.otherwise, unit="texts"),
@@ -256,9 +260,9 @@ def model_end_token(model: MappedModel, export: TokenizerExport) -> int:
     return model.description.vocabulary_size - 1 if export.end_token is None else export.end_token
 
 
-def write_papers(
+def write_metadata(
     request: StageRequest, model: MappedModel, export: TokenizerExport, reference: Reference, said: Metadata,
-    form: WeightForm, special_tokens: SpecialTokens | None,
+    weight_format: WeightFormat, special_tokens: SpecialTokens | None,
 ) -> None:  # fmt: skip
     """Everything that goes with `model.tflite`."""
     description, spec = model.description, request.spec
@@ -269,7 +273,7 @@ def write_papers(
     ModelInfo(
         name=spec.model_ref.short_name,
         family=model.family,
-        lane=spec.lane.value,
+        io_mode=spec.io_mode.value,
         recipe=recipes.find(spec.recipe).name,
         context=spec.longest_text,
         prefill=spec.prefill_lengths if own else (),
@@ -284,12 +288,12 @@ def write_papers(
         model_sha256=digests.of_file(request.output(ArtifactName.MODEL)),
         source=spec.model_ref.text,
         source_digest=spec.model_digest,
-        prompt_bytes=spec.prompt_bytes if own and spec.lane is not Lane.TOKENS else None,
-        output_tokens=None if spec.lane is Lane.TOKENS else spec.longest_answer,
+        prompt_bytes=spec.prompt_bytes if own and spec.io_mode is not IoMode.TOKENS else None,
+        output_tokens=None if spec.io_mode is IoMode.TOKENS else spec.longest_answer,
         prompting=spec.app.prompting(said.prompting),
         runtime=spec.runtime.value,
-        weights=form.value,
-        tokenizer_graph=spec.tokenizer_graph.value if spec.lane is Lane.STRINGS else None,
+        weights=weight_format.value,
+        tokenizer_graph=spec.tokenizer_graph.value if spec.io_mode is IoMode.STRINGS else None,
         special_tokens=None if special_tokens is None else special_tokens.value,
         licence=said.licence,
     ).write(request.output(ArtifactName.MODEL_INFO))

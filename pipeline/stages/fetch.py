@@ -18,7 +18,9 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
         _reference(request), target, digest=request.spec.model_digest, scratch=request.scratch, report=report
     )
     size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
-    return StageResult(metrics=(Metric(name="model_size", value=size, unit="bytes"),), facts={"source_digest": digest})
+    return StageResult(
+        metrics=(Metric(name="model_size", value=size, unit="bytes"),), attributes={"source_digest": digest}
+    )
 
 
 def _reference(request: StageRequest) -> ModelRef:

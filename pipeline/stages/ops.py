@@ -25,5 +25,5 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
             Metric(name="operators", value=made.operators, unit="operators"),
             *(Metric(name=name, value=len(made.of_kind(kind)), unit="ops") for name, kind in counts.items()),
         ),
-        facts={"summary": made.summary, "runtime": made.runtime, "allowed": request.spec.allowed_ops.value},
+        attributes={"summary": made.summary, "runtime": made.runtime, "allowed": request.spec.allowed_ops.value},
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from farm import digests
 from farm.artifacts import ArtifactName
 from farm.errors import KeystoreUnusable
-from farm.jobspec import Lane
+from farm.jobspec import IoMode
 from farm.progress import Reporter
 from pipeline.android import assembly, checks, keystore, resources, signing
 from pipeline.android.base import AppBase
@@ -49,7 +49,7 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
             contents,
             model_alignment=target.page_size,
             permitted_ops=request.permitted_ops,
-            small_pages=request.spec.lane is Lane.STRINGS,
+            small_pages=request.spec.io_mode is IoMode.STRINGS,
         ),
     )
     return StageResult(metrics=(Metric(name="apk_size", value=signed.stat().st_size, unit="bytes"),))

@@ -1,4 +1,4 @@
-"""Builds the app of the strings lane without a model: once per version of the app and AAR."""
+"""Builds the app of the I/O mode `strings` without a model: once per version of the app and AAR."""
 
 from __future__ import annotations
 

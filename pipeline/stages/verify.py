@@ -16,7 +16,7 @@ from typing import Any
 from farm import digests, recipes
 from farm.artifacts import ArtifactName
 from farm.errors import ArtifactDamaged, DescriptionMismatch, QualityMissed
-from farm.jobspec import Lane, SpecialTokens, TokenizerGraph
+from farm.jobspec import IoMode, SpecialTokens, TokenizerGraph
 from farm.progress import Reporter
 from farm.recipes import QualityLimits
 from pipeline.flex.runner import FlexModel
@@ -29,7 +29,7 @@ from pipeline.inference.reference import Reference, read_reference
 from pipeline.inference.speed import Speed, measure_speed
 from pipeline.inference.text import TextCodec
 from pipeline.inference.text_model import TextModel
-from pipeline.inference.text_quality import TextFigures, compare_texts
+from pipeline.inference.text_quality import TextMetrics, compare_texts
 from pipeline.request import Metric, StageRequest, StageResult
 
 # What prefill time and tokens per second are measured with, less where the context is small.
@@ -45,7 +45,7 @@ class Figures:
 
     agreement: float
     steps: int
-    ties: int
+    near_ties: int
     identical_prompts: int
     prompts: int
     logit_difference: float
@@ -72,7 +72,7 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
     outcomes = []
     for number, prompt in enumerate(reference.prompts):
         report(0.1 + 0.3 * number / len(reference.prompts), "writing greedily beside Keras")
-        outcomes.append(quality.run_prompt(model, prompt, info.end_token, limits.tie * reference.logit_scale))
+        outcomes.append(quality.run_prompt(model, prompt, info.end_token, limits.near_tie * reference.logit_scale))
     report(0.4, "comparing logits")
     difference = quality.largest_logit_difference(model, reference)
     report(0.6, "measuring perplexity")
@@ -81,21 +81,21 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
     report(0.9, "measuring speed")
     speed = measure_speed(model, speed_prompt(model, reference), speed_steps(model))
 
-    text_figures = None
-    if info.lane != Lane.TOKENS:
+    in_text = None
+    if info.io_mode != IoMode.TOKENS:
         report(0.92, "writing text beside the tokens")
-        text_figures = check_text(request, info, model, codec, outcomes, limits.tie * reference.logit_scale)
+        in_text = check_text(request, info, model, codec, outcomes, limits.near_tie * reference.logit_scale)
 
     figures = summarise(outcomes, difference, cache_change, perplexities, speed, load_seconds)
     check_limits(figures, limits, info.recipe)
-    tie_margin = limits.tie * reference.logit_scale
-    write_golden(request.output(ArtifactName.GOLDEN), info, outcomes, figures, limits, tie_margin, codec)
+    near_tie_margin = limits.near_tie * reference.logit_scale
+    write_golden(request.output(ArtifactName.GOLDEN), info, outcomes, figures, limits, near_tie_margin, codec)
     model_card(figures, request.input(ArtifactName.MODEL).stat().st_size, info).write(
         request.output(ArtifactName.MODEL_CARD)
     )
     return StageResult(
-        metrics=(*metrics(figures), *text_metrics(text_figures)),
-        notes=(*notes(figures), *text_notes(text_figures, info)),
+        metrics=(*metrics(figures), *text_metrics(in_text)),
+        notes=(*notes(figures), *text_notes(in_text, info)),
     )
 
 
@@ -110,7 +110,7 @@ def verify_keras_graph(
     flex = FlexModel(
         request.input(ArtifactName.MODEL), request.threads, LONGEST_PROMPT, info.context, text_operators=True
     )
-    figures = keras_graph_quality.compare_with_keras(flex, codec, reference, info.end_token, limits.tie)
+    figures = keras_graph_quality.compare_with_keras(flex, codec, reference, info.end_token, limits.near_tie)
     keras_graph_quality.check_limits(figures, limits, info.recipe)
     found = (
         Metric(name="greedy_agreement", value=figures.agreement, unit="share"),
@@ -124,7 +124,7 @@ def verify_keras_graph(
         "recipe": info.recipe,
         "prompts": figures.golden(),
         "figures": {metric.name: metric.value for metric in found},
-        "limits": {"greedy_agreement": limits.greedy_agreement, "tie": limits.tie},
+        "limits": {"greedy_agreement": limits.greedy_agreement, "near_tie": limits.near_tie},
     }
     request.output(ArtifactName.GOLDEN).write_text(json.dumps(golden, ensure_ascii=False, indent=1) + "\n")
     ModelCard(
@@ -148,25 +148,25 @@ def check_text(
     model: TokenModel,
     codec: TextCodec | None,
     outcomes: Sequence[PromptOutcome],
-    tie: float,
-) -> TextFigures:
+    near_tie: float,
+) -> TextMetrics:
     """Hold the signature that takes text against the tokens signatures of the same file, which Keras has judged."""
     if codec is None:
         raise DescriptionMismatch("The model takes text but comes without a tokenizer; run the job again.")
     path = request.input(ArtifactName.MODEL)
     special_tokens = SpecialTokens(info.special_tokens or SpecialTokens.TEXT)
-    if info.lane == Lane.BYTES:
+    if info.io_mode == IoMode.BYTES:
         texts = open_text_model(path, info, request.threads)
-        return compare_texts(texts, model, codec, special_tokens, outcomes, info.start_token, info.end_token, tie)
+        return compare_texts(texts, model, codec, special_tokens, outcomes, info.start_token, info.end_token, near_tie)
     flex = FlexModel(path, request.threads, info.prompt_bytes or 0, info.context)
     return compare_texts(
-        flex, model, codec, special_tokens, outcomes, info.start_token, info.end_token, tie,
+        flex, model, codec, special_tokens, outcomes, info.start_token, info.end_token, near_tie,
         longest_answer=info.output_tokens,
     )  # fmt: skip
 
 
 def open_text_model(path: Path, info: ModelInfo, threads: int) -> TextModel:
-    """A model of the bytes lane; DescriptionMismatch when it is of other sizes than it should be."""
+    """A model of the I/O mode `bytes`; DescriptionMismatch when it is of other sizes than it should be."""
     texts = TextModel(path, threads)
     sizes = (texts.prompt_bytes, texts.context)
     if sizes != (info.prompt_bytes, info.context):
@@ -177,20 +177,20 @@ def open_text_model(path: Path, info: ModelInfo, threads: int) -> TextModel:
     return texts
 
 
-def text_metrics(figures: TextFigures | None) -> tuple[Metric, ...]:
-    """What is recorded of a lane that takes text."""
+def text_metrics(figures: TextMetrics | None) -> tuple[Metric, ...]:
+    """What is recorded of a I/O mode that takes text."""
     if figures is None:
         return ()
     return (
         Metric(name="tokenizer_texts", value=figures.texts, unit="texts"),
         Metric(name="text_prompts", value=figures.prompts, unit="prompts"),
         Metric(name="text_prompts_equal_to_keras", value=figures.keras_equal, unit="prompts"),
-        Metric(name="text_ties", value=figures.ties, unit="prompts"),
+        Metric(name="text_ties", value=figures.near_ties, unit="prompts"),
     )
 
 
-def text_notes(figures: TextFigures | None, info: ModelInfo) -> tuple[str, ...]:
-    """What a reader should know of a lane that takes text."""
+def text_notes(figures: TextMetrics | None, info: ModelInfo) -> tuple[str, ...]:
+    """What a reader should know of a I/O mode that takes text."""
     if figures is None:
         return ()
     special = "are read as such" if info.special_tokens == SpecialTokens.READ else "are text"
@@ -232,7 +232,7 @@ def check_sizes(model: TokenModel, info: ModelInfo, codec: TextCodec | None, ref
         ("layers", contract.layers, info.layers),
         ("key-value heads", contract.kv_heads, info.kv_heads),
         ("head size", contract.head_dim, info.head_dim),
-        ("reference vocabulary", reference.forced_logits.shape[1], info.vocabulary_size),
+        ("reference vocabulary", reference.probe_logits.shape[1], info.vocabulary_size),
         ("end token in the vocabulary", 0 <= info.end_token <= last_token, True),
         ("start token in the vocabulary", info.start_token is None or 0 <= info.start_token <= last_token, True),
     ]
@@ -255,7 +255,7 @@ def speed_prompt(model: TokenModel, reference: Reference) -> list[int]:
     """A prompt of random tokens that leaves room to write."""
     room = model.contract.context - speed_steps(model)
     length = min(SPEED_PROMPT_TOKENS, room)
-    tokens = [int(token) for token in reference.forced_tokens]
+    tokens = [int(token) for token in reference.probe_tokens]
     return (tokens * (length // len(tokens) + 1))[:length]
 
 
@@ -272,7 +272,7 @@ def summarise(
     return Figures(
         agreement=sum(outcome.agreed for outcome in outcomes) / compared if compared else 1.0,
         steps=compared,
-        ties=sum(outcome.ties for outcome in outcomes),
+        near_ties=sum(outcome.near_ties for outcome in outcomes),
         identical_prompts=sum(outcome.identical for outcome in outcomes),
         prompts=len(outcomes),
         logit_difference=logit_difference,
@@ -299,7 +299,8 @@ def check_limits(figures: Figures, limits: QualityLimits, recipe: str) -> None:
     if not met:
         raise QualityMissed(
             f"The model made with {recipe} is too far from Keras:"
-            f" greedy agreement {figures.agreement:.4f} over {figures.steps} steps, {figures.ties} left out as close"
+            f" greedy agreement {figures.agreement:.4f} over {figures.steps} steps, {figures.near_ties}"
+            f" left out as close"
             f" (at least {limits.greedy_agreement}),"
             f" largest logit difference {figures.logit_difference:.3g} (at most {limits.logit_difference}),"
             f" perplexity {figures.perplexities.artifact:.4g} against {figures.perplexities.keras:.4g}, ratio"
@@ -313,12 +314,12 @@ def write_golden(
     outcomes: Sequence[PromptOutcome],
     figures: Figures,
     limits: QualityLimits,
-    tie_margin: float,
+    near_tie_margin: float,
     codec: TextCodec | None,
 ) -> None:
     """Write `golden.json`: what the artifact writes after each prompt, beside what Keras wrote, and the figures.
 
-    tie_margin: the lead of the best logit below which a step is a matter of rounding.
+    near_tie_margin: the lead of the best logit below which a step is a matter of rounding.
     """
     golden: dict[str, Any] = {
         "format": 1,
@@ -339,8 +340,8 @@ def write_golden(
             "greedy_agreement": limits.greedy_agreement,
             "logit_difference": limits.logit_difference,
             "perplexity_ratio": limits.perplexity_ratio,
-            "tie": limits.tie,
-            "tie_margin": tie_margin,
+            "near_tie": limits.near_tie,
+            "near_tie_margin": near_tie_margin,
         },
     }
     path.write_text(json.dumps(golden, ensure_ascii=False, indent=1) + "\n")
@@ -364,7 +365,7 @@ def metrics(figures: Figures) -> tuple[Metric, ...]:
     return (
         Metric(name="greedy_agreement", value=figures.agreement, unit="share"),
         Metric(name="greedy_steps", value=figures.steps, unit="tokens"),
-        Metric(name="greedy_ties", value=figures.ties, unit="tokens"),
+        Metric(name="greedy_ties", value=figures.near_ties, unit="tokens"),
         Metric(name="logit_difference", value=figures.logit_difference, unit="share"),
         Metric(name="perplexity", value=figures.perplexities.artifact, unit="perplexity"),
         Metric(name="keras_perplexity", value=figures.perplexities.keras, unit="perplexity"),
@@ -379,7 +380,7 @@ def metrics(figures: Figures) -> tuple[Metric, ...]:
 def notes(figures: Figures) -> tuple[str, ...]:
     """What a reader of the job should know beside the figures."""
     said = [f"{figures.identical_prompts} of {figures.prompts} golden prompts go on exactly as Keras's do."]
-    if figures.ties:
-        steps = "1 greedy step was" if figures.ties == 1 else f"{figures.ties} greedy steps were"
+    if figures.near_ties:
+        steps = "1 greedy step was" if figures.near_ties == 1 else f"{figures.near_ties} greedy steps were"
         said.append(f"{steps} too close in Keras to count.")
     return tuple(said)

@@ -10,12 +10,12 @@ from farm.progress import Progress
 from farm.stages import StageName
 from pipeline.request import StageResult
 from tests.faults import stub_stage
-from worker.interruption import Interruption
 from worker.sandbox import Sandbox, Unconfined
 from worker.stage_process import StageJob, StageOutcome
+from worker.termination import Termination
 
 # What a stage does before it writes its outputs; an outcome that it returns takes their place.
-Act = Callable[[StageJob, Interruption], StageOutcome | None]
+Act = Callable[[StageJob, Termination], StageOutcome | None]
 
 
 class InProcess:
@@ -34,7 +34,7 @@ class InProcess:
     def run(
         self,
         job: StageJob,
-        interruption: Interruption,
+        termination: Termination,
         on_progress: Callable[[Progress], None],
         meanwhile: Callable[[], None],
     ) -> StageOutcome:
@@ -46,9 +46,9 @@ class InProcess:
             word, seconds = plan[stage]
             assert word == "sleep", "other misbehaviour takes a process"
             on_progress(Progress(0.5, "sleeping"))
-            interruption.wait(seconds)
-        outcome = self._acts[stage](job, interruption) if stage in self._acts else None
-        interruption.check()
+            termination.wait(seconds)
+        outcome = self._acts[stage](job, termination) if stage in self._acts else None
+        termination.check()
         if outcome is not None:
             return outcome
         seed = json.dumps(plan.get("seed", 0)) if stage is StageName.FETCH else ""

@@ -21,14 +21,14 @@ OUTPUTS = {
     "convert": ("model.tflite", "tokenizer.json", "description.json", "reference.npz", "model-info.json"),
     "ops": ("ops.json",),
     "verify": ("golden.json", "model-card.json"),
-    "twin": ("twin.json",),
+    "reference-run": ("reference-run.json",),
     "aar": ("aar.json",),
     "stringsapp": ("app-base/",),
     "app": ("app-base/",),
     "package": ("app.apk",),
     "bundle": ("app.aab",),
-    "host": ("host-run.json",),
-    "development": ("generation.aar", "android-project.zip"),
+    "jvm-check": ("host-run.json",),
+    "sdk": ("generation.aar", "android-project.zip"),
     "screenshots": ("screenshot-light.png", "screenshot-dark.png"),
 }
 
@@ -63,8 +63,10 @@ def write_outputs(workdir: Path, stage: str, seed: str) -> None:
             target.write_text(content)
 
 
-def report(share: float, doing: str) -> None:
-    os.write(int(os.environ["FARM_PROGRESS_FD"]), json.dumps({"share": share, "doing": doing}).encode() + b"\n")
+def report(share: float, activity: str) -> None:
+    os.write(
+        int(os.environ["FARM_PROGRESS_FD"]), json.dumps({"fraction": share, "activity": activity}).encode() + b"\n"
+    )
 
 
 def act(action: str, argument, workdir: Path):
@@ -75,7 +77,7 @@ def act(action: str, argument, workdir: Path):
         code, sentence = argument
         return {"failure": {"code": code, "sentence": sentence}}
     elif action == "skip":
-        return {"skips": dict(argument), "notes": ["a note"], "facts": {"answer": 42}}
+        return {"skips": dict(argument), "notes": ["a note"], "attributes": {"answer": 42}}
     elif action == "metric":
         name, value, unit = argument
         return {"metrics": [{"name": name, "value": value, "unit": unit}]}

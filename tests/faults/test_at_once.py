@@ -108,7 +108,7 @@ def write(yard: Yard, place: Path, number: int, seconds: float) -> None:
                 stages.start(database, held, StageName.FETCH, "k" * 64, "x")
                 stages.progress(database, held, StageName.FETCH, 0.5, "x")
                 if chance.random() < 0.2:
-                    claims.give_back(database, held, "x")
+                    claims.release(database, held, "x")
                     done["given back"] += 1
                 else:
                     with database.write() as connection:

@@ -23,7 +23,7 @@ def test_a_job_passes_all_stages_and_hands_out_its_artifacts(yard, tmp_path: Pat
     assert job.state is JobState.SUCCEEDED
     assert [stage.state for stage in job.stages] == [StageState.SUCCEEDED] * len(stages_of(job.spec))
     assert all(stage.seconds > 0 for stage in job.stages)
-    assert job.share == 1.0
+    assert job.progress == 1.0
     made = {artifact.name for artifact in job.artifacts}
     assert made == {output for stage in stages_of(job.spec) for output in stage.outputs} | {ArtifactName.REPORT}
     yard.farm.download(job_id, ArtifactName.REPORT, tmp_path / "report.json")
@@ -43,8 +43,10 @@ def test_stages_are_shared_between_jobs(yard) -> None:
     yard.serve()
     states = {stage.name.value: stage.state for stage in yard.farm.job(second).stages}
     made = {name for name, state in states.items() if state is StageState.SUCCEEDED}
-    assert made == {"package", "bundle", "development"}
-    assert states["host"] is StageState.REUSED, "the stub's APK does not hang on the label, so its run is reused too"
+    assert made == {"package", "bundle", "sdk"}
+    assert states["jvm-check"] is StageState.REUSED, (
+        "the stub's APK does not hang on the label, so its run is reused too"
+    )
 
 
 def test_an_equal_job_is_shared_and_not_when_its_artifacts_are_gone(yard) -> None:
@@ -120,7 +122,9 @@ def test_a_crash_that_passes_is_survived_and_finished_stages_are_not_run_again(y
 
 
 def test_retry_after_failure(yard, tmp_path: Path) -> None:
-    job_id = yard.submit({"host": ["once", [str(tmp_path / "mark"), ["fail", ["host-mismatch", "Other tokens."]]]]})
+    job_id = yard.submit(
+        {"jvm-check": ["once", [str(tmp_path / "mark"), ["fail", ["jvm-check-mismatch", "Other tokens."]]]]}
+    )
     yard.serve()
     assert yard.farm.job(job_id).state is JobState.FAILED
     yard.farm.retry(job_id)
@@ -140,7 +144,7 @@ def test_skipped_stages_end_the_job_well_and_say_why(yard, tmp_path: Path) -> No
     assert {stage.note for stage in job.stages if stage.name in skipped} == {reason}
     assert job.notes == ("a note", reason)
     yard.farm.download(job_id, ArtifactName.REPORT, tmp_path / "report.json")
-    assert json.loads((tmp_path / "report.json").read_text())["facts"] == {"convert": {"answer": 42}}
+    assert json.loads((tmp_path / "report.json").read_text())["attributes"] == {"convert": {"answer": 42}}
 
 
 def test_a_link_as_an_output_is_refused(make_yard) -> None:

@@ -28,9 +28,9 @@ from tests.faults.soundness import examine
 from tests.faults.yard import Yard
 from tests.trial import SQLITE, Trial
 from worker import broker, lease
-from worker.interruption import Interruption
 from worker.relay import Relay
 from worker.stage_process import StageJob, StageOutcome
+from worker.termination import Termination
 
 
 @dataclass
@@ -73,26 +73,26 @@ def forget_results(yard: Yard) -> None:
         connection.execute(sa.delete(StageResultRow))
 
 
-def crash(_job: StageJob, _interruption: Interruption) -> StageOutcome:
+def crash(_job: StageJob, _termination: Termination) -> StageOutcome:
     return StageOutcome(None, StageCrashed("It crashed."), 0.0, 1)
 
 
-def refuse(_job: StageJob, _interruption: Interruption) -> StageOutcome:
+def refuse(_job: StageJob, _termination: Termination) -> StageOutcome:
     return StageOutcome(None, QualityMissed("It is bad."), 0.0, 1)
 
 
-def stop_the_worker(_job: StageJob, interruption: Interruption) -> None:
+def stop_the_worker(_job: StageJob, termination: Termination) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
-    interruption.wait(10)
+    termination.wait(10)
 
 
 def cancel_for(yard: Yard) -> Act:
-    def cancel(_job: StageJob, interruption: Interruption) -> None:
+    def cancel(_job: StageJob, termination: Termination) -> None:
         database = yard.database()
         with database.read() as connection:
             job = jobs.latest(connection, JobState.RUNNING)
         jobs.cancel(database, job.id)
-        interruption.wait(10)
+        termination.wait(10)
 
     return cancel
 

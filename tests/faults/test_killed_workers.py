@@ -134,7 +134,7 @@ def test_a_job_that_kills_every_worker_fails_after_three(yard) -> None:
 def test_a_killed_workers_stage_does_not_live_on(yard) -> None:
     job_id = yard.submit({"check": ["sleep", 60]})
     worker = yard.start_worker()
-    yard.until(lambda: yard.farm.job(job_id).stages[1].doing == "sleeping")
+    yard.until(lambda: yard.farm.job(job_id).stages[1].activity == "sleeping")
     with yard.database().read() as connection:
         worker_id = connection.scalar(sa.select(Job.worker_id).where(Job.id == job_id))
     orphans = process_tree.members(worker_id)

@@ -25,8 +25,8 @@ from farm.states import JobState
 from tests.faults.in_process import InProcess
 from tests.faults.soundness import count
 from tests.faults.yard import ForkedWorker, Yard
-from worker.interruption import Interruption, Reason
 from worker.stage_process import StageJob
+from worker.termination import Reason, Termination
 
 
 def overrun(yard, number: int) -> tuple[Claim, Claim]:
@@ -40,7 +40,7 @@ def overrun(yard, number: int) -> tuple[Claim, Claim]:
     return late, current
 
 
-@pytest.mark.parametrize("change", ["heartbeat", "progress", "start", "skip", "give_back", "cancelled"])
+@pytest.mark.parametrize("change", ["heartbeat", "progress", "start", "skip", "release", "cancelled"])
 def test_every_later_write_is_fenced(yard, change: str) -> None:
     late, _ = overrun(yard, 0)
     database = yard.database()
@@ -54,8 +54,8 @@ def test_every_later_write_is_fenced(yard, change: str) -> None:
                 stages.start(database, late, StageName.CHECK, "k" * 64, "x")
             case "skip":
                 stages.skip(database, late, StageName.CHECK, "x")
-            case "give_back":
-                claims.give_back(database, late, "x")
+            case "release":
+                claims.release(database, late, "x")
             case "cancelled":
                 claims.cancelled(database, late)
 
@@ -72,7 +72,7 @@ def test_workers_that_sleep_past_their_lease(make_farm, trial, monkeypatch: pyte
     go = yard.settings.home / "go"
     sleepers = trial.size(3 if fenced else 1, 30 if fenced else 5)
 
-    def wait_for_go(_job: StageJob, _interruption: Interruption) -> None:
+    def wait_for_go(_job: StageJob, _termination: Termination) -> None:
         """The stage ended while its supervisor slept."""
         while not go.exists():
             time.sleep(0.02)
@@ -151,7 +151,7 @@ def test_a_dead_workers_job_runs_again(make_farm, trial, monkeypatch: pytest.Mon
     yard = make_farm(lease_seconds=lease, heartbeat_seconds=beat)
     job_id = yard.submit({"check": ["sleep", 1.0 + 2 * beat]})
     doomed = yard.start_worker(runner=InProcess())
-    yard.until(lambda: yard.farm.job(job_id).stages[1].doing == "sleeping")
+    yard.until(lambda: yard.farm.job(job_id).stages[1].activity == "sleeping")
     time.sleep(beat)
     doomed.kill()
     doomed.wait()

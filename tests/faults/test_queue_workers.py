@@ -75,10 +75,10 @@ def test_a_job_goes_from_a_convert_worker_to_an_android_worker(fleet) -> None:
     job = fleet.wait(job_id)
     assert job.state is JobState.SUCCEEDED
     assert {stage.state for stage in job.stages} == {"succeeded"}
-    # Nothing is charged for the change of workers.
+    # No attempt is counted for the change of workers.
     assert job.attempt == 1
     with fleet.database().read() as connection:
-        assert [each.charged for each in jobs.attempts(connection, job_id)] == [False, True]
+        assert [each.counted for each in jobs.attempts(connection, job_id)] == [False, True]
 
 
 @pytest.mark.goal(id="R8")

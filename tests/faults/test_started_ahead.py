@@ -17,10 +17,10 @@ from farm.states import JobState, StageState
 from pipeline.request import StageRequest
 from tests.faults.yard import Yard, stub_runner
 from worker import workfolder
-from worker.interruption import Interruption
 from worker.limits import Limits
 from worker.sandbox import Bubblewrap, Sandbox, View
 from worker.stage_process import AHEAD, WAITING_SUFFIX, ProcessRunner, StageJob
+from worker.termination import Termination
 
 BOTH = pytest.mark.parametrize("sandbox", [None, Bubblewrap()], ids=["unconfined", "bubblewrap"])
 SLOW_FETCH = {"fetch": ["sleep", 0.6]}
@@ -55,7 +55,7 @@ def test_converting_gets_ready_while_the_model_is_fetched(yard, sandbox: Sandbox
 @BOTH
 def test_each_stage_goes_on_in_the_process_that_got_ready_for_it(yard, sandbox: Sandbox | None) -> None:
     ahead = [stage.ahead for stage in stages_of(JobSpec(model_kind=ModelKind.PRESET, model="any")) if stage.ahead]
-    assert {StageName.CONVERT, StageName.VERIFY, StageName.PACKAGE, StageName.HOST} <= set(ahead)
+    assert {StageName.CONVERT, StageName.VERIFY, StageName.PACKAGE, StageName.JVM_CHECK} <= set(ahead)
     job_id = yard.submit({stage.value: ["arguments", None] for stage in ahead})
     yard.serve(sandbox)
     assert yard.farm.job(job_id).state is JobState.SUCCEEDED
@@ -93,7 +93,9 @@ def test_nothing_waits_when_an_earlier_result_is_used(yard) -> None:
 def test_nothing_gets_ready_for_a_stage_that_the_job_cannot_have(yard) -> None:
     job_id = yard.submit({"convert": ["skip", [["package", "It has no tokenizer."]]], "verify": ["sleep", 0.6]})
     worker = yard.start_worker()
-    yard.until(lambda: next(each for each in yard.farm.job(job_id).stages if each.name is StageName.VERIFY).share > 0)
+    yard.until(
+        lambda: next(each for each in yard.farm.job(job_id).stages if each.name is StageName.VERIFY).progress > 0
+    )
     assert list(yard.settings.logs.glob(f"{job_id}/*-package.*")) == []
     assert yard.wait(job_id).state is JobState.SUCCEEDED
     worker.kill()
@@ -106,8 +108,8 @@ def test_one_jobs_end_leaves_what_waits_for_another(yard) -> None:
     yard.until(lambda: len(waiting(yard)) == 2)
     runner.dismiss(jobs["ended"].request.workdir.parent)
     assert len(waiting(yard)) == 1
-    with Interruption() as interruption:
-        outcome = runner.run(jobs["other"], interruption, lambda _progress: None, lambda: None)
+    with Termination() as termination:
+        outcome = runner.run(jobs["other"], termination, lambda _progress: None, lambda: None)
     assert outcome.error is None
     assert json.loads(jobs["other"].log.read_text())[1] == AHEAD
     assert not jobs["ended"].log.exists()

@@ -75,7 +75,7 @@ def submit_tree(yard: Yard, place: Path, number: int) -> str:
 
 
 def has_tree(yard: Yard, job_id: str) -> bool:
-    return yard.farm.job(job_id).stages[1].doing == "grown"
+    return yard.farm.job(job_id).stages[1].activity == "grown"
 
 
 def marked(yard: Yard) -> int:
@@ -94,7 +94,7 @@ def test_a_worker_that_is_asked_to_stop_gives_its_job_back_uncharged(make_farm, 
     slowest, right = 0.0, 0
     for number in range(wanted):
         worker = yard.start_worker()
-        yard.until(lambda: yard.farm.job(job_id).stages[1].doing == "sleeping")
+        yard.until(lambda: yard.farm.job(job_id).stages[1].activity == "sleeping")
         started = time.monotonic()
         # Celery takes SIGINT on a terminal for a wish to leave when the work is done.
         worker.send_signal(signal.SIGINT if number % 2 and trial.engine == SQLITE else signal.SIGTERM)
@@ -107,7 +107,7 @@ def test_a_worker_that_is_asked_to_stop_gives_its_job_back_uncharged(make_farm, 
     assert slowest < yard.settings.grace_seconds + 5
     with yard.database().read() as connection:
         attempts = jobs.attempts(connection, job_id)
-    assert {each.charged for each in attempts} == {False}
+    assert {each.counted for each in attempts} == {False}
     assert attempts[0].reason == "the worker was asked to stop"
 
 

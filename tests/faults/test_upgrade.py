@@ -12,7 +12,7 @@ from farm.states import JobState
 def test_a_worker_goes_on_while_the_database_becomes_newer(yard) -> None:
     yard.start_worker()
     job_id = yard.submit({"check": ["sleep", 1.0]})
-    yard.until(lambda: yard.farm.job(job_id).stages[1].doing == "sleeping")
+    yard.until(lambda: yard.farm.job(job_id).stages[1].activity == "sleeping")
     database = yard.database()
     with database.write() as connection:
         # As a migration may: it only adds, see tests/unit/db/test_session.py.

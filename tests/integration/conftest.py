@@ -14,12 +14,12 @@ import pytest
 
 from farm import digests, locations, settings
 from farm.artifacts import ArtifactName
-from farm.jobspec import JobSpec, Lane
+from farm.jobspec import IoMode, JobSpec
 from farm.modelref import ModelKind
 from farm.stages import BY_NAME, StageName
 from pipeline.android import building
 from pipeline.android.base import AppBase, AppSources
-from pipeline.flex import twin_environment
+from pipeline.flex import reference_environment
 from pipeline.ops import known_aars
 from pipeline.request import StageRequest
 from pipeline.stages import stringsapp
@@ -77,14 +77,16 @@ def app_base(request: pytest.FixtureRequest, android_toolchain: Toolchain) -> Ap
     """The app without a model, as the farm builds it. Kept between test runs for as long as its sources stay."""
 
     def build(draft: Path) -> None:
-        building.build(AppSources(), android_toolchain, draft, draft.with_name("scratch"), lambda _share, _doing: None)
+        building.build(
+            AppSources(), android_toolchain, draft, draft.with_name("scratch"), lambda _share, _activity: None
+        )
 
     return AppBase(kept_by_sources(request, StageName.APP, build))
 
 
 @pytest.fixture(scope="session")
 def strings_app_base(request: pytest.FixtureRequest, android_toolchain: Toolchain) -> AppBase:
-    """The same of the strings lane, built against the stock AAR."""
+    """The same of the I/O mode `strings`, built against the stock AAR."""
 
     def build(draft: Path) -> None:
         workdir = draft.with_name("scratch")
@@ -92,25 +94,25 @@ def strings_app_base(request: pytest.FixtureRequest, android_toolchain: Toolchai
             (workdir / name).mkdir(parents=True)
         request = StageRequest(
             stage=StageName.STRINGS_APP,
-            spec=JobSpec(model_kind=ModelKind.PRESET, model="x", lane=Lane.STRINGS),
+            spec=JobSpec(model_kind=ModelKind.PRESET, model="x", io_mode=IoMode.STRINGS),
             workdir=workdir, caches=workdir, toolchain=android_toolchain.folder, keystore=None, threads=1,
         )  # fmt: skip
         request.input(ArtifactName.AAR).write_text(known_aars.load(known_aars.STOCK).model_dump_json())
-        stringsapp.run(request, lambda _share, _doing: None)
+        stringsapp.run(request, lambda _share, _activity: None)
         shutil.move(request.output(ArtifactName.APP_BASE), draft)
 
     return AppBase(kept_by_sources(request, StageName.STRINGS_APP, build))
 
 
 @pytest.fixture(scope="session")
-def twin_caches(request: pytest.FixtureRequest) -> Path:
+def reference_caches(request: pytest.FixtureRequest) -> Path:
     """Caches with TensorFlow of the stock AAR's version, made once for this checkout: a download of some 300 MB."""
     cache = request.config.cache
     assert cache is not None
     folder = cache.mkdir("caches")
     with (folder.parent / "caches.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        twin_environment.ensure(folder)
+        reference_environment.ensure(folder)
     return folder
 
 

@@ -27,7 +27,7 @@ from farm.stages import StageName
 from server import addresses
 from server.addresses import AddressRefused
 from server.settings import ServerSettings
-from server.webhooks import Courier, signature
+from server.webhooks import WebhookSender, signature
 
 SECRET = "a-secret-of-some-length"  # noqa: S105
 PRIVATE = [
@@ -111,8 +111,8 @@ def row(database: Database) -> sa.Row:
         return connection.execute(sa.select(Webhook.__table__)).one()
 
 
-def courier(database: Database, **changes) -> Courier:
-    return Courier(database, ServerSettings(webhook_private=True, webhook_backoff=0.001, **changes))
+def sender(database: Database, **changes) -> WebhookSender:
+    return WebhookSender(database, ServerSettings(webhook_private=True, webhook_backoff=0.001, **changes))
 
 
 @pytest.mark.parametrize("address", PRIVATE)
@@ -142,14 +142,14 @@ def test_one_private_address_spoils_a_name(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_nothing_is_sent_to_a_private_address(database: Database, listener: Listener) -> None:
     submit(database, listener.url)
-    assert Courier(database, ServerSettings()).deliver_next()
+    assert WebhookSender(database, ServerSettings()).deliver_next()
     assert listener.taken == []
     assert "not public" in row(database).outcome
 
 
 def test_a_delivery_is_signed(database: Database, listener: Listener) -> None:
     job_id = submit(database, listener.url)
-    assert courier(database).deliver_next()
+    assert sender(database).deliver_next()
     ((headers, content),) = listener.taken
     assert headers["host"] == f"localhost:{listener.port}"
     identifier, timestamp = headers["webhook-id"], headers["webhook-timestamp"]
@@ -160,14 +160,14 @@ def test_a_delivery_is_signed(database: Database, listener: Listener) -> None:
     told = json.loads(content)
     assert (told["type"], told["job"]["id"], told["job"]["state"]) == ("job.ended", job_id, "succeeded")
     assert (row(database).delivered, row(database).secret, row(database).next_at) == (True, None, None)
-    assert not courier(database).deliver_next()
+    assert not sender(database).deliver_next()
 
 
 def test_nothing_is_sent_before_the_job_has_ended(database: Database, listener: Listener) -> None:
     submit(database, listener.url, ended=False)
-    assert not courier(database).deliver_next()
+    assert not sender(database).deliver_next()
     end(database)
-    assert courier(database).deliver_next()
+    assert sender(database).deliver_next()
     assert len(listener.taken) == 1
 
 
@@ -177,7 +177,7 @@ def test_a_failed_delivery_is_tried_again_later(database: Database, listener: Li
     for outcome in ("the answer was 500", "the answer was 302", "delivered"):
         with database.write() as connection:
             connection.execute(sa.update(Webhook).values(next_at=now() - timedelta(seconds=1)))
-        assert courier(database).deliver_next()
+        assert sender(database).deliver_next()
         assert row(database).outcome == outcome
     assert len(listener.taken) == 3
     assert {headers["webhook-id"] for headers, _ in listener.taken} == {listener.taken[0][0]["webhook-id"]}
@@ -190,7 +190,7 @@ def test_the_wait_doubles_and_ends(database: Database) -> None:
         with database.write() as connection:
             connection.execute(sa.update(Webhook).values(next_at=now() - timedelta(seconds=1)))
         before = now()
-        assert Courier(
+        assert WebhookSender(
             database, ServerSettings(webhook_private=True, webhook_backoff=100, webhook_tries=4)
         ).deliver_next()
         due = row(database).next_at

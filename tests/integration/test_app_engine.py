@@ -16,7 +16,7 @@ import pytest
 from numpy.typing import NDArray
 
 from farm import digests, locations
-from farm.recipes import WeightForm
+from farm.recipes import WeightFormat
 from pipeline import process
 from pipeline.android import archive
 from pipeline.android.archive import Member
@@ -39,7 +39,7 @@ CLASSES = locations.ANDROID_BUILDER / "generation/src/main/assets/unicode-classe
 NO_END = 299  # the graphs' last token; a model that chose it would stop, which the tests below would see
 # Other builds of the runtime add in another order, so a lead this small may turn around.
 TIE = 1e-3
-# A prompt of each length takes another way through prefill_4, verify_6, prefill_16, padding and decode.
+# A prompt of each length takes another way through prefill_4, score_6, prefill_16, padding and decode.
 PROMPT_LENGTHS = (1, 2, 4, 5, 6, 17, 20, 22, 34, 46, 47)
 
 
@@ -72,12 +72,13 @@ class Built:
         return [int(token) for token in np.random.default_rng(length).integers(0, self.sizes.vocabulary - 1, length)]
 
 
-def build(sizes: Sizes, form: WeightForm, folder: Path) -> Built:
+def build(sizes: Sizes, weight_format: WeightFormat, folder: Path) -> Built:
     """Bind random weights into one of the fixtures' graphs."""
-    built = Built(folder / f"{sizes.name}-{form}.tflite", folder / f"{sizes.name}-{form}.json", sizes)
-    bind(sizes.path, ArrayWeights(weightless_graphs.random_weights(sizes, seed=3)), form, built.model)
+    built = Built(folder / f"{sizes.name}-{weight_format}.tflite", folder / f"{sizes.name}-{weight_format}.json", sizes)
+    bind(sizes.path, ArrayWeights(weightless_graphs.random_weights(sizes, seed=3)), weight_format, built.model)
     ModelInfo(
-        name=sizes.name, family="GPT2", lane="tokens", recipe=form, context=sizes.context, prefill=sizes.prefill,
+        name=sizes.name, family="GPT2", io_mode="tokens", recipe=weight_format,
+        context=sizes.context, prefill=sizes.prefill,
         vocabulary_size=sizes.vocabulary, layers=sizes.layers, kv_heads=sizes.kv_heads, head_dim=sizes.head_dim,
         start_token=None, end_token=NO_END, tokenizer=None, tokenizer_sha256=None,
         model_sha256=digests.of_file(built.model), source="test", source_digest=None,
@@ -88,7 +89,7 @@ def build(sizes: Sizes, form: WeightForm, folder: Path) -> Built:
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     """The GPT-2-like model in float32."""
-    return build(GPT2_LIKE, WeightForm.FLOAT32, tmp_path_factory.mktemp("model"))
+    return build(GPT2_LIKE, WeightFormat.FLOAT32, tmp_path_factory.mktemp("model"))
 
 
 def opened(driver: HostDriver, built: Built) -> dict[str, Any]:
@@ -118,19 +119,19 @@ def require_equal_writing(driver: HostDriver, built: Built) -> None:
         room = built.sizes.context - length + 1
         expected, leads = greedy(model, prompt, min(room, 30) if length < 47 else 1)
         answer = driver.ask(cmd="generate", prompt_tokens=prompt, max_new_tokens=len(expected))
-        tie = next((step for step, lead in enumerate(leads) if lead < TIE), len(expected))
-        assert answer["tokens"][:tie] == [token for token in expected[:tie] if token != NO_END], length
-        assert answer["margins"][:tie] == pytest.approx(leads[:tie], abs=TIE), length
-        compared += tie
+        near_tie = next((step for step, lead in enumerate(leads) if lead < TIE), len(expected))
+        assert answer["tokens"][:near_tie] == [token for token in expected[:near_tie] if token != NO_END], length
+        assert answer["margins"][:near_tie] == pytest.approx(leads[:near_tie], abs=TIE), length
+        compared += near_tie
     assert compared > 200
 
 
 @pytest.mark.parametrize("sizes", [GPT2_LIKE, LLAMA_LIKE], ids=lambda sizes: sizes.name)
-@pytest.mark.parametrize("form", [WeightForm.FLOAT32, WeightForm.FLOAT16])
+@pytest.mark.parametrize("weight_format", [WeightFormat.FLOAT32, WeightFormat.FLOAT16])
 def test_tokens_equal_those_of_ai_edge_litert(
-    host_driver: HostDriver, sizes: Sizes, form: WeightForm, tmp_path: Path
+    host_driver: HostDriver, sizes: Sizes, weight_format: WeightFormat, tmp_path: Path
 ) -> None:
-    built = build(sizes, form, tmp_path)
+    built = build(sizes, weight_format, tmp_path)
     answer = opened(host_driver, built)
     assert answer["context"] == sizes.context
     verify = () if sizes.verify is None else (sizes.verify,)
@@ -141,7 +142,7 @@ def test_tokens_equal_those_of_ai_edge_litert(
 
 def test_int8_starts_as_ai_edge_litert_does(host_driver: HostDriver, tmp_path: Path) -> None:
     """Activations are rounded to int8 at every step, and builds round apart: the first token is compared."""
-    built = build(GPT2_LIKE, WeightForm.INT8_PER_ROW, tmp_path)
+    built = build(GPT2_LIKE, WeightFormat.INT8_PER_ROW, tmp_path)
     opened(host_driver, built)
     model = TokenModel(built.model)
     for length in PROMPT_LENGTHS:
@@ -281,7 +282,7 @@ def test_a_prefill_holds_the_weights_only_once_a_prompt_needs_it(
         found = psutil.Process(host_driver.pid).memory_info()
         return int(found.rss - found.shared)
 
-    model = build(wide, WeightForm.FLOAT32, tmp_path)
+    model = build(wide, WeightFormat.FLOAT32, tmp_path)
     opened(host_driver, built)
     before = held(built, 1)
     assert opened(host_driver, model)["prefill"] == [4, 16]

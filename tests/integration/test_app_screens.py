@@ -65,10 +65,10 @@ def tiny_job(tmp_path_factory: pytest.TempPathFactory, android_toolchain: Toolch
         toolchain=android_toolchain.folder, keystore=None, threads=1,
     )  # fmt: skip
     request.input(ArtifactName.SOURCE).symlink_to(locations.EXAMPLES / "tiny_instruct")
-    convert.run(request, lambda _share, _doing: None)
+    convert.run(request, lambda _share, _activity: None)
     for artifact in (ArtifactName.MODEL, ArtifactName.TOKENIZER, ArtifactName.REFERENCE, ArtifactName.MODEL_INFO):
         request.input(artifact).symlink_to(request.output(artifact))
-    verify.run(request, lambda _share, _doing: None)
+    verify.run(request, lambda _share, _activity: None)
     return TinyJob(request)
 
 
@@ -214,7 +214,7 @@ def test_the_stage_draws_both_themes(
     request.input(ArtifactName.APP_BASE).symlink_to(harness.base.folder)
     request.input(ArtifactName.GOLDEN).symlink_to(tiny_job.request.output(ArtifactName.GOLDEN))
     request.input(ArtifactName.APK).symlink_to(package(tiny_job.assets()))
-    screenshots.run(request, lambda _share, _doing: None)
+    screenshots.run(request, lambda _share, _activity: None)
     light, dark = (
         request.output(name).read_bytes() for name in (ArtifactName.SCREENSHOT_LIGHT, ArtifactName.SCREENSHOT_DARK)
     )

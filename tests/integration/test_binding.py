@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from ai_edge_quantizer import quantizer, recipe
 
-from farm.recipes import WeightForm
+from farm.recipes import WeightFormat
 from pipeline.conversion.binding.flatbuffer import Model, load_model, schema
 from pipeline.inference.interpreter import TokenModel
 from tests.fixtures import bound_models, weightless_graphs
@@ -31,8 +31,8 @@ def int8_constants(model: Model) -> dict[tuple[int, ...], list[tuple[bytes, byte
 
 @pytest.mark.parametrize("sizes", [GPT2_LIKE, LLAMA_LIKE], ids=lambda sizes: sizes.name)
 def test_int8_is_what_ai_edge_quantizer_makes(sizes: Sizes, tmp_path: Path) -> None:
-    plain = bound_models.bind_sizes(sizes, WeightForm.FLOAT32, tmp_path / "plain.tflite")
-    ours = bound_models.bind_sizes(sizes, WeightForm.INT8_PER_ROW, tmp_path / "ours.tflite")
+    plain = bound_models.bind_sizes(sizes, WeightFormat.FLOAT32, tmp_path / "plain.tflite")
+    ours = bound_models.bind_sizes(sizes, WeightFormat.INT8_PER_ROW, tmp_path / "ours.tflite")
     oracle = quantizer.Quantizer(str(plain))
     oracle.load_quantization_recipe(recipe.dynamic_wi8_afp32())
     oracle.quantize().export_model(str(tmp_path / "oracle.tflite"), overwrite=True)

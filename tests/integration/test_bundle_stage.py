@@ -52,7 +52,7 @@ def make(
         workdir = tmp_path_factory.mktemp("job")
         request = request_of(StageName.BUNDLE, APP, app_base, android_toolchain, keys, workdir)
         said: list[float] = []
-        result = bundle_stage.run(request, lambda share, _doing: said.append(share))
+        result = bundle_stage.run(request, lambda share, _activity: said.append(share))
         assert said == sorted(said)
         return Made(request.output(ArtifactName.BUNDLE), request, result)
 

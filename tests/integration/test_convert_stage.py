@@ -113,7 +113,7 @@ def parameters() -> list[np.ndarray[Any, Any]]:
 
 def run(request: StageRequest) -> StageResult:
     shares: list[float] = []
-    result = convert.run(request, lambda share, _doing: shares.append(share))
+    result = convert.run(request, lambda share, _activity: shares.append(share))
     assert shares == sorted(shares)
     return result
 
@@ -137,7 +137,7 @@ def test_a_preset_becomes_a_model_with_its_papers(preset: Path, make_request: Ca
     assert 0 < metrics["decoder_difference"] < 1e-4
     assert metrics["file_bytes"] == job.output(ArtifactName.MODEL).stat().st_size
     assert not result.skips
-    assert result.facts == {"family": "GPT2"}
+    assert result.attributes == {"family": "GPT2"}
 
     info = ModelInfo.read(job.output(ArtifactName.MODEL_INFO))
     assert (info.family, info.recipe, info.tokenizer) == ("GPT2", "dynamic_wi8_afp32", "byte-level-bpe")
@@ -151,7 +151,7 @@ def test_a_preset_becomes_a_model_with_its_papers(preset: Path, make_request: Ca
     assert description.position_count == POSITIONS
     tokenizer = Tokenizer.from_file(str(job.output(ArtifactName.TOKENIZER)))
     reference = read_reference(job.output(ArtifactName.REFERENCE))
-    assert reference.forced_logits.shape == (40, 260)
+    assert reference.probe_logits.shape == (40, 260)
     texts = [prompt.text for prompt in reference.prompts if prompt.text]
     assert len(texts) >= 3
     for prompt in reference.prompts:
@@ -169,7 +169,7 @@ def test_the_reference_is_keras_full_forward_pass(preset: Path, make_request: Ca
         ids = np.array([tokens], np.int32)
         return np.asarray(causal_lm({"token_ids": ids, "padding_mask": np.ones_like(ids)}))[0]
 
-    np.testing.assert_allclose(reference.forced_logits, logits(reference.forced_tokens.tolist()), atol=1e-4)
+    np.testing.assert_allclose(reference.probe_logits, logits(reference.probe_tokens.tolist()), atol=1e-4)
     for prompt in reference.prompts:
         tokens = list(prompt.tokens)
         for token, margin in zip(prompt.greedy, prompt.margins, strict=True):

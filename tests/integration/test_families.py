@@ -17,10 +17,10 @@ import pytest
 from keras_hub import models
 
 from farm.errors import DescriptionMismatch, NotCausalLM, ReferenceMismatch, UnsupportedArchitecture, UnsupportedFamily
-from farm.recipes import WeightForm
-from pipeline.conversion import decoder_gate, graph, mapping
+from farm.recipes import WeightFormat
+from pipeline.conversion import decoder_check, graph, mapping
 from pipeline.conversion.binding import bind
-from pipeline.conversion.decoder_gate import TOLERANCE, run_decoder
+from pipeline.conversion.decoder_check import TOLERANCE, run_decoder
 from pipeline.conversion.families import FAMILIES
 from pipeline.conversion.full_forward import FullForward, continue_greedily
 from pipeline.conversion.mapping import map_model
@@ -174,7 +174,7 @@ def test_the_decoder_computes_what_keras_computes(case: str) -> None:
     model, forward = map_model(causal_lm), FullForward(causal_lm)
     forced = random_tokens(40, seed=2)
     expected = forward.logits([forced.tolist()])[0]
-    decoder_gate.require_equal(decoder_gate.run_decoder(model.description, model.weights, forced), expected)
+    decoder_check.require_equal(decoder_check.run_decoder(model.description, model.weights, forced), expected)
 
     prompt, greedy = greedy_path(forward)
     logits = run_decoder(model.description, model.weights, np.array([*prompt, *greedy], np.int32))
@@ -182,7 +182,7 @@ def test_the_decoder_computes_what_keras_computes(case: str) -> None:
 
 
 def test_greedy_tokens_do_not_depend_on_guesses() -> None:
-    """One token a pass by plain calls, without guesses, gives the same path."""
+    """One token a pass by plain calls, without drafts, gives the same path."""
     causal_lm = lively("gpt2")
     prompt, greedy = greedy_path(FullForward(causal_lm))
     plain = list(prompt)
@@ -200,7 +200,7 @@ def test_the_written_file_computes_what_keras_computes(case: str, tmp_path: Path
     mapped, forward = map_model(causal_lm), FullForward(causal_lm)
     weightless, written = tmp_path / "graph.tflite", tmp_path / "model.tflite"
     weightless.write_bytes(graph.convert(mapped.description, CONTEXT, (4, 8)))
-    bind(weightless, mapped.weights, WeightForm.FLOAT32, written)
+    bind(weightless, mapped.weights, WeightFormat.FLOAT32, written)
     model = TokenModel(written)
     assert model.contract.prefill == (4, 8)
 
@@ -232,7 +232,7 @@ def test_lora_is_merged() -> None:
     assert changed > 0
     model, forced = map_model(causal_lm), random_tokens(20, seed=2)
     expected = FullForward(causal_lm).logits([forced.tolist()])[0]
-    decoder_gate.require_equal(decoder_gate.run_decoder(model.description, model.weights, forced), expected)
+    decoder_check.require_equal(decoder_check.run_decoder(model.description, model.weights, forced), expected)
     assert np.abs(expected - plain).max() > 0.01 * np.abs(plain).max()
 
 
@@ -241,9 +241,9 @@ def test_a_wrong_description_does_not_pass_the_gate() -> None:
     model, forced = map_model(causal_lm), random_tokens(30, seed=2)
     expected = FullForward(causal_lm).logits([forced.tolist()])[0]
     layers = tuple(replace(layer, attention_window=7) for layer in model.description.layers)
-    actual = decoder_gate.run_decoder(replace(model.description, layers=layers), model.weights, forced)
+    actual = decoder_check.run_decoder(replace(model.description, layers=layers), model.weights, forced)
     with pytest.raises(ReferenceMismatch, match="logits differ by"):
-        decoder_gate.require_equal(actual, expected)
+        decoder_check.require_equal(actual, expected)
 
 
 def test_a_parameter_that_no_mapping_knows_is_refused() -> None:

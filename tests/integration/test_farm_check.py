@@ -103,7 +103,7 @@ def _found(path: Path) -> list[tuple[str, str]]:
     found = [(one["check"], one["cause"]) for one in page["findings"] if one["severity"] == "error"]
     assert page["ok"] is not bool(found)
     assert code == (PackageInvalid.exit_code if found else 0)
-    assert all(one["mend"] and one["rule"].startswith("https://") for one in page["findings"])
+    assert all(one["fix"] and one["rule"].startswith("https://") for one in page["findings"])
     return found
 
 

@@ -10,9 +10,9 @@ import pytest
 import tensorflow as tf
 
 from farm.jobspec import ConversionRoute
-from farm.recipes import WeightForm
+from farm.recipes import WeightFormat
 from pipeline.conversion import keras_graph
-from pipeline.conversion.lanes.strings import EVERY_BYTE
+from pipeline.conversion.io_modes.strings import EVERY_BYTE
 
 LENGTH = 12
 END = 255
@@ -55,10 +55,10 @@ class NextByte:
 
 
 @pytest.mark.parametrize("route", ConversionRoute)
-@pytest.mark.parametrize("form", [WeightForm.FLOAT32, WeightForm.FLOAT16])
-def test_every_route_gives_the_runbooks_signature(route: ConversionRoute, form: WeightForm) -> None:
+@pytest.mark.parametrize("weight_format", [WeightFormat.FLOAT32, WeightFormat.FLOAT16])
+def test_every_route_gives_the_runbooks_signature(route: ConversionRoute, weight_format: WeightFormat) -> None:
     model: Any = NextByte()
-    content = keras_graph.convert(model, LENGTH, form, route)
+    content = keras_graph.convert(model, LENGTH, weight_format, route)
     assert (model.sampler, model.jit_compile) == ("greedy", False)
     interpreter = tf.lite.Interpreter(model_content=content)
     assert interpreter.get_signature_list() == {"serving_default": {"inputs": ["prompt"], "outputs": ["output_0"]}}

@@ -27,7 +27,7 @@ from pipeline.android.assembly import JOB_ASSETS, MODEL_ASSET
 from pipeline.android.base import AppBase, AppSources
 from pipeline.android.robolectric import Harness
 from pipeline.request import StageRequest
-from pipeline.stages import development
+from pipeline.stages import sdk
 from pipeline.toolchain.maven import Toolchain
 from pipeline.toolchain.pins import Role
 from tests.fixtures import golden_models
@@ -53,7 +53,7 @@ def made(app_base: AppBase, android_toolchain: Toolchain, tmp_path_factory: pyte
     for name in ("inputs", "outputs", "scratch"):
         (workdir / name).mkdir()
     request = StageRequest(
-        stage=StageName.DEVELOPMENT, spec=JobSpec(model_kind=ModelKind.PRESET, model="x", app=APP), workdir=workdir,
+        stage=StageName.SDK, spec=JobSpec(model_kind=ModelKind.PRESET, model="x", app=APP), workdir=workdir,
         caches=workdir, toolchain=android_toolchain.folder, keystore=None, threads=1,
     )  # fmt: skip
     model = golden_models.make(tmp_path_factory.mktemp("model"))
@@ -61,7 +61,7 @@ def made(app_base: AppBase, android_toolchain: Toolchain, tmp_path_factory: pyte
     request.input(ArtifactName.GOLDEN).write_text(json.dumps(model.golden))
     for artifact, path in model.files.items():
         request.input(artifact).symlink_to(path)
-    result = development.run(request, lambda _share, _doing: None)
+    result = sdk.run(request, lambda _share, _activity: None)
     made = Made(request.output(ArtifactName.LIBRARY), request.output(ArtifactName.PROJECT), model.golden)
     assert {metric.name: metric.value for metric in result.metrics} == {
         "library_size": made.library.stat().st_size,
@@ -123,7 +123,7 @@ def _check(path: Path) -> list[tuple[str, str]]:
     ran = CliRunner().invoke(farm_command, ["check", str(path), "--json"])
     page = json.loads(ran.stdout)
     assert ran.exit_code == (PackageInvalid.exit_code if page["findings"] else 0)
-    assert all(one["mend"] and one["rule"].startswith("https://") for one in page["findings"])
+    assert all(one["fix"] and one["rule"].startswith("https://") for one in page["findings"])
     return [(one["check"], one["cause"]) for one in page["findings"]]
 
 

@@ -32,7 +32,7 @@ PROMPTS = (
 )
 
 
-def say_nothing(_share: float, _doing: str) -> None:
+def say_nothing(_share: float, _activity: str) -> None:
     return
 
 

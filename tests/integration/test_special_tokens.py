@@ -16,9 +16,9 @@ from pipeline.conversion import graph
 from pipeline.conversion.byte_bpe import encoder, splitting
 from pipeline.conversion.byte_bpe.special_tokens import read_spellings
 from pipeline.conversion.byte_bpe.tables import read_tables
-from pipeline.conversion.tokenizer import SplitName, byte_level_bpe
+from pipeline.conversion.tokenizer import PreTokenizer, byte_level_bpe
 from pipeline.inference.mixed_texts import mixed_texts
-from tests.fixtures.text_lanes import END, broken_texts, read_broken
+from tests.fixtures.text_modes import END, broken_texts, read_broken
 
 CAPACITY = 160
 TEXT = "text"
@@ -34,21 +34,21 @@ PARTS = (
 
 
 @pytest.fixture(scope="module")
-def tokenizers() -> dict[SplitName, Tokenizer]:
+def tokenizers() -> dict[PreTokenizer, Tokenizer]:
     """A tokenizer with these special tokens by split pattern."""
     bpe = vocabulary_of_sources(1500)
     vocabulary = dict(bpe.vocabulary)
     for special in SPECIALS:
         vocabulary.setdefault(special, len(vocabulary))
-    return {name: byte_level_bpe(vocabulary, bpe.merges, SPECIALS, name) for name in SplitName}
+    return {name: byte_level_bpe(vocabulary, bpe.merges, SPECIALS, name) for name in PreTokenizer}
 
 
 @pytest.fixture(scope="module")
-def read(tokenizers: dict[SplitName, Tokenizer]) -> Iterator[Callable[[str, bytes], list[int]]]:
+def read(tokenizers: dict[PreTokenizer, Tokenizer]) -> Iterator[Callable[[str, bytes], list[int]]]:
     """Reads bytes by the converted graph of a split pattern, and as TEXT by GPT-2's without special tokens."""
     specs = [tf.TensorSpec([CAPACITY], tf.uint8, name="text"), tf.TensorSpec([1], tf.int32, name="size")]
 
-    def reader(name: SplitName, special: bool) -> tf.function:
+    def reader(name: PreTokenizer, special: bool) -> tf.function:
         content = tokenizers[name].to_str().encode()
         tables = read_tables(content, tokenizers[name].get_vocab_size())
         spellings = read_spellings(content) if special else None
@@ -60,8 +60,8 @@ def read(tokenizers: dict[SplitName, Tokenizer]) -> Iterator[Callable[[str, byte
 
         return tf.function(call, input_signature=specs, autograph=False)
 
-    signatures = {name.value: reader(name, special=True) for name in SplitName}
-    signatures[TEXT] = reader(SplitName.GPT2, special=False)
+    signatures = {name.value: reader(name, special=True) for name in PreTokenizer}
+    signatures[TEXT] = reader(PreTokenizer.GPT2, special=False)
     # Operators beyond TFLite's own would be refused here.
     interpreter = Interpreter(model_content=graph.convert_signatures(signatures))
     runners = {name: interpreter.get_signature_runner(name) for name in signatures}
@@ -76,14 +76,14 @@ def read(tokenizers: dict[SplitName, Tokenizer]) -> Iterator[Callable[[str, byte
     del interpreter
 
 
-@pytest.mark.parametrize("name", SplitName)
+@pytest.mark.parametrize("name", PreTokenizer)
 def test_they_are_read_as_the_tokenizers_package_reads_them(
-    name: SplitName, read: Callable[[str, bytes], list[int]], tokenizers: dict[SplitName, Tokenizer]
+    name: PreTokenizer, read: Callable[[str, bytes], list[int]], tokenizers: dict[PreTokenizer, Tokenizer]
 ) -> None:
     tokenizer = tokenizers[name]
     ids = {tokenizer.token_to_id(special) for special in SPECIALS}
     # How a text is split does not touch the special tokens in it: the other patterns get fewer texts.
-    number = 2000 if name is SplitName.GPT2 else 500
+    number = 2000 if name is PreTokenizer.GPT2 else 500
     texts = [*SPECIALS[:12], *mixed_texts(number, CAPACITY, seed=7, further=PARTS)]
     wanted = [tokenizer.encode(text).ids for text in texts]
     assert sum(bool(ids.intersection(tokens)) for tokens in wanted) > 0.4 * number
@@ -92,16 +92,16 @@ def test_they_are_read_as_the_tokenizers_package_reads_them(
 
 
 def test_one_at_the_end_of_what_a_prompt_may_have_is_read_and_half_of_one_is_not(
-    read: Callable[[str, bytes], list[int]], tokenizers: dict[SplitName, Tokenizer]
+    read: Callable[[str, bytes], list[int]], tokenizers: dict[PreTokenizer, Tokenizer]
 ) -> None:
-    tokenizer = tokenizers[SplitName.GPT2]
+    tokenizer = tokenizers[PreTokenizer.GPT2]
     for text in ("x" * (CAPACITY - len(END)) + END, "x" * (CAPACITY - 4) + END[:4], "1a2" * (CAPACITY // 3)):
-        assert read(SplitName.GPT2, text.encode()) == tokenizer.encode(text).ids
+        assert read(PreTokenizer.GPT2, text.encode()) == tokenizer.encode(text).ids
 
 
-@pytest.mark.parametrize("name", SplitName)
+@pytest.mark.parametrize("name", PreTokenizer)
 def test_they_are_read_among_broken_utf8(
-    name: SplitName, read: Callable[[str, bytes], list[int]], tokenizers: dict[SplitName, Tokenizer]
+    name: PreTokenizer, read: Callable[[str, bytes], list[int]], tokenizers: dict[PreTokenizer, Tokenizer]
 ) -> None:
     tokenizer = tokenizers[name]
     specials = {special: tokenizer.token_to_id(special) for special in SPECIALS}
@@ -116,9 +116,9 @@ def test_they_are_read_among_broken_utf8(
 
 
 def test_without_being_asked_for_they_stay_text(
-    read: Callable[[str, bytes], list[int]], tokenizers: dict[SplitName, Tokenizer]
+    read: Callable[[str, bytes], list[int]], tokenizers: dict[PreTokenizer, Tokenizer]
 ) -> None:
-    tokenizer = tokenizers[SplitName.GPT2]
+    tokenizer = tokenizers[PreTokenizer.GPT2]
     specials = {tokenizer.token_to_id(special) for special in SPECIALS}
     for text in mixed_texts(500, CAPACITY, seed=8, further=PARTS):
         tokenizer.encode_special_tokens = True
@@ -129,8 +129,8 @@ def test_without_being_asked_for_they_stay_text(
         assert specials.isdisjoint(tokens)
 
 
-def test_a_tokenizer_without_special_tokens_has_no_spellings(tokenizers: dict[SplitName, Tokenizer]) -> None:
-    content = json.loads(tokenizers[SplitName.GPT2].to_str())
+def test_a_tokenizer_without_special_tokens_has_no_spellings(tokenizers: dict[PreTokenizer, Tokenizer]) -> None:
+    content = json.loads(tokenizers[PreTokenizer.GPT2].to_str())
     spellings = read_spellings(json.dumps(content).encode())
     assert spellings is not None
     assert spellings.longest == max(len(special.encode()) for special in SPECIALS)

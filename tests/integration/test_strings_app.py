@@ -1,4 +1,5 @@
-"""The app of the strings lane: built against the stock AAR, its code run on the JVM but for TFLite, and packaged."""
+"""The app of the I/O mode `strings`: built against the stock AAR, its code run on the JVM but for TFLite, and
+packaged."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ import pytest
 from farm import digests
 from farm.artifacts import ArtifactName
 from farm.errors import AarUnusable
-from farm.jobspec import Abi, AppSpec, JobSpec, Lane
+from farm.jobspec import Abi, AppSpec, IoMode, JobSpec
 from farm.modelref import ModelKind
 from farm.stages import StageName
 from pipeline.android import checks, findings, keystore, strings_base
@@ -32,14 +33,14 @@ from tests.fixtures.packaged_apps import CARD, INFO, TOKENIZER
 APP = AppSpec(abis=(Abi.ARM64,))
 
 
-def say_nothing(_share: float, _doing: str) -> None:
+def say_nothing(_share: float, _activity: str) -> None:
     return
 
 
 def request_in(workdir: Path, stage: StageName, chain: Toolchain, key: Path | None = None) -> StageRequest:
     for name in ("inputs", "outputs", "scratch"):
         (workdir / name).mkdir(exist_ok=True)
-    spec = JobSpec(model_kind=ModelKind.PRESET, model="x", lane=Lane.STRINGS, app=APP)
+    spec = JobSpec(model_kind=ModelKind.PRESET, model="x", io_mode=IoMode.STRINGS, app=APP)
     return StageRequest(
         stage=stage, spec=spec, workdir=workdir, caches=workdir, toolchain=chain.folder, keystore=key, threads=1
     )
@@ -71,7 +72,7 @@ def test_its_package_is_sound_but_for_the_pages_of_the_stock_aar(
     request.input(ArtifactName.APP_BASE).symlink_to(strings_app_base.folder)
     model = write_model(request.input(ArtifactName.MODEL), [Op("FULLY_CONNECTED", 9), flex("StringLength")])
     request.input(ArtifactName.TOKENIZER).write_bytes(TOKENIZER)
-    info = INFO.model_copy(update={"lane": "strings", "model_sha256": digests.of_file(model), "prompt_bytes": 64})
+    info = INFO.model_copy(update={"io_mode": "strings", "model_sha256": digests.of_file(model), "prompt_bytes": 64})
     info.write(request.input(ArtifactName.MODEL_INFO))
     CARD.write(request.input(ArtifactName.MODEL_CARD))
     aar_request = request_in(tmp_path, StageName.AAR, android_toolchain)
@@ -94,7 +95,7 @@ def test_its_package_is_sound_but_for_the_pages_of_the_stock_aar(
         "lib/arm64-v8a/libtensorflowlite_flex_jni.so",
         "lib/arm64-v8a/libtensorflowlite_jni.so",
     }
-    # What native code and reflection look up by name is still called so; the tokens lane's engine is gone.
+    # What native code and reflection look up by name is still called so; the I/O mode `tokens`'s engine is gone.
     for kept in (b"org/tensorflow/lite/flex/FlexDelegate", b"org/tensorflow/lite/NativeInterpreterWrapper"):
         assert kept in code
     assert b"org/bytedeco" not in code

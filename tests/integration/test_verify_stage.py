@@ -14,7 +14,7 @@ from farm.artifacts import ArtifactName
 from farm.errors import ArtifactDamaged, DescriptionMismatch, FileUnreadable, QualityMissed
 from farm.jobspec import JobSpec
 from farm.modelref import ModelKind
-from farm.recipes import WeightForm
+from farm.recipes import WeightFormat
 from farm.stages import StageName
 from pipeline.conversion.binding import bind
 from pipeline.conversion.binding.flatbuffer import load_model, pack_model
@@ -26,7 +26,7 @@ from tests.fixtures.weightless_graphs import GPT2_LIKE
 WEIGHTS = weightless_graphs.random_weights(GPT2_LIKE)
 
 
-def say_nothing(_share: float, _doing: str) -> None:
+def say_nothing(_share: float, _activity: str) -> None:
     return
 
 
@@ -48,21 +48,21 @@ def numpy_reference(path: Path) -> None:
     forced, held_out = rng.integers(0, 298, 30), rng.integers(0, 298, 40)
     logits = numpy_decoder.logits(GPT2_LIKE, WEIGHTS, held_out.tolist())[:-1]
     nll = np.log(np.exp(logits).sum(-1)) - logits[np.arange(39), held_out[1:]]
-    arrays["forced_tokens"] = forced.astype(np.int32)
-    arrays["forced_logits"] = numpy_decoder.logits(GPT2_LIKE, WEIGHTS, forced.tolist()).astype(np.float32)
+    arrays["probe_tokens"] = forced.astype(np.int32)
+    arrays["probe_logits"] = numpy_decoder.logits(GPT2_LIKE, WEIGHTS, forced.tolist()).astype(np.float32)
     arrays["held_out_tokens"], arrays["held_out_nll"] = held_out.astype(np.int32), nll.astype(np.float32)
     np.savez(path, **arrays)
 
 
 @pytest.fixture
-def converted(tmp_path: Path) -> Callable[[WeightForm], StageRequest]:
+def converted(tmp_path: Path) -> Callable[[WeightFormat], StageRequest]:
     """Makes the order of a job whose model is the fixture in that form."""
 
-    def make(form: WeightForm) -> StageRequest:
-        workdir = tmp_path / form
+    def make(weight_format: WeightFormat) -> StageRequest:
+        workdir = tmp_path / weight_format
         for name in ("inputs", "outputs", "scratch"):
             (workdir / name).mkdir(parents=True)
-        info = bound_models.write_model_folder(workdir / "inputs", form)
+        info = bound_models.write_model_folder(workdir / "inputs", weight_format)
         numpy_reference(workdir / "inputs" / "reference.npz")
         return request_in(workdir, StageName.VERIFY, info.recipe, "somewhere")
 
@@ -87,10 +87,10 @@ def change_info(request: StageRequest, **change: object) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
 
 
-def replace_model(request: StageRequest, weights: dict[str, np.ndarray], form: WeightForm) -> None:
+def replace_model(request: StageRequest, weights: dict[str, np.ndarray], weight_format: WeightFormat) -> None:
     """Put another model in the place of the right one, with its own hash: only its behaviour tells."""
     model = request.input(ArtifactName.MODEL)
-    bind(GPT2_LIKE.path, bound_models.ArrayWeights(weights), form, model)
+    bind(GPT2_LIKE.path, bound_models.ArrayWeights(weights), weight_format, model)
     change_info(request, model_sha256=digests.of_file(model))
 
 
@@ -98,11 +98,11 @@ def figures_of(result: StageResult) -> dict[str, float]:
     return {metric.name: metric.value for metric in result.metrics}
 
 
-@pytest.mark.parametrize("form", [WeightForm.FLOAT32, WeightForm.FLOAT16, WeightForm.INT8_PER_ROW])
+@pytest.mark.parametrize("weight_format", [WeightFormat.FLOAT32, WeightFormat.FLOAT16, WeightFormat.INT8_PER_ROW])
 def test_a_sound_model_passes_with_its_figures(
-    form: WeightForm, converted: Callable[[WeightForm], StageRequest]
+    weight_format: WeightFormat, converted: Callable[[WeightFormat], StageRequest]
 ) -> None:
-    request = converted(form)
+    request = converted(weight_format)
     result = verify.run(request, say_nothing)
     figures = figures_of(result)
     limits = recipes.find(request.spec.recipe).limits
@@ -121,8 +121,8 @@ def test_a_sound_model_passes_with_its_figures(
         assert prompt["completion"] == bound_models.byte_tokenizer().decode(prompt["tokens"])
 
 
-def test_float32_goes_on_token_for_token(converted: Callable[[WeightForm], StageRequest]) -> None:
-    request = converted(WeightForm.FLOAT32)
+def test_float32_goes_on_token_for_token(converted: Callable[[WeightFormat], StageRequest]) -> None:
+    request = converted(WeightFormat.FLOAT32)
     result = verify.run(request, say_nothing)
     golden = json.loads(request.output(ArtifactName.GOLDEN).read_text())
     assert all(prompt["tokens"] == prompt["keras_tokens"] for prompt in golden["prompts"])
@@ -134,21 +134,21 @@ def scaled(name: str, factor: float) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize(
-    ("form", "weights"),
+    ("weight_format", "weights"),
     [
-        (WeightForm.FLOAT32, scaled("0.down", 1.001)),
-        (WeightForm.FLOAT32, scaled("1.norm2.bias", 0.99)),
-        (WeightForm.FLOAT16, scaled("0.down", 1.1)),
-        (WeightForm.INT8_PER_ROW, scaled("0.down", 2.0)),
-        (WeightForm.INT8_PER_ROW, scaled("1.qkv.bias", 0.0)),
-        (WeightForm.INT8_PER_ROW, WEIGHTS | {"positions": np.roll(WEIGHTS["positions"], 1, 0)}),
+        (WeightFormat.FLOAT32, scaled("0.down", 1.001)),
+        (WeightFormat.FLOAT32, scaled("1.norm2.bias", 0.99)),
+        (WeightFormat.FLOAT16, scaled("0.down", 1.1)),
+        (WeightFormat.INT8_PER_ROW, scaled("0.down", 2.0)),
+        (WeightFormat.INT8_PER_ROW, scaled("1.qkv.bias", 0.0)),
+        (WeightFormat.INT8_PER_ROW, WEIGHTS | {"positions": np.roll(WEIGHTS["positions"], 1, 0)}),
     ],
 )
 def test_a_broken_model_fails_with_figures_and_limits(
-    form: WeightForm, weights: dict[str, np.ndarray], converted: Callable[[WeightForm], StageRequest]
+    weight_format: WeightFormat, weights: dict[str, np.ndarray], converted: Callable[[WeightFormat], StageRequest]
 ) -> None:
-    request = converted(form)
-    replace_model(request, weights, form)
+    request = converted(weight_format)
+    replace_model(request, weights, weight_format)
     with pytest.raises(QualityMissed) as caught:
         verify.run(request, say_nothing)
     limits = recipes.find(request.spec.recipe).limits
@@ -157,8 +157,8 @@ def test_a_broken_model_fails_with_figures_and_limits(
     assert not request.output(ArtifactName.GOLDEN).exists()
 
 
-def test_swapped_caches_fail(converted: Callable[[WeightForm], StageRequest]) -> None:
-    request = converted(WeightForm.INT8_PER_ROW)
+def test_swapped_caches_fail(converted: Callable[[WeightFormat], StageRequest]) -> None:
+    request = converted(WeightFormat.INT8_PER_ROW)
     model = load_model(request.input(ArtifactName.MODEL))
     for signature in model.signatureDefs:
         outputs = {item.name: item for item in signature.outputs}
@@ -170,17 +170,17 @@ def test_swapped_caches_fail(converted: Callable[[WeightForm], StageRequest]) ->
         verify.run(request, say_nothing)
 
 
-def test_not_a_number_fails(converted: Callable[[WeightForm], StageRequest]) -> None:
+def test_not_a_number_fails(converted: Callable[[WeightFormat], StageRequest]) -> None:
     """Gains so large that the arithmetic overflows, though every weight is a finite number."""
-    request = converted(WeightForm.FLOAT32)
-    replace_model(request, scaled("1.norm1.gain", 1e30), WeightForm.FLOAT32)
+    request = converted(WeightFormat.FLOAT32)
+    replace_model(request, scaled("1.norm1.scale", 1e30), WeightFormat.FLOAT32)
     with pytest.raises(QualityMissed):
         verify.run(request, say_nothing)
 
 
 @pytest.mark.parametrize("name", [ArtifactName.MODEL, ArtifactName.TOKENIZER])
-def test_one_flipped_bit_is_noticed(name: ArtifactName, converted: Callable[[WeightForm], StageRequest]) -> None:
-    request = converted(WeightForm.INT8_PER_ROW)
+def test_one_flipped_bit_is_noticed(name: ArtifactName, converted: Callable[[WeightFormat], StageRequest]) -> None:
+    request = converted(WeightFormat.INT8_PER_ROW)
     content = bytearray(request.input(name).read_bytes())
     content[-200] ^= 1
     request.input(name).write_bytes(content)
@@ -200,24 +200,24 @@ def test_one_flipped_bit_is_noticed(name: ArtifactName, converted: Callable[[Wei
     ],
 )
 def test_a_description_of_another_model_is_refused(
-    change: dict[str, object], sentence: str, converted: Callable[[WeightForm], StageRequest]
+    change: dict[str, object], sentence: str, converted: Callable[[WeightFormat], StageRequest]
 ) -> None:
-    request = converted(WeightForm.INT8_PER_ROW)
+    request = converted(WeightFormat.INT8_PER_ROW)
     change_info(request, **change)
     with pytest.raises(DescriptionMismatch, match=sentence):
         verify.run(request, say_nothing)
 
 
-def test_a_model_without_tokenizer_is_verified_by_tokens(converted: Callable[[WeightForm], StageRequest]) -> None:
-    request = converted(WeightForm.FLOAT32)
+def test_a_model_without_tokenizer_is_verified_by_tokens(converted: Callable[[WeightFormat], StageRequest]) -> None:
+    request = converted(WeightFormat.FLOAT32)
     change_info(request, tokenizer=None, tokenizer_sha256=None)
     verify.run(request, say_nothing)
     golden = json.loads(request.output(ArtifactName.GOLDEN).read_text())
     assert {prompt["completion"] for prompt in golden["prompts"]} == {None}
 
 
-def test_a_reference_that_is_missing_is_no_pass(converted: Callable[[WeightForm], StageRequest]) -> None:
-    request = converted(WeightForm.FLOAT32)
+def test_a_reference_that_is_missing_is_no_pass(converted: Callable[[WeightFormat], StageRequest]) -> None:
+    request = converted(WeightFormat.FLOAT32)
     request.input(ArtifactName.REFERENCE).unlink()
     with pytest.raises(FileUnreadable, match=r"reference\.npz is no reference"):
         verify.run(request, say_nothing)

@@ -52,7 +52,7 @@ sys.meta_path.insert(0, Absent())
 for name in names:
     importlib.import_module(name)
 """
-ANDROID = [f"pipeline.stages.{stage.name.value}" for stage in STAGES if stage.queue is Queue.ANDROID]
+ANDROID = [f"pipeline.stages.{stage.name.value.replace('-', '_')}" for stage in STAGES if stage.queue is Queue.ANDROID]
 
 
 @pytest.mark.programs

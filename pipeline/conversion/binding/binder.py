@@ -7,21 +7,21 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from farm.progress import Reporter
-from farm.recipes import WeightForm
+from farm.recipes import WeightFormat
 from farm.runtimes import APP_RUNTIME, Runtime
 from pipeline.conversion.binding.biases import fold_biases
-from pipeline.conversion.binding.compaction import compact, name_tensors_uniquely, share_equal_buffers
+from pipeline.conversion.binding.dead_tensors import compact, name_tensors_uniquely, share_equal_buffers
 from pipeline.conversion.binding.derived import DerivedWeights
 from pipeline.conversion.binding.flatbuffer import load_model
-from pipeline.conversion.binding.gains import settle_moved_gains
 from pipeline.conversion.binding.loops import carry_into_loops
 from pipeline.conversion.binding.model_file import write_model_file
-from pipeline.conversion.binding.norms import absorb_norms, looked_up_tables
+from pipeline.conversion.binding.norm_scales import settle_moved_norm_scales
+from pipeline.conversion.binding.norms import fold_norms, looked_up_tables
 from pipeline.conversion.binding.operators import require_allowed
 from pipeline.conversion.binding.quantization import stored_bytes
-from pipeline.conversion.binding.report import BindingReport, FormTotal
+from pipeline.conversion.binding.report import BindingReport, FormatTotal
 from pipeline.conversion.binding.runtimes import HOST_RUNTIME, check_runnable
-from pipeline.conversion.binding.storage import StoredWeight, assign_storage, follow_buffers, state_min_runtime
+from pipeline.conversion.binding.storage import ConstantTensor, assign_storage, follow_buffers, state_min_runtime
 from pipeline.conversion.binding.weight_inputs import require_matching, take_weight_inputs
 from pipeline.conversion.weights import WeightSource
 
@@ -29,7 +29,7 @@ from pipeline.conversion.weights import WeightSource
 def bind(
     graph: Path,
     weights: WeightSource,
-    form: WeightForm,
+    weight_format: WeightFormat,
     output: Path,
     report: Reporter | None = None,
     runtimes: Iterable[Runtime] = (APP_RUNTIME, HOST_RUNTIME),
@@ -37,28 +37,29 @@ def bind(
 ) -> BindingReport:
     """Write the weightless `graph` with its weights in `form` to `output`: the same bytes every time.
 
-    RecipeNotRunnable when one of the runtimes can't compute the form, BindingFailed when graph and weights do not have
-    the structure that the binder knows, OpNotAllowed for an operator that is neither a built-in nor among `foreign`.
+    RecipeNotRunnable when one of the runtimes can't compute the weight_format, BindingFailed when graph and weights
+    do not have the structure that the binder knows, OpNotAllowed for an operator that is neither a built-in nor among
+    `foreign`.
     """
     for runtime in runtimes:
-        check_runnable(form, runtime)
+        check_runnable(weight_format, runtime)
     started = time.perf_counter()
     model = load_model(graph)
     require_allowed(model, foreign)
     taken = take_weight_inputs(model)
     carry_into_loops(model, taken)
     require_matching(model, taken, weights)
-    settle_moved_gains(model, taken)
+    settle_moved_norm_scales(model, taken)
     tables = looked_up_tables(model, taken)
     for subgraph, its_weights in zip(model.subgraphs, taken, strict=True):
         fold_biases(model, subgraph, its_weights)
-        absorb_norms(model, subgraph, its_weights, tables)
+        fold_norms(model, subgraph, its_weights, tables)
     derived = DerivedWeights(weights)
     share_equal_buffers(model)
-    stored = assign_storage(model, taken, derived, form)
+    stored = assign_storage(model, taken, derived, weight_format)
     follow_buffers(stored, compact(model))
     name_tensors_uniquely(model)
-    state_min_runtime(model, form)
+    state_min_runtime(model, weight_format)
     shaped = time.perf_counter()
     head_bytes = write_model_file(model, stored, derived, output, report or _say_nothing)
     return BindingReport(
@@ -66,18 +67,20 @@ def bind(
         head_bytes=head_bytes,
         graph_seconds=shaped - started,
         weight_seconds=time.perf_counter() - shaped,
-        forms=_totals(stored),
+        weight_formats=_totals(stored),
     )
 
 
-def _totals(stored: list[StoredWeight]) -> tuple[FormTotal, ...]:
+def _totals(stored: list[ConstantTensor]) -> tuple[FormatTotal, ...]:
     totals = []
-    for form in WeightForm:
-        of_form = [weight for weight in stored if weight.form is form]
+    for weight_format in WeightFormat:
+        of_form = [weight for weight in stored if weight.weight_format is weight_format]
         if of_form:
-            totals.append(FormTotal(form, len(of_form), sum(stored_bytes(w.shape, form) for w in of_form)))
+            totals.append(
+                FormatTotal(weight_format, len(of_form), sum(stored_bytes(w.shape, weight_format) for w in of_form))
+            )
     return tuple(totals)
 
 
-def _say_nothing(_share: float, _doing: str) -> None:
+def _say_nothing(_share: float, _activity: str) -> None:
     return

@@ -16,18 +16,18 @@ CHUNK_ELEMENTS = 2 << 20
 class Weight:
     """`name` of a WeightSource, perhaps changed.
 
-    gain: the vector that every row is multiplied by, element by element. shift: a matrix and a vector whose product
-    is added; only for a vector.
+    norm_scale: the vector that every row is multiplied by, element by element. shift: a matrix and a vector whose
+    product is added; only for a vector.
     """
 
     name: str
-    gain: str | None = None
+    norm_scale: str | None = None
     shift: tuple[str, str] | None = None
 
     @property
     def label(self) -> str:
         """The weight's name in the file."""
-        label = self.name if self.gain is None else f"{self.name}*{self.gain}"
+        label = self.name if self.norm_scale is None else f"{self.name}*{self.norm_scale}"
         return label if self.shift is None else f"{label}+{self.shift[0]}@{self.shift[1]}"
 
 
@@ -44,8 +44,8 @@ class DerivedWeights:
     def rows(self, weight: Weight, start: int, stop: int) -> Float32:
         """Rows `start` to `stop` as an array that the caller may change."""
         rows = self.source.rows(weight.name, start, stop)
-        if weight.gain is not None:
-            rows *= self._vector(weight.gain)
+        if weight.norm_scale is not None:
+            rows *= self._vector(weight.norm_scale)
         if weight.shift is not None:
             matrix, vector = weight.shift
             rows += self._product(matrix, vector, start, stop)

@@ -20,11 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from farm.progress import Reporter
-from farm.recipes import WeightForm
+from farm.recipes import WeightFormat
 from pipeline.conversion.binding.derived import DerivedWeights, chunk_rows
 from pipeline.conversion.binding.flatbuffer import Model, pack_model, schema
 from pipeline.conversion.binding.quantization import largest_magnitude, store_rows, stored_bytes
-from pipeline.conversion.binding.storage import StoredWeight
+from pipeline.conversion.binding.storage import ConstantTensor
 from pipeline.conversion.weights import Float32
 
 ALIGNMENT = 64
@@ -57,13 +57,13 @@ class _ScaleLayout:
 
 def write_model_file(
     model: Model,
-    stored: list[StoredWeight],
+    stored: list[ConstantTensor],
     source: DerivedWeights,
     output: Path,
     report: Reporter,
 ) -> int:
     """Write the file under a temporary name, flush it, rename it; the head's size in bytes."""
-    total = sum(stored_bytes(weight.shape, weight.form) for weight in stored)
+    total = sum(stored_bytes(weight.shape, weight.weight_format) for weight in stored)
     inline = total < INLINE_LIMIT
     _put_stand_ins(model, stored, inline)
     head = pack_model(model)
@@ -76,7 +76,7 @@ def write_model_file(
             done = 0
             for weight in sorted(stored, key=lambda weight: weight.buffer):
                 report(done / max(1, total), f"writing {weight.weight.name}")
-                done += stored_bytes(weight.shape, weight.form)
+                done += stored_bytes(weight.shape, weight.weight_format)
                 scales = _write_weight(stream, weight, source, extents, inline)
                 if weight.row_scales and scales is not None:
                     _write_vector(stream, layout.scales[weight.buffer], scales)
@@ -94,7 +94,7 @@ def write_model_file(
     return len(head)
 
 
-def _put_stand_ins(model: Model, stored: list[StoredWeight], inline: bool) -> None:
+def _put_stand_ins(model: Model, stored: list[ConstantTensor], inline: bool) -> None:
     for weight in stored:
         for index in (weight.buffer, weight.scale_buffer):
             if index is None:
@@ -108,7 +108,7 @@ def _put_stand_ins(model: Model, stored: list[StoredWeight], inline: bool) -> No
             quantization.zeroPoint = np.zeros(1, np.int64)
 
 
-def _lay_out_scales(stored: list[StoredWeight], start: int) -> _ScaleLayout:
+def _lay_out_scales(stored: list[ConstantTensor], start: int) -> _ScaleLayout:
     quantized = [weight for weight in stored if weight.row_scales]
     zero_points, scales = {}, {}
     position = start
@@ -125,17 +125,17 @@ def _lay_out_scales(stored: list[StoredWeight], start: int) -> _ScaleLayout:
 
 
 def _write_weight(
-    stream: BinaryIO, weight: StoredWeight, source: DerivedWeights, extents: dict[int, _Extent], inline: bool
+    stream: BinaryIO, weight: ConstantTensor, source: DerivedWeights, extents: dict[int, _Extent], inline: bool
 ) -> NDArray[Any] | None:
     """Append one weight, and its scales when these are a tensor; the scales."""
-    start = _begin(stream, stored_bytes(weight.shape, weight.form), inline)
+    start = _begin(stream, stored_bytes(weight.shape, weight.weight_format), inline)
     parts = []
     # One scale for all of it must be known before the first row is written.
     largest = None
-    if weight.form is WeightForm.INT8_PER_TENSOR:
+    if weight.weight_format is WeightFormat.INT8_PER_TENSOR:
         largest = float(np.max([largest_magnitude(rows) for rows in _chunks(weight, source)]))
     for rows in _chunks(weight, source):
-        chunk = store_rows(rows, weight.form, weight.weight.name, largest)
+        chunk = store_rows(rows, weight.weight_format, weight.weight.name, largest)
         stream.write(chunk.data.data)
         if chunk.scales is not None:
             parts.append(chunk.scales)
@@ -148,7 +148,7 @@ def _write_weight(
     return scales
 
 
-def _chunks(weight: StoredWeight, source: DerivedWeights) -> Iterator[Float32]:
+def _chunks(weight: ConstantTensor, source: DerivedWeights) -> Iterator[Float32]:
     height = chunk_rows(weight.shape)
     for first in range(0, weight.shape[0], height):
         yield source.rows(weight.weight, first, min(first + height, weight.shape[0]))
@@ -183,7 +183,7 @@ def _point_buffers(head: bytearray, extents: dict[int, _Extent], inline: bool) -
                 head[place : place + 8] = value.to_bytes(8, "little")
 
 
-def _point_scales(head: bytearray, model: Model, stored: list[StoredWeight], layout: _ScaleLayout) -> None:
+def _point_scales(head: bytearray, model: Model, stored: list[ConstantTensor], layout: _ScaleLayout) -> None:
     root = schema.Model.GetRootAs(head, 0)
     owner = {id(quantization): weight for weight in stored for quantization in weight.row_scales}
     for graph_index, graph in enumerate(model.subgraphs):

@@ -30,16 +30,16 @@ def looked_up_tables(model: Model, weights: list[GraphWeights]) -> set[str]:
 
 @dataclass(frozen=True)
 class _Affine:
-    """(activation * gain) + shift, with the tensors' indices and both operators."""
+    """(activation * norm_scale) + shift, with the tensors' indices and both operators."""
 
     activation: int
-    gain: int
+    norm_scale: int
     shift: int
     product: Operator
     addition: Operator
 
 
-def absorb_norms(model: Model, graph: Graph, taken: GraphWeights, tables: set[str]) -> None:
+def fold_norms(model: Model, graph: Graph, taken: GraphWeights, tables: set[str]) -> None:
     """FULLY_CONNECTED((x * g) + b, W, c) becomes FULLY_CONNECTED(x, W * g, c + W @ b).
 
     Only where all readers of the sum are such operators, each the only one to read its matrix and bias, and none of
@@ -56,13 +56,13 @@ def absorb_norms(model: Model, graph: Graph, taken: GraphWeights, tables: set[st
         denses = users[total]
         if not denses or total in results or len(users[int(affine.product.outputs[0])]) != 1:
             continue
-        if not all(_can_absorb(model, taken, tables, users, dense, total) for dense in denses):
+        if not all(_can_fold(model, taken, tables, users, dense, total) for dense in denses):
             continue
-        gain, shift = taken[affine.gain].name, taken[affine.shift].name
+        norm_scale, shift = taken[affine.norm_scale].name, taken[affine.shift].name
         for dense in denses:
             _, matrix, bias = inputs_of(dense)
             taken[bias] = replace(taken[bias], shift=(taken[matrix].name, shift))
-            taken[matrix] = replace(taken[matrix], gain=gain)
+            taken[matrix] = replace(taken[matrix], norm_scale=norm_scale)
             dense.inputs = [affine.activation, matrix, bias]
         drop_operator(graph, affine.addition)
         drop_operator(graph, affine.product)
@@ -89,7 +89,7 @@ def _activation_and_weight(
     return (rest[0], given[0]) if len(given) == len(rest) == 1 else None
 
 
-def _can_absorb(
+def _can_fold(
     model: Model,
     taken: GraphWeights,
     tables: set[str],
@@ -101,6 +101,6 @@ def _can_absorb(
     if code_of(model, dense) != Builtin.FULLY_CONNECTED or len(tensors) != 3 or tensors[0] != activation:
         return False
     _, matrix, bias = tensors
-    if matrix not in taken or bias not in taken or taken[matrix].name in tables or taken[matrix].gain is not None:
+    if matrix not in taken or bias not in taken or taken[matrix].name in tables or taken[matrix].norm_scale is not None:
         return False
     return len(users[matrix]) == len(users[bias]) == 1

@@ -1,4 +1,4 @@
-"""The allowlist of operators in a bound file: TFLite's built-ins, and those that the lane names."""
+"""The allowlist of operators in a bound file: TFLite's built-ins, and those that the I/O mode names."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ def require_allowed(model: Model, foreign: Collection[str]) -> None:
         for operator in graph.operators:
             if not is_builtin(model, operator) and name_of(model, operator) not in foreign:
                 raise OpNotAllowed(
-                    f"The operator {name_of(model, operator)} in {graph_name(graph)} is no TFLite built-in; the lane"
+                    f"The operator {name_of(model, operator)} in {graph_name(graph)} is no TFLite"
+                    f" built-in; the I/O mode"
                     f" allows {allowed}."
                 )

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from farm.errors import BindingFailed
-from farm.recipes import WeightForm
+from farm.recipes import WeightFormat
 from pipeline.conversion.weights import Float32
 
 BLOCK = 32
@@ -35,30 +35,30 @@ def largest_magnitude(rows: Float32) -> float:
     return float(np.abs(rows).max(initial=0.0))
 
 
-def store_rows(rows: Float32, form: WeightForm, name: str, largest: float | None = None) -> StoredRows:
+def store_rows(rows: Float32, weight_format: WeightFormat, name: str, largest: float | None = None) -> StoredRows:
     """Rows [n, in] (or elements of a vector) in that form; `rows` is overwritten. largest: the largest magnitude of
     the whole matrix, for a form with one scale; None for that of `rows`.
 
     BindingFailed names the weight when it holds values that are not finite or too large for float16.
     """
     if largest is None:
-        largest = largest_magnitude(rows) if form in _UNDIVIDED else 0.0
-    if form is WeightForm.FLOAT32:
+        largest = largest_magnitude(rows) if weight_format in _UNDIVIDED else 0.0
+    if weight_format is WeightFormat.FLOAT32:
         _require_finite(largest, name)
         return StoredRows(np.ascontiguousarray(rows), None)
-    if form is WeightForm.FLOAT16:
+    if weight_format is WeightFormat.FLOAT16:
         _require_finite(largest, name)
         if largest > float(np.finfo(np.float16).max):
             raise BindingFailed(f"The weight {name} holds {largest:.3g}, too large for float16; use another recipe.")
         return StoredRows(rows.astype(np.float16), None)
-    if form is WeightForm.INT8_PER_TENSOR:
+    if weight_format is WeightFormat.INT8_PER_TENSOR:
         _require_finite(largest, name)
         scale = np.maximum(np.array([largest], np.float32) / np.float32(INT8_LIMIT), SMALLEST_SCALE)
         return StoredRows(_divide(rows, scale), scale)
-    if form is WeightForm.INT8_PER_ROW:
+    if weight_format is WeightFormat.INT8_PER_ROW:
         scales = _scales(rows, INT8_LIMIT, name)
         return StoredRows(_divide(rows, scales), scales[..., 0])
-    if form is WeightForm.INT4_PER_ROW:
+    if weight_format is WeightFormat.INT4_PER_ROW:
         scales = _scales(rows, INT4_LIMIT, name)
         return StoredRows(_pack(_divide(rows, scales)), scales[..., 0])
     blocks = rows.reshape(len(rows), -1, BLOCK)
@@ -68,7 +68,7 @@ def store_rows(rows: Float32, form: WeightForm, name: str, largest: float | None
     return StoredRows(_pack(np.clip(_divide(blocks, scales), -INT4_LIMIT, INT4_LIMIT)), halves[..., 0])
 
 
-_UNDIVIDED = (WeightForm.FLOAT32, WeightForm.FLOAT16, WeightForm.INT8_PER_TENSOR)
+_UNDIVIDED = (WeightFormat.FLOAT32, WeightFormat.FLOAT16, WeightFormat.INT8_PER_TENSOR)
 
 
 def _scales(rows: Float32, limit: int, name: str) -> Float32:
@@ -95,11 +95,11 @@ def _require_finite(largest: float, name: str) -> None:
         raise BindingFailed(f"The weight {name} holds values that are no finite numbers; train or export it again.")
 
 
-def stored_bytes(shape: tuple[int, ...], form: WeightForm) -> int:
+def stored_bytes(shape: tuple[int, ...], weight_format: WeightFormat) -> int:
     """Bytes of a weight's values, without scales."""
     elements = int(np.prod(shape, dtype=np.int64))
-    if form is WeightForm.FLOAT32:
+    if weight_format is WeightFormat.FLOAT32:
         return 4 * elements
-    if form is WeightForm.FLOAT16:
+    if weight_format is WeightFormat.FLOAT16:
         return 2 * elements
-    return elements if form in (WeightForm.INT8_PER_ROW, WeightForm.INT8_PER_TENSOR) else elements // 2
+    return elements if weight_format in (WeightFormat.INT8_PER_ROW, WeightFormat.INT8_PER_TENSOR) else elements // 2

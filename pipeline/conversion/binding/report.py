@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from farm.recipes import WeightForm
+from farm.recipes import WeightFormat
 
 
 @dataclass(frozen=True)
-class FormTotal:
-    """How many weights are stored in a form, and the bytes of their values."""
+class FormatTotal:
+    """How many weights are stored in a weight_format, and the bytes of their values."""
 
-    form: WeightForm
+    weight_format: WeightFormat
     weights: int
     bytes: int
 
@@ -24,4 +24,4 @@ class BindingReport:
     head_bytes: int
     graph_seconds: float
     weight_seconds: float
-    forms: tuple[FormTotal, ...]
+    weight_formats: tuple[FormatTotal, ...]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from farm.errors import RecipeNotRunnable
-from farm.recipes import WeightForm
+from farm.recipes import WeightFormat
 from farm.runtimes import Runtime
 
 HOST_RUNTIME = Runtime.AI_EDGE_LITERT_2_3
@@ -22,11 +22,11 @@ _LITERT = frozenset({Runtime.AI_EDGE_LITERT_2_3, Runtime.LITERT_LM_0_18})
 
 
 @dataclass(frozen=True)
-class FormSupport:
+class FormatSupport:
     """Operator versions that a form needs, the runtimes that compute it rightly, and what the others do.
 
     min_runtime: what the file says of itself in its metadata, None to leave the converter's own figure. instead: the
-    form in which the same recipe is stored for the others, None for none.
+    weight_format in which the same recipe is stored for the others, None for none.
     """
 
     fully_connected: int
@@ -34,24 +34,24 @@ class FormSupport:
     runtimes: frozenset[Runtime]
     otherwise: str
     min_runtime: str | None
-    instead: WeightForm | None = None
+    instead: WeightFormat | None = None
 
 
-SUPPORT: dict[WeightForm, FormSupport] = {
-    WeightForm.FLOAT32: FormSupport(1, 1, _ALL, "", None),
-    WeightForm.FLOAT16: FormSupport(1, 1, _ALL, "", None),
-    WeightForm.INT8_PER_TENSOR: FormSupport(9, 3, _ALL, "", None),
-    WeightForm.INT8_PER_ROW: FormSupport(
-        12, 4, _SINCE_2_17, "has no per-row int8", "2.17.0", instead=WeightForm.INT8_PER_TENSOR
+SUPPORT: dict[WeightFormat, FormatSupport] = {
+    WeightFormat.FLOAT32: FormatSupport(1, 1, _ALL, "", None),
+    WeightFormat.FLOAT16: FormatSupport(1, 1, _ALL, "", None),
+    WeightFormat.INT8_PER_TENSOR: FormatSupport(9, 3, _ALL, "", None),
+    WeightFormat.INT8_PER_ROW: FormatSupport(
+        12, 4, _SINCE_2_17, "has no per-row int8", "2.17.0", instead=WeightFormat.INT8_PER_TENSOR
     ),
-    WeightForm.INT4_PER_ROW: FormSupport(12, 4, _SINCE_2_19, "has no per-row int4", "2.19.0"),
-    WeightForm.INT4_BLOCKS_OF_32: FormSupport(13, 4, _LITERT, "computes int4 in blocks wrongly", "2.21.0"),
+    WeightFormat.INT4_PER_ROW: FormatSupport(12, 4, _SINCE_2_19, "has no per-row int4", "2.19.0"),
+    WeightFormat.INT4_BLOCKS_OF_32: FormatSupport(13, 4, _LITERT, "computes int4 in blocks wrongly", "2.21.0"),
 }
 
 
-def check_runnable(form: WeightForm, runtime: Runtime) -> None:
-    """RecipeNotRunnable when the runtime is known not to compute that form, or to compute it wrongly."""
-    support = SUPPORT[form]
+def check_runnable(weight_format: WeightFormat, runtime: Runtime) -> None:
+    """RecipeNotRunnable when the runtime is known not to compute that weight_format, or to compute it wrongly."""
+    support = SUPPORT[weight_format]
     if runtime not in support.runtimes:
         others = ", ".join(known for known in Runtime if known in support.runtimes)
         raise RecipeNotRunnable(
@@ -59,7 +59,8 @@ def check_runnable(form: WeightForm, runtime: Runtime) -> None:
         )
 
 
-def form_for(form: WeightForm, runtime: Runtime) -> WeightForm:
-    """How a recipe's form is stored for that runtime: as it is, or in the one that older runtimes have instead."""
-    support = SUPPORT[form]
-    return form if runtime in support.runtimes or support.instead is None else support.instead
+def format_for(weight_format: WeightFormat, runtime: Runtime) -> WeightFormat:
+    """How a recipe's weight_format is stored for that runtime: as it is, or in the one that older runtimes have
+    instead."""
+    support = SUPPORT[weight_format]
+    return weight_format if runtime in support.runtimes or support.instead is None else support.instead

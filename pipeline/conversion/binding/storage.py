@@ -1,4 +1,5 @@
-"""How each weight is stored: its form, tensor type, quantization, buffer, and the versions of the operators behind."""
+"""How each weight is stored: its weight_format, tensor type, quantization, buffer, and the versions of the operators
+behind."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from farm.errors import BindingFailed, RecipeNotRunnable
-from farm.recipes import WeightForm
+from farm.recipes import WeightFormat
 from pipeline.conversion.binding.derived import DerivedWeights, Weight
 from pipeline.conversion.binding.flatbuffer import (
     Builtin,
@@ -27,7 +28,7 @@ from pipeline.conversion.binding.flatbuffer import (
     schema,
 )
 from pipeline.conversion.binding.quantization import BLOCK
-from pipeline.conversion.binding.runtimes import SUPPORT, FormSupport
+from pipeline.conversion.binding.runtimes import SUPPORT, FormatSupport
 from pipeline.conversion.binding.weight_inputs import GraphWeights
 
 # float16 constants are read through an operator of this version.
@@ -43,15 +44,15 @@ _VECTOR_READERS = frozenset(
     {Builtin.ADD, Builtin.SUB, Builtin.MUL, Builtin.DIV, Builtin.RESHAPE, Builtin.FULLY_CONNECTED}
 )
 _INTEGER_TYPES = {
-    WeightForm.INT8_PER_TENSOR: schema.TensorType.INT8,
-    WeightForm.INT8_PER_ROW: schema.TensorType.INT8,
-    WeightForm.INT4_PER_ROW: schema.TensorType.INT4,
-    WeightForm.INT4_BLOCKS_OF_32: schema.TensorType.INT4,
+    WeightFormat.INT8_PER_TENSOR: schema.TensorType.INT8,
+    WeightFormat.INT8_PER_ROW: schema.TensorType.INT8,
+    WeightFormat.INT4_PER_ROW: schema.TensorType.INT4,
+    WeightFormat.INT4_BLOCKS_OF_32: schema.TensorType.INT4,
 }
 
 
 @dataclass
-class StoredWeight:
+class ConstantTensor:
     """One weight in the file, shared by all subgraphs.
 
     buffer: index of its buffer. row_scales: the quantization objects that get its scales, one per subgraph: one scale
@@ -60,7 +61,7 @@ class StoredWeight:
     """
 
     weight: Weight
-    form: WeightForm
+    weight_format: WeightFormat
     shape: tuple[int, ...]
     buffer: int
     row_scales: list[Any] = field(default_factory=list)
@@ -69,15 +70,15 @@ class StoredWeight:
     @property
     def scales(self) -> int:
         """How many scales each of `row_scales` gets."""
-        return 1 if self.form is WeightForm.INT8_PER_TENSOR else self.shape[0]
+        return 1 if self.weight_format is WeightFormat.INT8_PER_TENSOR else self.shape[0]
 
 
 Place = tuple[int, int]
 
 
 def assign_storage(
-    model: Model, weights: list[GraphWeights], source: DerivedWeights, form: WeightForm
-) -> list[StoredWeight]:
+    model: Model, weights: list[GraphWeights], source: DerivedWeights, weight_format: WeightFormat
+) -> list[ConstantTensor]:
     """Make every weight that is read a constant of the graph; matrices in `form` where operators can read that.
 
     BindingFailed when an operator reads a weight in a way the binder does not know, when a weight is read nowhere, or
@@ -85,7 +86,7 @@ def assign_storage(
     """
     places = _reading_places(model, weights)
     _require_each_once(places, weights)
-    stored: dict[Weight, StoredWeight] = {}
+    stored: dict[Weight, ConstantTensor] = {}
     for graph, taken in zip(model.subgraphs, weights, strict=True):
         users = readers(graph)
         for tensor, weight in taken.items():
@@ -93,10 +94,10 @@ def assign_storage(
                 continue
             if weight not in stored:
                 shape = source.shape(weight)
-                chosen = _form_of(weight, shape, places[weight], form)
-                stored[weight] = StoredWeight(weight, chosen, shape, _new_buffer(model))
+                chosen = _form_of(weight, shape, places[weight], weight_format)
+                stored[weight] = ConstantTensor(weight, chosen, shape, _new_buffer(model))
             _make_constant(model, graph, tensor, stored[weight])
-            _set_versions(model, users[tensor], tensor, SUPPORT[stored[weight].form])
+            _set_versions(model, users[tensor], tensor, SUPPORT[stored[weight].weight_format])
     return list(stored.values())
 
 
@@ -118,32 +119,32 @@ def _reading_places(model: Model, weights: list[GraphWeights]) -> dict[Weight, s
 
 
 def _require_each_once(places: Iterable[Weight], weights: list[GraphWeights]) -> None:
-    forms: dict[str, set[Weight]] = defaultdict(set)
+    weight_formats: dict[str, set[Weight]] = defaultdict(set)
     absorbed: set[str] = set()
     for weight in places:
-        forms[weight.name].add(weight)
-        absorbed |= {weight.gain or "", *(weight.shift or ())}
-    for name, variants in forms.items():
+        weight_formats[weight.name].add(weight)
+        absorbed |= {weight.norm_scale or "", *(weight.shift or ())}
+    for name, variants in weight_formats.items():
         if len(variants) > 1:
             labels = " and ".join(sorted(weight.label for weight in variants))
             raise BindingFailed(f"The weight {name} would be stored twice, as {labels}; the graph must read it once.")
     for taken in weights:
         for weight in taken.values():
-            if weight.name not in forms and weight.name not in absorbed:
+            if weight.name not in weight_formats and weight.name not in absorbed:
                 raise BindingFailed(f"No operator reads the weight {weight.name}; the graph must use every weight.")
 
 
-def _form_of(weight: Weight, shape: tuple[int, ...], places: set[Place], form: WeightForm) -> WeightForm:
+def _form_of(weight: Weight, shape: tuple[int, ...], places: set[Place], weight_format: WeightFormat) -> WeightFormat:
     if len(shape) != 2:
-        return WeightForm.FLOAT32
-    if form in _INTEGER_TYPES and not all(_MATRIX_PLACES[place] for place in places):
-        return WeightForm.FLOAT32
-    width = {WeightForm.INT4_PER_ROW: 2, WeightForm.INT4_BLOCKS_OF_32: BLOCK}.get(form, 1)
+        return WeightFormat.FLOAT32
+    if weight_format in _INTEGER_TYPES and not all(_MATRIX_PLACES[place] for place in places):
+        return WeightFormat.FLOAT32
+    width = {WeightFormat.INT4_PER_ROW: 2, WeightFormat.INT4_BLOCKS_OF_32: BLOCK}.get(weight_format, 1)
     if shape[1] % width:
         raise RecipeNotRunnable(
             f"The weight {weight.name} has rows of {shape[1]} values, no multiple of {width}; choose another recipe."
         )
-    return form
+    return weight_format
 
 
 def _new_buffer(model: Model) -> int:
@@ -151,24 +152,24 @@ def _new_buffer(model: Model) -> int:
     return len(model.buffers) - 1
 
 
-def _make_constant(model: Model, graph: Graph, index: int, stored: StoredWeight) -> None:
+def _make_constant(model: Model, graph: Graph, index: int, stored: ConstantTensor) -> None:
     tensor = graph.tensors[index]
     tensor.name = f"{graph_name(graph)}/{stored.weight.label}".encode()
-    if stored.form is WeightForm.FLOAT32:
+    if stored.weight_format is WeightFormat.FLOAT32:
         tensor.buffer = stored.buffer
-    elif stored.form is WeightForm.FLOAT16:
+    elif stored.weight_format is WeightFormat.FLOAT16:
         _read_through_dequantize(model, graph, index, stored)
     else:
-        tensor.type, tensor.buffer = _INTEGER_TYPES[stored.form], stored.buffer
+        tensor.type, tensor.buffer = _INTEGER_TYPES[stored.weight_format], stored.buffer
         tensor.quantization = schema.QuantizationParametersT()
-        if stored.form is WeightForm.INT4_BLOCKS_OF_32:
+        if stored.weight_format is WeightFormat.INT4_BLOCKS_OF_32:
             _add_block_scales(model, graph, index, stored)
         else:
             tensor.quantization.quantizedDimension = 0
             stored.row_scales.append(tensor.quantization)
 
 
-def _set_versions(model: Model, users: list[Operator], tensor: int, support: FormSupport) -> None:
+def _set_versions(model: Model, users: list[Operator], tensor: int, support: FormatSupport) -> None:
     for operator in users:
         if inputs_of(operator)[1:2] != [tensor]:
             continue
@@ -179,7 +180,7 @@ def _set_versions(model: Model, users: list[Operator], tensor: int, support: For
             operator.opcodeIndex = opcode_index(model, code, support.embedding_lookup)
 
 
-def _read_through_dequantize(model: Model, graph: Graph, index: int, stored: StoredWeight) -> None:
+def _read_through_dequantize(model: Model, graph: Graph, index: int, stored: ConstantTensor) -> None:
     """A float16 constant, and an operator that makes the float32 tensor of it; runtimes do that once."""
     tensor = graph.tensors[index]
     constant = new_tensor(graph, tensor.name + b"/float16", stored.shape, schema.TensorType.FLOAT16, stored.buffer)
@@ -191,7 +192,7 @@ def _read_through_dequantize(model: Model, graph: Graph, index: int, stored: Sto
     graph.operators = [operator, *graph.operators]
 
 
-def _add_block_scales(model: Model, graph: Graph, index: int, stored: StoredWeight) -> None:
+def _add_block_scales(model: Model, graph: Graph, index: int, stored: ConstantTensor) -> None:
     if stored.scale_buffer is None:
         stored.scale_buffer = _new_buffer(model)
     tensor = graph.tensors[index]
@@ -203,17 +204,17 @@ def _add_block_scales(model: Model, graph: Graph, index: int, stored: StoredWeig
     tensor.quantization.details = details
 
 
-def follow_buffers(stored: Iterable[StoredWeight], moved: dict[int, int]) -> None:
-    """Correct the buffers' indices after compaction."""
+def follow_buffers(stored: Iterable[ConstantTensor], moved: dict[int, int]) -> None:
+    """Correct the buffers' indices after dead_tensors."""
     for weight in stored:
         weight.buffer = moved[weight.buffer]
         if weight.scale_buffer is not None:
             weight.scale_buffer = moved[weight.scale_buffer]
 
 
-def state_min_runtime(model: Model, form: WeightForm) -> None:
+def state_min_runtime(model: Model, weight_format: WeightFormat) -> None:
     """Let the file's own note of the oldest runtime agree with what its operators now need."""
-    needed = SUPPORT[form].min_runtime
+    needed = SUPPORT[weight_format].min_runtime
     for metadata in model.metadata or []:
         if needed is not None and metadata.name == b"min_runtime_version":
             model.buffers[metadata.buffer].data = np.frombuffer(needed.encode().ljust(16, b"\0"), np.uint8)

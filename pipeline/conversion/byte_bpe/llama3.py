@@ -82,9 +82,9 @@ def _spaces(text: Characters) -> tf.Tensor:
     # Line breaks right behind signs belong to them.
     behind_signs = _least_of_run(newline_begins, tf.where(newline_begins & tf.equal(kind_before, SIGN), -1, 0))
     absorbed = newline & (behind_signs < 0)
-    absorbed_before = shifted(as_int(absorbed), -1) > 0
+    folded_before = shifted(as_int(absorbed), -1) > 0
     last_newline = -_least_of_run(space & tf.logical_not(space_before), tf.where(newline, -index, 1))
-    first = tf.logical_not(space_before) | absorbed_before
+    first = tf.logical_not(space_before) | folded_before
     behind_newlines = tf.equal(index - 1, last_newline)
     next_kind = kinds_behind(text)
     last = (next_kind >= 0) & tf.not_equal(next_kind, SPACE) & tf.logical_not(newline)

@@ -11,7 +11,7 @@ from farm.errors import UnsupportedArchitecture
 from pipeline.conversion.byte_bpe.characters import PADDING, Characters, as_int, kinds_behind, shifted
 from pipeline.conversion.byte_bpe.llama3 import split_like_llama3
 from pipeline.conversion.byte_bpe.unicode_classes import CodePointClass
-from pipeline.conversion.tokenizer import SplitName
+from pipeline.conversion.tokenizer import PreTokenizer
 
 
 def split_like_gpt2(text: Characters) -> tf.Tensor:
@@ -95,11 +95,11 @@ class SplitPattern:
 
 
 # Another model's pattern is another entry: a rule over classes, bytes and their neighbours.
-PATTERNS: dict[SplitName, SplitPattern] = {
-    SplitName.GPT2: SplitPattern(SplitName.GPT2, split_like_gpt2),
-    SplitName.LLAMA3: SplitPattern(SplitName.LLAMA3, split_like_llama3(digits=3)),
-    SplitName.QWEN2: SplitPattern(SplitName.QWEN2, split_like_llama3(digits=1)),
-    SplitName.SMOLLM: SplitPattern(SplitName.SMOLLM, split_like_smollm),
+PATTERNS: dict[PreTokenizer, SplitPattern] = {
+    PreTokenizer.GPT2: SplitPattern(PreTokenizer.GPT2, split_like_gpt2),
+    PreTokenizer.LLAMA3: SplitPattern(PreTokenizer.LLAMA3, split_like_llama3(digits=3)),
+    PreTokenizer.QWEN2: SplitPattern(PreTokenizer.QWEN2, split_like_llama3(digits=1)),
+    PreTokenizer.SMOLLM: SplitPattern(PreTokenizer.SMOLLM, split_like_smollm),
 }
 
 
@@ -108,7 +108,8 @@ def find_pattern(name: str) -> SplitPattern:
     found = next((pattern for known, pattern in PATTERNS.items() if known == name), None)
     if found is None:
         raise UnsupportedArchitecture(
-            f"The graph cannot split text by the pattern {name} yet; choose the tokens lane, or a model with one of"
+            f"The graph cannot split text by the pattern {name} yet; choose the I/O mode `tokens`, or a"
+            f" model with one of"
             f" these patterns: {', '.join(PATTERNS)}."
         )
     return found

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from pipeline.conversion.description import Activation, Layer, Norm
 from pipeline.conversion.families.architecture import Architecture, Backbone, add_embeddings, linear_slopes
-from pipeline.conversion.families.stack import Stack
+from pipeline.conversion.families.block_reader import BlockReader
 from pipeline.conversion.keras_weights import KerasWeights
 
 
@@ -14,17 +14,17 @@ def map_bloom(backbone: Backbone, weights: KerasWeights) -> Architecture:
     """BLOOM and BLOOMZ."""
     embeddings = add_embeddings(backbone, weights)
     embedding_norm_epsilon = weights.add_norm("embedding_norm", backbone.embeddings_layer_norm)
-    stack = Stack(weights)
+    reader = BlockReader(weights)
     for block in backbone.transformer_layers:
         attention = block._self_attention_layer
-        stack.add_norm("attention_norm", block._pre_attention_layernorm)
-        stack.add_attention(
+        reader.add_norm("attention_norm", block._pre_attention_layernorm)
+        reader.add_attention(
             attention._query_dense, attention._key_dense, attention._value_dense, attention._output_dense
         )
-        stack.add_norm("feed_forward_norm", block._post_attention_layernorm)
-        stack.add_feed_forward(block._mlp_intermediate_dense, block._mlp_output_dense)
-        stack.end_block(Layer())
-    description = stack.describe(
+        reader.add_norm("feed_forward_norm", block._post_attention_layernorm)
+        reader.add_feed_forward(block._mlp_intermediate_dense, block._mlp_output_dense)
+        reader.end_block(Layer())
+    description = reader.describe(
         embeddings,
         query_heads=backbone.num_heads,
         key_value_heads=backbone.num_heads,

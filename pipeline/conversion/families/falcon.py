@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from pipeline.conversion.description import Activation, Layer, Norm
 from pipeline.conversion.families.architecture import Architecture, Backbone, add_embeddings, linear_slopes
-from pipeline.conversion.families.stack import Stack
+from pipeline.conversion.families.block_reader import BlockReader
 from pipeline.conversion.keras_weights import KerasWeights
 
 
@@ -15,15 +15,15 @@ def map_falcon(backbone: Backbone, weights: KerasWeights) -> Architecture:
     embeddings = add_embeddings(backbone, weights)
     heads = backbone.num_attention_heads
     head_size = embeddings.hidden_size // heads
-    stack = Stack(weights)
+    reader = BlockReader(weights)
     for block in backbone.transformer_layers:
         attention = block.attention_layer
-        stack.add_norm("attention_norm", block.input_layernorm)
-        stack.add_attention(attention.query_dense, attention.key_dense, attention.value_dense, attention.output_dense)
-        stack.add_norm("feed_forward_norm", block.post_attention_layernorm)
-        stack.add_feed_forward(block.dense_h_to_4h, block.dense_4h_to_h)
-        stack.end_block(Layer())
-    description = stack.describe(
+        reader.add_norm("attention_norm", block.input_layernorm)
+        reader.add_attention(attention.query_dense, attention.key_dense, attention.value_dense, attention.output_dense)
+        reader.add_norm("feed_forward_norm", block.post_attention_layernorm)
+        reader.add_feed_forward(block.dense_h_to_4h, block.dense_4h_to_h)
+        reader.end_block(Layer())
+    description = reader.describe(
         embeddings,
         query_heads=heads,
         key_value_heads=heads,

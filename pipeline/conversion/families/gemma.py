@@ -9,7 +9,7 @@ import numpy as np
 from farm.errors import UnsupportedArchitecture
 from pipeline.conversion.description import Activation, Layer, Norm
 from pipeline.conversion.families.architecture import Architecture, Backbone, add_embeddings, plain_rotary
-from pipeline.conversion.families.stack import Stack, same
+from pipeline.conversion.families.block_reader import BlockReader, same
 from pipeline.conversion.keras_weights import KerasWeights
 
 # Gemma's norms multiply by 1 + scale.
@@ -21,22 +21,22 @@ def map_gemma(backbone: Backbone, weights: KerasWeights) -> Architecture:
     _refuse_more_than_text(backbone)
     embeddings = add_embeddings(backbone, weights)
     blocks = backbone.transformer_layers
-    stack = Stack(weights, NORM_OFFSET)
+    reader = BlockReader(weights, NORM_OFFSET)
     for block in blocks:
         attention = block.attention
-        stack.add_norm("attention_norm", block.pre_attention_norm)
-        stack.add_attention(attention.query_dense, attention.key_dense, attention.value_dense, attention.output_dense)
+        reader.add_norm("attention_norm", block.pre_attention_norm)
+        reader.add_attention(attention.query_dense, attention.key_dense, attention.value_dense, attention.output_dense)
         if getattr(attention, "use_query_key_norm", False):
-            stack.add_query_key_norm(attention.query_norm, attention.key_norm)
+            reader.add_query_key_norm(attention.query_norm, attention.key_norm)
         if block.use_post_attention_norm:
-            stack.add_norm("attention_output_norm", block.post_attention_norm)
-        stack.add_norm("feed_forward_norm", block.pre_ffw_norm)
-        stack.add_feed_forward(block.gating_ffw_2, block.ffw_linear, gate=block.gating_ffw)
+            reader.add_norm("attention_output_norm", block.post_attention_norm)
+        reader.add_norm("feed_forward_norm", block.pre_ffw_norm)
+        reader.add_feed_forward(block.gating_ffw_2, block.ffw_linear, gate=block.gating_ffw)
         if block.use_post_ffw_norm:
-            stack.add_norm("feed_forward_output_norm", block.post_ffw_norm)
+            reader.add_norm("feed_forward_output_norm", block.post_ffw_norm)
         window = attention.sliding_window_size if attention.use_sliding_window_attention else None
-        stack.end_block(Layer(plain_rotary(attention.rope_layer, attention.head_dim), window))
-    description = stack.describe(
+        reader.end_block(Layer(plain_rotary(attention.rope_layer, attention.head_dim), window))
+    description = reader.describe(
         embeddings,
         query_heads=backbone.num_query_heads,
         key_value_heads=backbone.num_key_value_heads,

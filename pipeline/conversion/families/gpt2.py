@@ -13,7 +13,7 @@ from pipeline.conversion.families.architecture import (
     activation_of,
     add_embeddings,
 )
-from pipeline.conversion.families.stack import Stack, same
+from pipeline.conversion.families.block_reader import BlockReader, same
 from pipeline.conversion.keras_weights import KerasWeights, parameter_of
 
 
@@ -30,7 +30,7 @@ def map_opt(backbone: Backbone, weights: KerasWeights) -> Architecture:
 def _map_decoder(backbone: Backbone, weights: KerasWeights, positions: KerasLayer) -> Architecture:
     embeddings = add_embeddings(backbone, weights)
     position_count, _ = weights.add_table(POSITION_EMBEDDING, parameter_of(positions.position_embeddings))
-    stack = Stack(weights)
+    reader = BlockReader(weights)
     for block in backbone.transformer_layers:
         if not block.normalize_first:
             raise UnsupportedArchitecture(
@@ -38,14 +38,14 @@ def _map_decoder(backbone: Backbone, weights: KerasWeights, positions: KerasLaye
                 " first."
             )
         attention = block._self_attention_layer
-        stack.add_norm("attention_norm", block._self_attention_layer_norm)
-        stack.add_attention(
+        reader.add_norm("attention_norm", block._self_attention_layer_norm)
+        reader.add_attention(
             attention._query_dense, attention._key_dense, attention._value_dense, attention._output_dense
         )
-        stack.add_norm("feed_forward_norm", block._feedforward_layer_norm)
-        stack.add_feed_forward(block._feedforward_intermediate_dense, block._feedforward_output_dense)
-        stack.end_block(Layer())
-    description = stack.describe(
+        reader.add_norm("feed_forward_norm", block._feedforward_layer_norm)
+        reader.add_feed_forward(block._feedforward_intermediate_dense, block._feedforward_output_dense)
+        reader.end_block(Layer())
+    description = reader.describe(
         embeddings,
         query_heads=backbone.num_heads,
         key_value_heads=backbone.num_heads,

@@ -14,7 +14,7 @@ from pipeline.conversion.families.architecture import (
     add_embeddings,
     plain_rotary,
 )
-from pipeline.conversion.families.stack import Stack, same
+from pipeline.conversion.families.block_reader import BlockReader, same
 from pipeline.conversion.keras_weights import Array, KerasWeights, Parameter, kernel_parameter, parameter_of
 
 
@@ -23,16 +23,16 @@ def map_gpt_neo_x(backbone: Backbone, weights: KerasWeights) -> Architecture:
     embeddings = add_embeddings(backbone, weights)
     head_size = embeddings.hidden_size // backbone.num_heads
     blocks = backbone.transformer_layers
-    stack = Stack(weights)
+    reader = BlockReader(weights)
     for block in blocks:
         attention = block._self_attention_layer
-        stack.add_norm("attention_norm", block._self_attention_layer_norm)
-        stack.add_fused_qkv(*_take_apart(attention._qkv_dense, head_size))
-        stack.add_attention_output(attention._output_dense)
-        stack.add_norm("feed_forward_norm", block._feedforward_layer_norm)
-        stack.add_feed_forward(block._feedforward_intermediate_dense, block._feedforward_output_dense)
-        stack.end_block(Layer(plain_rotary(attention.rotary_embedding_layer, attention.rotary_dim)))
-    description = stack.describe(
+        reader.add_norm("attention_norm", block._self_attention_layer_norm)
+        reader.add_fused_qkv(*_take_apart(attention._qkv_dense, head_size))
+        reader.add_attention_output(attention._output_dense)
+        reader.add_norm("feed_forward_norm", block._feedforward_layer_norm)
+        reader.add_feed_forward(block._feedforward_intermediate_dense, block._feedforward_output_dense)
+        reader.end_block(Layer(plain_rotary(attention.rotary_embedding_layer, attention.rotary_dim)))
+    description = reader.describe(
         embeddings,
         query_heads=backbone.num_heads,
         key_value_heads=backbone.num_heads,

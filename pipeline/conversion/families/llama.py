@@ -13,7 +13,7 @@ from pipeline.conversion.families.architecture import (
     add_embeddings,
     plain_rotary,
 )
-from pipeline.conversion.families.stack import Stack, same
+from pipeline.conversion.families.block_reader import BlockReader, same
 from pipeline.conversion.keras_weights import KerasWeights
 
 Rotary = Callable[[KerasLayer, int], RotaryEmbedding]
@@ -62,21 +62,21 @@ def _map_block(backbone: Backbone, weights: KerasWeights, rotary: Rotary, window
     embeddings = add_embeddings(backbone, weights)
     blocks = backbone.transformer_layers
     head_size = int(blocks[0]._self_attention_layer._query_dense.kernel.shape[-1])
-    stack = Stack(weights)
+    reader = BlockReader(weights)
     for block in blocks:
         attention = block._self_attention_layer
-        stack.add_norm("attention_norm", block._self_attention_layernorm)
-        stack.add_attention(
+        reader.add_norm("attention_norm", block._self_attention_layernorm)
+        reader.add_attention(
             attention._query_dense, attention._key_dense, attention._value_dense, attention._output_dense
         )
         if hasattr(attention, "_query_dense_layer_norm"):
-            stack.add_query_key_norm(attention._query_dense_layer_norm, attention._key_dense_layer_norm)
-        stack.add_norm("feed_forward_norm", block._feedforward_layernorm)
-        stack.add_feed_forward(
+            reader.add_query_key_norm(attention._query_dense_layer_norm, attention._key_dense_layer_norm)
+        reader.add_norm("feed_forward_norm", block._feedforward_layernorm)
+        reader.add_feed_forward(
             block._feedforward_intermediate_dense, block._feedforward_output_dense, gate=block._feedforward_gate_dense
         )
-        stack.end_block(Layer(rotary(attention.rotary_embedding_layer, head_size), window(block)))
-    description = stack.describe(
+        reader.end_block(Layer(rotary(attention.rotary_embedding_layer, head_size), window(block)))
+    description = reader.describe(
         embeddings,
         query_heads=backbone.num_query_heads,
         key_value_heads=backbone.num_key_value_heads,

@@ -12,7 +12,7 @@ from pipeline.conversion.families.architecture import (
     add_embeddings,
     plain_rotary,
 )
-from pipeline.conversion.families.stack import Stack, same
+from pipeline.conversion.families.block_reader import BlockReader, same
 from pipeline.conversion.keras_weights import KerasWeights
 
 
@@ -21,17 +21,17 @@ def map_phi3(backbone: Backbone, weights: KerasWeights) -> Architecture:
     embeddings = add_embeddings(backbone, weights)
     head_size = embeddings.hidden_size // backbone.num_query_heads
     blocks = backbone.transformer_layers
-    stack = Stack(weights)
+    reader = BlockReader(weights)
     for block in blocks:
         attention = block.attention
-        stack.add_norm("attention_norm", block.pre_attention_layernorm)
-        stack.add_attention(attention.query_dense, attention.key_dense, attention.value_dense, attention.output_dense)
-        stack.add_norm("feed_forward_norm", block.post_attention_layernorm)
-        stack.add_feed_forward(
+        reader.add_norm("attention_norm", block.pre_attention_layernorm)
+        reader.add_attention(attention.query_dense, attention.key_dense, attention.value_dense, attention.output_dense)
+        reader.add_norm("feed_forward_norm", block.post_attention_layernorm)
+        reader.add_feed_forward(
             block.feedforward_intermediate_dense, block.feedforward_output_dense, gate=block.feedforward_gate_dense
         )
-        stack.end_block(Layer(_rotary(attention.rotary_embedding_layer, head_size, backbone.rope_scaling_type)))
-    description = stack.describe(
+        reader.end_block(Layer(_rotary(attention.rotary_embedding_layer, head_size, backbone.rope_scaling_type)))
+    description = reader.describe(
         embeddings,
         query_heads=backbone.num_query_heads,
         key_value_heads=backbone.num_key_value_heads,

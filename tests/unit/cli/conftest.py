@@ -82,7 +82,7 @@ class MemoryFarm:
             metrics=(),
             artifacts=(),
             position=waiting,
-            share=0.0,
+            progress=0.0,
             seconds_left=None,
         )
         self.lines[job_id] = []
@@ -185,7 +185,7 @@ class MemoryFarm:
             return
         if view.state is JobState.QUEUED:
             self._change(job_id, state=JobState.RUNNING, position=None, started_at=MADE_AT)
-            self._set_stage(job_id, 0, state=StageState.RUNNING, doing="reading")
+            self._set_stage(job_id, 0, state=StageState.RUNNING, activity="reading")
             return
         place = next(place for place, stage in enumerate(view.stages) if stage.state is StageState.RUNNING)
         name = view.stages[place].name
@@ -197,11 +197,11 @@ class MemoryFarm:
             error = ErrorView("quality-missed", errors.QualityMissed.exit_code, sentence)
             self._change(job_id, state=JobState.FAILED, error=error, finished_at=MADE_AT + timedelta(seconds=9))
             return
-        self._set_stage(job_id, place, state=StageState.SUCCEEDED, share=1.0, seconds=1.5, peak_bytes=300_000_000)
+        self._set_stage(job_id, place, state=StageState.SUCCEEDED, progress=1.0, seconds=1.5, peak_bytes=300_000_000)
         if place + 1 < len(view.stages):
-            self._set_stage(job_id, place + 1, state=StageState.RUNNING, doing="writing the weights")
-            done = sum(stage.share for stage in STAGES[: place + 1]) / sum(stage.share for stage in STAGES)
-            self._change(job_id, share=done, seconds_left=10.0 * (1 - done))
+            self._set_stage(job_id, place + 1, state=StageState.RUNNING, activity="writing the weights")
+            done = sum(stage.weight for stage in STAGES[: place + 1]) / sum(stage.weight for stage in STAGES)
+            self._change(job_id, progress=done, seconds_left=10.0 * (1 - done))
             return
         artifacts = tuple(
             Artifact(name, hashlib.sha256(content).hexdigest(), len(content)) for name, content in self.contents.items()
@@ -222,7 +222,7 @@ class MemoryFarm:
             MetricView(StageName.CONVERT, "process_peak_memory", 3e8, "bytes"),
         )
         self._change(
-            job_id, state=JobState.SUCCEEDED, share=1.0, seconds_left=0.0, artifacts=artifacts, metrics=metrics,
+            job_id, state=JobState.SUCCEEDED, progress=1.0, seconds_left=0.0, artifacts=artifacts, metrics=metrics,
             finished_at=MADE_AT + timedelta(seconds=21.4),
         )  # fmt: skip
 

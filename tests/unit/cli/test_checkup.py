@@ -24,7 +24,7 @@ def test_an_old_python_is_missing_the_right_one(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(checkup.platform, "python_version_tuple", lambda: ("3", "13", "1"))
     found = checkup.check_python()
     assert found.health is Health.MISSING
-    assert "3.11" in found.mend
+    assert "3.11" in found.fix
 
 
 def test_packages(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,13 +52,13 @@ def test_a_missing_program_names_its_debian_package(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("PATH", "/nowhere")
     found = checkup.check_tool(Tool.AAPT2)
     assert found.health is Health.MISSING
-    assert "apt-get install aapt " in found.mend
+    assert "apt-get install aapt " in found.fix
 
 
 def test_a_toolchain_that_was_not_fetched(tmp_path: Path) -> None:
     found = checkup.check_toolchain(a_farm(tmp_path, toolchain=tmp_path / "none"))
     assert found.health is Health.MISSING
-    assert "scripts/toolchain" in found.mend
+    assert "scripts/toolchain" in found.fix
 
 
 @pytest.mark.parametrize(("mode", "health"), [("auto", Health.WARNING), ("required", Health.MISSING)])
@@ -91,7 +91,7 @@ def test_a_database_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "home" / "farm.db").write_text("no database" * 100)
     found = checkup.check_database(a_farm(tmp_path))
     assert found.health is Health.MISSING
-    assert found.mend
+    assert found.fix
 
 
 GOOD = Check("Python", Health.OK, "3.11")
@@ -118,7 +118,7 @@ def test_doctor_fails_when_something_needed_is_missing(farm, monkeypatch: pytest
     assert as_json.json == {
         "healthy": False,
         "checks": [
-            {"subject": "Python", "health": "ok", "found": "3.11", "mend": ""},
-            {"subject": "java", "health": "missing", "found": "not installed", "mend": "Run: apt-get install java"},
+            {"subject": "Python", "health": "ok", "found": "3.11", "fix": ""},
+            {"subject": "java", "health": "missing", "found": "not installed", "fix": "Run: apt-get install java"},
         ],
     }

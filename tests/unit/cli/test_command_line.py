@@ -125,7 +125,7 @@ WORDS = st.one_of(
             *(name for name in COMMANDS if name not in LONG_COMMANDS),
             *("--json", "--wait", "--no-wait", "--quant", "int8", "--only", "--output", "--force", "--follow", "-f"),
             *("--state", "failed", "--limit", "3", "--help", "--", "--clone", "--abi", "--keystore", "model", "k", "-"),
-            *("--context", "--prefill", "8,32", "--name", "--version", "--model", "--recipe", "--lane", "app.apk"),
+            *("--context", "--prefill", "8,32", "--name", "--version", "--model", "--recipe", "--io", "app.apk"),
         ]
     ),
     st.text(max_size=12),

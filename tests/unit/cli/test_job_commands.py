@@ -124,7 +124,7 @@ def test_logs(farm, memory_farm) -> None:
     assert farm("logs", job.id).stdout == ""
     ran = farm("logs", "--follow")
     assert ran.stdout.splitlines()[0] == "fetch: ran"
-    assert ran.stdout.splitlines()[-1] == "development: ran"
+    assert ran.stdout.splitlines()[-1] == "sdk: ran"
     assert farm("logs", job.id, "--json").json == {"id": job.id, "lines": ran.stdout.splitlines()}
 
 

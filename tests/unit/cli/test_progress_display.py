@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from cli import figures, progress
+from cli import progress, units
 from cli.terminal import Terminal, open_terminal
 from farm.stages import STAGES
 from farm.states import JobState
@@ -21,7 +21,7 @@ def a_terminal(is_terminal: bool) -> Terminal:
 
 def _share(stages: int) -> str:
     """The part of a job's work that its first stages are."""
-    return figures.percent(sum(stage.share for stage in STAGES[:stages]) / sum(stage.share for stage in STAGES))
+    return units.percent(sum(stage.weight for stage in STAGES[:stages]) / sum(stage.weight for stage in STAGES))
 
 
 def written(terminal: Terminal) -> str:

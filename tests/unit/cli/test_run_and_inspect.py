@@ -45,8 +45,8 @@ def test_inspect_a_model(farm) -> None:
 def test_inspect_as_json(farm) -> None:
     found = farm("inspect", str(MODEL), "--json").json
     assert found["file_bytes"] == MODEL.stat().st_size
-    assert {signature["name"] for signature in found["signatures"]} == {"decode", "prefill_4", "prefill_16", "verify_6"}
-    assert found["foreign_operators"] == []
+    assert {signature["name"] for signature in found["signatures"]} == {"decode", "prefill_4", "prefill_16", "score_6"}
+    assert found["custom_operators"] == []
     assert found["package"] == []
 
 
@@ -122,10 +122,10 @@ def test_kinds_of_entries(name: str, kind: str) -> None:
 
 
 def strings_model(folder: Path, monkeypatch: pytest.MonkeyPatch, answer: dict[str, Any], **changes: Any) -> None:
-    """A model of the strings lane whose program gives that answer."""
+    """A model of the I/O mode `strings` whose program gives that answer."""
     write_model_folder(folder)
     info = json.loads((folder / "model-info.json").read_text())
-    changes = {"lane": "strings", "tokenizer_graph": "portable", "prompt_bytes": 64} | changes
+    changes = {"io_mode": "strings", "tokenizer_graph": "portable", "prompt_bytes": 64} | changes
     (folder / "model-info.json").write_text(json.dumps(info | changes))
     opened = {"signatures": {}, "runtime": "2.19.1", "seconds": 1}
     (folder / "answers").write_text(json.dumps(opened) + "\n" + json.dumps(answer) + "\n")
@@ -144,7 +144,7 @@ def thrown_away() -> Iterator[None]:
 
 @pytest.mark.programs
 def test_run_a_model_that_takes_strings(farm, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cli.commands.run.kept_back", thrown_away)
+    monkeypatch.setattr("cli.commands.run.stdout_suppressed", thrown_away)
     text = base64.b64encode(b"the rain in spain").decode()
     answer = {"text": text, "prompt_tokens": 3, "tokens": [1, 2, 3, 4, 5], "seconds": 0.5}
     strings_model(Path("job"), monkeypatch, answer)

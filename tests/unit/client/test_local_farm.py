@@ -48,7 +48,7 @@ def test_a_submitted_job_can_be_looked_at(farm: LocalFarm) -> None:
     submission = farm.submit(HUB)
     job = submission.job
     assert not submission.reused
-    assert (job.state, job.position, job.share, job.seconds_left) == (JobState.QUEUED, 0, 0.0, None)
+    assert (job.state, job.position, job.progress, job.seconds_left) == (JobState.QUEUED, 0, 0.0, None)
     assert [stage.name for stage in job.stages] == [stage.name for stage in stages_of(job.spec)]
     assert all(stage.state is StageState.PENDING for stage in job.stages)
     assert farm.job(job.id[:5]) == farm.latest() == farm.jobs()[0] == job

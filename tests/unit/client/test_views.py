@@ -31,17 +31,17 @@ def record(state: JobState, shares: dict[StageName, float], error: str | None = 
     spec = JobSpec(model_kind=ModelKind.PRESET, model="gpt2")
     return JobRecord(
         id="a", key="k", state=state, spec=spec, created_at=MOMENT, queued_at=MOMENT, started_at=None,
-        finished_at=None, attempt=3, charged=2, worker_id=None, cancel_requested=False, error_code=error,
+        finished_at=None, attempt=3, counted_attempts=2, worker_id=None, cancel_requested=False, error_code=error,
         error_sentence=error and "A sentence.", notes=(), stages=stages, metrics=(), artifacts=(),
     )  # fmt: skip
 
 
-def test_share_weighs_the_stages() -> None:
+def test_progress_weighs_the_stages() -> None:
     half = record(JobState.RUNNING, {StageName.FETCH: 1.0, StageName.CONVERT: 0.5})
-    total = sum(stage.share for stage in STAGES)
-    expected = (BY_NAME[StageName.FETCH].share + BY_NAME[StageName.CONVERT].share / 2) / total
-    assert views.share(half) == pytest.approx(expected)
-    assert views.share(record(JobState.SUCCEEDED, {})) == 1.0
+    total = sum(stage.weight for stage in STAGES)
+    expected = (BY_NAME[StageName.FETCH].weight + BY_NAME[StageName.CONVERT].weight / 2) / total
+    assert views.progress(half) == pytest.approx(expected)
+    assert views.progress(record(JobState.SUCCEEDED, {})) == 1.0
 
 
 def test_seconds_left_come_from_earlier_runs() -> None:

@@ -50,7 +50,7 @@ def finish(database: Database, held: Claim) -> None:
 
 def test_a_new_job_is_queued_with_its_stages(database: Database) -> None:
     job = get(database, submit(database))
-    assert (job.state, job.attempt, job.charged) == (JobState.QUEUED, 0, 0)
+    assert (job.state, job.attempt, job.counted_attempts) == (JobState.QUEUED, 0, 0)
     assert [(stage.name, stage.state) for stage in job.stages] == [(name, StageState.PENDING) for name in STAGES]
 
 
@@ -98,7 +98,7 @@ def test_the_oldest_is_claimed_first_and_once(database: Database) -> None:
     assert [each.job_id for each in held] == ids
     assert claims.claim(database, "worker", 60) is None
     job = get(database, ids[0])
-    assert (job.state, job.attempt, job.charged, job.worker_id) == (JobState.RUNNING, 1, 1, "worker")
+    assert (job.state, job.attempt, job.counted_attempts, job.worker_id) == (JobState.RUNNING, 1, 1, "worker")
     assert job.started_at is not None
 
 
@@ -195,9 +195,9 @@ def test_giving_back_charges_nothing_and_raises_the_fence(database: Database) ->
     job_id = submit(database)
     for expected in range(1, 6):
         held = claim(database)
-        assert (held.attempt, held.charged) == (expected, 1)
-        claims.give_back(database, held, "asked to stop")
-    assert (get(database, job_id).attempt, get(database, job_id).charged) == (5, 0)
+        assert (held.attempt, held.counted_attempts) == (expected, 1)
+        claims.release(database, held, "asked to stop")
+    assert (get(database, job_id).attempt, get(database, job_id).counted_attempts) == (5, 0)
 
 
 def test_lost_jobs_are_freed_by_lease_and_by_dead_worker(database: Database) -> None:
@@ -230,9 +230,9 @@ def test_a_stage_and_its_result(database: Database) -> None:
     metrics = [MetricRecord(StageName.CHECK, "files", 3.0, "files")]
     stages.start(database, held, StageName.CHECK, record.key, "checking")
     stages.progress(database, held, StageName.CHECK, 0.5, "half")
-    assert get(database, job_id).stages[1].doing == "half"
+    assert get(database, job_id).stages[1].activity == "half"
     stages.succeed(database, held, record, metrics, reused=False)
-    claims.give_back(database, held, "asked to stop")
+    claims.release(database, held, "asked to stop")
     stages.succeed(database, claim(database), record, metrics, reused=True)
     job = get(database, job_id)
     assert (job.stages[1].state, job.stages[1].seconds, job.stages[1].peak_bytes) == (StageState.REUSED, 1.5, 99)

@@ -53,7 +53,7 @@ def test_submit_announces_in_its_own_transaction(announcing: Database) -> None:
     assert waits(announcing) == []
 
 
-@pytest.mark.parametrize("ending", ["give_back", "fail", "lost", "hand_on", "retry"])
+@pytest.mark.parametrize("ending", ["release", "fail", "lost", "requeue_for", "retry"])
 def test_every_way_back_into_the_queue_is_announced(announcing: Database, ending: str) -> None:
     job_id = submit(announcing)
     waits(announcing)
@@ -61,14 +61,14 @@ def test_every_way_back_into_the_queue_is_announced(announcing: Database, ending
     assert held is not None
     expected = (job_id, Queue.CONVERT, True)
     match ending:
-        case "give_back":
-            claims.give_back(announcing, held, "x")
+        case "release":
+            claims.release(announcing, held, "x")
         case "fail":
             claims.fail(announcing, held, StageCrashed("x"), 3)
         case "lost":
             assert claims.requeue_lost(announcing, [], 3) == [job_id]
-        case "hand_on":
-            claims.hand_on(announcing, held, Queue.ANDROID)
+        case "requeue_for":
+            claims.requeue_for(announcing, held, Queue.ANDROID)
             expected = (job_id, Queue.ANDROID, True)
         case "retry":
             claims.cancelled(announcing, held)
@@ -83,14 +83,14 @@ def test_a_job_waits_in_one_queue_for_one_kind_of_worker(announcing: Database) -
     assert claims.claim(announcing, "w", 60, [Queue.ANDROID]) is None
     held = claims.claim(announcing, "w", 60, [Queue.CONVERT])
     assert held is not None
-    claims.hand_on(announcing, held, Queue.ANDROID)
+    claims.requeue_for(announcing, held, Queue.ANDROID)
     with announcing.read() as connection:
         assert outbox.waiting(connection) == {Queue.ANDROID: 1, Queue.CONVERT: 0}
         assert sum(outbox.unpublished(connection).values()) == len(outbox.pending(announcing, 10))
     assert claims.claim(announcing, "w", 60, [Queue.CONVERT]) is None
     again = claims.claim(announcing, "w", 60, [Queue.ANDROID])
     assert again is not None
-    assert (again.job_id, again.attempt, again.charged) == (job_id, 2, 1)
+    assert (again.job_id, again.attempt, again.counted_attempts) == (job_id, 2, 1)
 
 
 def test_only_the_named_job_is_claimed(announcing: Database) -> None:

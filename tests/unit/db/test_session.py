@@ -30,6 +30,10 @@ def test_head_is_the_newest_migration() -> None:
     assert ScriptDirectory.from_config(alembic_config()).get_current_head() == session.HEAD
 
 
+# Columns were renamed before the first release, when there was no earlier version beside which to run.
+RENAMES = frozenset({"0007"})
+
+
 def test_an_upgrade_only_adds(database: Database) -> None:
     """Workers of the version before go on while the database is already of the next."""
     config = alembic_config()
@@ -56,6 +60,9 @@ def test_an_upgrade_only_adds(database: Database) -> None:
         go_to("upgrade", revision)
         after = columns()
         tables = {table for table, _ in before}
+        if revision in RENAMES:
+            before = after
+            continue
         assert set(before) <= set(after), f"{revision} takes something away"
         added = {place: optional for place, optional in after.items() if place not in before and place[0] in tables}
         assert all(added.values()), f"{revision} adds columns that an older worker does not fill: {added}"

@@ -6,7 +6,7 @@ import pytest
 
 from farm import aars
 from farm.errors import AarUnusable, BadAppSetting, UsageError
-from farm.jobspec import AppSpec, JobSpec, Lane, TokenizerGraph
+from farm.jobspec import AppSpec, IoMode, JobSpec, TokenizerGraph
 from farm.modelref import ModelKind
 from farm.stages import StageName, stages_of
 
@@ -46,22 +46,22 @@ def names(**changes: object) -> set[StageName]:
     return {stage.name for stage in stages_of(spec)}
 
 
-def test_a_job_has_the_stages_of_its_lane() -> None:
-    strings_only = {StageName.TWIN, StageName.AAR, StageName.STRINGS_APP}
-    jvm_only = {StageName.APP, StageName.HOST, StageName.SCREENSHOTS, StageName.BUNDLE}
-    assert names() == names(lane=Lane.BYTES)
+def test_a_job_has_the_stages_of_its_io_mode() -> None:
+    strings_only = {StageName.REFERENCE_RUN, StageName.AAR, StageName.STRINGS_APP}
+    jvm_only = {StageName.APP, StageName.JVM_CHECK, StageName.SCREENSHOTS, StageName.BUNDLE}
+    assert names() == names(io_mode=IoMode.BYTES)
     assert not names() & strings_only
     assert jvm_only <= names()
-    strings = names(lane=Lane.STRINGS)
+    strings = names(io_mode=IoMode.STRINGS)
     assert strings_only <= strings
     assert not strings & jvm_only
-    assert strings - names(lane=Lane.STRINGS, app=AppSpec(aar="bazel")) == {StageName.TWIN}
+    assert strings - names(io_mode=IoMode.STRINGS, app=AppSpec(aar="bazel")) == {StageName.REFERENCE_RUN}
     assert {StageName.OPS, StageName.PACKAGE} <= names() & strings
 
 
 def test_kerashubs_own_graph_ends_in_an_app_only_with_an_aar_that_has_its_ops() -> None:
-    graph = {"lane": Lane.STRINGS, "tokenizer_graph": TokenizerGraph.TFTEXT}
-    assert not names(**graph) & {StageName.TWIN, StageName.AAR, StageName.STRINGS_APP, StageName.PACKAGE}
+    graph = {"io_mode": IoMode.STRINGS, "tokenizer_graph": TokenizerGraph.TFTEXT}
+    assert not names(**graph) & {StageName.REFERENCE_RUN, StageName.AAR, StageName.STRINGS_APP, StageName.PACKAGE}
     assert StageName.VERIFY in names(**graph)
     assert {StageName.AAR, StageName.STRINGS_APP, StageName.PACKAGE} <= names(**graph, app=AppSpec(aar="bazel"))
-    assert StageName.TWIN not in names(**graph, app=AppSpec(aar="bazel"))
+    assert StageName.REFERENCE_RUN not in names(**graph, app=AppSpec(aar="bazel"))

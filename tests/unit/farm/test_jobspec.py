@@ -17,12 +17,12 @@ from farm.errors import (
     FarmError,
     RecipeNotRunnable,
     SequenceTooLong,
-    SettingNotForLane,
+    SettingNotForIoMode,
     UnknownAbi,
-    UnknownLane,
+    UnknownIoMode,
     UnknownRecipe,
 )
-from farm.jobspec import Abi, AppSpec, ConversionRoute, JobSpec, Lane, SpecialTokens, TokenizerGraph
+from farm.jobspec import Abi, AppSpec, ConversionRoute, IoMode, JobSpec, SpecialTokens, TokenizerGraph
 from farm.modelref import ModelKind
 from farm.oplist import OpSet
 
@@ -69,39 +69,42 @@ def test_labels_that_android_refuses(value: str) -> None:
     "given",
     [
         {"tokenizer_graph": TokenizerGraph.TFTEXT},
-        {"tokenizer_graph": TokenizerGraph.TFTEXT, "lane": Lane.BYTES},
-        {"conversion_route": ConversionRoute.KERAS_MODEL, "lane": Lane.STRINGS},
+        {"tokenizer_graph": TokenizerGraph.TFTEXT, "io_mode": IoMode.BYTES},
+        {"conversion_route": ConversionRoute.KERAS_MODEL, "io_mode": IoMode.STRINGS},
         {"special_tokens": SpecialTokens.READ},
         {
             "special_tokens": SpecialTokens.READ,
-            "lane": Lane.STRINGS,
+            "io_mode": IoMode.STRINGS,
             "tokenizer_graph": TokenizerGraph.TFTEXT,
         },
     ],
 )
-def test_settings_of_another_lane_are_refused(given: dict[str, object]) -> None:
-    with pytest.raises(SettingNotForLane, match="--lane strings"):
+def test_settings_of_another_io_mode_are_refused(given: dict[str, object]) -> None:
+    with pytest.raises(SettingNotForIoMode, match="--io strings"):
         spec(**given)
 
 
 @pytest.mark.parametrize(
     ("given", "error"),
     [
-        ({"recipe": "full-int8", "lane": Lane.BYTES}, RecipeNotRunnable),
-        ({"recipe": "full-int8", "lane": Lane.STRINGS, "tokenizer_graph": TokenizerGraph.TFTEXT}, RecipeNotRunnable),
+        ({"recipe": "full-int8", "io_mode": IoMode.BYTES}, RecipeNotRunnable),
+        (
+            {"recipe": "full-int8", "io_mode": IoMode.STRINGS, "tokenizer_graph": TokenizerGraph.TFTEXT},
+            RecipeNotRunnable,
+        ),
         ({"recipe": "int8", "calibration": "text " * 100}, CalibrationUnusable),
         ({"recipe": "full-int8", "calibration": "short"}, CalibrationUnusable),
         ({"recipe": "full-int8", "calibration": "x" * 65537}, CalibrationUnusable),
     ],
 )
-def test_calibrated_recipes_have_their_lane_and_their_text(given: dict[str, object], error: type[FarmError]) -> None:
+def test_calibrated_recipes_have_their_io_mode_and_their_text(given: dict[str, object], error: type[FarmError]) -> None:
     with pytest.raises(error, match=r"full-int8|tokens|characters"):
         spec(**given)
     assert spec(recipe="full-int8", calibration="text " * 100).recipe == "static_wi8_ai8"
 
 
 def test_keras_hubs_graph_counts_the_prompt_among_the_output() -> None:
-    given = {"lane": Lane.STRINGS, "output_tokens": 100}
+    given = {"io_mode": IoMode.STRINGS, "output_tokens": 100}
     assert spec(**given).longest_text == 256
     keras = spec(**given, tokenizer_graph=TokenizerGraph.TFTEXT)
     assert (keras.longest_text, keras.allowed_ops) == (100, OpSet.TFTEXT)
@@ -110,14 +113,14 @@ def test_keras_hubs_graph_counts_the_prompt_among_the_output() -> None:
 @pytest.mark.parametrize(
     "parse",
     [
-        jobspec.parse_lane,
+        jobspec.parse_io_mode,
         jobspec.parse_tokenizer_graph,
         jobspec.parse_conversion_route,
         jobspec.parse_special_tokens,
     ],
 )
-def test_unknown_names_of_lanes_are_refused(parse: Callable[[str], object]) -> None:
-    with pytest.raises(UnknownLane, match="choose one of"):
+def test_unknown_names_of_io_mode_are_refused(parse: Callable[[str], object]) -> None:
+    with pytest.raises(UnknownIoMode, match="choose one of"):
         parse("other")
 
 
@@ -171,8 +174,8 @@ def test_names_are_parsed_once_at_the_edge() -> None:
     assert jobspec.parse_abis(["x86_64", "arm64-v8a"]) == (Abi.X86_64, Abi.ARM64)
     with pytest.raises(UnknownAbi):
         jobspec.parse_abis(["armeabi"])
-    with pytest.raises(UnknownLane):
-        jobspec.parse_lane("tockens")
+    with pytest.raises(UnknownIoMode):
+        jobspec.parse_io_mode("tockens")
 
 
 VALUES = st.one_of(

@@ -12,12 +12,12 @@ def test_a_line_and_back() -> None:
     assert progress.decode(progress.encode(Progress(0.25, "binding"))) == Progress(0.25, "binding")
 
 
-def test_a_share_stays_between_0_and_1() -> None:
-    assert progress.decode(b'{"share": 7, "doing": "x"}').share == 1.0
-    assert progress.decode(b'{"share": -7, "doing": "x"}').share == 0.0
+def test_a_fraction_stays_between_0_and_1() -> None:
+    assert progress.decode(b'{"fraction": 7, "activity": "x"}').fraction == 1.0
+    assert progress.decode(b'{"fraction": -7, "activity": "x"}').fraction == 0.0
 
 
-@pytest.mark.parametrize("line", [b"", b"TensorFlow says hello", b'{"share": 1'])
+@pytest.mark.parametrize("line", [b"", b"TensorFlow says hello", b'{"fraction": 1'])
 def test_what_is_no_progress_is_refused(line: bytes) -> None:
     with pytest.raises(ValueError):
         progress.decode(line)

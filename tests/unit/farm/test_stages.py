@@ -7,16 +7,16 @@ import pytest
 
 from farm import locations
 from farm.artifacts import PUBLISHED, ArtifactName
-from farm.jobspec import JobSpec, Lane
+from farm.jobspec import IoMode, JobSpec
 from farm.modelref import ModelKind
 from farm.stages import BY_NAME, STAGES, Stage, StageName, stages_of
 
-by_lane = pytest.mark.parametrize("lane", list(Lane))
+by_io_mode = pytest.mark.parametrize("io_mode", list(IoMode))
 by_name = pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
 
 
-def stages_in(lane: Lane) -> tuple[Stage, ...]:
-    return stages_of(JobSpec(model_kind=ModelKind.PRESET, model="x", lane=lane))
+def stages_in(io_mode: IoMode) -> tuple[Stage, ...]:
+    return stages_of(JobSpec(model_kind=ModelKind.PRESET, model="x", io_mode=io_mode))
 
 
 def test_every_stage_stands_once_and_in_order() -> None:
@@ -30,9 +30,9 @@ def test_inputs_come_from_earlier_stages(stage: Stage) -> None:
     assert set(stage.inputs) <= {output for other in earlier for output in other.outputs}
 
 
-@by_lane
-def test_every_artifact_has_one_maker_in_a_job(lane: Lane) -> None:
-    made = [output for stage in stages_in(lane) for output in stage.outputs]
+@by_io_mode
+def test_every_artifact_has_one_maker_in_a_job(io_mode: IoMode) -> None:
+    made = [output for stage in stages_in(io_mode) for output in stage.outputs]
     assert len(made) == len(set(made))
 
 
@@ -45,7 +45,7 @@ def test_every_artifact_has_a_maker() -> None:
 
 @by_name
 def test_code_patterns_match_the_stage_itself(stage: Stage) -> None:
-    assert f"pipeline/stages/{stage.name}.py" in stage.code
+    assert f"pipeline/stages/{stage.name.replace('-', '_')}.py" in stage.code
     for pattern in stage.code:
         assert any(locations.ROOT.glob(pattern)), pattern
 
@@ -61,10 +61,10 @@ def test_only_fetching_has_a_network() -> None:
     assert [stage.name for stage in STAGES if stage.network] == [StageName.FETCH]
 
 
-@by_lane
-def test_shares_add_up(lane: Lane) -> None:
-    """They are weights; a lane without some stages has a little less."""
-    assert 0.8 <= sum(stage.share for stage in stages_in(lane)) <= 1.0 + 1e-9
+@by_io_mode
+def test_shares_add_up(io_mode: IoMode) -> None:
+    """They are weights; a I/O mode without some stages has a little less."""
+    assert 0.8 <= sum(stage.weight for stage in stages_in(io_mode)) <= 1.0 + 1e-9
 
 
 def test_the_apps_code_is_all_that_builds_it() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from farm import digests, sealing
+from farm import digests, durable_writes
 from farm.artifacts import Artifact, ArtifactName
 from farm.errors import ArtifactDamaged, ArtifactMissing, FileUnreadable
 from farm.store import COPY_BYTES, LocalStore
@@ -194,7 +194,7 @@ def test_a_forked_process_has_threads_of_its_own(tmp_path: Path) -> None:
         paths = [tmp_path / folder / str(number) for number in range(3)]
         for path in paths:
             path.write_text(folder)
-        return len(sealing.seal_all(paths))
+        return len(durable_writes.write_durably(paths))
 
     assert sealed("parent") == 3
     pid = os.fork()

@@ -15,7 +15,7 @@ from db import uploads
 from farm import errors, sources
 from farm.access import Quotas, Scope
 from farm.artifacts import Artifact, ArtifactName
-from farm.jobspec import AppSpec, JobSpec, Lane
+from farm.jobspec import AppSpec, IoMode, JobSpec
 from farm.modelref import ModelKind, ModelRef
 from worker import reconciliation
 
@@ -110,7 +110,7 @@ def test_a_keystore_or_password_of_the_server_is_never_read(api) -> None:
 
 
 def test_an_aar_of_the_server_is_never_read(api) -> None:
-    spec = JobSpec(model_kind=ModelKind.PRESET, model="x", lane=Lane.STRINGS, app=AppSpec(aar="file:/etc/passwd"))
+    spec = JobSpec(model_kind=ModelKind.PRESET, model="x", io_mode=IoMode.STRINGS, app=AppSpec(aar="file:/etc/passwd"))
     with pytest.raises(errors.AarUnusable, match="reads no file of yours"):
         api.farm(*BOTH).submit(spec)
 

@@ -39,12 +39,12 @@ def order(workdir: Path, files: dict[str, bytes], digest: str | None = None) -> 
 )
 def test_both_forms(tmp_path: Path, files: dict[str, bytes]) -> None:
     given = order(tmp_path, files)
-    result = fetch.run(given, lambda _share, _doing: None)
-    assert result.facts["source_digest"] == given.spec.model_digest
+    result = fetch.run(given, lambda _share, _activity: None)
+    assert result.attributes["source_digest"] == given.spec.model_digest
     target = given.output(ArtifactName.SOURCE)
     assert {path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file()} == set(files)
 
 
 def test_another_content_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelChanged):
-        fetch.run(order(tmp_path, {"model.keras": b"PK"}, "0" * 64), lambda _share, _doing: None)
+        fetch.run(order(tmp_path, {"model.keras": b"PK"}, "0" * 64), lambda _share, _activity: None)

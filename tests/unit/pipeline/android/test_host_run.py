@@ -15,7 +15,7 @@ from pipeline.android.host_run import HostAnswer, SpecialTokens, Verdict
 START, END = 1, 2
 SPECIAL = SpecialTokens(START, END)
 PROMPT = GoldenPrompt(text="Hi", prompt_tokens=(1, 7, 8), tokens=(20, 21, 22), margins=(3.0, 0.001, 2.0))
-GOLDEN = Golden(format=1, prompts=(PROMPT,), limits=GoldenLimits(tie=1e-3))
+GOLDEN = Golden(format=1, prompts=(PROMPT,), limits=GoldenLimits(near_tie=1e-3))
 TIE = 0.01
 
 
@@ -24,7 +24,7 @@ def _answer(tokens: tuple[int, ...], ids: tuple[int, ...] | None = (7, 8)) -> Ho
 
 
 def test_equal_tokens_agree() -> None:
-    assert host_run.judge(0, PROMPT, _answer((20, 21, 22)), SPECIAL, TIE) == Verdict(agreed=3, tie=None)
+    assert host_run.judge(0, PROMPT, _answer((20, 21, 22)), SPECIAL, TIE) == Verdict(agreed=3, near_tie=None)
 
 
 def test_another_token_is_named_with_prompt_and_step() -> None:
@@ -35,7 +35,7 @@ def test_another_token_is_named_with_prompt_and_step() -> None:
 
 
 def test_a_tie_ends_the_comparison_where_two_tokens_are_as_good() -> None:
-    assert host_run.judge(0, PROMPT, _answer((20, 99, 98)), SPECIAL, TIE) == Verdict(agreed=1, tie=1)
+    assert host_run.judge(0, PROMPT, _answer((20, 99, 98)), SPECIAL, TIE) == Verdict(agreed=1, near_tie=1)
 
 
 def test_the_tokenizer_is_held_against_the_prompt_without_its_start_token() -> None:
@@ -81,7 +81,7 @@ def test_golden_json_is_read_with_what_it_holds_besides(tmp_path: Path) -> None:
     path = tmp_path / "golden.json"
     prompt = {**PROMPT.model_dump(), "keras_tokens": [1], "completion": " there"}
     path.write_text(
-        json.dumps({"format": 1, "recipe": "none", "prompts": [prompt], "figures": {}, "limits": {"tie": 1e-3}})
+        json.dumps({"format": 1, "recipe": "none", "prompts": [prompt], "figures": {}, "limits": {"near_tie": 1e-3}})
     )
     assert golden.read(path) == GOLDEN
 

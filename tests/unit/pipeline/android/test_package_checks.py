@@ -211,7 +211,7 @@ def _limited(rules: play.PlayRules, **limits: int) -> play.PlayRules:
 def test_without_a_job_the_model_is_held_against_the_apps_own_description(tmp_path: Path) -> None:
     other = "0" * 64
     info = ModelInfo(
-        name="x", family="GPT2", lane="tokens", recipe="none", context=16, prefill=(8,), vocabulary_size=9, layers=1,
+        name="x", family="GPT2", io_mode="tokens", recipe="none", context=16, prefill=(8,), vocabulary_size=9, layers=1,
         kv_heads=1, head_dim=1, start_token=None, end_token=0, tokenizer=None, tokenizer_sha256=None,
         model_sha256=other, source="x", source_digest=None,
     )  # fmt: skip
@@ -282,7 +282,7 @@ def test_a_finding_carries_its_mend_and_rule(tmp_path: Path) -> None:
     (check,) = (one for one in checks.CHECKS if one.name == "debuggable")
     (finding,) = check.run(package, EXPECTED, EXPECTED.rules)
     assert (finding.check, finding.severity, finding.cause) == ("debuggable", "error", "it is debuggable")
-    assert finding.mend.startswith("Build a release")
+    assert finding.fix.startswith("Build a release")
     assert finding.rule.startswith("https://")
     with pytest.raises(PackageInvalid, match=r"^The package x fails its checks: it is debuggable; build"):
         findings.require_none("x", [finding])

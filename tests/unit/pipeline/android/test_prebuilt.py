@@ -29,7 +29,7 @@ def test_the_app_is_built_once_and_the_stage_copies_it(tmp_path: Path, monkeypat
     monkeypatch.setattr(building, "build", build)
     tools = maven.at(tmp_path / "toolchain")
     for target in (tmp_path / "first", tools.folder / prebuilt.FOLDER):
-        prebuilt.provide(tools, tmp_path / "kept", target, lambda _share, _doing: None)
+        prebuilt.provide(tools, tmp_path / "kept", target, lambda _share, _activity: None)
         assert [path.name for path in target.iterdir()] == [prebuilt.name()]
     assert len(built) == 1
     assert [path.name for path in (tmp_path / "kept").iterdir()] == [prebuilt.name()]
@@ -38,7 +38,7 @@ def test_the_app_is_built_once_and_the_stage_copies_it(tmp_path: Path, monkeypat
         stage=StageName.APP, spec=JobSpec(model_kind=ModelKind.PRESET, model="gpt2"), workdir=tmp_path / "work",
         caches=tmp_path, toolchain=tools.folder, keystore=None, threads=1,
     )  # fmt: skip
-    result = app.run(request, lambda _share, _doing: None)
+    result = app.run(request, lambda _share, _activity: None)
     assert (request.output(ArtifactName.APP_BASE) / "classes.dex").read_bytes() == b"code"
     assert [metric.value for metric in result.metrics] == [4]
     assert len(built) == 1

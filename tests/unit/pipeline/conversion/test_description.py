@@ -90,9 +90,9 @@ def test_gpt2_takes_these_weights() -> None:
 def test_grouped_heads_norms_and_gates_add_their_weights() -> None:
     shapes = GROUPED.weight_shapes()
     assert shapes["layer_0_qkv_weight"] == ((2 + 1 + 1) * 4, 8)
-    assert shapes["layer_0_query_norm_gain"] == (4,)
-    assert shapes["layer_1_attention_output_norm_gain"] == (8,)
-    assert shapes["layer_1_feed_forward_output_norm_gain"] == (8,)
+    assert shapes["layer_0_query_norm_scale"] == (4,)
+    assert shapes["layer_1_attention_output_norm_scale"] == (8,)
+    assert shapes["layer_1_feed_forward_output_norm_scale"] == (8,)
     assert shapes["layer_1_gate_weight"] == (16, 8)
     assert shapes["output_embedding"] == (50, 8)
     assert "layer_0_attention_norm_bias" not in shapes

@@ -81,12 +81,12 @@ def test_short_floats_are_widened() -> None:
     assert weights.rows("table", 0, 2).dtype == np.float32
 
 
-def test_an_offset_is_added_to_a_gain() -> None:
+def test_an_offset_is_added_to_a_norm_scale() -> None:
     weights = KerasWeights()
     epsilon = weights.add_norm("norm", SimpleNamespace(scale=numbers(3), epsilon=1e-3), offset=1.0)
     assert epsilon == 1e-3
-    np.testing.assert_array_equal(whole(weights, "norm_gain"), [1.0, 2.0, 3.0])
-    assert weights.variable("norm_gain") is None
+    np.testing.assert_array_equal(whole(weights, "norm_scale"), [1.0, 2.0, 3.0])
+    assert weights.variable("norm_scale") is None
 
 
 def test_a_variable_is_shared_only_in_its_own_layout() -> None:

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from farm.jobspec import JobSpec, Lane, SpecialTokens, TokenizerGraph
+from farm.jobspec import IoMode, JobSpec, SpecialTokens, TokenizerGraph
 from farm.modelref import ModelKind
 from farm.prompting import Mode, Prompting
 from pipeline.conversion.prompt_reading import prompt_reading
@@ -24,14 +24,14 @@ def spec(**given: object) -> JobSpec:
 @pytest.mark.parametrize(
     ("given", "prompting", "special_tokens", "noted"),
     [
-        ({"lane": Lane.BYTES}, PLAIN, SpecialTokens.TEXT, False),
-        ({"lane": Lane.STRINGS}, CHAT, SpecialTokens.TEXT, True),
-        ({"lane": Lane.STRINGS, "special_tokens": SpecialTokens.READ}, CHAT, SpecialTokens.READ, False),
-        ({"lane": Lane.BYTES, "special_tokens": SpecialTokens.READ}, PLAIN, SpecialTokens.READ, False),
+        ({"io_mode": IoMode.BYTES}, PLAIN, SpecialTokens.TEXT, False),
+        ({"io_mode": IoMode.STRINGS}, CHAT, SpecialTokens.TEXT, True),
+        ({"io_mode": IoMode.STRINGS, "special_tokens": SpecialTokens.READ}, CHAT, SpecialTokens.READ, False),
+        ({"io_mode": IoMode.BYTES, "special_tokens": SpecialTokens.READ}, PLAIN, SpecialTokens.READ, False),
         # The app's tokenizer follows the template.
         ({}, PLAIN, SpecialTokens.TEXT, False),
         ({}, CHAT, SpecialTokens.READ, False),
-        ({"lane": Lane.STRINGS, "tokenizer_graph": TokenizerGraph.TFTEXT}, CHAT, None, False),
+        ({"io_mode": IoMode.STRINGS, "tokenizer_graph": TokenizerGraph.TFTEXT}, CHAT, None, False),
     ],
 )
 def test_prompts_are_read_as_the_file_or_its_app_reads_them(

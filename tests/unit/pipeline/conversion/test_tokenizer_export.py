@@ -8,11 +8,17 @@ from tokenizers import Tokenizer
 from tokenizers.pre_tokenizers import ByteLevel
 
 from farm.errors import ModelDamaged
-from farm.jobspec import Lane
+from farm.jobspec import IoMode
 from farm.prompting import Prompting
 from pipeline.conversion.description import Activation, DecoderDescription, Layer, Norm
 from pipeline.conversion.reference_plan import FORCED_TOKENS, plan_reference
-from pipeline.conversion.tokenizer import BYTE_LEVEL_BPE, SplitName, TokenizerExport, byte_level_bpe, export_tokenizer
+from pipeline.conversion.tokenizer import (
+    BYTE_LEVEL_BPE,
+    PreTokenizer,
+    TokenizerExport,
+    byte_level_bpe,
+    export_tokenizer,
+)
 
 END = "<|endoftext|>"
 LETTERS = sorted(ByteLevel.alphabet())
@@ -70,8 +76,8 @@ def test_splitting_is_gpt2s() -> None:
 def test_a_models_own_files_say_how_it_splits() -> None:
     """SmolLM takes digits one by one, and not the blank before them."""
     preprocessor = SimpleNamespace(tokenizer=GPT2Tokenizer(), add_start_token=False)
-    made = export_tokenizer(preprocessor, "Llama3", SplitName.SMOLLM)
-    assert (made.split, made.kind) == (SplitName.SMOLLM, None)
+    made = export_tokenizer(preprocessor, "Llama3", PreTokenizer.SMOLLM)
+    assert (made.split, made.kind) == (PreTokenizer.SMOLLM, None)
     assert made.tokenizer is not None
     assert made.tokenizer.encode("the 12  the").tokens == ["the", "Ġ", "1", "2", "Ġ", "Ġthe"]
 
@@ -99,8 +105,8 @@ def test_other_byte_pair_tokenizers_are_written_but_not_for_the_app(tokenizer: o
     assert made.reason is not None
     assert "no tokenizer for the family Test" in made.reason
     assert made.tokenizer is not None
-    # The strings lane has the tokenizer in its graph.
-    assert (made.why_no_app(Lane.BYTES), made.why_no_app(Lane.STRINGS)) == (made.reason, None)
+    # The `strings` mode has the tokenizer in its graph.
+    assert (made.why_no_app(IoMode.BYTES), made.why_no_app(IoMode.STRINGS)) == (made.reason, None)
 
 
 def test_a_tokenizer_of_another_kind_is_named() -> None:
@@ -143,10 +149,10 @@ def test_a_plan_fits_into_the_context() -> None:
             plan = plan_reference(description, context, made, Prompting(), made.encode)
             assert len(plan.prompts) == 4
             assert all(0 < len(p.tokens) <= context - plan.greedy_tokens for p in plan.prompts)
-            assert len(plan.forced_tokens) == min(FORCED_TOKENS, context)
+            assert len(plan.probe_tokens) == min(FORCED_TOKENS, context)
             assert 2 <= len(plan.held_out_tokens) <= context
             assert plan.passes >= 3
-            assert plan.forced_tokens.max() < len(VOCABULARY)
+            assert plan.probe_tokens.max() < len(VOCABULARY)
             with_text = [p for p in plan.prompts if p.text]
             assert bool(with_text) == (made.tokenizer is not None and context > 16)
             assert all(tuple(made.encode(p.text)) == p.tokens for p in with_text)

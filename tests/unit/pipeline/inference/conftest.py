@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from farm.recipes import WeightForm
+from farm.recipes import WeightFormat
 from pipeline.inference.interpreter import TokenModel
 from tests.fixtures import bound_models
 from tests.fixtures.weightless_graphs import GPT2_LIKE, LLAMA_LIKE
@@ -14,12 +14,12 @@ from tests.fixtures.weightless_graphs import GPT2_LIKE, LLAMA_LIKE
 
 @pytest.fixture(scope="session")
 def gpt2_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return bound_models.bind_sizes(GPT2_LIKE, WeightForm.FLOAT32, tmp_path_factory.mktemp("bound") / "gpt2.tflite")
+    return bound_models.bind_sizes(GPT2_LIKE, WeightFormat.FLOAT32, tmp_path_factory.mktemp("bound") / "gpt2.tflite")
 
 
 @pytest.fixture(scope="session")
 def llama_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return bound_models.bind_sizes(LLAMA_LIKE, WeightForm.INT8_PER_ROW, tmp_path_factory.mktemp("bound") / "l.tflite")
+    return bound_models.bind_sizes(LLAMA_LIKE, WeightFormat.INT8_PER_ROW, tmp_path_factory.mktemp("bound") / "l.tflite")
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ CONTRACT = Contract(context=48, layers=2, kv_heads=4, head_dim=8, vocabulary_siz
 
 def signatures() -> dict[str, SignatureShape]:
     shapes = {f"prefill_{length}": CONTRACT.expected(length, with_logits=False) for length in CONTRACT.prefill}
-    return shapes | {"decode": CONTRACT.expected(1, True), "verify_6": CONTRACT.expected(6, True)}
+    return shapes | {"decode": CONTRACT.expected(1, True), "score_6": CONTRACT.expected(6, True)}
 
 
 def test_sizes_are_read_back() -> None:
@@ -35,7 +35,7 @@ def test_a_decode_without_caches_is_refused() -> None:
         ("decode", "tokens", TensorShape("int64", (1, 1)), r"input tokens of decode as int64\[1,1\] instead of int32"),
         ("prefill_4", "input_pos", TensorShape("int32", (5,)), r"input input_pos of prefill_4 as int32\[5\]"),
         ("prefill_16", "kv_cache_v_1", None, "input kv_cache_v_1 of prefill_16 as nothing"),
-        ("verify_6", "tokens", TensorShape("int32", (1, 5)), r"input tokens of verify_6 as int32\[1,5\]"),
+        ("score_6", "tokens", TensorShape("int32", (1, 5)), r"input tokens of score_6 as int32\[1,5\]"),
         ("decode", "mask", TensorShape("float32", (1, 1, 1, 48)), "input mask of decode .* instead of nothing"),
     ],
 )
@@ -57,5 +57,5 @@ def test_prefill_may_not_give_logits() -> None:
 
 def test_a_file_without_verify_is_sound() -> None:
     found = signatures()
-    del found["verify_6"]
+    del found["score_6"]
     assert read_contract(found, "m.tflite") == replace(CONTRACT, verify=None)

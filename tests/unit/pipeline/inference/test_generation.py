@@ -25,7 +25,7 @@ def second_best() -> Sampler:
 
 
 def periodic() -> Sampler:
-    """Three tokens over and over, which are easily guessed; it counts what it is asked for."""
+    """Three tokens over and over, which are easily drafted; it counts what it is asked for."""
     tokens = cycle((3, 1, 2))
     return lambda _logits: next(tokens)
 
@@ -41,10 +41,10 @@ def test_guesses_change_nothing_but_the_number_of_calls(
         return score(tokens)
 
     monkeypatch.setattr(model, "score", counted)
-    guessed = list(generate(model, prompt, 40, None, make_sampler()))
+    drafted = list(generate(model, prompt, 40, None, make_sampler()))
     assert len(calls) <= most_calls
     calls.clear()
-    assert list(generate(model, prompt, 40, None, make_sampler(), guessing=False)) == guessed
+    assert list(generate(model, prompt, 40, None, make_sampler(), drafting=False)) == drafted
     assert calls == [1] * 39
 
 

@@ -14,7 +14,7 @@ from tests.fixtures.weightless_graphs import GPT2_LIKE, LLAMA_LIKE
 
 def test_signatures_are_listed_with_their_tensors(gpt2_file: Path) -> None:
     found = inspect(gpt2_file)
-    assert [signature.name for signature in found.signatures] == ["decode", "prefill_16", "prefill_4", "verify_6"]
+    assert [signature.name for signature in found.signatures] == ["decode", "prefill_16", "prefill_4", "score_6"]
     decode = found.signatures[0]
     assert "tokens: int32[1,1]" in decode.inputs
     assert "kv_cache_v_1: float32[1,4,48,8]" in decode.outputs
@@ -47,7 +47,7 @@ def test_operators_have_versions_and_counts(llama_file: Path) -> None:
 
 
 def test_everything_is_a_builtin(gpt2_file: Path) -> None:
-    assert inspect(gpt2_file).foreign_operators == ()
+    assert inspect(gpt2_file).custom_operators == ()
 
 
 def test_a_flex_operator_is_seen(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_a_flex_operator_is_seen(tmp_path: Path) -> None:
     code.builtinCode = code.deprecatedBuiltinCode = Builtin.CUSTOM
     code.customCode = b"FlexReadFile"
     (tmp_path / "flex.tflite").write_bytes(pack_model(model))
-    assert inspect(tmp_path / "flex.tflite").foreign_operators == ("FlexReadFile",)
+    assert inspect(tmp_path / "flex.tflite").custom_operators == ("FlexReadFile",)
 
 
 def test_the_model_in_a_package_reads_the_same(gpt2_file: Path, tmp_path: Path) -> None:

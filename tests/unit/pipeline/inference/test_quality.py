@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from farm.recipes import WeightForm
+from farm.recipes import WeightFormat
 from pipeline.inference import quality
 from pipeline.inference.generation import generate
 from pipeline.inference.interpreter import TokenModel
@@ -41,12 +41,12 @@ def reference(model: TokenModel) -> Reference:
 @pytest.fixture(scope="module")
 def other_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same weights in int8."""
-    return bound_models.bind_sizes(GPT2_LIKE, WeightForm.INT8_PER_ROW, tmp_path_factory.mktemp("q") / "int8.tflite")
+    return bound_models.bind_sizes(GPT2_LIKE, WeightFormat.INT8_PER_ROW, tmp_path_factory.mktemp("q") / "int8.tflite")
 
 
 def test_a_model_agrees_with_itself(model: TokenModel, reference: Reference) -> None:
-    outcome = quality.run_prompt(model, reference.prompts[0], None, tie=0.0)
-    assert (outcome.compared, outcome.agreed, outcome.ties) == (10, 10, 0)
+    outcome = quality.run_prompt(model, reference.prompts[0], None, near_tie=0.0)
+    assert (outcome.compared, outcome.agreed, outcome.near_ties) == (10, 10, 0)
     assert outcome.identical
     assert outcome.margins == pytest.approx(reference.prompts[0].margins)
     assert quality.largest_logit_difference(model, reference) < 1e-6
@@ -61,7 +61,7 @@ def test_after_parting_keras_path_is_forced_and_the_own_path_is_written(
     path = list(keras.greedy)
     path[3] = (path[3] + 1) % 300
     logits = model.logits_for([*PROMPT, *path[:-1]])[len(PROMPT) - 1 :]
-    outcome = quality.run_prompt(model, replace(keras, greedy=tuple(path)), None, tie=0.0)
+    outcome = quality.run_prompt(model, replace(keras, greedy=tuple(path)), None, near_tie=0.0)
     assert outcome.tokens == keras.greedy
     assert outcome.margins == pytest.approx(keras.margins, abs=1e-5)
     assert outcome.agreed == sum(int(row.argmax()) == token for row, token in zip(logits, path, strict=True))
@@ -72,15 +72,15 @@ def test_after_parting_keras_path_is_forced_and_the_own_path_is_written(
 def test_close_steps_do_not_count(model: TokenModel, reference: Reference) -> None:
     prompt = reference.prompts[0]
     closest = min(prompt.margins)
-    outcome = quality.run_prompt(model, prompt, None, tie=closest * 1.0001)
-    assert (outcome.compared, outcome.ties) == (9, 1)
+    outcome = quality.run_prompt(model, prompt, None, near_tie=closest * 1.0001)
+    assert (outcome.compared, outcome.near_ties) == (9, 1)
 
 
 def test_the_own_path_ends_with_the_end_token(model: TokenModel, reference: Reference) -> None:
     keras = reference.prompts[0]
     path = ((keras.greedy[0] + 1) % 300, *keras.greedy[1:])
     end = keras.greedy[4]
-    outcome = quality.run_prompt(model, replace(keras, greedy=path), end, tie=0.0)
+    outcome = quality.run_prompt(model, replace(keras, greedy=path), end, near_tie=0.0)
     assert outcome.tokens == keras.greedy[: keras.greedy.index(end) + 1]
 
 
@@ -93,15 +93,15 @@ def test_quantization_shows_but_stays_small(other_model: Path, reference: Refere
 
 
 def test_what_all_logits_share_is_no_difference(model: TokenModel, reference: Reference) -> None:
-    shifted = replace(reference, forced_logits=reference.forced_logits + np.float32(64))
+    shifted = replace(reference, probe_logits=reference.probe_logits + np.float32(64))
     assert quality.largest_logit_difference(model, shifted) < 1e-5
     assert shifted.logit_scale == pytest.approx(reference.logit_scale, rel=1e-4)
 
 
 def test_one_wrong_logit_is_found(model: TokenModel, reference: Reference) -> None:
-    logits = reference.forced_logits.copy()
+    logits = reference.probe_logits.copy()
     logits[29, 7] += 0.5 * reference.logit_scale
-    assert quality.largest_logit_difference(model, replace(reference, forced_logits=logits)) > 0.3
+    assert quality.largest_logit_difference(model, replace(reference, probe_logits=logits)) > 0.3
 
 
 def test_a_prefill_that_reads_otherwise_is_found(model: TokenModel, reference: Reference) -> None:
@@ -140,8 +140,8 @@ def test_a_scrambled_cache_is_found(model: TokenModel, reference: Reference, nam
 
 
 def test_not_a_number_is_no_small_difference(model: TokenModel, reference: Reference) -> None:
-    logits = reference.forced_logits.copy()
-    broken = replace(reference, forced_logits=logits)
+    logits = reference.probe_logits.copy()
+    broken = replace(reference, probe_logits=logits)
     assert broken.logit_scale > 0
     broken.centred_logits[3, 3] = np.nan
     assert math.isnan(quality.largest_logit_difference(model, broken))

@@ -19,8 +19,8 @@ def arrays() -> dict[str, Any]:
         "prompt_1": np.array([9], np.int32),
         "greedy_1": np.array([7], np.int32),
         "margin_1": np.array([1.0], np.float32),
-        "forced_tokens": np.array([1, 2, 3], np.int32),
-        "forced_logits": np.arange(12, dtype=np.float32).reshape(3, 4),
+        "probe_tokens": np.array([1, 2, 3], np.int32),
+        "probe_logits": np.arange(12, dtype=np.float32).reshape(3, 4),
         "held_out_tokens": np.array([1, 2, 3], np.int32),
         "held_out_nll": np.array([2.0, 3.0], np.float32),
     }
@@ -37,7 +37,7 @@ def test_everything_is_read(tmp_path: Path) -> None:
     assert reference.logit_scale == 1.5
 
 
-@pytest.mark.parametrize("missing", ["prompt_texts", "greedy_1", "forced_logits", "held_out_nll"])
+@pytest.mark.parametrize("missing", ["prompt_texts", "greedy_1", "probe_logits", "held_out_nll"])
 def test_a_missing_array_is_named(tmp_path: Path, missing: str) -> None:
     kept = {name: value for name, value in arrays().items() if name != missing}
     np.savez(tmp_path / "reference.npz", **kept)
@@ -51,7 +51,7 @@ def test_a_missing_array_is_named(tmp_path: Path, missing: str) -> None:
         ("prompt_texts", np.array([], dtype="<U4")),
         ("margin_0", np.array([0.5], np.float32)),
         ("prompt_1", np.array([], np.int32)),
-        ("forced_logits", np.zeros((2, 4), np.float32)),
+        ("probe_logits", np.zeros((2, 4), np.float32)),
         ("held_out_nll", np.zeros(3, np.float32)),
         ("held_out_tokens", np.array([], np.int32)),
     ],

@@ -13,7 +13,7 @@ from tests.security.model_files import write_keras, write_preset
 
 def fetch(ref: ModelRef, tmp_path: Path, digest: str | None = None) -> str:
     return fetching.fetch(
-        ref, tmp_path / "source", digest=digest, scratch=tmp_path / "scratch", report=lambda _share, _doing: None
+        ref, tmp_path / "source", digest=digest, scratch=tmp_path / "scratch", report=lambda _share, _activity: None
     )
 
 

@@ -34,23 +34,23 @@ def test_fetch_and_check_hand_on_what_the_next_stage_reads(tmp_path: Path, prese
     digest = sources.digest(ModelRef(ModelKind.FOLDER, str(preset)))
     said: list[str] = []
     fetching = order(StageName.FETCH, tmp_path, preset, digest)
-    result = fetch_stage.run(fetching, lambda _share, doing: said.append(doing))
-    assert result.facts == {"source_digest": digest}
+    result = fetch_stage.run(fetching, lambda _share, activity: said.append(activity))
+    assert result.attributes == {"source_digest": digest}
     assert result.metrics[0].value == sum(path.stat().st_size for path in preset.rglob("*") if path.is_file())
     assert "copying config.json" in said
 
     checking = order(StageName.CHECK, tmp_path, preset)
     checking.input(ArtifactName.SOURCE).parent.mkdir()
     fetching.output(ArtifactName.SOURCE).rename(checking.input(ArtifactName.SOURCE))
-    result = check_stage.run(checking, lambda _share, _doing: None)
-    assert result.facts == {"backbone": "GPT2Backbone"}
+    result = check_stage.run(checking, lambda _share, _activity: None)
+    assert result.attributes == {"backbone": "GPT2Backbone"}
     checked = json.loads(checking.output(ArtifactName.CHECKED).read_text())
     assert (checked["form"], checked["backbone"], checked["files"]) == ("preset", "GPT2Backbone", 8)
 
 
 def test_fetch_refuses_a_model_that_changed_since_submit(tmp_path: Path, preset: Path) -> None:
     with pytest.raises(ModelChanged):
-        fetch_stage.run(order(StageName.FETCH, tmp_path, preset, "0" * 64), lambda _share, _doing: None)
+        fetch_stage.run(order(StageName.FETCH, tmp_path, preset, "0" * 64), lambda _share, _activity: None)
 
 
 def test_check_leaves_no_result_for_an_unsafe_model(tmp_path: Path, preset: Path) -> None:
@@ -59,5 +59,5 @@ def test_check_leaves_no_result_for_an_unsafe_model(tmp_path: Path, preset: Path
     preset.rename(checking.input(ArtifactName.SOURCE))
     (checking.input(ArtifactName.SOURCE) / "model.pkl").write_bytes(b"")
     with pytest.raises(ModelUnsafe):
-        check_stage.run(checking, lambda _share, _doing: None)
+        check_stage.run(checking, lambda _share, _activity: None)
     assert not checking.output(ArtifactName.CHECKED).exists()

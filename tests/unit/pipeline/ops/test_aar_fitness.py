@@ -30,7 +30,7 @@ def stock() -> AarReading:
     return known_aars.load(known_aars.STOCK)
 
 
-def test_the_stock_aar_fits_the_portable_lane_but_not_play() -> None:
+def test_the_stock_aar_fits_the_portable_io_mode_but_not_play() -> None:
     uses = [builtin("FULLY_CONNECTED", 9), builtin("WHILE", 1), flex("StringLength"), flex("DecodePaddedRaw")]
     [note] = aar_fitness.require_fit(stock(), uses, BOTH, PAGE)
     assert note.startswith("Not ready for Google Play: libtensorflowlite_jni.so and libtensorflowlite_flex_jni.so of")

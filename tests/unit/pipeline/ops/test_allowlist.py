@@ -40,7 +40,7 @@ def test_a_forbidden_op_is_refused_even_when_listed(tmp_path: Path, category: st
         with pytest.raises(OpForbidden, match=rf"Flex{op} \(tokenizer/split, serving_default\).*FARM_PERMITTED_OPS"):
             allowlist.require(path, allowing)
         with pytest.raises(OpForbidden):
-            allowlist.require(path, allowing, only_foreign=True)
+            allowlist.require(path, allowing, only_custom=True)
     found = dangers.category(op)
     assert found is not None
     assert found.name == category
@@ -95,7 +95,7 @@ def test_sets_and_names(tmp_path: Path, op: Op, ops: OpSet, names: set[str], all
 
 
 @pytest.mark.parametrize(
-    ("op", "mend"),
+    ("op", "fix"),
     [
         (
             flex("StringLength", makes="layer/x"),
@@ -105,15 +105,15 @@ def test_sets_and_names(tmp_path: Path, op: Op, ops: OpSet, names: set[str], all
         (Op("Mine"), r"--allow-op Mine if your program"),
     ],
 )
-def test_the_sentence_names_the_op_its_place_and_the_mend(tmp_path: Path, op: Op, mend: str) -> None:
+def test_the_sentence_names_the_op_its_place_and_the_mend(tmp_path: Path, op: Op, fix: str) -> None:
     path = write_model(tmp_path / "x.tflite", [op])
-    with pytest.raises(OpNotAllowed, match=mend):
+    with pytest.raises(OpNotAllowed, match=fix):
         allowlist.require(path, Allowlist(OpSet.BUILTIN))
 
 
 def test_builtin_ops_wait_for_the_finished_file(tmp_path: Path) -> None:
     path = write_model(tmp_path / "x.tflite", [Op("ADD", 5)])
-    allowlist.require(path, Allowlist(OpSet.LISTED), only_foreign=True)
+    allowlist.require(path, Allowlist(OpSet.LISTED), only_custom=True)
     with pytest.raises(OpNotAllowed, match=r"ADD version 5 .*add ADD to the list"):
         allowlist.require(path, Allowlist(OpSet.LISTED))
 

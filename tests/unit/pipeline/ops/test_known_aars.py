@@ -38,7 +38,7 @@ def test_the_stock_aar_is_exactly_as_new_as_its_version() -> None:
         assert following is None or versions.as_numbers(following) > (2, 14), op
 
 
-def test_what_the_portable_lane_needs_is_in_the_stock_aar() -> None:
+def test_what_the_portable_io_mode_needs_is_in_the_stock_aar() -> None:
     kernels = allowlist.stock_kernels()
     assert {"DecodePaddedRaw", "StringLength", "ReduceJoin", "ReadFile"} <= kernels
     assert not {"RegexSplitWithOffsets", "PyFunc", "EagerPyFunc", "NcclAllReduce"} & kernels

@@ -30,7 +30,7 @@ def request_for(
     return request
 
 
-def say_nothing(_share: float, _doing: str) -> None:
+def say_nothing(_share: float, _activity: str) -> None:
     return
 
 
@@ -42,7 +42,7 @@ def test_the_ledger_is_written(tmp_path: Path) -> None:
     assert {metric.name: metric.value for metric in result.metrics} == {
         "operators": 2, "flex_ops": 1, "tftext_ops": 0, "custom_ops": 0,
     }  # fmt: skip
-    assert result.facts == {"summary": made.summary, "runtime": "2.13", "allowed": "flex"}
+    assert result.attributes == {"summary": made.summary, "runtime": "2.13", "allowed": "flex"}
 
 
 def test_what_is_not_allowed_leaves_no_ledger(tmp_path: Path) -> None:

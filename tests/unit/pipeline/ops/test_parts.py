@@ -8,10 +8,10 @@ from pipeline.ops.parts import PartFinder, scope_of, weight_part
 @pytest.mark.parametrize(
     ("name", "part"),
     [
-        ("decode/layer_3_up_weight*layer_3_feed_forward_norm_gain", "layer 3 up"),
+        ("decode/layer_3_up_weight*layer_3_feed_forward_norm_scale", "layer 3 up"),
         ("decode_w__layer_12_attention_output_bias:0", "layer 12 attention output"),
         ("decode/token_embedding", "token embedding"),
-        ("decode/final_norm_gain", "final norm"),
+        ("decode/final_norm_scale", "final norm"),
         ("gpt2_causal_lm/transformer_layer_3/query/kernel", None),
         ("Reshape_1", None),
     ],

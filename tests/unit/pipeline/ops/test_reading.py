@@ -85,7 +85,7 @@ def test_layers_follow_the_weights_that_are_read(tmp_path: Path) -> None:
     found = read(
         tmp_path,
         Op("GATHER", reads="decode/token_embedding"),
-        Op("FULLY_CONNECTED", reads="decode/layer_11_up_weight*layer_11_feed_forward_norm_gain"),
+        Op("FULLY_CONNECTED", reads="decode/layer_11_up_weight*layer_11_feed_forward_norm_scale"),
         Op("ADD", makes="a/transformer_layer_3/self_attention/add;b"),
         Op("ADD", makes="StatefulPartitionedCall:0"),
     )

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from farm.errors import BindingFailed, OpNotAllowed, RecipeNotRunnable
-from farm.recipes import WeightForm
+from farm.recipes import WeightFormat
 from farm.runtimes import Runtime
 from pipeline.conversion.binding import bind
 from pipeline.conversion.binding.flatbuffer import Builtin, load_model, pack_model
@@ -30,49 +30,53 @@ def relative_difference(sizes: Sizes, path: Path) -> float:
 
 @BOTH
 @pytest.mark.parametrize(
-    ("form", "limit"),
+    ("weight_format", "limit"),
     [
-        (WeightForm.FLOAT32, 1e-5),
-        (WeightForm.FLOAT16, 0.01),
-        (WeightForm.INT8_PER_ROW, 0.15),
-        (WeightForm.INT8_PER_TENSOR, 0.2),
+        (WeightFormat.FLOAT32, 1e-5),
+        (WeightFormat.FLOAT16, 0.01),
+        (WeightFormat.INT8_PER_ROW, 0.15),
+        (WeightFormat.INT8_PER_TENSOR, 0.2),
     ],
 )
-def test_a_bound_file_computes_the_model(sizes: Sizes, form: WeightForm, limit: float, tmp_path: Path) -> None:
-    difference = relative_difference(sizes, bind_sizes(sizes, form, tmp_path / "m.tflite"))
+def test_a_bound_file_computes_the_model(
+    sizes: Sizes, weight_format: WeightFormat, limit: float, tmp_path: Path
+) -> None:
+    difference = relative_difference(sizes, bind_sizes(sizes, weight_format, tmp_path / "m.tflite"))
     assert difference < limit
 
 
 @BOTH
-@pytest.mark.parametrize("form", WeightForm)
-def test_the_same_bytes_every_time(sizes: Sizes, form: WeightForm, tmp_path: Path) -> None:
-    if (sizes, form) == (LLAMA_LIKE, WeightForm.INT4_BLOCKS_OF_32):
+@pytest.mark.parametrize("weight_format", WeightFormat)
+def test_the_same_bytes_every_time(sizes: Sizes, weight_format: WeightFormat, tmp_path: Path) -> None:
+    if (sizes, weight_format) == (LLAMA_LIKE, WeightFormat.INT4_BLOCKS_OF_32):
         with pytest.raises(RecipeNotRunnable, match="rows of 48 values, no multiple of 32"):
-            bind_for_host(sizes, form, tmp_path / "a.tflite")
+            bind_for_host(sizes, weight_format, tmp_path / "a.tflite")
         return
-    contents = {bind_for_host(sizes, form, tmp_path / name).read_bytes() for name in ("a.tflite", "b.tflite")}
+    contents = {bind_for_host(sizes, weight_format, tmp_path / name).read_bytes() for name in ("a.tflite", "b.tflite")}
     assert len(contents) == 1
 
 
-def bind_for_host(sizes: Sizes, form: WeightForm, output: Path) -> Path:
+def bind_for_host(sizes: Sizes, weight_format: WeightFormat, output: Path) -> Path:
     weights = ArrayWeights(weightless_graphs.random_weights(sizes))
-    bind(sizes.path, weights, form, output, runtimes=[Runtime.AI_EDGE_LITERT_2_3])
+    bind(sizes.path, weights, weight_format, output, runtimes=[Runtime.AI_EDGE_LITERT_2_3])
     return output
 
 
-@pytest.mark.parametrize("form", [WeightForm.INT4_PER_ROW, WeightForm.INT4_BLOCKS_OF_32])
-def test_four_bits_compute_what_their_values_stand_for(form: WeightForm, tmp_path: Path) -> None:
+@pytest.mark.parametrize("weight_format", [WeightFormat.INT4_PER_ROW, WeightFormat.INT4_BLOCKS_OF_32])
+def test_four_bits_compute_what_their_values_stand_for(weight_format: WeightFormat, tmp_path: Path) -> None:
     """Against numpy with the rounded weights: what is left is the rounding of activations."""
     weights = weightless_graphs.random_weights(GPT2_LIKE)
-    absorbed = numpy_decoder.absorb_norms(GPT2_LIKE, weights)
+    absorbed = numpy_decoder.fold_norms(GPT2_LIKE, weights)
     rounded = {
-        name: numpy_decoder.round_to_four_bits(value, 32 if form is WeightForm.INT4_BLOCKS_OF_32 else value.shape[1])
+        name: numpy_decoder.round_to_four_bits(
+            value, 32 if weight_format is WeightFormat.INT4_BLOCKS_OF_32 else value.shape[1]
+        )
         if value.ndim == 2 and name != "positions"
         else value
         for name, value in absorbed.items()
     }
     expected = numpy_decoder.logits(GPT2_LIKE, rounded, TOKENS)
-    actual = TokenModel(bind_for_host(GPT2_LIKE, form, tmp_path / "m.tflite")).logits_for(TOKENS)
+    actual = TokenModel(bind_for_host(GPT2_LIKE, weight_format, tmp_path / "m.tflite")).logits_for(TOKENS)
     assert np.abs(actual - expected).max() / np.abs(expected).max() < 0.06
 
 
@@ -82,25 +86,25 @@ def test_the_report_counts_what_is_in_the_file(tmp_path: Path) -> None:
     report = bind(
         GPT2_LIKE.path,
         ArrayWeights(weightless_graphs.random_weights(GPT2_LIKE)),
-        WeightForm.INT8_PER_ROW,
+        WeightFormat.INT8_PER_ROW,
         path,
-        lambda share, doing: said.append((share, doing)),
+        lambda share, activity: said.append((share, activity)),
     )
-    by_form = {total.form: total for total in report.forms}
+    by_form = {total.weight_format: total for total in report.weight_formats}
     kinds = {share.kind: share for share in inspect(path).sizes}
     assert report.file_bytes == path.stat().st_size
-    assert by_form[WeightForm.INT8_PER_ROW].weights == kinds["int8 matrices"].constants == 9
-    assert by_form[WeightForm.INT8_PER_ROW].bytes == kinds["int8 matrices"].bytes
+    assert by_form[WeightFormat.INT8_PER_ROW].weights == kinds["int8 matrices"].constants == 9
+    assert by_form[WeightFormat.INT8_PER_ROW].bytes == kinds["int8 matrices"].bytes
     assert 0 < report.head_bytes < report.file_bytes
     assert [share for share, _ in said] == sorted(share for share, _ in said)
-    assert ("writing embedding") in {doing for _, doing in said}
+    assert ("writing embedding") in {activity for _, activity in said}
 
 
 def test_weights_behind_the_flatbuffer_give_the_same_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The form of files beyond 2 GB, at a small size."""
-    inline = bind_sizes(GPT2_LIKE, WeightForm.INT8_PER_ROW, tmp_path / "inline.tflite")
+    inline = bind_sizes(GPT2_LIKE, WeightFormat.INT8_PER_ROW, tmp_path / "inline.tflite")
     monkeypatch.setattr("pipeline.conversion.binding.model_file.INLINE_LIMIT", 0)
-    behind = bind_sizes(GPT2_LIKE, WeightForm.INT8_PER_ROW, tmp_path / "behind.tflite")
+    behind = bind_sizes(GPT2_LIKE, WeightFormat.INT8_PER_ROW, tmp_path / "behind.tflite")
     assert {buffer.offset > 1 for buffer in load_model(inline).buffers} == {False}
     assert sum(buffer.offset > 1 for buffer in load_model(behind).buffers) == 20
     expected = TokenModel(inline).logits_for(TOKENS)
@@ -111,7 +115,7 @@ def test_weights_behind_the_flatbuffer_give_the_same_model(tmp_path: Path, monke
 
 def test_a_recipe_that_the_app_computes_wrongly_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RecipeNotRunnable, match=r"TFLite 2\.20 computes int4 in blocks wrongly"):
-        bind_sizes(GPT2_LIKE, WeightForm.INT4_BLOCKS_OF_32, tmp_path / "m.tflite")
+        bind_sizes(GPT2_LIKE, WeightFormat.INT4_BLOCKS_OF_32, tmp_path / "m.tflite")
 
 
 def test_a_custom_operator_is_refused_by_name(tmp_path: Path) -> None:
@@ -122,7 +126,7 @@ def test_a_custom_operator_is_refused_by_name(tmp_path: Path) -> None:
     graph.write_bytes(pack_model(model))
     weights = ArrayWeights(weightless_graphs.random_weights(GPT2_LIKE))
     with pytest.raises(OpNotAllowed, match=r"FlexReadFile in decode is no TFLite built-in"):
-        bind(graph, weights, WeightForm.FLOAT32, tmp_path / "m.tflite")
+        bind(graph, weights, WeightFormat.FLOAT32, tmp_path / "m.tflite")
     assert not (tmp_path / "m.tflite").exists()
 
 
@@ -137,7 +141,7 @@ def test_a_custom_operator_is_refused_by_name(tmp_path: Path) -> None:
 def test_weights_that_do_not_fit_are_refused(change: dict[str, np.ndarray], sentence: str, tmp_path: Path) -> None:
     weights = ArrayWeights(weightless_graphs.random_weights(GPT2_LIKE) | change)
     with pytest.raises(BindingFailed, match=sentence):
-        bind(GPT2_LIKE.path, weights, WeightForm.INT8_PER_ROW, tmp_path / "m.tflite")
+        bind(GPT2_LIKE.path, weights, WeightFormat.INT8_PER_ROW, tmp_path / "m.tflite")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -145,7 +149,7 @@ def test_a_missing_weight_is_named(tmp_path: Path) -> None:
     weights = weightless_graphs.random_weights(GPT2_LIKE)
     del weights["final.bias"]
     with pytest.raises(BindingFailed, match=r"lack final\.bias"):
-        bind(GPT2_LIKE.path, ArrayWeights(weights), WeightForm.FLOAT32, tmp_path / "m.tflite")
+        bind(GPT2_LIKE.path, ArrayWeights(weights), WeightFormat.FLOAT32, tmp_path / "m.tflite")
 
 
 def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,5 +158,5 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError, match="No space left"):
-        bind_sizes(GPT2_LIKE, WeightForm.FLOAT32, tmp_path / "m.tflite")
+        bind_sizes(GPT2_LIKE, WeightFormat.FLOAT32, tmp_path / "m.tflite")
     assert list(tmp_path.iterdir()) == []

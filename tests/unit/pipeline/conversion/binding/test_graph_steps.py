@@ -10,7 +10,7 @@ import pytest
 
 from farm.errors import BindingFailed, OpNotAllowed
 from pipeline.conversion.binding.biases import fold_biases
-from pipeline.conversion.binding.compaction import compact, name_tensors_uniquely
+from pipeline.conversion.binding.dead_tensors import compact, name_tensors_uniquely
 from pipeline.conversion.binding.derived import Weight
 from pipeline.conversion.binding.flatbuffer import (
     Builtin,
@@ -23,8 +23,8 @@ from pipeline.conversion.binding.flatbuffer import (
     readers,
     schema,
 )
-from pipeline.conversion.binding.gains import settle_moved_gains
-from pipeline.conversion.binding.norms import absorb_norms, looked_up_tables
+from pipeline.conversion.binding.norm_scales import settle_moved_norm_scales
+from pipeline.conversion.binding.norms import fold_norms, looked_up_tables
 from pipeline.conversion.binding.operators import require_allowed
 from pipeline.conversion.binding.weight_inputs import GraphWeights, require_matching, take_weight_inputs
 from tests.fixtures.bound_models import ArrayWeights
@@ -78,8 +78,8 @@ def test_matching_weights_are_accepted_and_others_named() -> None:
     model, taken = loaded(GPT2_LIKE)
     weights = random_weights(GPT2_LIKE)
     require_matching(model, taken, ArrayWeights(weights))
-    weights["final.gain"] = np.ones(31, np.float32)
-    with pytest.raises(BindingFailed, match=r"wants final\.gain as \(32,\)"):
+    weights["final.scale"] = np.ones(31, np.float32)
+    with pytest.raises(BindingFailed, match=r"wants final\.scale as \(32,\)"):
         require_matching(model, taken, ArrayWeights(weights))
 
 
@@ -87,10 +87,10 @@ def test_a_moved_gain_becomes_a_derived_weight() -> None:
     model, taken = loaded(LLAMA_LIKE)
     before = operators(model)
     assert ("0.qkv", None) not in dense_weights_or_products(model, taken)
-    settle_moved_gains(model, taken)
+    settle_moved_norm_scales(model, taken)
     assert before["MUL"] - operators(model)["MUL"] == 7
-    assert ("0.qkv*0.norm1.gain", None) in dense_weights(model, taken)
-    assert ("head*final.gain", None) in dense_weights(model, taken)
+    assert ("0.qkv*0.norm1.scale", None) in dense_weights(model, taken)
+    assert ("head*final.scale", None) in dense_weights(model, taken)
     assert ("0.down", None) in dense_weights(model, taken)
 
 
@@ -103,18 +103,18 @@ def dense_weights_or_products(model: Model, taken: list[GraphWeights]) -> list[t
 
 
 def test_the_gain_goes_back_where_the_matrix_is_also_looked_up() -> None:
-    """Let the logits read the looked-up table through the gain, as a tied model does."""
+    """Let the logits read the looked-up table through the norm_scale, as a tied model does."""
     model, taken = loaded(LLAMA_LIKE)
     graph, weights = model.subgraphs[0], taken[0]
     by_name = {weight.name: tensor for tensor, weight in weights.items()}
     product = next(operator for operator in graph.operators if by_name["head"] in inputs_of(operator))
-    product.inputs = [by_name["embedding"], by_name["final.gain"]]
+    product.inputs = [by_name["embedding"], by_name["final.scale"]]
     logits = next(operator for operator in graph.operators if int(product.outputs[0]) in inputs_of(operator))
     activation = inputs_of(logits)[0]
-    settle_moved_gains(model, taken)
+    settle_moved_norm_scales(model, taken)
     scaled, matrix = inputs_of(logits)[:2]
     assert matrix == by_name["embedding"]
-    assert inputs_of(product) == [activation, by_name["final.gain"]]
+    assert inputs_of(product) == [activation, by_name["final.scale"]]
     assert [int(tensor) for tensor in product.outputs] == [scaled]
     assert graph.operators.index(product) < graph.operators.index(logits)
     assert list(graph.tensors[scaled].shape) == list(graph.tensors[activation].shape)
@@ -125,11 +125,11 @@ def test_a_scaled_table_in_an_unknown_place_is_refused() -> None:
     graph = model.subgraphs[0]
     by_name = {weight.name: tensor for tensor, weight in taken[0].items()}
     product = next(operator for operator in graph.operators if by_name["head"] in inputs_of(operator))
-    product.inputs = [by_name["embedding"], by_name["final.gain"]]
+    product.inputs = [by_name["embedding"], by_name["final.scale"]]
     reader = next(operator for operator in graph.operators if int(product.outputs[0]) in inputs_of(operator))
     reader.opcodeIndex = opcode_index(model, Builtin.BATCH_MATMUL, 1)
     with pytest.raises(BindingFailed, match="table that is read by BATCH_MATMUL"):
-        settle_moved_gains(model, taken)
+        settle_moved_norm_scales(model, taken)
 
 
 def test_biases_become_inputs_of_their_matrix() -> None:
@@ -169,11 +169,11 @@ def test_norms_are_absorbed_by_the_matrices_behind_them() -> None:
     graph = model.subgraphs[0]
     fold_biases(model, graph, taken[0])
     before = operators(model)
-    absorb_norms(model, graph, taken[0], looked_up_tables(model, taken))
+    fold_norms(model, graph, taken[0], looked_up_tables(model, taken))
     after = operators(model)
     assert (before["MUL"] - after["MUL"], before["ADD"] - after["ADD"]) == (4, 4)
-    assert ("0.qkv*0.norm1.gain", "0.qkv.bias+0.qkv@0.norm1.bias") in dense_weights(model, taken)
-    assert ("1.up*1.norm2.gain", "1.up.bias+1.up@1.norm2.bias") in dense_weights(model, taken)
+    assert ("0.qkv*0.norm1.scale", "0.qkv.bias+0.qkv@0.norm1.bias") in dense_weights(model, taken)
+    assert ("1.up*1.norm2.scale", "1.up.bias+1.up@1.norm2.bias") in dense_weights(model, taken)
     assert ("0.out", "0.out.bias") in dense_weights(model, taken)
 
 
@@ -183,9 +183,9 @@ def test_a_norm_before_a_looked_up_table_stays() -> None:
     fold_biases(model, graph, taken[0])
     tables = looked_up_tables(model, taken)
     assert tables == {"embedding"}
-    absorb_norms(model, graph, taken[0], tables)
+    fold_norms(model, graph, taken[0], tables)
     by_name = {weight.name: tensor for tensor, weight in taken[0].items()}
-    assert [name_of(model, operator) for operator in readers(graph)[by_name["final.gain"]]] == ["MUL"]
+    assert [name_of(model, operator) for operator in readers(graph)[by_name["final.scale"]]] == ["MUL"]
 
 
 def test_a_norm_that_something_else_reads_stays() -> None:
@@ -195,7 +195,7 @@ def test_a_norm_that_something_else_reads_stays() -> None:
     by_name = {weight.name: tensor for tensor, weight in taken[0].items()}
     addition = readers(graph)[by_name["0.norm1.bias"]][0]
     graph.outputs = [*graph.outputs, int(addition.outputs[0])]
-    absorb_norms(model, graph, taken[0], looked_up_tables(model, taken))
+    fold_norms(model, graph, taken[0], looked_up_tables(model, taken))
     assert ("0.qkv", "0.qkv.bias") in dense_weights(model, taken)
 
 
@@ -246,7 +246,7 @@ def test_builtins_pass_and_a_custom_operator_is_named() -> None:
 
 def test_labels_tell_how_a_weight_is_made() -> None:
     assert Weight("w").label == "w"
-    assert Weight("w", gain="g").label == "w*g"
+    assert Weight("w", norm_scale="g").label == "w*g"
     assert Weight("b", shift=("w", "s")).label == "b+w@s"
 
 

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from farm.errors import BindingFailed, RecipeNotRunnable
-from farm.recipes import RECIPES, Recipe, WeightForm
+from farm.recipes import RECIPES, Recipe, WeightFormat
 from farm.runtimes import APP_RUNTIME, FLEX_APP_RUNTIME, Runtime
 from pipeline.conversion.binding import derived
 from pipeline.conversion.binding.derived import DerivedWeights, Weight, chunk_rows
 from pipeline.conversion.binding.quantization import largest_magnitude, store_rows, stored_bytes
-from pipeline.conversion.binding.runtimes import HOST_RUNTIME, SUPPORT, check_runnable, form_for
+from pipeline.conversion.binding.runtimes import HOST_RUNTIME, SUPPORT, check_runnable, format_for
 from tests.fixtures.bound_models import ArrayWeights
 
 RNG = np.random.default_rng(0)
@@ -33,11 +33,11 @@ ARRAYS = SOURCE.source.arrays  # type: ignore[attr-defined]
 
 def test_stored_weights_pass_through() -> None:
     np.testing.assert_array_equal(SOURCE.rows(Weight("w"), 3, 7), MATRIX[3:7])
-    assert SOURCE.shape(Weight("w", gain="g")) == (20, 64)
+    assert SOURCE.shape(Weight("w", norm_scale="g")) == (20, 64)
 
 
 def test_a_gain_multiplies_columns() -> None:
-    np.testing.assert_array_equal(SOURCE.rows(Weight("w", gain="g"), 3, 7), MATRIX[3:7] * ARRAYS["g"])
+    np.testing.assert_array_equal(SOURCE.rows(Weight("w", norm_scale="g"), 3, 7), MATRIX[3:7] * ARRAYS["g"])
     np.testing.assert_array_equal(ARRAYS["w"], MATRIX)
 
 
@@ -59,7 +59,7 @@ def test_chunks_have_a_row_at_least() -> None:
 @given(st.integers(0, 2**32 - 1), st.floats(1e-20, 1e20))
 def test_int8_is_the_nearest_value_of_its_row(seed: int, scale: float) -> None:
     rows = (np.random.default_rng(seed).normal(0, 1, (4, 32)) * scale).astype(np.float32)
-    stored = store_rows(rows.copy(), WeightForm.INT8_PER_ROW, "w")
+    stored = store_rows(rows.copy(), WeightFormat.INT8_PER_ROW, "w")
     assert stored.scales is not None
     assert stored.data.dtype == np.int8
     assert np.abs(stored.data).max(-1).tolist() == [127] * 4
@@ -68,17 +68,17 @@ def test_int8_is_the_nearest_value_of_its_row(seed: int, scale: float) -> None:
 
 
 def test_int8_keeps_the_sign_of_the_largest() -> None:
-    stored = store_rows(np.array([[-2.0, 1.0]], np.float32), WeightForm.INT8_PER_ROW, "w")
+    stored = store_rows(np.array([[-2.0, 1.0]], np.float32), WeightFormat.INT8_PER_ROW, "w")
     assert stored.data.tolist() == [[-127, 64]]
 
 
 def test_a_row_of_zeros_is_stored_as_zeros() -> None:
-    for form in WeightForm:
-        assert not np.asarray(store_rows(np.zeros((2, 32), np.float32), form, "w").data).any()
+    for weight_format in WeightFormat:
+        assert not np.asarray(store_rows(np.zeros((2, 32), np.float32), weight_format, "w").data).any()
 
 
 def test_four_bits_are_packed_low_half_first() -> None:
-    stored = store_rows(np.array([[7.0, -7.0, 1.0, 0.0]], np.float32), WeightForm.INT4_PER_ROW, "w")
+    stored = store_rows(np.array([[7.0, -7.0, 1.0, 0.0]], np.float32), WeightFormat.INT4_PER_ROW, "w")
     assert stored.data.tolist() == [0x97, 0x01]
     assert stored.scales is not None
     assert stored.scales.tolist() == [1.0]
@@ -86,62 +86,62 @@ def test_four_bits_are_packed_low_half_first() -> None:
 
 def test_blocks_have_scales_of_their_own() -> None:
     rows = np.concatenate([np.full((1, 32), 7.0), np.full((1, 32), -70.0)], 1).astype(np.float32)
-    stored = store_rows(rows, WeightForm.INT4_BLOCKS_OF_32, "w")
+    stored = store_rows(rows, WeightFormat.INT4_BLOCKS_OF_32, "w")
     assert stored.scales is not None
     assert stored.scales.dtype == np.float16
     assert stored.scales.tolist() == [[1.0, 10.0]]
     assert stored.data.tolist() == [0x77] * 16 + [0x99] * 16
 
 
-@pytest.mark.parametrize("form", WeightForm)
-def test_as_many_bytes_as_said(form: WeightForm) -> None:
-    assert store_rows(MATRIX.copy(), form, "w").data.nbytes == stored_bytes(MATRIX.shape, form)
+@pytest.mark.parametrize("weight_format", WeightFormat)
+def test_as_many_bytes_as_said(weight_format: WeightFormat) -> None:
+    assert store_rows(MATRIX.copy(), weight_format, "w").data.nbytes == stored_bytes(MATRIX.shape, weight_format)
 
 
-@pytest.mark.parametrize("form", WeightForm)
+@pytest.mark.parametrize("weight_format", WeightFormat)
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_values_that_are_no_numbers_are_refused(form: WeightForm, value: float) -> None:
+def test_values_that_are_no_numbers_are_refused(weight_format: WeightFormat, value: float) -> None:
     rows = MATRIX.copy()
     rows[3, 5] = value
     with pytest.raises(BindingFailed, match=r"layer\.w holds values that are no finite numbers"):
-        store_rows(rows, form, "layer.w")
+        store_rows(rows, weight_format, "layer.w")
 
 
 def test_values_too_large_for_float16_are_refused() -> None:
     with pytest.raises(BindingFailed, match=r"holds 7e\+04, too large for float16"):
-        store_rows(np.array([7e4], np.float32), WeightForm.FLOAT16, "w")
+        store_rows(np.array([7e4], np.float32), WeightFormat.FLOAT16, "w")
 
 
 @pytest.mark.parametrize(
-    ("form", "runtime"),
+    ("weight_format", "runtime"),
     [
-        (WeightForm.INT8_PER_ROW, Runtime.TFLITE_2_16),
-        (WeightForm.INT4_PER_ROW, Runtime.TFLITE_2_17),
-        (WeightForm.INT4_BLOCKS_OF_32, Runtime.TFLITE_2_19),
-        (WeightForm.INT4_BLOCKS_OF_32, Runtime.TFLITE_2_20),
+        (WeightFormat.INT8_PER_ROW, Runtime.TFLITE_2_16),
+        (WeightFormat.INT4_PER_ROW, Runtime.TFLITE_2_17),
+        (WeightFormat.INT4_BLOCKS_OF_32, Runtime.TFLITE_2_19),
+        (WeightFormat.INT4_BLOCKS_OF_32, Runtime.TFLITE_2_20),
     ],
 )
-def test_runtimes_that_fail_are_refused_with_those_that_do_not(form: WeightForm, runtime: Runtime) -> None:
+def test_runtimes_that_fail_are_refused_with_those_that_do_not(weight_format: WeightFormat, runtime: Runtime) -> None:
     with pytest.raises(RecipeNotRunnable, match=f"^{runtime} .*ai-edge-litert 2.3"):
-        check_runnable(form, runtime)
+        check_runnable(weight_format, runtime)
 
 
 def test_every_recipe_runs_in_the_app_and_on_the_host() -> None:
     for recipe in RECIPES:
-        check_runnable(recipe.form, APP_RUNTIME)
-        check_runnable(recipe.form, HOST_RUNTIME)
+        check_runnable(recipe.weight_format, APP_RUNTIME)
+        check_runnable(recipe.weight_format, HOST_RUNTIME)
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_every_recipe_has_a_form_for_the_runtime_of_the_flex_aar(recipe: Recipe) -> None:
-    check_runnable(form_for(recipe.form, FLEX_APP_RUNTIME), FLEX_APP_RUNTIME)
-    assert form_for(recipe.form, APP_RUNTIME) is recipe.form
+    check_runnable(format_for(recipe.weight_format, FLEX_APP_RUNTIME), FLEX_APP_RUNTIME)
+    assert format_for(recipe.weight_format, APP_RUNTIME) is recipe.weight_format
 
 
 def test_int8_per_tensor_divides_every_row_by_the_scale_of_the_whole_matrix() -> None:
-    whole = store_rows(MATRIX.copy(), WeightForm.INT8_PER_TENSOR, "w")
+    whole = store_rows(MATRIX.copy(), WeightFormat.INT8_PER_TENSOR, "w")
     largest = largest_magnitude(MATRIX)
-    parts = [store_rows(MATRIX[at : at + 2].copy(), WeightForm.INT8_PER_TENSOR, "w", largest) for at in (0, 2)]
+    parts = [store_rows(MATRIX[at : at + 2].copy(), WeightFormat.INT8_PER_TENSOR, "w", largest) for at in (0, 2)]
     assert whole.scales is not None
     np.testing.assert_array_equal(whole.scales, np.array([np.abs(MATRIX).max() / 127], np.float32))
     np.testing.assert_array_equal(np.concatenate([part.data for part in parts]), whole.data[:4])
@@ -149,8 +149,11 @@ def test_int8_per_tensor_divides_every_row_by_the_scale_of_the_whole_matrix() ->
 
 
 def test_every_form_has_its_versions() -> None:
-    assert set(SUPPORT) == set(WeightForm)
-    assert (SUPPORT[WeightForm.INT8_PER_ROW].fully_connected, SUPPORT[WeightForm.INT8_PER_ROW].embedding_lookup) == (
+    assert set(SUPPORT) == set(WeightFormat)
+    assert (
+        SUPPORT[WeightFormat.INT8_PER_ROW].fully_connected,
+        SUPPORT[WeightFormat.INT8_PER_ROW].embedding_lookup,
+    ) == (
         12,
         4,
     )

@@ -40,7 +40,7 @@ class GoldenPromptsTest {
         val options = GenerationOptions(maxTokens = steps, contextWindow = window)
         val written = generator.generate(prompt.getString("text"), options) { true }.tokens.toList()
         val equal = expected.zip(written).takeWhile { (one, other) -> one == other }.size
-        val tie = golden.getJSONObject("limits").getDouble("tie_margin")
+        val tie = golden.getJSONObject("limits").getDouble("near_tie_margin")
         if (equal < margins.length() && margins.getDouble(equal) < tie) return equal
         assertEquals("after ${prompt.getString("text")}", expected, written)
         return equal

@@ -60,7 +60,7 @@ class LooksTest : AppTest() {
             look(screen, "measure-$kind")
         }
         screen(AboutActivity::class.java) { screen ->
-            await("the papers") { screen.findViewById<TextView>(R.id.licence_text).length() > 0 }
+            await("the metadata") { screen.findViewById<TextView>(R.id.licence_text).length() > 0 }
             look(screen, "about-$kind")
         }
         again(Mode.COMPLETE)

@@ -3,7 +3,7 @@ package dev.kerasfarm.generation
 import android.content.res.AssetManager
 import dev.kerasfarm.generation.decoding.AppModel
 import dev.kerasfarm.generation.decoding.TokenizerMissing
-import dev.kerasfarm.generation.engine.BigCores
+import dev.kerasfarm.generation.engine.CpuThreads
 import dev.kerasfarm.generation.engine.LanguageModel
 import dev.kerasfarm.generation.engine.ModelRegion
 import dev.kerasfarm.generation.engine.ModelUnusable
@@ -85,7 +85,7 @@ internal fun openModel(files: ModelFiles, library: ModelFiles, info: ModelInfo =
     val found = MessageDigest.getInstance("SHA-256").digest(content).joinToString("") { "%02x".format(it) }
     if (found != info.tokenizerSha256) throw ModelUnusable("its tokenizer is not the one that it was made with")
     val tokenizer = content.inputStream().bufferedReader().use { TokenizerFile.read(it, classes, info.readsSpecial) }
-    return AppModel(info, tokenizer, files.region(MODEL) { LanguageModel.open(it, BigCores.threads()) })
+    return AppModel(info, tokenizer, files.region(MODEL) { LanguageModel.open(it, CpuThreads.threads()) })
 }
 
 internal fun openWordFilter(library: ModelFiles): WordFilter {

@@ -1,6 +1,6 @@
 package dev.kerasfarm.host
 
-import dev.kerasfarm.generation.engine.BigCores
+import dev.kerasfarm.generation.engine.CpuThreads
 import dev.kerasfarm.generation.engine.LanguageModel
 import dev.kerasfarm.generation.engine.ModelRegion
 import dev.kerasfarm.generation.engine.ModelUnusable
@@ -58,7 +58,7 @@ class Driver : Closeable {
 
     private fun open(command: JSONObject): JSONObject {
         close()
-        val threads = command.optInt("threads", 0).takeIf { it > 0 } ?: BigCores.threads()
+        val threads = command.optInt("threads", 0).takeIf { it > 0 } ?: CpuThreads.threads()
         if (command.has("apk")) openApk(File(command.getString("apk")), threads) else openFiles(command, threads)
         val answer = JSONObject().put("threads", threads)
         tokenizer?.let { answer.put("tokenizer_size", it.size) }

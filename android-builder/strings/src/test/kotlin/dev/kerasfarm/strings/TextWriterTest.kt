@@ -24,7 +24,7 @@ import java.nio.ByteOrder
 
 private const val GENERATE_INPUTS = "prompt max_new_tokens temperature top_k seed"
 
-/** All of the strings lane but TFLite itself, which has no library for this machine. */
+/** All of the I/O mode `strings` but TFLite itself, which has no library for this machine. */
 class TextWriterTest {
     /** Answers by [reply] and remembers what it was asked. */
     private class Scripted(adjustable: Boolean, val reply: (ByteArray, Map<String, Any>) -> ByteArray) : StringRunner {
@@ -84,7 +84,7 @@ class TextWriterTest {
         fun of(prompt: String, output: String) = answerOf(prompt.encodeToByteArray(), output.encodeToByteArray())
         assertEquals(Answer(" upon a time", true), of("Once", "Once upon a time"))
         assertEquals(Answer("", true), of("Once", "Once"))
-        // Where a tokenizer gives other spaces back, or the prompt stands in the middle, nothing is guessed.
+        // Where a tokenizer gives other spaces back, or the prompt stands in the middle, nothing is drafted.
         assertEquals(Answer("Once  upon", false), of("Once upon", "Once  upon"))
         assertEquals(Answer("Said: Once", false), of("Once", "Said: Once"))
         assertEquals(Answer("On", false), of("Once", "On"))
@@ -172,12 +172,12 @@ class TextWriterTest {
     }
 
     @Test
-    fun theLaneComesFromTheModelsDescription() {
-        fun text(lane: String) =
-            """{"format": 1, "name": "n", "recipe": "none", "lane": "$lane", "prompt_bytes": 64, "output_tokens": 8}"""
+    fun theIoModeComesFromTheModelsDescription() {
+        fun text(ioMode: String) =
+            """{"format": 1, "name": "n", "recipe": "none", "io_mode": "$I/O mode", "prompt_bytes": 64, "output_tokens": 8}"""
         assertEquals(StringsInfo("n", "none", 64, 8), StringsInfo.parse(text("strings")))
         val error = assertThrows(ModelUnusable::class.java) { StringsInfo.parse(text("tokens")) }
-        assertEquals("it is of the lane tokens, and this app is for the lane strings", error.message)
+        assertEquals("it is of the I/O mode tokens, and this app is for the I/O mode strings", error.message)
         assertThrows(ModelUnusable::class.java) { StringsInfo.parse("{}") }
         assertThrows(ModelUnusable::class.java) { StringsInfo.parse(text("strings").replace("1,", "2,")) }
     }

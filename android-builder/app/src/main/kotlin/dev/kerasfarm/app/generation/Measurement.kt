@@ -3,7 +3,7 @@ package dev.kerasfarm.app.generation
 import dev.kerasfarm.generation.decoding.AppModel
 import dev.kerasfarm.generation.decoding.GreedySampler
 import dev.kerasfarm.generation.decoding.Sampler
-import dev.kerasfarm.generation.engine.BigCores
+import dev.kerasfarm.generation.engine.CpuThreads
 import dev.kerasfarm.generation.model.ModelInfo
 import org.json.JSONObject
 import java.io.File
@@ -63,7 +63,7 @@ fun measure(model: AppModel, cancelled: () -> Boolean): Measurement? {
     val runs = List(RUNS + 1) { Run.of(model, prompt, limit, cancelled) ?: return null }.drop(1)
     return Measurement(
         model = model.info,
-        threads = BigCores.threads(),
+        threads = CpuThreads.threads(),
         runs = RUNS,
         promptTokens = prompt.size,
         newTokens = limit,

@@ -5,8 +5,8 @@ import android.view.ViewGroup
 import android.widget.TextView
 import dev.kerasfarm.app.R
 import dev.kerasfarm.app.generation.SessionState
-import dev.kerasfarm.app.model.AppPapers
-import dev.kerasfarm.app.model.readPapers
+import dev.kerasfarm.app.model.AppMetadata
+import dev.kerasfarm.app.model.readMetadata
 import dev.kerasfarm.generation.model.ModelInfo
 import java.util.concurrent.Executors
 
@@ -17,13 +17,13 @@ class AboutActivity : ModelActivity() {
         setUpHeader(R.string.about)
         val reader = Executors.newSingleThreadExecutor()
         reader.execute {
-            val papers = readPapers(assets)
-            runOnUiThread { if (!isDestroyed) show(state.info, papers) }
+            val metadata = readMetadata(assets)
+            runOnUiThread { if (!isDestroyed) show(state.info, metadata) }
         }
         reader.shutdown()
     }
 
-    private fun show(info: ModelInfo?, papers: AppPapers) {
+    private fun show(info: ModelInfo?, metadata: AppMetadata) {
         val facts = findViewById<ViewGroup>(R.id.model_facts)
         if (info == null) {
             addFact(facts, getString(R.string.fact_model), getString(R.string.no_model_heading))
@@ -37,7 +37,7 @@ class AboutActivity : ModelActivity() {
             addFact(facts, getString(R.string.fact_context), getString(R.string.tokens, info.context))
             addFact(facts, getString(R.string.fact_model_hash), info.modelSha256)
         }
-        papers.card?.let { card ->
+        metadata.card?.let { card ->
             addFact(facts, getString(R.string.fact_size), getString(R.string.megabytes, card.bytes / 1e6))
             addFact(facts, getString(R.string.fact_licence), card.licence ?: getString(R.string.licence_unknown))
             val quality = findViewById<ViewGroup>(R.id.quality_facts)
@@ -50,13 +50,13 @@ class AboutActivity : ModelActivity() {
                 addFact(quality, getString(R.string.fact_difference), getString(R.string.percent, it * 100))
             }
         }
-        val without = if (papers.card == null) View.GONE else View.VISIBLE
+        val without = if (metadata.card == null) View.GONE else View.VISIBLE
         findViewById<View>(R.id.quality).visibility = without
         val libraries = findViewById<ViewGroup>(R.id.libraries)
-        for (each in papers.libraries) addFact(libraries, "${each.name} ${each.version}", each.licence)
+        for (each in metadata.libraries) addFact(libraries, "${each.name} ${each.version}", each.licence)
         val parts = findViewById<ViewGroup>(R.id.parts)
-        for (each in papers.parts) addFact(parts, each.name, each.licence)
-        findViewById<TextView>(R.id.licence_text).text = papers.licenceText
-        findViewById<TextView>(R.id.notices).text = papers.notices
+        for (each in metadata.parts) addFact(parts, each.name, each.licence)
+        findViewById<TextView>(R.id.licence_text).text = metadata.licenceText
+        findViewById<TextView>(R.id.notices).text = metadata.notices
     }
 }

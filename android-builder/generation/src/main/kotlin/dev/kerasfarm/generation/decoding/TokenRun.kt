@@ -6,7 +6,7 @@ import dev.kerasfarm.generation.engine.LanguageModel
  * One text being written, token by token: first [read] the prompt, then ask for [next] until it gives null.
  *
  * [prompt] has the start token, is not empty and fits into the context. Every token is chosen from the logits behind
- * those chosen before it: guesses only save runs. The run's state lies in the model's cache, so that a run ends where
+ * those chosen before it: drafts only save runs. The run's state lies in the model's cache, so that a run ends where
  * another one begins.
  */
 class TokenRun internal constructor(
@@ -17,13 +17,13 @@ class TokenRun internal constructor(
     private val sampler: Sampler,
     private val logits: FloatArray,
 ) {
-    private val guesser = Guesser(prompt)
+    private val drafter = PromptLookupDrafter(prompt)
     private var current = prompt.last()
     private var position = prompt.size - 1
     private var count = 0
 
-    /** The guesses that the model's last run has logits behind, and how many of them have held; null: run it first. */
-    private var guesses: IntArray? = null
+    /** The drafts that the model's last run has logits behind, and how many of them have held; null: run it first. */
+    private var drafts: IntArray? = null
     private var held = 0
 
     /** Why the text ended; null while it goes on. */
@@ -45,17 +45,17 @@ class TokenRun internal constructor(
     /** The next token; null when the text has ended, for [reason]. */
     fun next(): Int? {
         if (reason != null) return null
-        if (guesses == null && position >= model.context) return end(StopReason.CONTEXT_FULL)
-        val guessed = guesses ?: score()
+        if (drafts == null && position >= model.context) return end(StopReason.CONTEXT_FULL)
+        val drafted = drafts ?: score()
         model.readLogits(held, logits)
         position++
         current = sampler.choose(logits)
         if (current == endToken) return end(StopReason.END_TOKEN)
-        guesser.append(current)
-        if (held < guessed.size && guessed[held] == current) {
+        drafter.append(current)
+        if (held < drafted.size && drafted[held] == current) {
             held++
         } else {
-            guesses = null
+            drafts = null
         }
         if (++count == limit) reason = StopReason.TOKEN_LIMIT
         return current
@@ -63,11 +63,11 @@ class TokenRun internal constructor(
 
     /** Runs the model over the last token and what may follow it. */
     private fun score(): IntArray {
-        val guessed = guesser.guess(minOf(model.roomAt(position), limit - count) - 1)
-        model.score(intArrayOf(current) + guessed, position)
-        guesses = guessed
+        val drafted = drafter.draft(minOf(model.roomAt(position), limit - count) - 1)
+        model.score(intArrayOf(current) + drafted, position)
+        drafts = drafted
         held = 0
-        return guessed
+        return drafted
     }
 
     private fun end(why: StopReason): Int? {

@@ -119,7 +119,7 @@ class LanguageModel private constructor(private val native: NativeModel) : Close
     companion object {
         private const val DECODE = "decode"
         private const val PREFILL = "prefill_"
-        private const val VERIFY = "verify_"
+        private const val VERIFY = "score_"
         private const val CACHE = "kv_cache_"
 
         /** Prefills of up to so many times the length of a verification are done by that. */

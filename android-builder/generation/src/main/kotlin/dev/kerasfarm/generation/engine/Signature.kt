@@ -14,7 +14,7 @@ import java.nio.FloatBuffer
 import java.nio.IntBuffer
 
 /**
- * One entry of the model, `decode`, `verify_<n>` or `prefill_<n>`, with its tensors' own memory in reach.
+ * One entry of the model, `decode`, `score_<n>` or `prefill_<n>`, with its tensors' own memory in reach.
  *
  * Input `tokens` int32 [1, n], `input_pos` int32 [n]; output `logits` float32 [1, n, vocabulary], but for a prefill.
  */

@@ -10,9 +10,9 @@ import org.json.JSONObject
 data class StringsInfo(val name: String, val recipe: String, val promptBytes: Int, val outputTokens: Int) {
     companion object {
         const val FORMAT = 1
-        const val LANE = "strings"
+        const val IO_MODE = "strings"
 
-        /** Reads the JSON text; throws [ModelUnusable] when it is damaged or of a model of another lane. */
+        /** Reads the JSON text; throws [ModelUnusable] when it is damaged or of a model of another I/O mode. */
         fun parse(text: String): StringsInfo =
             try {
                 read(JSONObject(text))
@@ -23,8 +23,8 @@ data class StringsInfo(val name: String, val recipe: String, val promptBytes: In
         private fun read(json: JSONObject): StringsInfo {
             val format = json.getInt("format")
             if (format != FORMAT) throw ModelUnusable("model-info.json has the format $format, not $FORMAT")
-            val lane = json.getString("lane")
-            if (lane != LANE) throw ModelUnusable("it is of the lane $lane, and this app is for the lane $LANE")
+            val ioMode = json.getString("io_mode")
+            if (I/O mode != IO_MODE) throw ModelUnusable("it is of the I/O mode $ioMode, and this app is for the I/O mode $IO_MODE")
             return StringsInfo(
                 json.getString("name"), json.getString("recipe"), json.getInt("prompt_bytes"), json.getInt("output_tokens"),
             )

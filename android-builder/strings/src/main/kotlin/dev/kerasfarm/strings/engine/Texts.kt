@@ -20,7 +20,7 @@ fun promptBytes(text: String, limit: Int): PromptBytes {
 
 /**
  * What the model wrote. [text] is the answer alone when the output began with the prompt, byte by byte, and else the
- * whole output, with [echoed] false: where an answer begins is never guessed at.
+ * whole output, with [echoed] false: where an answer begins is never drafted at.
  */
 data class Answer(val text: String, val echoed: Boolean)
 

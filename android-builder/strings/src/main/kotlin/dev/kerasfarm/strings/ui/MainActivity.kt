@@ -15,7 +15,7 @@ import dev.kerasfarm.app.R
 import dev.kerasfarm.strings.engine.Options
 import dev.kerasfarm.strings.engine.Outcome
 
-/** The one screen of the strings lane: a prompt and what the model writes on from it, all at once. */
+/** The one screen of the I/O mode `strings`: a prompt and what the model writes on from it, all at once. */
 class MainActivity : Activity() {
     private lateinit var work: Work
     private val prompt by lazy { findViewById<EditText>(R.id.prompt) }
@@ -80,7 +80,7 @@ class MainActivity : Activity() {
         progress.visibility = if (seen.busy) View.VISIBLE else View.INVISIBLE
         val outcome = seen.outcome
         if (outcome is Outcome.Text) {
-            // An output that did not begin with the prompt is shown as it is, without a guess at where it goes on.
+            // An output that did not begin with the prompt is shown as it is, without a draft at where it goes on.
             val before = if (outcome.answer.echoed) seen.prompt else ""
             output.text = before + outcome.answer.text
         } else {

@@ -1,0 +1,82 @@
+"""The files by which Android Studio builds with the versions of `android-builder/artifacts.toml`.
+
+`python -m pipeline.android.version_catalog` writes them; a test holds them against the table.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+
+from farm import locations
+from pipeline.android import written_files
+from pipeline.toolchain import pins
+from pipeline.toolchain.pins import Pins, Role
+
+CATALOG = "gradle/libs.versions.toml"
+WRAPPER = "gradle/wrapper/gradle-wrapper.properties"
+WRAPPER_JAR = "gradle/wrapper/gradle-wrapper.jar"
+# What Gradle resolves by itself: each artifact's dependencies, and the standard library with the Kotlin plugin.
+LIBRARY_ROLES = (Role.LIBRARY, Role.DEVICE_TEST)
+KOTLIN = "kotlin-stdlib"
+DISTRIBUTIONS = "https\\://services.gradle.org/distributions"
+
+
+def files(table: Pins) -> Mapping[str, str]:
+    """The content of each file, by its path below `android-builder`."""
+    return {CATALOG: version_catalog(table), WRAPPER: wrapper(table)}
+
+
+def version_catalog(table: Pins) -> str:
+    """Gradle's version catalog."""
+    libraries = {one.name: one for role in LIBRARY_ROLES for one in table.with_role(role)}
+    kotlin = libraries.pop(KOTLIN).version
+    versions = {
+        "android-plugin": table.gradle.android_plugin,
+        "kotlin": kotlin,
+        "min-sdk": str(table.target.min_sdk),
+        "target-sdk": str(table.target.target_sdk),
+        "jvm-target": table.target.jvm_target,
+    }
+    plugins = {
+        "android-application": ("com.android.application", "android-plugin"),
+        "android-library": ("com.android.library", "android-plugin"),
+        "kotlin-android": ("org.jetbrains.kotlin.android", "kotlin"),
+    }
+    lines = [
+        "# Written from artifacts.toml by `python -m pipeline.android.version_catalog`; change it there.",
+        "[versions]",
+    ]
+    lines += [f'{name} = "{version}"' for name, version in versions.items()]
+    lines += ["", "[libraries]"]
+    lines += [
+        f'{name} = {{ module = "{one.group}:{one.name}", version = "{one.version}" }}'
+        for name, one in sorted(libraries.items())
+    ]
+    lines += ["", "[plugins]"]
+    lines += [f'{name} = {{ id = "{id_}", version.ref = "{version}" }}' for name, (id_, version) in plugins.items()]
+    return "\n".join(lines) + "\n"
+
+
+def wrapper(table: Pins) -> str:
+    """What the wrapper fetches, which it refuses with another hash."""
+    lines = {
+        "distributionBase": "GRADLE_USER_HOME",
+        "distributionPath": "wrapper/dists",
+        "distributionSha256Sum": table.gradle.distribution_sha256,
+        "distributionUrl": f"{DISTRIBUTIONS}/gradle-{table.gradle.version}-bin.zip",
+        "networkTimeout": "10000",
+        "validateDistributionUrl": "true",
+        "zipStoreBase": "GRADLE_USER_HOME",
+        "zipStorePath": "wrapper/dists",
+    }
+    return "".join(f"{name}={value}\n" for name, value in lines.items())
+
+
+def main() -> int:
+    """Write the files; the exit code is the error's, or 0."""
+    return written_files.write(locations.ANDROID_BUILDER, lambda: files(pins.load()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

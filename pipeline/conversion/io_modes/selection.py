@@ -1,0 +1,89 @@
+"""From a job's I/O mode to its weightless graph."""
+
+from __future__ import annotations
+
+from farm import digests
+from farm.errors import UnsupportedFamily
+from farm.jobspec import IoMode, JobSpec, SpecialTokens
+from pipeline.conversion import graph_cache
+from pipeline.conversion.byte_bpe import splitting, unicode_classes
+from pipeline.conversion.byte_bpe.special_tokens import read_spellings
+from pipeline.conversion.byte_bpe.tables import read_tables
+from pipeline.conversion.generation import TextModel
+from pipeline.conversion.graph_cache import CachedGraph
+from pipeline.conversion.io_modes import bytes as bytes_mode
+from pipeline.conversion.io_modes import strings as strings_mode
+from pipeline.conversion.io_modes import tokens as tokens_mode
+from pipeline.conversion.mapping import MappedModel
+from pipeline.conversion.tokenizer import PreTokenizer, TokenizerExport
+from pipeline.request import StageRequest
+
+# The prompt is read in pieces of the longest prefill length up to this one: longer ones waste work on short prompts.
+LONGEST_PIECE = 32
+# The sources that decide a graph with text in it, beside those of the I/O mode `tokens`.
+TEXT_SOURCES = ("byte_bpe/*.py", "I/O modes/*.py", "generation.py", "drafting.py", "sampling.py")
+
+# How the I/O modes with text in the graph make it.
+CONVERTERS = {IoMode.BYTES: bytes_mode.convert, IoMode.STRINGS: strings_mode.convert}
+
+
+def require_usable(spec: JobSpec, model: MappedModel, export: TokenizerExport) -> None:
+    """UnsupportedFamily when the I/O mode needs a tokenizer in the graph and the model's can't be put there."""
+    if spec.io_mode is not IoMode.TOKENS and export.split is None:
+        raise UnsupportedFamily(
+            f"The I/O mode {spec.io_mode} needs a byte-level BPE tokenizer that splits by one of the patterns"
+            f" {', '.join(splitting.PATTERNS)}, and this model of the family {model.family} has none;"
+            f" choose the I/O mode"
+            f" {IoMode.TOKENS}."
+        )
+
+
+def custom_operators(io_mode: IoMode) -> frozenset[str]:
+    """The operators that the I/O mode's graph has beside the built-ins."""
+    return strings_mode.FLEX_OPERATORS if io_mode is IoMode.STRINGS else frozenset()
+
+
+def find_graph(request: StageRequest, model: MappedModel, export: TokenizerExport, end_token: int) -> CachedGraph:
+    """The graph of the I/O mode and the model's architecture, from the farm's cache or newly converted."""
+    spec, description = request.spec, model.description
+    tokens_key = tokens_mode.key(description, spec.context, spec.prefill_lengths)
+    if spec.io_mode is IoMode.TOKENS:
+        return graph_cache.find_graph(
+            tokens_key,
+            request.caches,
+            request.adopt(graph_cache.CACHE),
+            lambda: tokens_mode.convert(description, spec.context, spec.prefill_lengths),
+        )
+    settings = {
+        "io_mode": spec.io_mode.value,
+        "prompt_bytes": spec.prompt_bytes,
+        "output_tokens": spec.longest_answer,
+        "special_tokens": spec.special_tokens.value,
+        "start_token": export.start_token,
+        "end_token": end_token,
+        "tokenizer": digests.of_bytes(export.content),
+        "classes": digests.of_file(unicode_classes.TABLE),
+    }
+    return graph_cache.find_graph(
+        graph_cache.io_mode_key(tokens_key, settings, TEXT_SOURCES),
+        request.caches,
+        request.adopt(graph_cache.CACHE),
+        lambda: CONVERTERS[spec.io_mode](text_model(spec, model, export, end_token), spec.prefill_lengths),
+    )
+
+
+def text_model(spec: JobSpec, model: MappedModel, export: TokenizerExport, end_token: int) -> TextModel:
+    """The model with its tokenizer as arrays."""
+    lengths = spec.prefill_lengths
+    return TextModel(
+        description=model.description,
+        tables=read_tables(export.content, model.description.vocabulary_size),
+        pattern=splitting.find_pattern(export.split or PreTokenizer.GPT2),
+        context=spec.context,
+        prompt_bytes=spec.prompt_bytes,
+        output_tokens=spec.longest_answer,
+        piece=max((length for length in lengths if length <= LONGEST_PIECE), default=min(lengths)),
+        start_token=export.start_token,
+        end_token=end_token,
+        spellings=read_spellings(export.content) if spec.special_tokens is SpecialTokens.READ else None,
+    )

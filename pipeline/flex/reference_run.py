@@ -1,0 +1,68 @@
+"""Whether TensorFlow of the AAR's version writes what the verified model wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from farm.errors import ReferenceRunDiffers
+from pipeline.android.golden import Golden, GoldenPrompt
+from pipeline.inference.text_model import Completion, TextAnswer
+
+
+@dataclass(frozen=True)
+class ReferenceRunMetrics:
+    """prompts: that were compared; equal: that went on in the same way to their end; near_ties: where the rest was not
+    compared since two tokens were as good as equal."""
+
+    prompts: int
+    equal: int
+    near_ties: int
+
+
+def askable(golden: Golden, prompt_bytes: int) -> tuple[GoldenPrompt, ...]:
+    """The golden prompts that are text and short enough for a model that takes text."""
+    return tuple(
+        prompt
+        for prompt in golden.prompts
+        if prompt.text and prompt.steps and len(prompt.text.encode()) <= prompt_bytes
+    )
+
+
+def completions(prompts: Sequence[GoldenPrompt]) -> list[Completion]:
+    """What to ask the reference environment: each prompt, for as many tokens as were verified."""
+    return [Completion((prompt.text or "").encode(), prompt.steps) for prompt in prompts]
+
+
+def compare(
+    prompts: Sequence[GoldenPrompt], answers: Sequence[TextAnswer], end_token: int, near_tie: float, version: str
+) -> ReferenceRunMetrics:
+    """ReferenceRunDiffers at the first token that is another.
+
+    tie: a lead of the best logit below which either is right.
+    """
+    near_ties = 0
+    for number, (prompt, answer) in enumerate(zip(prompts, answers, strict=True)):
+        expected = prompt.written(end_token)
+        if answer.prompt_tokens != prompt.prompt_tokens:
+            raise ReferenceRunDiffers(
+                f"TensorFlow {version} reads golden prompt {number} as other tokens than the verified model; report it"
+                " with the model.tflite."
+            )
+        step = _first_difference(answer.tokens, expected)
+        if step is None:
+            continue
+        if step >= len(prompt.margins) or prompt.margins[step] >= near_tie:
+            raise ReferenceRunDiffers(
+                f"TensorFlow {version} leaves golden prompt {number} at token {step}, so the app would write other text"
+                " than what was verified; choose another recipe, or an AAR of another version with --aar."
+            )
+        near_ties += 1
+    return ReferenceRunMetrics(len(prompts), len(prompts) - near_ties, near_ties)
+
+
+def _first_difference(found: Sequence[int], expected: Sequence[int]) -> int | None:
+    if tuple(found) == tuple(expected):
+        return None
+    pairs = zip(found, expected, strict=False)
+    return next((step for step, (one, other) in enumerate(pairs) if one != other), min(len(found), len(expected)))
