@@ -33,9 +33,11 @@ PRESET_FILES = (
 )
 PRESET_SHARD = r"model_\d{5}\.weights\.h5"
 
-# And of a Hugging Face Transformers checkpoint, which `from_preset` converts.
+# And of a Hugging Face Transformers checkpoint, which `from_preset` converts. It has no metadata.json of its own; its
+# owner may put one there to tell the farm the mode and the template.
 TRANSFORMERS_FILES = (
     CONFIG,
+    "metadata.json",
     "generation_config.json",
     "tokenizer_config.json",
     "tokenizer.json",

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli import app_options, completion, exit_status, io_options, job_page
+from cli import app_options, completion, example_models, exit_status, io_options, job_page
 from cli.arguments import AsJson, Wait
 from cli.connection import connect, profile_rules
 from cli.job_request import JobRequest
@@ -125,6 +125,8 @@ def command(
         library_model=aar_with_model,
     )
     terminal = open_terminal(as_json)
+    if model is not None:
+        example_models.make_if_missing(model, terminal)
     farm = connect(ctx)
     submission = farm.submit(request.spec(farm.job(clone).spec if clone else None))
     if wait:
