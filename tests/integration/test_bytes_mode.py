@@ -298,5 +298,5 @@ def test_a_model_without_a_tokenizer_of_the_kind_is_refused(reference: Tokenizer
     (tmp_path / "inputs" / "source").mkdir(parents=True)
     causal_lm.save(tmp_path / "inputs" / "source" / "model.keras")
     request = make_request(tmp_path, StageName.CONVERT)
-    with pytest.raises(UnsupportedFamily, match="lane bytes needs a byte-level BPE"):
+    with pytest.raises(UnsupportedFamily, match="I/O mode bytes needs a byte-level BPE"):
         convert.run(request, say_nothing)

@@ -174,7 +174,7 @@ class TextWriterTest {
     @Test
     fun theIoModeComesFromTheModelsDescription() {
         fun text(ioMode: String) =
-            """{"format": 1, "name": "n", "recipe": "none", "io_mode": "$I/O mode", "prompt_bytes": 64, "output_tokens": 8}"""
+            """{"format": 1, "name": "n", "recipe": "none", "io_mode": "$ioMode", "prompt_bytes": 64, "output_tokens": 8}"""
         assertEquals(StringsInfo("n", "none", 64, 8), StringsInfo.parse(text("strings")))
         val error = assertThrows(ModelUnusable::class.java) { StringsInfo.parse(text("tokens")) }
         assertEquals("it is of the I/O mode tokens, and this app is for the I/O mode strings", error.message)
