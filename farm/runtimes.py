@@ -13,10 +13,11 @@ class Runtime(StrEnum):
     TFLITE_2_17 = "TFLite 2.17"
     TFLITE_2_19 = "TFLite 2.19"
     TFLITE_2_20 = "TFLite 2.20"
+    TFLITE_2_21 = "TFLite 2.21"
     AI_EDGE_LITERT_2_3 = "ai-edge-litert 2.3"
     LITERT_LM_0_18 = "LiteRT-LM 0.18"
 
 
 # What the app carries, without Flex and with the newest published Flex AAR.
-APP_RUNTIME = Runtime.TFLITE_2_20
+APP_RUNTIME = Runtime.TFLITE_2_21
 FLEX_APP_RUNTIME = Runtime.TFLITE_2_14

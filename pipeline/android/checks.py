@@ -83,7 +83,10 @@ def check_sdk(package: Package, expected: Expectation) -> Iterator[Fault]:
     """Its SDK levels are those that Play and the signature schemes ask for."""
     target, least = package.badging.target_sdk, package.badging.min_sdk
     if target < expected.rules.target_sdk:
-        yield Fault(f"its target SDK level is {target} where Play asks for {expected.rules.target_sdk}")
+        rules = expected.rules
+        yield Fault(
+            f"its target SDK level is {target} where Play asks for {rules.target_sdk} since {rules.target_sdk_since}"
+        )
     if least < expected.rules.min_sdk:
         yield Fault(f"its least SDK level is {least}, where systems know signature scheme v1 only")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from farm import locations
@@ -26,10 +27,11 @@ class SizeLimits:
 
 @dataclass(frozen=True)
 class PlayRules:
-    """The whole table. permissions: those that an app may ask for. methods: references of one dex file. sources: the
-    address of each check's rule by the check's name."""
+    """The whole table. target_sdk_since: the day from which Play asks for that level. permissions: those that an app
+    may ask for. methods: references of one dex file. sources: the address of each check's rule by the check's name."""
 
     target_sdk: int
+    target_sdk_since: date
     min_sdk: int
     signature_schemes: frozenset[int]
     permissions: frozenset[str]
@@ -45,6 +47,7 @@ def load(table: Path = TABLE) -> PlayRules:
         play = data["play"]
         return PlayRules(
             target_sdk=int(play["target_sdk"]),
+            target_sdk_since=_day(play["target_sdk_since"]),
             min_sdk=int(play["min_sdk"]),
             signature_schemes=frozenset(map(int, play["signature_schemes"])),
             permissions=frozenset(map(str, play["permissions"])),
@@ -56,3 +59,10 @@ def load(table: Path = TABLE) -> PlayRules:
         raise SettingsInvalid(
             f"The table {table} is refused: {error}; restore it from the farm's repository."
         ) from error
+
+
+def _day(value: object) -> date:
+    """A date as TOML has it; ValueError for anything else."""
+    if type(value) is not date:
+        raise ValueError(f"target_sdk_since is {value!r}, which is no date")
+    return value

@@ -140,9 +140,14 @@ def test_tokens_equal_those_of_ai_edge_litert(
     require_equal_writing(host_driver, built)
 
 
-def test_int8_starts_as_ai_edge_litert_does(host_driver: HostDriver, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "weight_format", [WeightFormat.INT8_PER_ROW, WeightFormat.INT4_PER_ROW, WeightFormat.INT4_BLOCKS_OF_32]
+)
+def test_quantized_weights_start_as_in_ai_edge_litert(
+    host_driver: HostDriver, weight_format: WeightFormat, tmp_path: Path
+) -> None:
     """Activations are rounded to int8 at every step, and builds round apart: the first token is compared."""
-    built = build(GPT2_LIKE, WeightFormat.INT8_PER_ROW, tmp_path)
+    built = build(GPT2_LIKE, weight_format, tmp_path)
     opened(host_driver, built)
     model = TokenModel(built.model)
     for length in PROMPT_LENGTHS:

@@ -270,7 +270,11 @@ def _sign(workshop: Workshop, unsigned: Path, signed: Path, v1: bool, v2: bool, 
             {},
             ("components", "its service a.Service is open to every other app"),
         ),
-        (lambda _root: None, {"target_sdk": 34}, ("sdk", "its target SDK level is 34 where Play asks for 35")),
+        (
+            lambda _root: None,
+            {"target_sdk": 35},
+            ("sdk", "its target SDK level is 35 where Play asks for 36 since 2026-08-31"),
+        ),
     ],
     ids=["debuggable", "permission", "service", "target"],
 )

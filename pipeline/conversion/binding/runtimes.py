@@ -18,7 +18,7 @@ HOST_RUNTIME = Runtime.AI_EDGE_LITERT_2_3
 _ALL = frozenset(Runtime)
 _SINCE_2_17 = _ALL - {Runtime.TFLITE_2_14, Runtime.TFLITE_2_16}
 _SINCE_2_19 = _SINCE_2_17 - {Runtime.TFLITE_2_17}
-_LITERT = frozenset({Runtime.AI_EDGE_LITERT_2_3, Runtime.LITERT_LM_0_18})
+_SINCE_2_21 = _SINCE_2_19 - {Runtime.TFLITE_2_19, Runtime.TFLITE_2_20}
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ SUPPORT: dict[WeightFormat, FormatSupport] = {
         12, 4, _SINCE_2_17, "has no per-row int8", "2.17.0", instead=WeightFormat.INT8_PER_TENSOR
     ),
     WeightFormat.INT4_PER_ROW: FormatSupport(12, 4, _SINCE_2_19, "has no per-row int4", "2.19.0"),
-    WeightFormat.INT4_BLOCKS_OF_32: FormatSupport(13, 4, _LITERT, "computes int4 in blocks wrongly", "2.21.0"),
+    WeightFormat.INT4_BLOCKS_OF_32: FormatSupport(13, 4, _SINCE_2_21, "computes int4 in blocks wrongly", "2.21.0"),
 }
 
 

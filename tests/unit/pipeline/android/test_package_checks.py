@@ -44,7 +44,7 @@ BADGING = Badging(
     version_name="1.0",
     label="Autocomplete",
     min_sdk=26,
-    target_sdk=35,
+    target_sdk=36,
     abis=frozenset({"arm64-v8a"}),
     activities=("a.Main",),
     permissions=(),
@@ -138,7 +138,7 @@ def test_privileges_are_found(tmp_path: Path) -> None:
 def test_sdk_levels_are_held_against_plays(tmp_path: Path) -> None:
     package = _package(tmp_path, [], Badging(**{**vars(BADGING), "min_sdk": 21, "target_sdk": 34}))
     assert _clauses(checks.check_sdk(package, EXPECTED)) == [
-        "its target SDK level is 34 where Play asks for 35",
+        "its target SDK level is 34 where Play asks for 36 since 2026-08-31",
         "its least SDK level is 21, where systems know signature scheme v1 only",
     ]
 

@@ -21,7 +21,9 @@ def test_the_app_is_built_for_what_play_asks() -> None:
     assert all(source.startswith("https://") for source in rules.sources.values())
 
 
-@pytest.mark.parametrize("text", ["", "[play]\ntarget_sdk = 'x'", "no toml"])
+@pytest.mark.parametrize(
+    "text", ["", "[play]\ntarget_sdk = 'x'", "[play]\ntarget_sdk = 36\ntarget_sdk_since = 'soon'", "no toml"]
+)
 def test_a_damaged_table_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "play.toml").write_text(text)
     with pytest.raises(SettingsInvalid, match=r"play\.toml is refused: .*; restore it"):

@@ -17,7 +17,7 @@ def test_the_readings_are_of_the_pinned_files(name: str) -> None:
     assert known_aars.find(pinned) is known_aars.load(name)
 
 
-@pytest.mark.parametrize(("name", "version", "page"), [(APP, "2.20.0", 16384), (STOCK, "2.14.0", 4096)])
+@pytest.mark.parametrize(("name", "version", "page"), [(APP, "2.21.0", 16384), (STOCK, "2.14.0", 4096)])
 def test_the_code_registers_what_the_table_of_versions_says(name: str, version: str, page: int) -> None:
     found = known_aars.load(name)
     for abi in ("arm64-v8a", "x86_64"):

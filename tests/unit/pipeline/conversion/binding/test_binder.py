@@ -113,9 +113,12 @@ def test_weights_behind_the_flatbuffer_give_the_same_model(tmp_path: Path, monke
     assert shares[0]["int8 matrices"] == shares[1]["int8 matrices"]
 
 
-def test_a_recipe_that_the_app_computes_wrongly_is_refused(tmp_path: Path) -> None:
+def test_a_format_that_a_runtime_computes_wrongly_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RecipeNotRunnable, match=r"TFLite 2\.20 computes int4 in blocks wrongly"):
-        bind_sizes(GPT2_LIKE, WeightFormat.INT4_BLOCKS_OF_32, tmp_path / "m.tflite")
+        bind(
+            GPT2_LIKE.path, ArrayWeights(weightless_graphs.random_weights(GPT2_LIKE)), WeightFormat.INT4_BLOCKS_OF_32,
+            tmp_path / "m.tflite", runtimes=(Runtime.TFLITE_2_20,),
+        )  # fmt: skip
 
 
 def test_a_custom_operator_is_refused_by_name(tmp_path: Path) -> None:
