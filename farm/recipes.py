@@ -24,6 +24,15 @@ class WeightFormat(StrEnum):
     INT4_BLOCKS_OF_32 = "int4-blocks-of-32"
 
 
+class Activations(StrEnum):
+    """What the inputs of matrix products are: as computed, or quantized to int8 by ranges that are taken for each
+    product as it runs, or that a calibration text gave before."""
+
+    FLOAT32 = "float32"
+    DYNAMIC_INT8 = "dynamic-int8"
+    STATIC_INT8 = "static-int8"
+
+
 @dataclass(frozen=True)
 class QualityLimits:
     """What the written artifact must reach against Keras.
@@ -46,16 +55,25 @@ class QualityLimits:
 
 @dataclass(frozen=True)
 class Recipe:
-    """One way to store the weights. `size_ratio`: matrices' bytes against float32. `calibrated`: activations are int8
-    too, with ranges that a calibration text gives."""
+    """One way to store the weights and to compute with them.
+
+    size_ratio: matrices' bytes against float32. fold_norms: norm scales are multiplied into the matrices behind them,
+    which saves operators; rounding to few bits then suffers from columns of very different size.
+    """
 
     name: str
     alias: str
     weight_format: WeightFormat
+    activations: Activations
     size_ratio: float
     summary: str
     limits: QualityLimits
-    calibrated: bool = False
+    fold_norms: bool = False
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether a calibration text decides the file."""
+        return self.activations is Activations.STATIC_INT8
 
 
 RECIPES: tuple[Recipe, ...] = (
@@ -63,6 +81,8 @@ RECIPES: tuple[Recipe, ...] = (
         name="none",
         alias="none",
         weight_format=WeightFormat.FLOAT32,
+        activations=Activations.FLOAT32,
+        fold_norms=True,
         size_ratio=1.0,
         summary="float32 weights, token for token equal to Keras",
         limits=QualityLimits(greedy_agreement=1.0, logit_difference=1e-4, perplexity_ratio=1.001, near_tie=1e-3),
@@ -71,6 +91,7 @@ RECIPES: tuple[Recipe, ...] = (
         name="dynamic_wi8_afp32",
         alias="int8",
         weight_format=WeightFormat.INT8_PER_ROW,
+        activations=Activations.DYNAMIC_INT8,
         size_ratio=0.25,
         summary="int8 weights by row, activations quantized at run time: a quarter of the size, the fastest",
         limits=QualityLimits(greedy_agreement=0.90, logit_difference=0.12, perplexity_ratio=1.05, near_tie=0.02),
@@ -79,6 +100,8 @@ RECIPES: tuple[Recipe, ...] = (
         name="weight_only_wf16_afp32",
         alias="fp16",
         weight_format=WeightFormat.FLOAT16,
+        activations=Activations.FLOAT32,
+        fold_norms=True,
         size_ratio=0.5,
         summary="float16 weights, float32 arithmetic: half the size, close to exact, slow on a CPU",
         limits=QualityLimits(greedy_agreement=0.98, logit_difference=0.01, perplexity_ratio=1.005, near_tie=2e-3),
@@ -87,10 +110,10 @@ RECIPES: tuple[Recipe, ...] = (
         name="static_wi8_ai8",
         alias="full-int8",
         weight_format=WeightFormat.INT8_PER_ROW,
+        activations=Activations.STATIC_INT8,
         size_ratio=0.25,
         summary="int8 weights by row and int8 activations in the layers' matrix products, by a calibration text",
         limits=QualityLimits(greedy_agreement=0.80, logit_difference=0.30, perplexity_ratio=1.25, near_tie=0.02),
-        calibrated=True,
     ),
 )
 

@@ -25,9 +25,9 @@ from pipeline.conversion.binding.flatbuffer import (
     pack_model,
     schema,
 )
-from pipeline.conversion.binding.runtimes import SUPPORT
 from pipeline.conversion.binding.storage import state_min_runtime
 from pipeline.conversion.graph import DECODE, prefill_name, score_name
+from pipeline.conversion.quantization.formats import FORMATS
 from pipeline.inference.contract import LOGITS, POSITIONS, TOKENS
 from pipeline.inference.interpreter import TokenModel
 
@@ -89,7 +89,7 @@ def state_versions(path: Path) -> None:
         if buffer.offset > 1:
             buffer.data = np.array(content[buffer.offset : buffer.offset + buffer.size])
             buffer.offset = buffer.size = 0
-    support = SUPPORT[WeightFormat.INT8_PER_ROW]
+    support = FORMATS[WeightFormat.INT8_PER_ROW]
     versions = {Builtin.FULLY_CONNECTED: support.fully_connected, Builtin.EMBEDDING_LOOKUP: support.embedding_lookup}
     for graph in model.subgraphs:
         for operator in graph.operators:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
 import keras
 import tensorflow as tf
 
+from farm.errors import RecipeNotRunnable
 from farm.jobspec import ConversionRoute
 from farm.recipes import WeightFormat
 
@@ -111,10 +112,21 @@ def _run(converter: Any, weight_format: WeightFormat) -> bytes:
     converter.target_spec.experimental_select_user_tf_ops = list(USER_OPERATORS)
     converter.allow_custom_ops = True
     converter._experimental_guarantee_all_funcs_one_use = True
-    if weight_format is not WeightFormat.FLOAT32:
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        # Runtimes before 2.17 know no scale a row.
-        converter._experimental_disable_per_channel_quantization_for_dense_layers = True
-    if weight_format is WeightFormat.FLOAT16:
-        converter.target_spec.supported_types = [tf.float16]
+    match weight_format:
+        case WeightFormat.FLOAT32:
+            pass
+        case WeightFormat.FLOAT16:
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            converter.target_spec.supported_types = [tf.float16]
+        case WeightFormat.INT8_PER_TENSOR:
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            # Runtimes before 2.17 know no scale a row.
+            converter._experimental_disable_per_channel_quantization_for_dense_layers = True
+        case WeightFormat.INT8_PER_ROW | WeightFormat.INT4_PER_ROW | WeightFormat.INT4_BLOCKS_OF_32:
+            raise RecipeNotRunnable(
+                f"KerasHub's own graph can't be stored as {weight_format}; choose another recipe, or the tokenizer"
+                " graph portable."
+            )
+        case _:
+            assert_never(weight_format)
     return bytes(converter.convert())

@@ -34,7 +34,6 @@ from pipeline.conversion import (
     reference_plan,
 )
 from pipeline.conversion.binding import bind
-from pipeline.conversion.binding.runtimes import HOST_RUNTIME, format_for
 from pipeline.conversion.calibration_text import CALIBRATION_TEXT
 from pipeline.conversion.declared_pre_tokenizer import read_declared_pre_tokenizer
 from pipeline.conversion.full_forward import FullForward
@@ -43,6 +42,7 @@ from pipeline.conversion.keras_tokenizer import KerasReader
 from pipeline.conversion.loading import CausalLM
 from pipeline.conversion.mapping import MappedModel
 from pipeline.conversion.prompt_reading import prompt_reading
+from pipeline.conversion.quantization.formats import HOST_RUNTIME, format_for
 from pipeline.conversion.reference import Reference
 from pipeline.conversion.reference_plan import Plan
 from pipeline.conversion.tokenizer import TokenizerExport, export_tokenizer
@@ -201,7 +201,8 @@ def bind_own_graph(
         bind(
             found.path, model.weights, WeightFormat.FLOAT32 if recipe.calibrated else weight_format,
             exact if recipe.calibrated else output,
-            runtimes=(request.spec.runtime, HOST_RUNTIME), foreign=io_modes.custom_operators(request.spec.io_mode),
+            runtimes=(request.spec.runtime, HOST_RUNTIME), norms_folded=recipe.fold_norms,
+            foreign=io_modes.custom_operators(request.spec.io_mode),
         )  # fmt: skip
     if recipe.calibrated:
         report(0.68, "calibrating the activations")

@@ -18,11 +18,10 @@ from pipeline.conversion.binding.model_file import write_model_file
 from pipeline.conversion.binding.norm_scales import settle_moved_norm_scales
 from pipeline.conversion.binding.norms import fold_norms, looked_up_tables
 from pipeline.conversion.binding.operators import require_allowed
-from pipeline.conversion.binding.quantization import stored_bytes
 from pipeline.conversion.binding.report import BindingReport, FormatTotal
-from pipeline.conversion.binding.runtimes import HOST_RUNTIME, check_runnable
 from pipeline.conversion.binding.storage import ConstantTensor, assign_storage, follow_buffers, state_min_runtime
 from pipeline.conversion.binding.weight_inputs import require_matching, take_weight_inputs
+from pipeline.conversion.quantization.formats import FORMATS, HOST_RUNTIME, check_runnable
 from pipeline.conversion.weights import WeightSource
 
 
@@ -34,9 +33,11 @@ def bind(
     report: Reporter | None = None,
     runtimes: Iterable[Runtime] = (APP_RUNTIME, HOST_RUNTIME),
     foreign: Collection[str] = (),
+    norms_folded: bool = True,
 ) -> BindingReport:
-    """Write the weightless `graph` with its weights in `form` to `output`: the same bytes every time.
+    """Write the weightless `graph` with its weights in that format to `output`: the same bytes every time.
 
+    norms_folded: whether norm scales are multiplied into the matrices behind them, where these are read only once.
     RecipeNotRunnable when one of the runtimes can't compute the weight_format, BindingFailed when graph and weights
     do not have the structure that the binder knows, OpNotAllowed for an operator that is neither a built-in nor among
     `foreign`.
@@ -49,11 +50,12 @@ def bind(
     taken = take_weight_inputs(model)
     carry_into_loops(model, taken)
     require_matching(model, taken, weights)
-    settle_moved_norm_scales(model, taken)
+    settle_moved_norm_scales(model, taken, folded=norms_folded)
     tables = looked_up_tables(model, taken)
     for subgraph, its_weights in zip(model.subgraphs, taken, strict=True):
         fold_biases(model, subgraph, its_weights)
-        fold_norms(model, subgraph, its_weights, tables)
+        if norms_folded:
+            fold_norms(model, subgraph, its_weights, tables)
     derived = DerivedWeights(weights)
     share_equal_buffers(model)
     stored = assign_storage(model, taken, derived, weight_format)
@@ -77,7 +79,9 @@ def _totals(stored: list[ConstantTensor]) -> tuple[FormatTotal, ...]:
         of_form = [weight for weight in stored if weight.weight_format is weight_format]
         if of_form:
             totals.append(
-                FormatTotal(weight_format, len(of_form), sum(stored_bytes(w.shape, weight_format) for w in of_form))
+                FormatTotal(
+                    weight_format, len(of_form), sum(FORMATS[weight_format].stored_bytes(w.shape) for w in of_form)
+                )
             )
     return tuple(totals)
 

@@ -20,11 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from farm.progress import Reporter
-from farm.recipes import WeightFormat
 from pipeline.conversion.binding.derived import DerivedWeights, chunk_rows
 from pipeline.conversion.binding.flatbuffer import Model, pack_model, schema
-from pipeline.conversion.binding.quantization import largest_magnitude, store_rows, stored_bytes
 from pipeline.conversion.binding.storage import ConstantTensor
+from pipeline.conversion.quantization.formats import FORMATS, Granularity
+from pipeline.conversion.quantization.rounding import largest_magnitude, store_rows
 from pipeline.conversion.weights import Float32
 
 ALIGNMENT = 64
@@ -63,7 +63,7 @@ def write_model_file(
     report: Reporter,
 ) -> int:
     """Write the file under a temporary name, flush it, rename it; the head's size in bytes."""
-    total = sum(stored_bytes(weight.shape, weight.weight_format) for weight in stored)
+    total = sum(FORMATS[weight.weight_format].stored_bytes(weight.shape) for weight in stored)
     inline = total < INLINE_LIMIT
     _put_stand_ins(model, stored, inline)
     head = pack_model(model)
@@ -76,7 +76,7 @@ def write_model_file(
             done = 0
             for weight in sorted(stored, key=lambda weight: weight.buffer):
                 report(done / max(1, total), f"writing {weight.weight.name}")
-                done += stored_bytes(weight.shape, weight.weight_format)
+                done += FORMATS[weight.weight_format].stored_bytes(weight.shape)
                 scales = _write_weight(stream, weight, source, extents, inline)
                 if weight.row_scales and scales is not None:
                     _write_vector(stream, layout.scales[weight.buffer], scales)
@@ -128,11 +128,11 @@ def _write_weight(
     stream: BinaryIO, weight: ConstantTensor, source: DerivedWeights, extents: dict[int, _Extent], inline: bool
 ) -> NDArray[Any] | None:
     """Append one weight, and its scales when these are a tensor; the scales."""
-    start = _begin(stream, stored_bytes(weight.shape, weight.weight_format), inline)
+    start = _begin(stream, FORMATS[weight.weight_format].stored_bytes(weight.shape), inline)
     parts = []
     # One scale for all of it must be known before the first row is written.
     largest = None
-    if weight.weight_format is WeightFormat.INT8_PER_TENSOR:
+    if FORMATS[weight.weight_format].granularity is Granularity.TENSOR:
         largest = float(np.max([largest_magnitude(rows) for rows in _chunks(weight, source)]))
     for rows in _chunks(weight, source):
         chunk = store_rows(rows, weight.weight_format, weight.weight.name, largest)

@@ -25,10 +25,11 @@ from pipeline.conversion.binding.flatbuffer import (
 from pipeline.conversion.binding.weight_inputs import GraphWeights
 
 
-def settle_moved_norm_scales(model: Model, weights: list[GraphWeights]) -> None:
-    """Let W * g become a derived weight; where W is also read as it is, put the norm scale back onto the activation.
+def settle_moved_norm_scales(model: Model, weights: list[GraphWeights], folded: bool) -> None:
+    """Let W * g become a derived weight; or put the norm scale back onto the activation.
 
-    So a table that is looked up and used for the logits is stored once.
+    The latter where W is also read as it is, so that a table that is looked up and used for the logits is stored once,
+    and everywhere unless `folded`.
     """
     read_plainly = {
         taken[tensor].name
@@ -39,13 +40,14 @@ def settle_moved_norm_scales(model: Model, weights: list[GraphWeights]) -> None:
         if tensor in taken
     }
     for graph, taken in zip(model.subgraphs, weights, strict=True):
+        restored: dict[tuple[int, int], Operator] = {}
         for operator in [o for o in graph.operators if _is_moved_norm_scale(model, graph, taken, o)]:
             matrix, norm_scale = sorted(inputs_of(operator), key=lambda tensor: -len(shape_of(graph, tensor)))
-            if taken[matrix].name in read_plainly:
-                _put_back(model, graph, operator, matrix, norm_scale)
-            else:
+            if folded and taken[matrix].name not in read_plainly:
                 taken[int(operator.outputs[0])] = Weight(taken[matrix].name, norm_scale=taken[norm_scale].name)
                 drop_operator(graph, operator)
+            else:
+                _put_back(model, graph, operator, matrix, norm_scale, restored)
 
 
 def _is_moved_norm_scale(model: Model, graph: Graph, taken: GraphWeights, operator: Operator) -> bool:
@@ -56,21 +58,37 @@ def _is_moved_norm_scale(model: Model, graph: Graph, taken: GraphWeights, operat
     return all(tensor in taken for tensor in tensors) and ranks == [1, 2]
 
 
-def _put_back(model: Model, graph: Graph, product: Operator, matrix: int, norm_scale: int) -> None:
-    """Turn FULLY_CONNECTED(x, W * g) into FULLY_CONNECTED(x * g, W); the product's operator now works on x."""
-    scaled = int(product.outputs[0])
-    users = readers(graph)[scaled]
+def _put_back(
+    model: Model,
+    graph: Graph,
+    product: Operator,
+    matrix: int,
+    norm_scale: int,
+    restored: dict[tuple[int, int], Operator],
+) -> None:
+    """Turn FULLY_CONNECTED(x, W * g) into FULLY_CONNECTED(x * g, W); the product's operator now works on x.
+
+    restored: the operators x * g that are there already, by x and g; two matrices behind one norm share theirs.
+    """
+    users = readers(graph)[int(product.outputs[0])]
     activations = {inputs_of(user)[0] for user in users}
     wrong = [user for user in users if code_of(model, user) != Builtin.FULLY_CONNECTED]
     if wrong or len(activations) != 1:
         reader = name_of(model, wrong[0]) if wrong else "FULLY_CONNECTED of several activations"
         raise BindingFailed(f"The binder can't take a norm scale off a table that is read by {reader}.")
     activation = activations.pop()
-    template = graph.tensors[activation]
-    restored = new_tensor(graph, template.name + b"*norm_scale", shape_of(graph, activation), schema.TensorType.FLOAT32)
     drop_operator(graph, product)
-    product.inputs, product.outputs = [activation, norm_scale], [restored]
     first = next(index for index, operator in enumerate(graph.operators) if any(operator is user for user in users))
-    graph.operators.insert(first, product)
+    scaling = restored.get((activation, norm_scale))
+    if scaling is None:
+        name = graph.tensors[activation].name + b"*norm_scale"
+        output = new_tensor(graph, name, shape_of(graph, activation), schema.TensorType.FLOAT32)
+        product.inputs, product.outputs = [activation, norm_scale], [output]
+        scaling = restored[activation, norm_scale] = product
+        graph.operators.insert(first, scaling)
+    else:
+        at = next(index for index, operator in enumerate(graph.operators) if operator is scaling)
+        if at > first:
+            graph.operators.insert(first, graph.operators.pop(at))
     for user in users:
-        user.inputs = [restored, matrix, *inputs_of(user)[2:]]
+        user.inputs = [int(scaling.outputs[0]), matrix, *inputs_of(user)[2:]]

@@ -27,9 +27,8 @@ from pipeline.conversion.binding.flatbuffer import (
     readers,
     schema,
 )
-from pipeline.conversion.binding.quantization import BLOCK
-from pipeline.conversion.binding.runtimes import SUPPORT, FormatSupport
 from pipeline.conversion.binding.weight_inputs import GraphWeights
+from pipeline.conversion.quantization.formats import FORMATS, Granularity, StorageFormat
 
 # float16 constants are read through an operator of this version.
 DEQUANTIZE_VERSION = 3
@@ -43,12 +42,6 @@ _MATRIX_PLACES = {
 _VECTOR_READERS = frozenset(
     {Builtin.ADD, Builtin.SUB, Builtin.MUL, Builtin.DIV, Builtin.RESHAPE, Builtin.FULLY_CONNECTED}
 )
-_INTEGER_TYPES = {
-    WeightFormat.INT8_PER_TENSOR: schema.TensorType.INT8,
-    WeightFormat.INT8_PER_ROW: schema.TensorType.INT8,
-    WeightFormat.INT4_PER_ROW: schema.TensorType.INT4,
-    WeightFormat.INT4_BLOCKS_OF_32: schema.TensorType.INT4,
-}
 
 
 @dataclass
@@ -70,7 +63,7 @@ class ConstantTensor:
     @property
     def scales(self) -> int:
         """How many scales each of `row_scales` gets."""
-        return 1 if self.weight_format is WeightFormat.INT8_PER_TENSOR else self.shape[0]
+        return 1 if FORMATS[self.weight_format].granularity is Granularity.TENSOR else self.shape[0]
 
 
 Place = tuple[int, int]
@@ -97,7 +90,7 @@ def assign_storage(
                 chosen = _form_of(weight, shape, places[weight], weight_format)
                 stored[weight] = ConstantTensor(weight, chosen, shape, _new_buffer(model))
             _make_constant(model, graph, tensor, stored[weight])
-            _set_versions(model, users[tensor], tensor, SUPPORT[stored[weight].weight_format])
+            _set_versions(model, users[tensor], tensor, FORMATS[stored[weight].weight_format])
     return list(stored.values())
 
 
@@ -137,9 +130,9 @@ def _require_each_once(places: Iterable[Weight], weights: list[GraphWeights]) ->
 def _form_of(weight: Weight, shape: tuple[int, ...], places: set[Place], weight_format: WeightFormat) -> WeightFormat:
     if len(shape) != 2:
         return WeightFormat.FLOAT32
-    if weight_format in _INTEGER_TYPES and not all(_MATRIX_PLACES[place] for place in places):
+    if FORMATS[weight_format].integer and not all(_MATRIX_PLACES[place] for place in places):
         return WeightFormat.FLOAT32
-    width = {WeightFormat.INT4_PER_ROW: 2, WeightFormat.INT4_BLOCKS_OF_32: BLOCK}.get(weight_format, 1)
+    width = FORMATS[weight_format].row_multiple
     if shape[1] % width:
         raise RecipeNotRunnable(
             f"The weight {weight.name} has rows of {shape[1]} values, no multiple of {width}; choose another recipe."
@@ -155,29 +148,32 @@ def _new_buffer(model: Model) -> int:
 def _make_constant(model: Model, graph: Graph, index: int, stored: ConstantTensor) -> None:
     tensor = graph.tensors[index]
     tensor.name = f"{graph_name(graph)}/{stored.weight.label}".encode()
-    if stored.weight_format is WeightFormat.FLOAT32:
-        tensor.buffer = stored.buffer
-    elif stored.weight_format is WeightFormat.FLOAT16:
-        _read_through_dequantize(model, graph, index, stored)
+    described = FORMATS[stored.weight_format]
+    match stored.weight_format:
+        case WeightFormat.FLOAT32:
+            tensor.buffer = stored.buffer
+            return
+        case WeightFormat.FLOAT16:
+            _read_through_dequantize(model, graph, index, stored)
+            return
+    tensor.type, tensor.buffer = described.tensor_type, stored.buffer
+    tensor.quantization = schema.QuantizationParametersT()
+    if described.granularity is Granularity.BLOCK:
+        _add_block_scales(model, graph, index, stored, described.block)
     else:
-        tensor.type, tensor.buffer = _INTEGER_TYPES[stored.weight_format], stored.buffer
-        tensor.quantization = schema.QuantizationParametersT()
-        if stored.weight_format is WeightFormat.INT4_BLOCKS_OF_32:
-            _add_block_scales(model, graph, index, stored)
-        else:
-            tensor.quantization.quantizedDimension = 0
-            stored.row_scales.append(tensor.quantization)
+        tensor.quantization.quantizedDimension = 0
+        stored.row_scales.append(tensor.quantization)
 
 
-def _set_versions(model: Model, users: list[Operator], tensor: int, support: FormatSupport) -> None:
+def _set_versions(model: Model, users: list[Operator], tensor: int, described: StorageFormat) -> None:
     for operator in users:
         if inputs_of(operator)[1:2] != [tensor]:
             continue
         code = code_of(model, operator)
         if code == Builtin.FULLY_CONNECTED:
-            operator.opcodeIndex = opcode_index(model, code, support.fully_connected)
+            operator.opcodeIndex = opcode_index(model, code, described.fully_connected)
         elif code == Builtin.EMBEDDING_LOOKUP:
-            operator.opcodeIndex = opcode_index(model, code, support.embedding_lookup)
+            operator.opcodeIndex = opcode_index(model, code, described.embedding_lookup)
 
 
 def _read_through_dequantize(model: Model, graph: Graph, index: int, stored: ConstantTensor) -> None:
@@ -192,14 +188,14 @@ def _read_through_dequantize(model: Model, graph: Graph, index: int, stored: Con
     graph.operators = [operator, *graph.operators]
 
 
-def _add_block_scales(model: Model, graph: Graph, index: int, stored: ConstantTensor) -> None:
+def _add_block_scales(model: Model, graph: Graph, index: int, stored: ConstantTensor, block: int) -> None:
     if stored.scale_buffer is None:
         stored.scale_buffer = _new_buffer(model)
     tensor = graph.tensors[index]
-    shape = (stored.shape[0], stored.shape[1] // BLOCK)
+    shape = (stored.shape[0], stored.shape[1] // block)
     details = schema.BlockwiseQuantizationT()
     details.scales = new_tensor(graph, tensor.name + b"/scales", shape, schema.TensorType.FLOAT16, stored.scale_buffer)
-    details.zeroPoints, details.blockSize = -1, BLOCK
+    details.zeroPoints, details.blockSize = -1, block
     tensor.quantization.detailsType = schema.QuantizationDetails.BlockwiseQuantization
     tensor.quantization.details = details
 
@@ -214,7 +210,7 @@ def follow_buffers(stored: Iterable[ConstantTensor], moved: dict[int, int]) -> N
 
 def state_min_runtime(model: Model, weight_format: WeightFormat) -> None:
     """Let the file's own note of the oldest runtime agree with what its operators now need."""
-    needed = SUPPORT[weight_format].min_runtime
+    needed = FORMATS[weight_format].min_runtime
     for metadata in model.metadata or []:
         if needed is not None and metadata.name == b"min_runtime_version":
             model.buffers[metadata.buffer].data = np.frombuffer(needed.encode().ljust(16, b"\0"), np.uint8)

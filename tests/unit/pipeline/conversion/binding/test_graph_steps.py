@@ -87,11 +87,27 @@ def test_a_moved_gain_becomes_a_derived_weight() -> None:
     model, taken = loaded(LLAMA_LIKE)
     before = operators(model)
     assert ("0.qkv", None) not in dense_weights_or_products(model, taken)
-    settle_moved_norm_scales(model, taken)
+    settle_moved_norm_scales(model, taken, folded=True)
     assert before["MUL"] - operators(model)["MUL"] == 7
     assert ("0.qkv*0.norm1.scale", None) in dense_weights(model, taken)
     assert ("head*final.scale", None) in dense_weights(model, taken)
     assert ("0.down", None) in dense_weights(model, taken)
+
+
+def test_a_moved_norm_scale_goes_back_where_the_recipe_does_not_fold() -> None:
+    model, taken = loaded(LLAMA_LIKE)
+    graph, before = model.subgraphs[0], operators(model)
+    by_name = {weight.name: tensor for tensor, weight in taken[0].items()}
+    settle_moved_norm_scales(model, taken, folded=False)
+    # Gate and up share one product with the norm scale in each layer.
+    assert before["MUL"] - operators(model)["MUL"] == LLAMA_LIKE.layers
+    assert ("0.qkv", None) in dense_weights(model, taken)
+    dense = {inputs_of(one)[1]: one for one in graph.operators if code_of(model, one) == Builtin.FULLY_CONNECTED}
+    gate, up = dense[by_name["0.gate"]], dense[by_name["0.up"]]
+    assert inputs_of(gate)[0] == inputs_of(up)[0]
+    scaling = next(one for one in graph.operators if inputs_of(gate)[0] in [int(t) for t in one.outputs])
+    assert by_name["0.norm2.scale"] in inputs_of(scaling)
+    assert graph.operators.index(scaling) < min(graph.operators.index(gate), graph.operators.index(up))
 
 
 def dense_weights_or_products(model: Model, taken: list[GraphWeights]) -> list[tuple[str, None]]:
@@ -111,7 +127,7 @@ def test_the_gain_goes_back_where_the_matrix_is_also_looked_up() -> None:
     product.inputs = [by_name["embedding"], by_name["final.scale"]]
     logits = next(operator for operator in graph.operators if int(product.outputs[0]) in inputs_of(operator))
     activation = inputs_of(logits)[0]
-    settle_moved_norm_scales(model, taken)
+    settle_moved_norm_scales(model, taken, folded=True)
     scaled, matrix = inputs_of(logits)[:2]
     assert matrix == by_name["embedding"]
     assert inputs_of(product) == [activation, by_name["final.scale"]]
@@ -129,7 +145,7 @@ def test_a_scaled_table_in_an_unknown_place_is_refused() -> None:
     reader = next(operator for operator in graph.operators if int(product.outputs[0]) in inputs_of(operator))
     reader.opcodeIndex = opcode_index(model, Builtin.BATCH_MATMUL, 1)
     with pytest.raises(BindingFailed, match="table that is read by BATCH_MATMUL"):
-        settle_moved_norm_scales(model, taken)
+        settle_moved_norm_scales(model, taken, folded=True)
 
 
 def test_biases_become_inputs_of_their_matrix() -> None:

@@ -12,8 +12,8 @@ from farm.recipes import RECIPES, Recipe, WeightFormat
 from farm.runtimes import APP_RUNTIME, FLEX_APP_RUNTIME, Runtime
 from pipeline.conversion.binding import derived
 from pipeline.conversion.binding.derived import DerivedWeights, Weight, chunk_rows
-from pipeline.conversion.binding.quantization import largest_magnitude, store_rows, stored_bytes
-from pipeline.conversion.binding.runtimes import HOST_RUNTIME, SUPPORT, check_runnable, format_for
+from pipeline.conversion.quantization.formats import FORMATS, HOST_RUNTIME, check_runnable, format_for
+from pipeline.conversion.quantization.rounding import largest_magnitude, store_rows
 from tests.fixtures.bound_models import ArrayWeights
 
 RNG = np.random.default_rng(0)
@@ -95,7 +95,9 @@ def test_blocks_have_scales_of_their_own() -> None:
 
 @pytest.mark.parametrize("weight_format", WeightFormat)
 def test_as_many_bytes_as_said(weight_format: WeightFormat) -> None:
-    assert store_rows(MATRIX.copy(), weight_format, "w").data.nbytes == stored_bytes(MATRIX.shape, weight_format)
+    assert store_rows(MATRIX.copy(), weight_format, "w").data.nbytes == FORMATS[weight_format].stored_bytes(
+        MATRIX.shape
+    )
 
 
 @pytest.mark.parametrize("weight_format", WeightFormat)
@@ -149,10 +151,10 @@ def test_int8_per_tensor_divides_every_row_by_the_scale_of_the_whole_matrix() ->
 
 
 def test_every_form_has_its_versions() -> None:
-    assert set(SUPPORT) == set(WeightFormat)
+    assert set(FORMATS) == set(WeightFormat)
     assert (
-        SUPPORT[WeightFormat.INT8_PER_ROW].fully_connected,
-        SUPPORT[WeightFormat.INT8_PER_ROW].embedding_lookup,
+        FORMATS[WeightFormat.INT8_PER_ROW].fully_connected,
+        FORMATS[WeightFormat.INT8_PER_ROW].embedding_lookup,
     ) == (
         12,
         4,

@@ -6,18 +6,16 @@ The arithmetic is that of ai-edge-quantizer's dynamic recipes, value for value.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
 from farm.errors import BindingFailed
 from farm.recipes import WeightFormat
+from pipeline.conversion.quantization.formats import FORMATS, Granularity
 from pipeline.conversion.weights import Float32
 
-BLOCK = 32
-INT8_LIMIT = 127
-INT4_LIMIT = 7
 # A row of zeros gets this scale, so that no division by zero arises.
 SMALLEST_SCALE = np.float32(1e-30)
 
@@ -41,34 +39,43 @@ def store_rows(rows: Float32, weight_format: WeightFormat, name: str, largest: f
 
     BindingFailed names the weight when it holds values that are not finite or too large for float16.
     """
+    described = FORMATS[weight_format]
     if largest is None:
-        largest = largest_magnitude(rows) if weight_format in _UNDIVIDED else 0.0
-    if weight_format is WeightFormat.FLOAT32:
-        _require_finite(largest, name)
-        return StoredRows(np.ascontiguousarray(rows), None)
-    if weight_format is WeightFormat.FLOAT16:
-        _require_finite(largest, name)
-        if largest > float(np.finfo(np.float16).max):
-            raise BindingFailed(f"The weight {name} holds {largest:.3g}, too large for float16; use another recipe.")
-        return StoredRows(rows.astype(np.float16), None)
-    if weight_format is WeightFormat.INT8_PER_TENSOR:
-        _require_finite(largest, name)
-        scale = np.maximum(np.array([largest], np.float32) / np.float32(INT8_LIMIT), SMALLEST_SCALE)
-        return StoredRows(_divide(rows, scale), scale)
-    if weight_format is WeightFormat.INT8_PER_ROW:
-        scales = _scales(rows, INT8_LIMIT, name)
-        return StoredRows(_divide(rows, scales), scales[..., 0])
-    if weight_format is WeightFormat.INT4_PER_ROW:
-        scales = _scales(rows, INT4_LIMIT, name)
-        return StoredRows(_pack(_divide(rows, scales)), scales[..., 0])
-    blocks = rows.reshape(len(rows), -1, BLOCK)
-    halves = _scales(blocks, INT4_LIMIT, name).astype(np.float16)
-    # A scale that float16 rounds to zero must not divide; its block is stored as zeros by the limit below.
-    scales = np.maximum(halves.astype(np.float32), np.finfo(np.float16).smallest_subnormal.astype(np.float32))
-    return StoredRows(_pack(np.clip(_divide(blocks, scales), -INT4_LIMIT, INT4_LIMIT)), halves[..., 0])
+        largest = largest_magnitude(rows) if described.granularity in _UNDIVIDED else 0.0
+    match weight_format:
+        case WeightFormat.FLOAT32:
+            _require_finite(largest, name)
+            return StoredRows(np.ascontiguousarray(rows), None)
+        case WeightFormat.FLOAT16:
+            _require_finite(largest, name)
+            if largest > float(np.finfo(np.float16).max):
+                raise BindingFailed(
+                    f"The weight {name} holds {largest:.3g}, too large for float16; use another recipe."
+                )
+            return StoredRows(rows.astype(np.float16), None)
+        case WeightFormat.INT8_PER_TENSOR:
+            _require_finite(largest, name)
+            scale = np.maximum(np.array([largest], np.float32) / np.float32(described.limit), SMALLEST_SCALE)
+            return StoredRows(_divide(rows, scale), scale)
+        case WeightFormat.INT8_PER_ROW:
+            scales = _scales(rows, described.limit, name)
+            return StoredRows(_divide(rows, scales), scales[..., 0])
+        case WeightFormat.INT4_PER_ROW:
+            scales = _scales(rows, described.limit, name)
+            return StoredRows(_pack(_divide(rows, scales)), scales[..., 0])
+        case WeightFormat.INT4_BLOCKS_OF_32:
+            blocks = rows.reshape(len(rows), -1, described.block)
+            halves = _scales(blocks, described.limit, name).astype(np.float16)
+            # A scale that float16 rounds to zero must not divide; its block is stored as zeros by the limit below.
+            scales = np.maximum(halves.astype(np.float32), np.finfo(np.float16).smallest_subnormal.astype(np.float32))
+            codes = np.clip(_divide(blocks, scales), -described.limit, described.limit)
+            return StoredRows(_pack(codes), halves[..., 0])
+        case _:
+            assert_never(weight_format)
 
 
-_UNDIVIDED = (WeightFormat.FLOAT32, WeightFormat.FLOAT16, WeightFormat.INT8_PER_TENSOR)
+# Where one figure for the whole matrix decides.
+_UNDIVIDED = (Granularity.NONE, Granularity.TENSOR)
 
 
 def _scales(rows: Float32, limit: int, name: str) -> Float32:
@@ -93,13 +100,3 @@ def _pack(values: NDArray[np.int8]) -> NDArray[np.uint8]:
 def _require_finite(largest: float, name: str) -> None:
     if not np.isfinite(largest):
         raise BindingFailed(f"The weight {name} holds values that are no finite numbers; train or export it again.")
-
-
-def stored_bytes(shape: tuple[int, ...], weight_format: WeightFormat) -> int:
-    """Bytes of a weight's values, without scales."""
-    elements = int(np.prod(shape, dtype=np.int64))
-    if weight_format is WeightFormat.FLOAT32:
-        return 4 * elements
-    if weight_format is WeightFormat.FLOAT16:
-        return 2 * elements
-    return elements if weight_format in (WeightFormat.INT8_PER_ROW, WeightFormat.INT8_PER_TENSOR) else elements // 2
