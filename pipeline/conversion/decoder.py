@@ -6,7 +6,6 @@ FULLY_CONNECTED, the lookup EMBEDDING_LOOKUP, and `x + (product + bias)` a fused
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,11 +13,12 @@ from functools import partial, reduce
 
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 from tensorflow.compiler.tf2xla.python.xla import dynamic_update_slice
 
 from pipeline.conversion.description import (
+    EMBEDDING_PROJECTION,
     OUTPUT_EMBEDDING,
+    OUTPUT_PROJECTION,
     POSITION_EMBEDDING,
     TOKEN_EMBEDDING,
     Activation,
@@ -27,6 +27,7 @@ from pipeline.conversion.description import (
     RotaryEmbedding,
     layer_weight,
 )
+from pipeline.conversion.rotary import inverse_frequencies
 
 Tensors = Mapping[str, tf.Tensor]
 
@@ -38,8 +39,11 @@ BEHIND_ALL = 1 << 20
 ACTIVATIONS: dict[Activation, Callable[[tf.Tensor], tf.Tensor]] = {
     Activation.GELU_TANH: partial(tf.nn.gelu, approximate=True),
     Activation.GELU: partial(tf.nn.gelu, approximate=False),
+    Activation.QUICK_GELU: lambda x: x * tf.sigmoid(1.702 * x),
     Activation.RELU: tf.nn.relu,
+    Activation.RELU_SQUARED: lambda x: tf.square(tf.nn.relu(x)),
     Activation.SILU: lambda x: x * tf.sigmoid(x),
+    Activation.TANH: tf.tanh,
 }
 
 
@@ -82,7 +86,7 @@ def run_layers(
     written: dict[str, tf.Tensor] = {}
     for index, layer in enumerate(description.layers):
         weight = partial(_layer_weight, weights, index)
-        normed = _norm(description, weight, "attention_norm", x)
+        normed = x if description.norm_after_residual else _norm(description, weight, "attention_norm", x)
         queries, keys, values = _heads(description, weight, normed, length)
         if layer.rotary is not None:
             queries = _rotate(queries, layer.rotary, rotations[layer.rotary])
@@ -92,38 +96,32 @@ def run_layers(
         written[value_name] = dynamic_update_slice(cache[value_name], values, write_at)
         parts = [] if earlier is None else [(earlier.caches[key_name], earlier.caches[value_name])]
         parts.append((written[key_name], written[value_name]))
-        mixed = _attend(description, queries, parts, biases[layer.attention_window])
+        scale = description.query_scale * layer.score_scale
+        mixed = _attend(description, queries * scale, parts, biases[layer.attention_window])
         attended = _linear(description.attention_output_bias, weight, "attention_output", mixed)
         if description.attention_output_norm:
             attended = _norm(description, weight, "attention_output_norm", attended)
-        after_attention = x + attended
-        forwarded = _feed_forward(description, weight, x if description.parallel_residual else after_attention)
-        x = after_attention + forwarded
+        after_attention = (normed if description.residual_from_norm else x) + attended
+        if description.norm_after_residual:
+            after_attention = _norm(description, weight, "attention_norm", after_attention)
+        read = x if description.parallel_residual else after_attention
+        normed = read if description.norm_after_residual else _norm(description, weight, "feed_forward_norm", read)
+        forwarded = _feed_forward(description, weight, normed)
+        x = (normed if description.residual_from_norm else after_attention) + forwarded
+        if description.norm_after_residual:
+            x = _norm(description, weight, "feed_forward_norm", x)
     return x, written
 
 
 def project_logits(description: DecoderDescription, weights: Tensors, hidden: tf.Tensor) -> tf.Tensor:
     """Final norm and output projection: hidden states [n, hidden size] to logits [n, vocabulary size]."""
-    normed = _norm(description, weights.__getitem__, "final_norm", hidden, description.final_norm_epsilon)
+    normed = hidden
+    if description.final_norm:
+        normed = _norm(description, weights.__getitem__, "final_norm", hidden, description.final_norm_epsilon)
+    if description.embedding_size is not None:
+        normed = tf.matmul(normed, weights[OUTPUT_PROJECTION], transpose_b=True)
     table = weights[TOKEN_EMBEDDING if description.tied_embedding else OUTPUT_EMBEDDING]
     return _cap(tf.matmul(normed, table, transpose_b=True), description.final_logit_cap)
-
-
-def inverse_frequencies(rotary: RotaryEmbedding) -> NDArray[np.float32]:
-    """Radians per position, [size / 2]."""
-    exponents = np.arange(0, rotary.size, 2, dtype=np.float32) / rotary.size
-    frequencies = 1.0 / np.power(np.float32(rotary.base), exponents) / rotary.position_scale
-    if rotary.llama3 is not None:
-        scaling = rotary.llama3
-        wavelengths = 2 * math.pi / frequencies
-        ratio = scaling.pretraining_length / wavelengths
-        spread = scaling.high_frequency_factor - scaling.low_frequency_factor
-        # 0 for slow frequencies, which are stretched in full; 1 for fast ones, which stay.
-        kept = np.clip((ratio - scaling.low_frequency_factor) / spread, 0.0, 1.0)
-        frequencies = (1 - kept) * frequencies / scaling.factor + kept * frequencies
-    if rotary.frequency_divisors is not None:
-        frequencies = frequencies / np.asarray(rotary.frequency_divisors)
-    return frequencies.astype(np.float32)
 
 
 @tf.function(experimental_implements="embedding_matmul", autograph=False)
@@ -135,7 +133,9 @@ def _look_up(table: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
 def _embed(description: DecoderDescription, weights: Tensors, tokens: tf.Tensor, input_pos: tf.Tensor) -> tf.Tensor:
     length = tokens.shape[1]
     rows = _look_up(weights[TOKEN_EMBEDDING], tf.reshape(tokens, [length]))
-    x = tf.reshape(rows, [length, description.hidden_size])
+    x = tf.reshape(rows, [length, description.embedding_size or description.hidden_size])
+    if description.embedding_size is not None:
+        x = tf.matmul(x, weights[EMBEDDING_PROJECTION], transpose_b=True)
     if description.embedding_scale != 1.0:
         x *= description.embedding_scale
     if description.position_count is not None:
@@ -228,12 +228,12 @@ def _heads(
 def _attend(
     description: DecoderDescription, queries: tf.Tensor, parts: Sequence[tuple[tf.Tensor, tf.Tensor]], bias: tf.Tensor
 ) -> tf.Tensor:
-    """Softmax attention over all places of the parts' keys and values: [n, query heads * size]."""
+    """Softmax attention of scaled queries over all places of the parts' keys and values: [n, query heads * size]."""
     length, size = queries.shape[2], description.head_size
     few, many = description.key_value_heads, description.query_heads
     # The heads of a group become rows of one product, so that keys and values are never repeated.
     grouped = [1, few, many // few * length]
-    scaled = tf.reshape(queries * description.query_scale, [*grouped, size])
+    scaled = tf.reshape(queries, [*grouped, size])
     products = [tf.matmul(scaled, keys, transpose_b=True) for keys, _ in parts]
     products = products[0] if len(parts) == 1 else tf.concat(products, -1)
     scores = tf.reshape(products, [1, many, length, bias.shape[-1]])
@@ -250,8 +250,7 @@ def _attend(
     return tf.reshape(mixed, [length, many * size])
 
 
-def _feed_forward(description: DecoderDescription, weight: Callable[[str], tf.Tensor], x: tf.Tensor) -> tf.Tensor:
-    normed = _norm(description, weight, "feed_forward_norm", x)
+def _feed_forward(description: DecoderDescription, weight: Callable[[str], tf.Tensor], normed: tf.Tensor) -> tf.Tensor:
     activation, bias = ACTIVATIONS[description.activation], description.feed_forward_bias
     if description.gated_feed_forward:
         inner = activation(_linear(bias, weight, "gate", normed)) * _linear(bias, weight, "up", normed)

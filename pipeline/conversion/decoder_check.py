@@ -10,8 +10,8 @@ import tensorflow as tf
 from farm.errors import ReferenceMismatch
 from pipeline.conversion import decoder, graph
 from pipeline.conversion.description import DecoderDescription
-from pipeline.conversion.keras_weights import KerasWeights
 from pipeline.conversion.reference_plan import Int32
+from pipeline.conversion.viewed_weights import ViewedWeights
 from pipeline.conversion.weights import Float32
 
 # Largest difference of logits between decoder and Keras, as a share of the largest logit: float32's rounding over many
@@ -33,7 +33,7 @@ def require_equal(actual: Float32, expected: Float32) -> float:
     return difference / scale
 
 
-def run_decoder(description: DecoderDescription, weights: KerasWeights, tokens: Int32) -> Float32:
+def run_decoder(description: DecoderDescription, weights: ViewedWeights, tokens: Int32) -> Float32:
     """The graph's own computation in TensorFlow: logits [N,V] of one call of N tokens, one weight at a time."""
     length = len(tokens)
     shape = graph.cache_shape(description, length)
@@ -46,7 +46,7 @@ def run_decoder(description: DecoderDescription, weights: KerasWeights, tokens: 
 class LazyTensors(Mapping[str, tf.Tensor]):
     """Weights as tensors that are made when they are used and gone afterwards."""
 
-    def __init__(self, weights: KerasWeights) -> None:
+    def __init__(self, weights: ViewedWeights) -> None:
         self._weights = weights
 
     def __getitem__(self, name: str) -> tf.Tensor:

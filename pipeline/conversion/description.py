@@ -19,6 +19,8 @@ Shape = tuple[int, ...]
 TOKEN_EMBEDDING = "token_embedding"  # noqa: S105  (a weight's name)
 OUTPUT_EMBEDDING = "output_embedding"
 POSITION_EMBEDDING = "position_embedding"
+EMBEDDING_PROJECTION = "embedding_projection_weight"
+OUTPUT_PROJECTION = "output_projection_weight"
 
 
 class Norm(StrEnum):
@@ -33,8 +35,11 @@ class Activation(StrEnum):
 
     GELU_TANH = "gelu-tanh"
     GELU = "gelu"
+    QUICK_GELU = "quick-gelu"
     RELU = "relu"
+    RELU_SQUARED = "relu-squared"
     SILU = "silu"
+    TANH = "tanh"
 
 
 @dataclass(frozen=True)
@@ -68,10 +73,12 @@ class Layer:
     """What may differ from layer to layer.
 
     rotary: None for a layer without rotation. attention_window: key j is seen from query i when i - j < window.
+    score_scale: factor on the scores beside the description's query_scale.
     """
 
     rotary: RotaryEmbedding | None = None
     attention_window: int | None = None
+    score_scale: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -81,7 +88,10 @@ class DecoderDescription:
     query_key_norm_epsilon: RMSNorm of queries and keys over the head, before rotation. attention_output_norm and
     feed_forward_output_norm: a second norm, before the residual is added. parallel_residual: attention and feed-forward
     both read the layer's input. position_count: rows of the learned position embedding. alibi_slopes: on the scale of
-    the finished scores, one per query head. *_logit_cap: cap * tanh(x / cap).
+    the finished scores, one per query head. *_logit_cap: cap * tanh(x / cap). embedding_size: of the token embedding,
+    where it is projected to the hidden size and back. norm_after_residual: each norm follows its sum instead of
+    preceding the branch. residual_from_norm: what is added to a branch is the branch's normalized input. final_norm:
+    whether there is one.
     """
 
     vocabulary_size: int
@@ -112,6 +122,10 @@ class DecoderDescription:
     tied_embedding: bool = True
     attention_logit_cap: float | None = None
     final_logit_cap: float | None = None
+    embedding_size: int | None = None
+    norm_after_residual: bool = False
+    residual_from_norm: bool = False
+    final_norm: bool = True
 
     def canonical_json(self) -> bytes:
         """The one JSON form: `description.json`, and what the graph cache is keyed by."""
@@ -119,16 +133,21 @@ class DecoderDescription:
 
     def weight_shapes(self) -> dict[str, Shape]:
         """Every weight that the graph takes, in order: matrices [out, in], vectors [n]."""
-        shapes: dict[str, Shape] = {TOKEN_EMBEDDING: (self.vocabulary_size, self.hidden_size)}
+        shapes: dict[str, Shape] = {TOKEN_EMBEDDING: (self.vocabulary_size, self.embedding_size or self.hidden_size)}
         if self.position_count is not None:
             shapes[POSITION_EMBEDDING] = (self.position_count, self.hidden_size)
+        if self.embedding_size is not None:
+            shapes[EMBEDDING_PROJECTION] = (self.hidden_size, self.embedding_size)
         if self.embedding_norm_epsilon is not None:
             shapes |= self._norm_shapes("embedding_norm")
         for index in range(len(self.layers)):
             shapes |= {layer_weight(index, name): shape for name, shape in self._layer_shapes().items()}
-        shapes |= self._norm_shapes("final_norm")
+        if self.final_norm:
+            shapes |= self._norm_shapes("final_norm")
+        if self.embedding_size is not None:
+            shapes[OUTPUT_PROJECTION] = (self.embedding_size, self.hidden_size)
         if not self.tied_embedding:
-            shapes[OUTPUT_EMBEDDING] = (self.vocabulary_size, self.hidden_size)
+            shapes[OUTPUT_EMBEDDING] = (self.vocabulary_size, self.embedding_size or self.hidden_size)
         return shapes
 
     def check(self, weights: WeightSource) -> None:
@@ -202,7 +221,7 @@ def _layer_from_json(value: dict[str, Any]) -> Layer:
                 "frequency_divisors": None if divisors is None else tuple(divisors),
             }
         )
-    return Layer(rotary=rotary, attention_window=value["attention_window"])
+    return Layer(rotary=rotary, attention_window=value["attention_window"], score_scale=value["score_scale"])
 
 
 def _linear_shapes(name: str, out: int, inputs: int, bias: bool) -> dict[str, Shape]:

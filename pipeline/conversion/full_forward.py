@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -26,6 +26,16 @@ class Continuation:
 
     tokens: tuple[int, ...]
     margins: tuple[float, ...]
+
+
+class Forward(Protocol):
+    """A forward pass over whole sequences, independent of the decoder."""
+
+    def logits(self, rows: Sequence[Sequence[int]]) -> Float32:
+        """Logits [R,L,V]; shorter rows are padded at the end, which a causal model does not see."""
+
+    def logits_after(self, tokens: Int32) -> Float32:
+        """Logits [N,V] after each of one row's tokens [N]."""
 
 
 class FullForward:
@@ -58,7 +68,7 @@ class FullForward:
         return row
 
 
-def continue_greedily(forward: FullForward, plan: Plan, end_token: int) -> tuple[Continuation, ...]:
+def continue_greedily(forward: Forward, plan: Plan, end_token: int) -> tuple[Continuation, ...]:
     """Keras's greedy continuation of every prompt, by full forward passes over all prompts at once.
 
     A pass is given drafts of the tokens to come, and all that turn out to be Keras's own choice are accepted, with
@@ -102,7 +112,7 @@ def _accept(choices: Float32, drafted: Sequence[int], accepted: list[int], margi
     return len(choices)
 
 
-def held_out_nll(forward: FullForward, tokens: Int32) -> Float32:
+def held_out_nll(forward: Forward, tokens: Int32) -> Float32:
     """Negative log-likelihood of each token but the first, in nats, [M-1]."""
     pairs = zip(forward.logits_after(tokens)[:-1], tokens[1:], strict=True)
     return np.array([negative_log_likelihood(row, int(token)) for row, token in pairs], np.float32)

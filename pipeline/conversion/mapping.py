@@ -9,6 +9,7 @@ from farm.errors import NotCausalLM, UnsupportedFamily
 from pipeline.conversion.description import DecoderDescription
 from pipeline.conversion.families import FAMILIES, family_name
 from pipeline.conversion.keras_weights import KerasWeights
+from pipeline.conversion.viewed_weights import ViewedWeights
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class MappedModel:
 
     family: str
     description: DecoderDescription
-    weights: KerasWeights
+    weights: ViewedWeights
     positions: int | None
 
 

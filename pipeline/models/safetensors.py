@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from farm.errors import ModelDamaged
 from pipeline.models import jsonfile
 
 LENGTH_BYTES = 8
+METADATA = "__metadata__"
 HEADER_BYTES = 64 << 20
 TYPE_BYTES = {
     "F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U64": 8, "U32": 4, "U16": 2,
@@ -17,8 +19,23 @@ TYPE_BYTES = {
 }  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Entry:
+    """One tensor as the header states it. offset: of its first byte in the file."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    offset: int
+
+
 def check(path: Path, name: str) -> None:
     """Check a file; `name` for the sentences. ModelDamaged, ModelUnsafe."""
+    entries(path, name)
+
+
+def entries(path: Path, name: str) -> list[Entry]:
+    """The tensors of a checked file, in its header's order; ModelDamaged, ModelUnsafe."""
     size = path.stat().st_size
     with path.open("rb") as stream:
         length = int.from_bytes(stream.read(LENGTH_BYTES), "little")
@@ -29,14 +46,19 @@ def check(path: Path, name: str) -> None:
         header = jsonfile.parse(stream.read(length), f"The header of {name}", limit=HEADER_BYTES)
     if not isinstance(header, dict):
         raise _damaged(name, "its header is no table of tensors")
-    tensors = [_span(entry, tensor, name) for tensor, entry in header.items() if tensor != "__metadata__"]
+    tensors = {tensor: _span(entry, tensor, name) for tensor, entry in header.items() if tensor != METADATA}
     end = 0
-    for start, stop in sorted(tensors):
+    for start, stop in sorted(tensors.values()):
         if start != end:
             raise _damaged(name, "its tensors overlap or leave holes")
         end = stop
     if end != size - LENGTH_BYTES - length:
         raise _damaged(name, "it ends elsewhere than its tensors")
+    data = LENGTH_BYTES + length
+    return [
+        Entry(tensor, header[tensor]["dtype"], tuple(header[tensor]["shape"]), data + start)
+        for tensor, (start, _) in tensors.items()
+    ]
 
 
 def _span(entry: Any, tensor: str, name: str) -> tuple[int, int]:

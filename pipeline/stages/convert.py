@@ -29,18 +29,17 @@ from pipeline.conversion import (
     full_integer,
     io_modes,
     keras_graph,
-    loading,
-    mapping,
     reference_plan,
 )
 from pipeline.conversion.binding import bind
 from pipeline.conversion.calibration_text import CALIBRATION_TEXT
 from pipeline.conversion.declared_pre_tokenizer import read_declared_pre_tokenizer
-from pipeline.conversion.full_forward import FullForward
+from pipeline.conversion.full_forward import Forward
 from pipeline.conversion.graph_cache import CachedGraph
 from pipeline.conversion.keras_tokenizer import KerasReader
 from pipeline.conversion.loading import CausalLM
 from pipeline.conversion.mapping import MappedModel
+from pipeline.conversion.opening import open_model
 from pipeline.conversion.prompt_reading import prompt_reading
 from pipeline.conversion.quantization.formats import HOST_RUNTIME, format_for
 from pipeline.conversion.reference import Reference
@@ -116,19 +115,19 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
     said = metadata.read(request.input(ArtifactName.SOURCE))
     prompting = request.spec.app.prompting(said.prompting)
     with timer.measure("load_seconds"):
-        causal_lm = loading.load_causal_lm(request.input(ArtifactName.SOURCE))
-    model = mapping.map_model(causal_lm)
+        opened = open_model(request.input(ArtifactName.SOURCE), request.spec.tokenizer_graph)
+    model, forward, causal_lm = opened.model, opened.forward, opened.causal_lm
     check_context(request.spec.context, model.positions)
     export = export_tokenizer(
-        causal_lm.preprocessor, model.family, read_declared_pre_tokenizer(request.input(ArtifactName.SOURCE))
+        opened.preprocessor, model.family, read_declared_pre_tokenizer(request.input(ArtifactName.SOURCE))
     )
     io_modes.require_usable(request.spec, model, export)
-    reader = KerasReader(causal_lm, export) if request.spec.tokenizer_graph is TokenizerGraph.TFTEXT else None
+    keras_graph_wanted = request.spec.tokenizer_graph is TokenizerGraph.TFTEXT and causal_lm is not None
+    reader = KerasReader(causal_lm, export) if keras_graph_wanted else None
     reading = prompt_reading(request.spec, export, prompting)
     plan = reference_plan.plan_reference(
         model.description, request.spec.longest_text, export, prompting, reading.read if reader is None else reader.read
     )
-    forward = FullForward(causal_lm)
     if reader is None:
         graph = find_own_graph(request, model, export, timer, report)
         probe_logits = compare_with_keras(model, forward, plan, timer, report)
@@ -156,9 +155,9 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
     io_mode_notes = LANE_NOTES[request.spec.io_mode] if ends is None else ()
     return StageResult(
         metrics=(*timer.metrics, *made.metrics, *figures),
-        notes=(*made.notes, *io_mode_notes, *reading.notes),
+        notes=(*opened.notes, *made.notes, *io_mode_notes, *reading.notes),
         skips={} if ends is None else dict.fromkeys(NEEDS_TOKENIZER, ends),
-        attributes={"family": model.family},
+        attributes={"family": model.family, "compared_with": opened.witness},
     )
 
 
@@ -174,7 +173,7 @@ def find_own_graph(
     return found
 
 
-def compare_with_keras(model: MappedModel, forward: FullForward, plan: Plan, timer: Timer, report: Reporter) -> Float32:
+def compare_with_keras(model: MappedModel, forward: Forward, plan: Plan, timer: Timer, report: Reporter) -> Float32:
     """Keras's logits [N,V] after each forced token; ReferenceMismatch when the decoder gives others."""
     report(0.5, "comparing the decoder with Keras")
     # Keras's first pass is traced, in Python; the decoder's is computed as it goes, and leaves Python most of the time.

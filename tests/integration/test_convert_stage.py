@@ -129,7 +129,7 @@ def same_parameters(source: Path, expected: list[np.ndarray[Any, Any]]) -> bool:
     )
 
 
-def test_a_preset_becomes_a_model_with_its_papers(preset: Path, make_request: Callable[..., StageRequest]) -> None:
+def test_a_preset_becomes_a_model_with_its_metadata(preset: Path, make_request: Callable[..., StageRequest]) -> None:
     job = make_request(preset, recipe="int8", prefill=(4, 16))
     result = run(job)
     metrics = {metric.name: metric.value for metric in result.metrics}
@@ -137,7 +137,7 @@ def test_a_preset_becomes_a_model_with_its_papers(preset: Path, make_request: Ca
     assert 0 < metrics["decoder_difference"] < 1e-4
     assert metrics["file_bytes"] == job.output(ArtifactName.MODEL).stat().st_size
     assert not result.skips
-    assert result.attributes == {"family": "GPT2"}
+    assert result.attributes == {"family": "GPT2", "compared_with": "Keras's full forward pass"}
 
     info = ModelInfo.read(job.output(ArtifactName.MODEL_INFO))
     assert (info.family, info.recipe, info.tokenizer) == ("GPT2", "dynamic_wi8_afp32", "byte-level-bpe")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -78,13 +77,3 @@ def activation_of(function: Callable[..., Any]) -> Activation:
             f"The activation {name} is not one that the decoder can express; use one of {', '.join(known)}."
         )
     return known[name]
-
-
-def linear_slopes(heads: int, steepest: float = 8.0) -> tuple[float, ...]:
-    """ALiBi's slopes as BLOOM and Falcon have them, also for a number of heads that is no power of two."""
-
-    def powers(count: int) -> list[float]:
-        return [2.0 ** (-steepest * (index + 1) / count) for index in range(count)]
-
-    whole = 1 << int(math.log2(heads))
-    return tuple(powers(whole) + powers(2 * whole)[0::2][: heads - whole])

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 from farm.errors import UnsupportedArchitecture
 from pipeline.conversion.description import Activation, DecoderDescription, Layer, Norm, layer_weight
 from pipeline.conversion.families.architecture import Embeddings
-from pipeline.conversion.keras_weights import KerasWeights, Parameter
+from pipeline.conversion.keras_weights import KerasWeights
+from pipeline.conversion.viewed_weights import Parameter
 
 KerasLayer = Any
 Value = TypeVar("Value")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from pipeline.conversion.alibi import linear_slopes
 from pipeline.conversion.description import Activation, Layer, Norm
-from pipeline.conversion.families.architecture import Architecture, Backbone, add_embeddings, linear_slopes
+from pipeline.conversion.families.architecture import Architecture, Backbone, add_embeddings
 from pipeline.conversion.families.block_reader import BlockReader
 from pipeline.conversion.keras_weights import KerasWeights
 

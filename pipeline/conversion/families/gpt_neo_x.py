@@ -15,7 +15,8 @@ from pipeline.conversion.families.architecture import (
     plain_rotary,
 )
 from pipeline.conversion.families.block_reader import BlockReader, same
-from pipeline.conversion.keras_weights import Array, KerasWeights, Parameter, kernel_parameter, parameter_of
+from pipeline.conversion.keras_weights import KerasWeights, kernel_parameter, parameter_of
+from pipeline.conversion.viewed_weights import Array, Parameter
 
 
 def map_gpt_neo_x(backbone: Backbone, weights: KerasWeights) -> Architecture:

@@ -99,7 +99,7 @@ def test_a_variable_is_shared_only_in_its_own_layout() -> None:
 
 
 def test_codes_of_a_quantized_model_are_refused() -> None:
-    with pytest.raises(UnsupportedArchitecture, match="quantized by Keras"):
+    with pytest.raises(UnsupportedArchitecture, match="model was quantized"):
         KerasWeights().add_linear("up", dense(numbers(2, 2, dtype="int8")))
 
 
