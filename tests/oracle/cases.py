@@ -68,8 +68,8 @@ CASES = {
     },
     "GPTNeoX": {
         "plain": NEOX, "sequential": NEOX | {"use_parallel_residual": False}, "all_turned": NEOX | {"rotary_pct": 1.0},
-        "half_turned": NEOX | {"rotary_pct": 0.5}, "base": NEOX | {"rotary_pct": 1.0, "rotary_emb_base": 100}, "tied": NEOX | {
-            "tie_word_embeddings": True}, "epsilon": NEOX | {"layer_norm_eps": 0.1},
+        "half_turned": NEOX | {"rotary_pct": 0.5}, "tied": NEOX | {"tie_word_embeddings": True},
+        "base": NEOX | {"rotary_pct": 1.0, "rotary_emb_base": 100}, "epsilon": NEOX | {"layer_norm_eps": 0.1},
         "tanh": NEOX | {"hidden_act": "gelu_new"}, "unbiased": NEOX | {"attention_bias": False},
         "linear": NEOX | {"rope_scaling": {"type": "linear", "factor": 3.0}},
     },
