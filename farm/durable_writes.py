@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from farm import digests
@@ -21,6 +21,8 @@ from farm.errors import ArtifactDamaged, DiskFull
 READ_ONLY = 0o444
 # File systems write several files that are synced at once in one go, which takes little longer than one.
 SYNC_THREADS = 8
+# So much is hashed before it is asked whether to go on.
+CHECKED_BYTES = 4 << 20
 
 
 @dataclass(frozen=True)
@@ -31,11 +33,15 @@ class Blob:
     size: int
 
 
-def write_durably(paths: Sequence[Path]) -> dict[Path, Blob]:
-    """Seal several files at once."""
+def go_on() -> None:
+    """Nothing is in the way of further work; what may end it raises in this one's place."""
+
+
+def write_durably(paths: Sequence[Path], check: Callable[[], None] = go_on) -> dict[Path, Blob]:
+    """Seal several files at once; see seal."""
     if len(paths) == 1:
-        return {paths[0]: seal(paths[0])}
-    return dict(zip(paths, _sync_threads().map(seal, paths), strict=True))
+        return {paths[0]: seal(paths[0], check)}
+    return dict(zip(paths, _sync_threads().map(partial(seal, check=check), paths), strict=True))
 
 
 @cache
@@ -47,14 +53,20 @@ def _sync_threads() -> ThreadPoolExecutor:
 os.register_at_fork(after_in_child=_sync_threads.cache_clear)
 
 
-def seal(path: Path) -> Blob:
-    """Make a file read-only, take its hash, and have it on disk."""
+def seal(path: Path, check: Callable[[], None] = go_on) -> Blob:
+    """Make a file read-only, take its hash, and have it on disk.
+
+    check: called between pieces of a large file; what it raises ends this.
+    """
     _require(stat.S_ISREG, path)
-    path.chmod(READ_ONLY)
-    with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb", buffering=0) as stream:
+        os.fchmod(stream.fileno(), READ_ONLY)
+        hasher = hashlib.sha256()
+        while piece := stream.read(CHECKED_BYTES):
+            hasher.update(piece)
+            check()
         os.fsync(stream.fileno())
-        return Blob(digest, os.fstat(stream.fileno()).st_size)
+        return Blob(hasher.hexdigest(), os.fstat(stream.fileno()).st_size)
 
 
 def files_of(name: ArtifactName, path: Path) -> dict[str, Path]:

@@ -34,7 +34,8 @@
     │   ├── StageTimeout 42
     │   ├── WorkerLost 43
     │   ├── StageCrashed 44
-    │   └── ToolMissing 45
+    │   ├── ToolMissing 45
+    │   └── SandboxUnavailable 46
     ├── CheckError
     │   ├── DescriptionMismatch 50
     │   ├── ReferenceMismatch 51
@@ -309,6 +310,12 @@ class ToolMissing(ResourceError):
     """A program or package that a stage needs is not installed."""
 
     exit_code = 45
+
+
+class SandboxUnavailable(ResourceError):
+    """Stages shall run in a sandbox, and none works on this machine."""
+
+    exit_code = 46
 
 
 class CheckError(FarmError):

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from farm.plain_text import clean
+
+# A line and what it says are a stranger's word once a model has taken the stage over.
+LINE_BYTES = 4096
+ACTIVITY_CHARACTERS = 200
 PROGRESS_FD_VARIABLE = "FARM_PROGRESS_FD"
 
 
@@ -23,13 +29,26 @@ Reporter = Callable[[float, str], None]
 
 def encode(progress: Progress) -> bytes:
     """One line for the pipe."""
-    return json.dumps({"fraction": round(progress.fraction, 4), "activity": progress.activity}).encode() + b"\n"
+    return (
+        json.dumps(
+            {"fraction": round(progress.fraction, 4), "activity": progress.activity[:ACTIVITY_CHARACTERS]}
+        ).encode()
+        + b"\n"
+    )
 
 
 def decode(line: bytes) -> Progress:
     """Read one line from the pipe; raises ValueError when it is none of ours."""
-    value = json.loads(line)
-    return Progress(fraction=min(1.0, max(0.0, float(value["fraction"]))), activity=str(value["activity"])[:200])
+    if len(line) > LINE_BYTES:
+        raise ValueError("too long")
+    try:
+        value = json.loads(line)
+        fraction, activity = value["fraction"], value["activity"]
+    except (RecursionError, KeyError, TypeError) as error:
+        raise ValueError("no progress") from error
+    if not isinstance(fraction, int | float) or not isinstance(activity, str) or math.isnan(fraction):
+        raise ValueError("no progress")
+    return Progress(float(min(1.0, max(0.0, fraction))), clean(activity, ACTIVITY_CHARACTERS))
 
 
 def reporter_from_environment() -> Reporter:

@@ -24,7 +24,7 @@ SECRETS_VARIABLE = "FARM_SECRETS"
 
 
 class SandboxMode(StrEnum):
-    """Whether stages run in a sandbox: where it works, always (or not at all), never."""
+    """Whether stages run in a sandbox: where one works, always (or not at all), never."""
 
     AUTO = "auto"
     REQUIRED = "required"
@@ -62,7 +62,7 @@ class Settings(BaseSettings):
     memory_limit: int = Field(default_factory=lambda: int(machine.memory() * 0.8))
     disk_reserve: int = 256 << 20
     threads: int = Field(default_factory=machine.processors)
-    sandbox: SandboxMode = SandboxMode.AUTO
+    sandbox: SandboxMode = SandboxMode.REQUIRED
     permitted_ops: Annotated[frozenset[str], NoDecode] = frozenset()
     toolchain: Path = locations.ROOT / ".toolchain"
     alive: Path | None = None

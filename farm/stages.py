@@ -7,6 +7,7 @@ between jobs and building the app once per version are all this one rule.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -67,6 +68,18 @@ def _has_package(spec: JobSpec) -> bool:
 
 
 @dataclass(frozen=True)
+class Cache:
+    """A folder of the farm's caches. files: a pattern of the names that a stage may put there, whole."""
+
+    name: str
+    files: str
+
+    def takes(self, file: str) -> bool:
+        """Whether a file of that name may be put there."""
+        return re.fullmatch(self.files, file, re.ASCII) is not None
+
+
+@dataclass(frozen=True)
 class Stage:
     """One step of a job.
 
@@ -76,7 +89,9 @@ class Stage:
     setting. network: only the fetching of a model may use it. signs: it is given the key that signs apps.
     judges_ops: the ops that the farm's operator permits decide its result too. uses_aar: the
     content of the AAR that the job supplies does. ahead: a later stage whose process is started while this one runs,
-    since interpreters and imports take long to start. when: whether a job has the stage at all.
+    since interpreters and imports take long to start. caches: those that it reads and may add files to; reads_caches:
+    further ones that it only reads. may_skip: later stages that it may find this job can't have. when: whether a job
+    has the stage at all.
     """
 
     name: StageName
@@ -93,8 +108,20 @@ class Stage:
     judges_ops: bool = False
     uses_aar: bool = False
     ahead: StageName | None = None
+    caches: tuple[Cache, ...] = ()
+    reads_caches: tuple[str, ...] = ()
+    may_skip: tuple[StageName, ...] = ()
     when: Callable[[JobSpec], bool] = _always
 
+
+# Weightless graphs by their keys, and the compiled driver of the app's screens.
+GRAPHS = Cache("graphs", r"[0-9a-f]{64}\.tflite")
+SCREENS = Cache("screens", r"screens-[0-9a-f]{32}\.jar")
+# What a job can't have whose model needs a tokenizer that the app has not.
+_OF_THE_APP = (
+    StageName.REFERENCE_RUN, StageName.AAR, StageName.APP, StageName.STRINGS_APP, StageName.PACKAGE,
+    StageName.JVM_CHECK, StageName.SCREENSHOTS, StageName.BUNDLE, StageName.SDK,
+)  # fmt: skip
 
 _MODEL_FIELDS = (
     "recipe",
@@ -146,7 +173,7 @@ STAGES: tuple[Stage, ...] = (
         ("pipeline/stages/convert.py", "pipeline/conversion/**/*.py", "pipeline/models/*.py", "farm/recipes.py",
          "farm/prompting.py", "farm/runtimes.py", "pipeline/inference/reference.py", "pipeline/inference/model_info.py",
          _CLASS_TABLE, *_OP_CODE),
-        0.42, 3600, ahead=StageName.OPS,
+        0.42, 3600, ahead=StageName.OPS, caches=(GRAPHS,), may_skip=_OF_THE_APP,
     ),
     Stage(
         StageName.OPS, "listing the model's ops", Queue.CONVERT, (A.MODEL,), (A.OPS,),
@@ -164,12 +191,12 @@ STAGES: tuple[Stage, ...] = (
         (A.MODEL, A.MODEL_INFO, A.GOLDEN, A.REFERENCE), (A.REFERENCE_RUN,), ("io_mode", "app.aar"),
         ("pipeline/stages/reference_run.py", "pipeline/flex/*.py", "pipeline/android/golden.py",
          "pipeline/inference/reference.py", "pipeline/flex/reference-2.14.lock"),
-        0.05, 1800, when=_has_reference_run,
+        0.05, 1800, reads_caches=("reference-environment",), when=_has_reference_run,
     ),
     Stage(
         StageName.AAR, "checking the AAR against the job", Queue.ANDROID, (A.OPS, A.MODEL), (A.AAR,),
         ("io_mode", "app.aar", "app.abis"), ("pipeline/stages/aar.py", "android-builder/artifacts.toml", *_OP_CODE),
-        0.02, 900, uses_aar=True, when=_has_strings_app,
+        0.02, 900, uses_aar=True, reads_caches=("aars",), when=_has_strings_app,
     ),
     Stage(
         StageName.APP, "building the app (once per version)", Queue.ANDROID, (), (A.APP_BASE,),
@@ -184,7 +211,7 @@ STAGES: tuple[Stage, ...] = (
         ("pipeline/stages/stringsapp.py", "pipeline/android/strings_base.py", *_APP_MODULES,
          "android-builder/generation/src/main/**/*", "android-builder/strings/src/main/**/*",
          "android-builder/strings/proguard-rules.pro", "android-builder/artifacts.toml"),
-        0.05, 1800, uses_aar=True, when=_has_strings_app,
+        0.05, 1800, uses_aar=True, reads_caches=("aars",), when=_has_strings_app,
     ),
     Stage(
         StageName.PACKAGE, "packaging and signing the app", Queue.ANDROID,
@@ -205,7 +232,7 @@ STAGES: tuple[Stage, ...] = (
         (A.SCREENSHOT_LIGHT, A.SCREENSHOT_DARK), (),
         ("pipeline/stages/screenshots.py", *_ANDROID_CODE, "android-builder/screens/**/*",
          "farm/prompting.py"),
-        0.05, 1800, ahead=StageName.BUNDLE, when=_runs_on_jvm,
+        0.05, 1800, ahead=StageName.BUNDLE, caches=(SCREENS,), when=_runs_on_jvm,
     ),
     Stage(
         StageName.BUNDLE, "packaging the app for Google Play", Queue.ANDROID,

@@ -12,16 +12,28 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from farm import errors
 from farm.artifacts import ArtifactName
 from farm.jobspec import JobSpec
+from farm.plain_text import clean, clean_data
 from farm.stages import StageName
 
 REQUEST = "request.json"
+RESULT = "result.json"
+
+# A stage's result is a stranger's word: whatever its process was made to write gets into the database and onto pages.
+Sentence = Annotated[str, Field(min_length=1, max_length=100_000), AfterValidator(clean)]
+Word = Annotated[str, Field(max_length=100), AfterValidator(clean)]
+MAX_METRICS, MAX_NOTES = 1000, 200
+# What a stage may find out. The others speak of the farm itself, and some of them let a job run again for ever.
+_STAGE_ERRORS = (
+    errors.ModelError, errors.SpecError, errors.CheckError, errors.AarError, errors.SigningError, errors.DiskFull,
+    errors.OutOfMemory, errors.StageTimeout, errors.StageCrashed, errors.ToolMissing, errors.FileUnreadable,
+)  # fmt: skip
 
 
 class Metric(BaseModel):
@@ -29,9 +41,9 @@ class Metric(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    name: str
-    value: float
-    unit: str
+    name: Word
+    value: float = Field(allow_inf_nan=False)
+    unit: Word
 
 
 class StageRequest(BaseModel):
@@ -83,8 +95,8 @@ class Failure(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    code: str
-    sentence: str
+    code: Word
+    sentence: Sentence
 
     @classmethod
     def of(cls, error: errors.FarmError) -> Failure:
@@ -92,8 +104,9 @@ class Failure(BaseModel):
         return cls(code=error.code(), sentence=error.sentence)
 
     def error(self) -> errors.FarmError:
-        """The error itself."""
-        return errors.from_code(self.code, self.sentence)
+        """The error itself; what is no error of a stage counts as a crash."""
+        error = errors.from_code(self.code, self.sentence)
+        return error if isinstance(error, _STAGE_ERRORS) else errors.StageCrashed(self.sentence)
 
 
 class StageResult(BaseModel):
@@ -101,20 +114,25 @@ class StageResult(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    metrics: tuple[Metric, ...] = ()
-    notes: tuple[str, ...] = ()
-    skips: dict[StageName, str] = {}
-    attributes: dict[str, Any] = {}
+    metrics: tuple[Metric, ...] = Field((), max_length=MAX_METRICS)
+    notes: tuple[Sentence, ...] = Field((), max_length=MAX_NOTES)
+    skips: dict[StageName, Sentence] = {}
+    attributes: Annotated[dict[str, Any], AfterValidator(clean_data)] = {}
     failure: Failure | None = None
 
     def write(self, workdir: Path) -> None:
         """Write `result.json`, whole or not at all."""
-        temporary = workdir / "result.json.part"
+        temporary = workdir / f"{RESULT}.part"
         temporary.write_text(json.dumps(self.model_dump(mode="json")))
-        temporary.rename(workdir / "result.json")
+        temporary.rename(workdir / RESULT)
 
     @classmethod
     def read(cls, workdir: Path) -> StageResult | None:
         """Read `result.json`; None when the process left none."""
-        path = workdir / "result.json"
-        return cls.model_validate_json(path.read_bytes()) if path.exists() else None
+        path = workdir / RESULT
+        return cls.parse(path.read_bytes()) if path.exists() else None
+
+    @classmethod
+    def parse(cls, data: bytes) -> StageResult:
+        """What a stage's process wrote, with every text clean; ValueError for anything that is no result."""
+        return cls.model_validate_json(data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from worker import process_tree
 SAMPLE_SECONDS = 0.25
 # Adding up a large process's memory keeps it waiting; it may cost it this part of its time.
 SAMPLE_COST = 0.05
+# Part of the files that a disk can hold which must stay free.
+INODE_RESERVE = 0.02
 
 
 @dataclass(frozen=True)
@@ -46,10 +49,7 @@ class Meter:
         """The error of a limit that is passed."""
         started = time.monotonic()
         if started >= self._deadline:
-            return StageTimeout(
-                f"The stage {self._stage} was stopped after its limit of {self._limits.seconds:g} s; see its log, and"
-                " give the machine less other work before you run the job again."
-            )
+            return self._timeout()
         if started < self._next_sample:
             return None
         used = process_tree.memory(process_tree.members(self._mark, self._root))
@@ -61,12 +61,33 @@ class Meter:
                 f"The stage {self._stage} was stopped at {used >> 20} MiB of memory, over its limit of"
                 f" {self._limits.memory >> 20} MiB; raise FARM_MEMORY_LIMIT or use a smaller model."
             )
+        if self._few_files_left():
+            return DiskFull(
+                f"The stage {self._stage} was stopped because the disk of {self._workdir.parent} takes hardly any more"
+                " files; remove some and run the job again."
+            )
         if shutil.disk_usage(self._workdir).free < self._limits.disk_reserve:
             return DiskFull(
                 f"The stage {self._stage} was stopped because less than {self._limits.disk_reserve >> 20} MiB are free"
                 f" in {self._workdir.parent}; free some room and run the job again."
             )
         return None
+
+    def require_time(self) -> None:
+        """StageTimeout once the stage's time is over, what is done with its outputs included."""
+        if time.monotonic() >= self._deadline:
+            raise self._timeout()
+
+    def _timeout(self) -> StageTimeout:
+        return StageTimeout(
+            f"The stage {self._stage} was stopped after its limit of {self._limits.seconds:g} s; see its log, and"
+            " give the machine less other work before you run the job again."
+        )
+
+    def _few_files_left(self) -> bool:
+        # Not every file system counts its files.
+        status = os.statvfs(self._workdir)
+        return status.f_files > 0 and status.f_favail < INODE_RESERVE * status.f_files
 
 
 def out_of_memory_kills() -> int:

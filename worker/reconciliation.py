@@ -17,7 +17,8 @@ from farm import identity
 from farm.identity import ProcessIdentity
 from farm.settings import Settings
 from farm.store import ArtifactStore
-from worker import process_tree, workfolder
+from worker import control_group, process_tree
+from worker.removal import ASIDE, remove
 
 _log = logging.getLogger("farm.worker")
 
@@ -40,6 +41,8 @@ def register_and_reconcile(settings: Settings, database: Database, store: Artifa
     One worker at a time does this, and files are only removed while no other worker is alive, so that nothing that
     somebody is about to use is taken away. Of a store that others may share nothing is removed or looked through.
     """
+    if (groups := control_group.find()) is not None:
+        groups.remove_abandoned()
     with _alone(settings):
         workers.register(database, worker_id, str(identity.of_process()))
         alive, dead = _others(database, worker_id)
@@ -99,9 +102,13 @@ def _others(database: Database, worker_id: str) -> tuple[list[WorkerRecord], lis
 
 
 def _remove_work_folders(settings: Settings, keep: set[str]) -> int:
-    folders = [path for path in settings.work.iterdir() if path.name not in keep] if settings.work.is_dir() else []
+    kept = keep | {ASIDE}
+    folders = [path for path in settings.work.iterdir() if path.name not in kept] if settings.work.is_dir() else []
     for folder in folders:
-        workfolder.remove(folder)
+        remove(folder)
+    # Logs of processes that got ready, as the farm named them before it read logs from a pipe.
+    for left in settings.logs.glob("*/*.waiting"):
+        remove(left)
     return len(folders)
 
 

@@ -5,6 +5,7 @@ A stage whose programs take long to start may be started ahead, while another on
 
 from __future__ import annotations
 
+import fcntl
 import math
 import os
 import secrets
@@ -15,25 +16,40 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from pydantic import ValidationError
-
 from farm import locations, progress
+from farm.durable_writes import go_on
 from farm.errors import FarmError, OutOfMemory, StageCrashed
 from farm.progress import PROGRESS_FD_VARIABLE, Progress
+from farm.settings import SandboxMode
+from farm.stages import BY_NAME
 from pipeline.request import StageRequest, StageResult
-from worker import limits, process_tree
+from worker import control_group, limits, process_tree, stage_files, stage_user, workfolder
+from worker import sandbox as sandboxes
+from worker.control_group import ControlGroup
 from worker.limits import Limits, Meter
 from worker.sandbox import Sandbox, View
-from worker.termination import Terminated, Termination
+from worker.stage_log import StageLog
+from worker.termination import Reason, Terminated, Termination
 
 PROGRESS_SECONDS = 0.25
 STAGE_COMMAND = (sys.executable, "-m", "pipeline.stages")
-# Takes the place of a log's suffix until its stage begins: who follows a job's logs takes each for the last.
-WAITING_SUFFIX = ".waiting"
+# What keeps a stage's processes in bounds where no control group does, and beside one: open files, the size of a file
+# in blocks of 512 bytes, no memory written to disk, processes. Then join the groups, then become the command.
+_LAUNCH = """
+ulimit -c 0; ulimit -n 4096 2>/dev/null; ulimit -f "$1"; shift
+while [ "$1" != -- ]; do echo $$ > "$1" || exit 125; shift; done
+shift; exec "$@"
+"""
+# A worker that must end waits no longer than this for a stage that does not.
+STOP_SECONDS = 3.0
+FIRST_FREE = 10
+LARGEST_PEAK = 1 << 50
+# Of what came at once on the progress pipe, the last lines are looked at.
+MAX_LINES = 16
 # Follows the work folder, before the stage's name: get ready, and go on at the first byte of standard input.
 AHEAD = "--ahead"
 
@@ -72,18 +88,23 @@ class StageJob:
 
 @dataclass(frozen=True)
 class StageOutcome:
-    """What came of it: a result or an error. seconds of wall time; peak_bytes of all processes together."""
+    """What came of it: a result or an error. seconds of wall time; peak_bytes of all processes together. require_time:
+    raises StageTimeout when what is still to be done with its outputs takes too long."""
 
     result: StageResult | None
     error: FarmError | None
     seconds: float
     peak_bytes: int
+    require_time: Callable[[], None] = go_on
 
 
 class StageRunner(Protocol):
     """Runs a stage's work somewhere."""
 
     sandbox: Sandbox
+
+    def confined(self) -> StageRunner:
+        """One whose stages run in a sandbox; SandboxUnavailable when none works here."""
 
     def get_ready(self, job: StageJob) -> None:
         """Start ahead what `run` of this very job will need; its work folder is there, its inputs and order are not."""
@@ -113,6 +134,13 @@ class ProcessRunner:
         self._command = command
         # By work folder. Several threads may run jobs, each those of its own folder.
         self._ready: dict[Path, _Process] = {}
+        self._groups = control_group.find()
+
+    def confined(self) -> ProcessRunner:
+        """See StageRunner."""
+        if self.sandbox.confines:
+            return self
+        return ProcessRunner(sandboxes.choose(SandboxMode.REQUIRED), self._grace, self._command)
 
     def get_ready(self, job: StageJob) -> None:
         """Start its process ahead; see StageRunner."""
@@ -123,7 +151,6 @@ class ProcessRunner:
         for workdir in [each for each in list(self._ready) if each.is_relative_to(folder)]:
             waiting = self._ready.pop(workdir)
             waiting.kill()
-            _waiting_log(waiting.job).unlink(missing_ok=True)
 
     def run(
         self,
@@ -142,21 +169,27 @@ class ProcessRunner:
             killing.callback(stage.kill)
             meanwhile()
             meter = Meter(job.request.stage, job.limits, stage.mark, process.pid, job.request.workdir)
-            error = _Watch(process.pid, stage.progress, termination, meter, on_progress).until_end()
+            error = _Watch(process.pid, stage.progress, stage.log, termination, meter, on_progress).until_end()
             if error is None and termination.reason is not None:
-                self._ask_to_end(stage.mark, process.pid)
+                self._ask_to_end(stage.mark, process.pid, termination.reason)
                 raise Terminated(termination.reason)
             if error is None and self.sandbox.confines:
                 # Its outermost process has ended, and the kernel ends the namespace with it.
                 killing.pop_all()
                 stage.close()
         seconds = time.monotonic() - started
-        result = None
+        result: StageResult | None = None
         # A shell and bubblewrap give a signal's number as an exit code above 128.
         code = 128 - process.returncode if process.returncode > 128 else process.returncode
         if error is None:
             result, error = _read_result(job, code)
-        if code == -signal.SIGKILL and limits.out_of_memory_kills() > kills:
+        if error is not None and stage.memory_kills:
+            error = OutOfMemory(
+                f"The stage {job.request.stage} was stopped because it needs more than its limit of"
+                f" {job.limits.memory >> 20} MiB of memory, files in memory included; raise FARM_MEMORY_LIMIT or use a"
+                " smaller model."
+            )
+        elif isinstance(error, StageCrashed) and limits.out_of_memory_kills() > kills:
             error = OutOfMemory(
                 f"The kernel stopped the stage {job.request.stage} because the machine ran out of memory; free"
                 " memory or use a smaller model."
@@ -164,34 +197,51 @@ class ProcessRunner:
         if error is not None:
             with job.log.open("a") as text:
                 text.write(f"farm: {error.sentence}\n")
-        return StageOutcome(result, error, seconds, max(meter.peak_bytes, _own_peak(result)))
+        peak = max(meter.peak_bytes, _own_peak(result), job.limits.memory if stage.memory_kills else 0)
+        return StageOutcome(result, error, seconds, peak, meter.require_time)
 
     def _take_ready(self, job: StageJob) -> _Process | None:
         """The process that waits for this job, told to go on; None when there is none, or it has not lived so long."""
         ready = self._ready.pop(job.request.workdir, None)
         if ready is None:
             return None
-        _waiting_log(job).rename(job.log)
         if not ready.go_on():
             ready.kill()
             return None
+        ready.log.begin()
         return ready
 
     def _start(self, job: StageJob, *, ahead: bool = False) -> _Process:
         mark = f"{job.mark}.{secrets.token_hex(4)}"
         words = (*self._command, str(job.request.workdir), *((AHEAD, job.request.stage.value) if ahead else ()))
+        group = self._groups.make(job.limits.memory) if self._groups is not None else None
+        view = replace(job.view, memory=job.limits.memory if group is not None else None)
+        self.sandbox.hand_over(view)
+        # Of this thread, which starts the stage; a new one each time, so that stages share none.
+        stage_user.leave_session_keyring()
         with ExitStack() as failing:
-            reading, writing = os.pipe()
+            if group is not None:
+                failing.callback(group.remove)
+            reading, low = os.pipe()
+            # A shell opens what the sandbox reads under the numbers of one digit.
+            writing = fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, FIRST_FREE)
+            os.close(low)
             failing.callback(os.close, reading)
-            with ExitStack() as stack, (_waiting_log(job) if ahead else job.log).open("ab") as log:
+            log_reading, log_writing = os.pipe()
+            log = StageLog(job.log, log_reading)
+            failing.callback(log.close)
+            if not ahead:
+                log.begin()
+            with ExitStack() as stack:
                 stack.callback(os.close, writing)
+                stack.callback(os.close, log_writing)
                 popen = subprocess.Popen(
-                    self.sandbox.wrap(words, job.view),
+                    launched(self.sandbox.wrap(words, view), group),
                     cwd=job.request.workdir,
                     env=environment(os.environ, job, mark) | {PROGRESS_FD_VARIABLE: str(writing)},
                     stdin=subprocess.PIPE if ahead else subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
+                    stdout=log_writing,
+                    stderr=log_writing,
                     pass_fds=(writing,),
                     start_new_session=True,
                 )
@@ -199,24 +249,29 @@ class ProcessRunner:
         # When memory runs out the kernel shall choose the stage, not its supervisor. It may be gone already.
         with suppress(OSError):
             Path(f"/proc/{popen.pid}/oom_score_adj").write_text("1000")
-        return _Process(job, mark, popen, reading)
+        return _Process(job, mark, popen, reading, log, group)
 
-    def _ask_to_end(self, mark: str, root: int) -> None:
+    def _ask_to_end(self, mark: str, root: int, reason: Reason) -> None:
         """SIGTERM to all, and so long to end."""
+        seconds = min(self._grace, STOP_SECONDS) if reason is Reason.STOP else self._grace
         process_tree.terminate(mark, root, spare_root=self.sandbox.confines)
-        deadline = time.monotonic() + self._grace
+        deadline = time.monotonic() + seconds
         while process_tree.members(mark, root) and time.monotonic() < deadline:
             time.sleep(0.02)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Process:
-    """A stage's outermost process. progress: the descriptor from which its progress is read."""
+    """A stage's outermost process. progress: the descriptor from which its progress is read. memory_kills: how many of
+    its processes ended because its group's memory was full, once it is closed."""
 
     job: StageJob
     mark: str
     popen: subprocess.Popen[bytes]
     progress: int
+    log: StageLog
+    group: ControlGroup | None
+    memory_kills: int = 0
 
     def go_on(self) -> bool:
         """Its order is there; False when the process is not."""
@@ -241,10 +296,16 @@ class _Process:
             with suppress(OSError):
                 self.popen.stdin.close()
         os.close(self.progress)
+        self.log.close()
+        if self.group is not None:
+            self.memory_kills = self.group.memory_kills()
+            self.group.remove()
 
 
-def _waiting_log(job: StageJob) -> Path:
-    return job.log.with_suffix(WAITING_SUFFIX)
+def launched(command: tuple[str, ...], group: ControlGroup | None) -> tuple[str, ...]:
+    """The command with its limits, in its group."""
+    entrances = () if group is None else tuple(str(path) for path in group.entrances)
+    return ("/bin/sh", "-c", _LAUNCH, "stage", str(stage_files.MAX_BYTES // 512), *entrances, "--", *command)
 
 
 def environment(own: Mapping[str, str], job: StageJob, mark: str) -> dict[str, str]:
@@ -261,10 +322,17 @@ class _Watch:
     """Waits for the process's end, for progress, for a reason to stop and for the limits, all in one place."""
 
     def __init__(
-        self, pid: int, reading: int, termination: Termination, meter: Meter, on_progress: Callable[[Progress], None]
+        self,
+        pid: int,
+        reading: int,
+        log: StageLog,
+        termination: Termination,
+        meter: Meter,
+        on_progress: Callable[[Progress], None],
     ) -> None:
         self._pid = pid
         self._reading = reading
+        self._log = log
         self._termination = termination
         self._meter = meter
         self._on_progress = on_progress
@@ -282,10 +350,13 @@ class _Watch:
                 selector.register(end, selectors.EVENT_READ)
                 selector.register(self._termination, selectors.EVENT_READ)
                 selector.register(self._reading, selectors.EVENT_READ)
+                selector.register(self._log, selectors.EVENT_READ)
                 while True:
                     ready = {key.fd for key, _ in selector.select(self._seconds_to_next())}
                     if self._reading in ready and not self._read_progress():
                         selector.unregister(self._reading)
+                    if self._log.fileno() in ready and not self._log.carry():
+                        selector.unregister(self._log)
                     if end in ready or self._termination.reason is not None:
                         return None
                     if (error := self._meter.check()) is not None:
@@ -312,9 +383,9 @@ class _Watch:
         except BlockingIOError:
             return True
         *lines, self._unread = (self._unread + data).split(b"\n")
-        self._unread = self._unread[-(1 << 16) :]
-        for line in reversed(lines):
-            with suppress(ValueError, KeyError, TypeError):
+        self._unread = self._unread[-progress.LINE_BYTES :]
+        for line in reversed(lines[-MAX_LINES:]):
+            with suppress(ValueError):
                 self._latest = progress.decode(line)
                 break
         return bool(data)
@@ -323,9 +394,9 @@ class _Watch:
 def _read_result(job: StageJob, code: int) -> tuple[StageResult | None, FarmError | None]:
     stage = job.request.stage
     try:
-        result = StageResult.read(job.request.workdir)
-    except (ValidationError, OSError) as error:
-        return None, StageCrashed(f"The stage {stage} left an unreadable result ({type(error).__name__}); see its log.")
+        result = workfolder.read_result(job.request.workdir, BY_NAME[stage])
+    except StageCrashed as error:
+        return None, error
     if result is not None and result.failure is not None:
         return result, result.failure.error()
     if result is not None and code == 0:
@@ -337,4 +408,8 @@ def _read_result(job: StageJob, code: int) -> tuple[StageResult | None, FarmErro
 def _own_peak(result: StageResult | None) -> int:
     """The peak that the stage's process measured of itself: a short one may end between two samples."""
     metrics = result.metrics if result is not None else ()
-    return max((int(metric.value) for metric in metrics if metric.name == "process_peak_memory"), default=0)
+    return max((_bytes(metric.value) for metric in metrics if metric.name == "process_peak_memory"), default=0)
+
+
+def _bytes(value: float) -> int:
+    return int(min(max(value, 0.0), LARGEST_PEAK))

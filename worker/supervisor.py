@@ -21,7 +21,14 @@ from farm import aars, code, logs
 from farm.artifacts import Artifact, ArtifactName
 from farm.digests import of_file
 from farm.durable_writes import disk_full_as_sentence
-from farm.errors import ArtifactDamaged, ArtifactMissing, DatabaseUnusable, FarmError, ModelNotFound
+from farm.errors import (
+    ArtifactDamaged,
+    ArtifactMissing,
+    DatabaseUnusable,
+    FarmError,
+    ModelNotFound,
+    StageCrashed,
+)  # fmt: skip
 from farm.jobspec import JobSpec
 from farm.modelref import ModelKind
 from farm.progress import Progress
@@ -144,9 +151,12 @@ class Supervisor:
             # No fault of the job's. Nothing is lost if the database stays away: the lease will run out.
             _log.warning("job %s: %s", held.job_id, error.sentence)
             self._release_once_possible(held)
-        except FarmError as error:
-            state = claims.fail(self._database, held, error, self._settings.max_attempts)
-            _log.info("job %s: %s: %s", held.job_id, state.value, error.sentence)
+        except LeaseLost:
+            raise
+        except Exception as caught:  # noqa: BLE001 # whatever happens in one job, the worker goes on with the next
+            failure = _as_sentence(caught, f"The job {held.job_id}")
+            state = claims.fail(self._database, held, failure, self._settings.max_attempts)
+            _log.info("job %s: %s: %s", held.job_id, state.value, failure.sentence)
         finally:
             self._clear(running)
 
@@ -263,15 +273,25 @@ class Supervisor:
                 outcome = self._runner.run(job, running.termination, report_progress, meanwhile)
                 if outcome.error is not None:
                     raise outcome.error
-                outputs = workfolder.collect(job.request.workdir, stage, self._store)
-                workfolder.adopt(job.request.workdir, self._settings.caches)
+
+                def check() -> None:
+                    running.termination.check()
+                    outcome.require_time()
+
+                workfolder.adopt(job.request.workdir, stage, self._settings.caches, check)
+                outputs = workfolder.collect(job.request.workdir, stage, self._store, check)
                 running.done += [each for each in (job.request.workdir, job.request.keystore) if each is not None]
-        except FarmError as error:
+        except (Terminated, LeaseLost):
+            raise
+        except Exception as caught:
+            error = _as_sentence(caught, f"The stage {stage.name}")
             # Room first: the disk may be full, and the database lies on it too.
             self._clear(running)
             seconds = time.monotonic() - started
             stages.fail(self._database, held, stage.name, error, seconds, outcome.peak_bytes or None)
-            raise
+            if error is caught:
+                raise
+            raise error from caught
         assert outcome.result is not None  # noqa: S101 # an outcome without error has a result
         return ResultRecord(
             key, stage.name, outcome.seconds, outcome.peak_bytes, outputs, outcome.result.model_dump(mode="json")
@@ -290,6 +310,7 @@ class Supervisor:
             self._lay_out_upload(running.spec, workdir)
         if job.request.keystore is not None:
             keystore.prepare(running.spec.app, self._settings.keys, job.request.keystore)
+            self._runner.sandbox.hand_over(job.view)
         job.request.write()
         return job
 
@@ -309,24 +330,35 @@ class Supervisor:
         workfolder.make(workdir)
         settings.caches.mkdir(parents=True, exist_ok=True)
         key: Path | None = None
-        readable = [settings.caches, settings.toolchain]
+        caches = (*(cache.name for cache in stage.caches), *stage.reads_caches)
+        readable = [*(settings.caches / name for name in caches), settings.toolchain]
+        secrets: tuple[Path, ...] = ()
+        user_files = False
         if stage.signs:
             key = workdir.with_name(workdir.name + KEY_SUFFIX)
             workfolder.remove(key)
             key.mkdir(mode=0o700)
-            readable.append(key)
+            secrets = (key,)
         supplied = aars.file_of(spec.app.aar)
         if stage.uses_aar and supplied is not None:
             readable.append(supplied)
+            user_files = True
         if stage.name is StageName.FETCH and spec.model_kind.local:
             readable.append(Path(spec.model))
+            user_files = True
         request = StageRequest(
             stage=stage.name, spec=spec, workdir=workdir, caches=settings.caches, toolchain=settings.toolchain,
             keystore=key, threads=settings.threads, permitted_ops=settings.permitted_ops,
         )  # fmt: skip
         return StageJob(
             request=request,
-            view=View(workdir, tuple(readable), network=stage.network and spec.model_kind.on_hub),
+            view=View(
+                workdir,
+                tuple(readable),
+                network=stage.network and spec.model_kind.on_hub,
+                secrets=secrets,
+                user_files=user_files,
+            ),
             limits=Limits(stage.time_limit, settings.memory_limit, settings.disk_reserve),
             mark=self._worker_id,
             log=logs.stage_log(settings.logs, held.job_id, position, stage.name, held.attempt),
@@ -381,6 +413,16 @@ def _supplied_aar(spec: JobSpec) -> str | None:
     with suppress(OSError):
         return of_file(supplied) if supplied is not None else None
     return None
+
+
+def _as_sentence(error: Exception, subject: str) -> FarmError:
+    """The error itself, or one for what nobody foresaw, whose traceback goes to the worker's log."""
+    if isinstance(error, FarmError):
+        return error
+    _log.error("%s failed in the worker", subject, exc_info=error)
+    return StageCrashed(
+        f"{subject} failed in the worker ({type(error).__name__}); the worker's log tells more, please report it."
+    )
 
 
 def _metrics(record: ResultRecord) -> list[MetricRecord]:

@@ -15,7 +15,7 @@ import hashlib
 import os
 import secrets
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -26,7 +26,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from farm import digests
 from farm.artifacts import Artifact, ArtifactName
-from farm.durable_writes import Blob, disk_full_as_sentence
+from farm.durable_writes import Blob, disk_full_as_sentence, go_on
 from farm.errors import ArtifactDamaged, ArtifactMissing, StoreUnusable
 from farm.store.folder import LocalStore
 from farm.store.protocol import GRACE_SECONDS, damaged, missing
@@ -52,9 +52,9 @@ class BucketStore:
         # Another process changes the bucket too, so nothing is remembered of its listings.
         self._service: Any = fsspec.filesystem("s3", use_listings_cache=False, skip_instance_cache=True)
 
-    def put(self, paths: Mapping[ArtifactName, Path]) -> tuple[Artifact, ...]:
+    def put(self, paths: Mapping[ArtifactName, Path], check: Callable[[], None] = go_on) -> tuple[Artifact, ...]:
         """Take files and folders over; see ArtifactStore."""
-        artifacts = self._cache.put(paths)
+        artifacts = self._cache.put(paths, check)
         self._publish(artifacts)
         return artifacts
 

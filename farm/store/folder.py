@@ -13,7 +13,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -25,6 +25,7 @@ from farm.durable_writes import (
     disk_full_as_sentence,
     files_of,
     fsync_folder,
+    go_on,
     listing_of,
     removed_on_failure,
     seal,
@@ -46,11 +47,11 @@ class LocalStore:
         self._incoming = root / "incoming"
         self._checked: dict[str, tuple[int, int, int]] = {}
 
-    def put(self, paths: Mapping[ArtifactName, Path]) -> tuple[Artifact, ...]:
+    def put(self, paths: Mapping[ArtifactName, Path], check: Callable[[], None] = go_on) -> tuple[Artifact, ...]:
         """Take files and folders over; see ArtifactStore."""
         with disk_full_as_sentence():
             files = {name: files_of(name, path) for name, path in paths.items()}
-            blobs = write_durably([path for listing in files.values() for path in listing.values()])
+            blobs = write_durably([path for listing in files.values() for path in listing.values()], check)
             stored = []
             for name, listing in files.items():
                 entries = {file: blobs[path] for file, path in listing.items()}

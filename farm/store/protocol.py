@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from farm.artifacts import Artifact, ArtifactName
+from farm.durable_writes import go_on
 from farm.errors import ArtifactDamaged, ArtifactMissing
 
 # A running job stores files before the database refers to them. Files younger than this are never collected.
@@ -20,8 +21,11 @@ class ArtifactStore(Protocol):
     folder's digest. A store elsewhere raises StoreUnusable from every method when it does not answer.
     """
 
-    def put(self, paths: Mapping[ArtifactName, Path]) -> tuple[Artifact, ...]:
-        """Take files and folders over from a stage's outputs (they are moved); ArtifactDamaged for links; DiskFull."""
+    def put(self, paths: Mapping[ArtifactName, Path], check: Callable[[], None] = go_on) -> tuple[Artifact, ...]:
+        """Take files and folders over from a stage's outputs (they are moved); ArtifactDamaged for links; DiskFull.
+
+        check: called now and then, from several threads; what it raises ends this.
+        """
 
     def put_bytes(self, name: ArtifactName, data: bytes) -> Artifact:
         """Store a small file; DiskFull."""

@@ -6,8 +6,10 @@ import shutil
 import statistics
 from pathlib import Path
 
+from farm import caches as cache_files
 from farm import digests
 from farm.errors import HostMismatch
+from farm.stages import SCREENS
 from pipeline.android.base import AppSources
 from pipeline.android.golden import Golden
 from pipeline.android.robolectric import Harness
@@ -19,7 +21,7 @@ CLASS = "dev.kerasfarm.screens.Screenshots"
 WAITING = "dev.kerasfarm.screens.FirstToken"
 LIGHT, DARK = "screenshot-light.png", "screenshot-dark.png"
 # Where the compiled driver is kept between jobs.
-CACHE = "screens"
+CACHE = SCREENS.name
 
 
 def prompt(golden: Golden) -> str | None:
@@ -33,8 +35,8 @@ def driver(harness: Harness, sources: AppSources, caches: Path, adopt: Path) -> 
     files = sorted(sources.screens.rglob("*.kt"))
     parts = [digests.of_file(path) for path in (*files, pins.TABLE, harness.base.library_jar, harness.base.app_jar)]
     name = f"screens-{digests.of_json({'parts': parts})[:32]}.jar"
-    kept = caches / CACHE / name
-    if kept.is_file():
+    kept = cache_files.find(caches, CACHE, name)
+    if kept is not None:
         return kept
     target = adopt / name
     harness.compile(sources.screens, (), target)

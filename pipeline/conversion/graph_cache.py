@@ -9,10 +9,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from farm import caches as cache_files
 from farm import digests
+from farm.stages import GRAPHS
 from pipeline.conversion.description import DecoderDescription
 
-CACHE = "graphs"
+CACHE = GRAPHS.name
 # The sources that decide a graph beside its description.
 SOURCES = ("decoder.py", "description.py", "graph.py")
 
@@ -48,8 +50,8 @@ def io_mode_key(tokens_key: str, settings: Mapping[str, Any], sources: Sequence[
 def find_graph(key: str, caches: Path, adopt: Path, convert: Callable[[], bytes]) -> CachedGraph:
     """The graph of that key from `caches`, or a newly converted one in `adopt`, from where it gets into the cache."""
     name = f"{key}.tflite"
-    kept = caches / CACHE / name
-    if kept.is_file():
+    kept = cache_files.find(caches, CACHE, name)
+    if kept is not None:
         return CachedGraph(kept, cached=True)
     made = adopt / name
     made.write_bytes(convert())

@@ -22,7 +22,7 @@ from farm.errors import ContextTooLong
 from farm.jobspec import IoMode, SpecialTokens, TokenizerGraph
 from farm.progress import Reporter
 from farm.recipes import WeightFormat
-from farm.stages import StageName
+from farm.stages import BY_NAME, StageName
 from pipeline.conversion import (
     decoder_check,
     full_forward,
@@ -54,11 +54,7 @@ from pipeline.ops.allowlist import Allowlist
 from pipeline.request import Metric, StageRequest, StageResult
 
 # Without a tokenizer of the app's kind there is nothing to package.
-NEEDS_TOKENIZER = (
-    StageName.REFERENCE_RUN, StageName.AAR, StageName.APP, StageName.STRINGS_APP, StageName.PACKAGE,
-    StageName.JVM_CHECK,
-    StageName.SCREENSHOTS, StageName.BUNDLE, StageName.SDK,
-)  # fmt: skip
+NEEDS_TOKENIZER = BY_NAME[StageName.CONVERT].may_skip
 
 LANE_NOTES: dict[IoMode, tuple[str, ...]] = {
     IoMode.TOKENS: (),

@@ -123,7 +123,7 @@ def test_a_crash_that_passes_is_survived_and_finished_stages_are_not_run_again(y
 
 def test_retry_after_failure(yard, tmp_path: Path) -> None:
     job_id = yard.submit(
-        {"jvm-check": ["once", [str(tmp_path / "mark"), ["fail", ["jvm-check-mismatch", "Other tokens."]]]]}
+        {"jvm-check": ["once", [str(tmp_path / "mark"), ["fail", ["host-mismatch", "Other tokens."]]]]}
     )
     yard.serve()
     assert yard.farm.job(job_id).state is JobState.FAILED
@@ -160,7 +160,7 @@ def test_adopted_files_go_into_the_caches_and_never_over_others(yard) -> None:
     yard.serve()
     yard.submit({"convert": ["adopt", "second"], "seed": 1})
     yard.serve()
-    assert (yard.settings.caches / "graphs" / "graph.bin").read_text() == "first"
+    assert (yard.settings.caches / "graphs" / f"{'0' * 64}.tflite").read_text() == "first"
 
 
 def test_garbage_on_the_progress_pipe_harms_nobody(yard) -> None:

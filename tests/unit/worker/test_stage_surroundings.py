@@ -11,14 +11,14 @@ import pytest
 
 from farm import locations
 from farm.artifacts import ArtifactName
-from farm.errors import SettingsInvalid, StageCrashed
+from farm.errors import ArtifactDamaged, SandboxUnavailable, StageCrashed
 from farm.jobspec import JobSpec
 from farm.modelref import ModelKind
 from farm.settings import SandboxMode
 from farm.stages import BY_NAME, StageName
 from farm.store import LocalStore
 from pipeline.request import StageRequest
-from worker import process_tree, sandbox, workfolder
+from worker import process_tree, sandbox, stage_user, workfolder
 from worker.limits import Limits
 from worker.sandbox import Bubblewrap, Unconfined, View
 from worker.stage_process import StageJob, environment
@@ -44,24 +44,42 @@ def test_secrets_stay_outside(tmp_path: Path, network: bool, passed_on: set[str]
 
 
 def test_the_sandbox_writes_to_the_work_folder_only(tmp_path: Path) -> None:
-    words = Bubblewrap().wrap(("python", "x"), View(tmp_path, (Path("/given"),), network=False))
+    view = View(tmp_path, (Path("/given"),), network=False)
+    words = Bubblewrap(own_user=False).wrap(("python", "x"), view)
     writable = [words[place + 1] for place, word in enumerate(words) if word == "--bind"]
     assert writable == [str(tmp_path)]
     assert "--share-net" not in words
-    assert {"--unshare-all", "--die-with-parent"} <= set(words)
+    assert {"--unshare-all", "--disable-userns", "--seccomp", "--die-with-parent"} <= set(words)
     assert "/given" in words
-    assert str(locations.ROOT / "worker") in words
+    assert str(locations.ROOT / "pipeline") in words
+    assert not {"/etc", "/etc/ssl", "/etc/shadow", "/etc/passwd", str(locations.ROOT)} & set(sources(words))
     assert words[-3:] == ("--", "python", "x")
-    later = words[words.index(str(tmp_path)) :]
-    assert f"{tmp_path}/inputs" in later, "bound read-only over the writable folder, so after it"
+    assert words.index(f"{tmp_path}/inputs") > words.index("--bind"), "read-only over the writable folder, so after it"
+
+
+def sources(words: tuple[str, ...]) -> list[str]:
+    """What is bound."""
+    return [words[place + 1] for place, word in enumerate(words) if "bind" in word and "data" not in word]
+
+
+def test_root_gives_a_stage_a_user_of_its_own_and_keeps_no_privilege(tmp_path: Path) -> None:
+    words = Bubblewrap(own_user=True).wrap(("python",), View(tmp_path, (), network=False))
+    changed = words[words.index("setpriv") : words.index("python")]
+    user = int(changed[changed.index("--reuid") + 1])
+    assert stage_user.FIRST <= user < stage_user.FIRST + stage_user.COUNT
+    assert changed[changed.index("--bounding-set") + 1] == "-all"
+    assert "CAP_DAC_READ_SEARCH" not in words
+    theirs = Bubblewrap(own_user=True).wrap(("python",), View(tmp_path, (), network=False, user_files=True))
+    assert "-all,+dac_read_search" in theirs
 
 
 def test_a_network_only_where_it_is_asked_for(tmp_path: Path) -> None:
-    assert "--share-net" in Bubblewrap().wrap(("x",), View(tmp_path, (), network=True))
+    assert "--share-net" in Bubblewrap(own_user=True).wrap(("x",), View(tmp_path, (), network=True))
 
 
 def test_the_choice_of_a_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "FARM_SANDBOX" in sandbox.choose(SandboxMode.OFF).description
+    monkeypatch.setattr(stage_user, "can_switch", lambda: False)
     monkeypatch.setattr(sandbox, "probe", lambda own_proc=True: None)
     assert sandbox.choose(SandboxMode.REQUIRED).description == "bubblewrap"
     monkeypatch.setattr(sandbox, "probe", lambda own_proc=True: "no mount" if own_proc else None)
@@ -70,7 +88,7 @@ def test_the_choice_of_a_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "--ro-bind /proc /proc" in " ".join(in_a_container.wrap(("x",), View(Path("/w"), (), network=False)))
     monkeypatch.setattr(sandbox, "probe", lambda own_proc=True: "bubblewrap is not installed")
     assert sandbox.choose(SandboxMode.AUTO).description == "none (bubblewrap is not installed)"
-    with pytest.raises(SettingsInvalid, match="bubblewrap is not installed"):
+    with pytest.raises(SandboxUnavailable, match=r"bubblewrap is not installed; run: apt-get install bubblewrap"):
         sandbox.choose(SandboxMode.REQUIRED)
     assert Unconfined("x").wrap(("a", "b"), View(Path(), (), network=False)) == ("a", "b")
 
@@ -117,9 +135,10 @@ def test_links_in_place_of_folders_are_not_followed(tmp_path: Path) -> None:
     (folder / "outputs").rmdir()
     (folder / "outputs").symlink_to(elsewhere)
     (folder / "adopt").symlink_to(elsewhere)
-    with pytest.raises(StageCrashed):
+    with pytest.raises(ArtifactDamaged):
         workfolder.collect(folder, BY_NAME[StageName.CHECK], store)
-    assert workfolder.adopt(folder, tmp_path / "caches") == []
+    with pytest.raises(ArtifactDamaged):
+        workfolder.adopt(folder, BY_NAME[StageName.CONVERT], tmp_path / "caches")
     assert (elsewhere / "checked.json").read_text() == "secret"
 
 
