@@ -190,7 +190,7 @@ if I/O mode == "tokens":
     seconds = []
     for _ in range(5):
         started = time.monotonic()
-        assert len(list(generate(model.tokens, given, new, None))) == new
+        assert len(list(generate(model.tokens, given, new, ()))) == new
         seconds.append(time.monotonic() - started)
 elif I/O mode == "bytes":
     model = TextModel(path, threads)

@@ -166,7 +166,7 @@ def built_app(chain: Toolchain, scratch: Path) -> AppBase:
 
 def python_rate(model: TokenModel, prompt: list[int], count: int) -> float:
     """Tokens a second of one text, its first token left out, which ends the reading of the prompt."""
-    times = [time.perf_counter() for _token in generate(model, prompt, count, None)]
+    times = [time.perf_counter() for _token in generate(model, prompt, count, ())]
     return (len(times) - 1) / (times[-1] - times[0])
 
 

@@ -231,7 +231,7 @@ for number in range(prompts):
     for _ in range(runs + 1):  # the first warms up
         for drafting, found in seconds.items():
             started = time.monotonic()
-            assert len(list(generate(model, tokens, new, None, drafting=drafting))) == new
+            assert len(list(generate(model, tokens, new, (), drafting=drafting))) == new
             found.append(time.monotonic() - started)
     for drafting, found in seconds.items():
         best[drafting].append(min(found[1:]))

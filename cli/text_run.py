@@ -21,9 +21,19 @@ class Written:
     """What came of a prompt: text behind it, tokens where the file tells them, seconds from text to text."""
 
     text: str
-    prompt_tokens: int | None
-    new_tokens: int | None
+    prompt_ids: tuple[int, ...] | None
+    new_ids: tuple[int, ...] | None
     seconds: float
+
+    @property
+    def prompt_tokens(self) -> int | None:
+        """How many tokens the prompt has."""
+        return None if self.prompt_ids is None else len(self.prompt_ids)
+
+    @property
+    def new_tokens(self) -> int | None:
+        """How many tokens were written."""
+        return None if self.new_ids is None else len(self.new_ids)
 
     @property
     def rate(self) -> float | None:
@@ -45,8 +55,8 @@ def write_text(files: ModelFiles, prompt: str, max_tokens: int | None, default: 
     written = answer.text[len(content) :] if answer.text.startswith(content) else answer.text
     return Written(
         text=written.decode(errors="replace"),
-        prompt_tokens=len(answer.prompt_tokens) or None,
-        new_tokens=len(answer.tokens) if answer.prompt_tokens else None,
+        prompt_ids=answer.prompt_tokens or None,
+        new_ids=answer.tokens if answer.prompt_tokens else None,
         seconds=answer.seconds,
     )
 
@@ -62,6 +72,8 @@ def show(written: Written, info: ModelInfo, prompt: str, mode: Mode, terminal: T
                 "completion": text,
                 "prompt_tokens": written.prompt_tokens,
                 "new_tokens": written.new_tokens,
+                "prompt_token_ids": written.prompt_ids,
+                "new_token_ids": written.new_ids,
                 # The answer comes whole.
                 "first_token_seconds": written.seconds,
                 "tokens_per_second": written.rate,

@@ -115,11 +115,12 @@ def command(
         return
     wanted = max_tokens or max(1, min(DEFAULT_TOKENS, model.info.context - len(given)))
     clock = Timer()
-    tokens = generation.generate(model.tokens, given, wanted, model.info.end_token)
+    tokens = generation.generate(model.tokens, given, wanted, model.info.stop_tokens)
+    ids: list[int] = []
     pieces: list[str] = []
     if not as_json and prompting.mode is Mode.COMPLETE:
         _write(prompt)
-    for piece in model.text.stream(clock.count(tokens)) if model.text else ():
+    for piece in model.text.stream(_kept(clock.count(tokens), ids)) if model.text else ():
         # An answer begins with the space that the template leaves to it.
         shown = piece if pieces or prompting.mode is Mode.COMPLETE else piece.lstrip()
         pieces.append(shown)
@@ -133,6 +134,8 @@ def command(
                 "completion": "".join(pieces),
                 "prompt_tokens": len(given),
                 "new_tokens": clock.tokens,
+                "prompt_token_ids": given,
+                "new_token_ids": ids,
                 "first_token_seconds": clock.first,
                 "tokens_per_second": clock.rate,
             }
@@ -144,6 +147,13 @@ def command(
         f"{model.info.name}, {model.info.recipe}: {units.count(len(given), 'prompt token')},"
         f" the first new one after {units.duration(clock.first)}, {clock.tokens} in all{speed}"
     )
+
+
+def _kept(tokens: Iterable[int], ids: list[int]) -> Iterator[int]:
+    """Pass the tokens on and keep them in `ids`."""
+    for token in tokens:
+        ids.append(token)
+        yield token
 
 
 def _write(text: str) -> None:

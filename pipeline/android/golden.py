@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Literal
 
@@ -31,9 +32,9 @@ class GoldenPrompt(BaseModel):
         has_start = start_token is not None and self.prompt_tokens[:1] == (start_token,)
         return self.prompt_tokens[1:] if has_start else self.prompt_tokens
 
-    def written(self, end_token: int) -> tuple[int, ...]:
-        """The continuation without the end token."""
-        return self.tokens[:-1] if self.tokens[-1:] == (end_token,) else self.tokens
+    def written(self, stop_tokens: Collection[int]) -> tuple[int, ...]:
+        """The continuation without the stop token."""
+        return self.tokens[:-1] if self.tokens and self.tokens[-1] in stop_tokens else self.tokens
 
 
 class GoldenLimits(BaseModel):

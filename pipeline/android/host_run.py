@@ -36,10 +36,10 @@ class HostAnswer:
 
 @dataclass(frozen=True)
 class SpecialTokens:
-    """The model's own: what begins every prompt, if anything, and what ends a text."""
+    """The model's own: what begins every prompt, if anything, and what ends an answer."""
 
     start: int | None
-    end: int
+    stops: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def judge(number: int, prompt: GoldenPrompt, answer: HostAnswer, special: Specia
                 f"The app's tokenizer reads golden prompt {number} otherwise from token {step} on:"
                 f" {_at(answer.ids, step)} where {_at(right, step)} is right; report this with the tokenizer.json."
             )
-    expected = prompt.written(special.end)
+    expected = prompt.written(special.stops)
     step = _first_difference(answer.tokens, expected)
     if step is None:
         return Verdict(agreed=len(expected), near_tie=None)

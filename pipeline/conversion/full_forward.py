@@ -5,7 +5,7 @@ Never KerasHub's `generate()`, whose cached decoding is wrong for some families.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -68,7 +68,7 @@ class FullForward:
         return row
 
 
-def continue_greedily(forward: Forward, plan: Plan, end_token: int) -> tuple[Continuation, ...]:
+def continue_greedily(forward: Forward, plan: Plan, stop_tokens: Collection[int]) -> tuple[Continuation, ...]:
     """Keras's greedy continuation of every prompt, by full forward passes over all prompts at once.
 
     A pass is given drafts of the tokens to come, and all that turn out to be Keras's own choice are accepted, with
@@ -79,7 +79,7 @@ def continue_greedily(forward: Forward, plan: Plan, end_token: int) -> tuple[Con
     margins: list[list[float]] = [[] for _ in plan.prompts]
     drafts: list[list[int]] = [[] for _ in plan.prompts]
     for _ in range(plan.passes):
-        open_rows = [index for index in range(len(plan.prompts)) if not _ended(accepted[index], plan, end_token)]
+        open_rows = [index for index in range(len(plan.prompts)) if not _ended(accepted[index], plan, stop_tokens)]
         if not open_rows:
             break
         known = {index: [*plan.prompts[index].tokens, *accepted[index]] for index in open_rows}
@@ -91,23 +91,25 @@ def continue_greedily(forward: Forward, plan: Plan, end_token: int) -> tuple[Con
         for index, row_logits in zip(open_rows, logits, strict=True):
             behind = len(known[index]) - 1
             choices = row_logits[behind : behind + len(drafted[index]) + 1]
-            taken = _accept(choices, drafted[index], accepted[index], margins[index], end_token)
+            taken = _accept(choices, drafted[index], accepted[index], margins[index], stop_tokens)
             drafts[index] = [int(token) for token in choices.argmax(-1)[taken:]]
     return tuple(Continuation(tuple(t), tuple(m)) for t, m in zip(accepted, margins, strict=True))
 
 
-def _ended(accepted: list[int], plan: Plan, end_token: int) -> bool:
-    return len(accepted) >= plan.greedy_tokens or (bool(accepted) and accepted[-1] == end_token)
+def _ended(accepted: list[int], plan: Plan, stop_tokens: Collection[int]) -> bool:
+    return len(accepted) >= plan.greedy_tokens or (bool(accepted) and accepted[-1] in stop_tokens)
 
 
-def _accept(choices: Float32, drafted: Sequence[int], accepted: list[int], margins: list[float], end_token: int) -> int:
+def _accept(
+    choices: Float32, drafted: Sequence[int], accepted: list[int], margins: list[float], stop_tokens: Collection[int]
+) -> int:
     """Take Keras's choices as long as the tokens before them are Keras's too; how many were taken."""
     for step, logits in enumerate(choices):
         best = int(logits.argmax())
         second, first = np.partition(logits, -2)[-2:]
         accepted.append(best)
         margins.append(float(first - second))
-        if best == end_token or step >= len(drafted) or drafted[step] != best:
+        if best in stop_tokens or step >= len(drafted) or drafted[step] != best:
             return step + 1
     return len(choices)
 

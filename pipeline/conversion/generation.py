@@ -34,7 +34,8 @@ class TextModel:
 
     context: in tokens, prompt and answer together. prompt_bytes: the longest prompt. output_tokens: the longest answer.
     piece: how many tokens of the prompt are read at a time. spellings: of the special tokens that are read in a prompt,
-    None where they are text. start_token: put before every prompt, None for none.
+    None where they are text. start_token: put before every prompt, None for none. stop_tokens: an answer ends before
+    any of them.
     """
 
     description: DecoderDescription
@@ -45,7 +46,7 @@ class TextModel:
     output_tokens: int
     piece: int
     start_token: int | None
-    end_token: int
+    stop_tokens: tuple[int, ...]
     spellings: Spellings | None = None
 
     @property
@@ -253,7 +254,8 @@ def _write_some(
     # Of drawn tokens each would cost a search of its own through the vocabulary.
     held = tf.where(request.sampling.temperature > 0.0, 0, held)
     taken = tf.minimum(held + 1, limit - now.written)
-    first_end = tf.reduce_min(tf.where(tf.equal(choices, model.end_token), place, VERIFY_TOKENS))
+    ends = tf.reduce_any(tf.equal(choices[:, None], np.array(model.stop_tokens, np.int32)[None]), 1)
+    first_end = tf.reduce_min(tf.where(ends, place, VERIFY_TOKENS))
     ended = tf.cast(first_end < taken, tf.int32)
     written = now.written + tf.minimum(taken, first_end)
     index = np.arange(model.cache_length, dtype=np.int32)

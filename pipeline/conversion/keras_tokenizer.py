@@ -9,8 +9,8 @@ from typing import Any
 import tensorflow as tf
 
 from pipeline.conversion.keras_graph import prepared_tokenizer
-from pipeline.conversion.tokenizer import TokenizerExport
 from pipeline.inference.mixed_texts import mixed_texts
+from pipeline.tokenizers.export import TokenizerExport
 
 TEXTS = 400
 MOST_BYTES = 256

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from farm.jobspec import JobSpec, SpecialTokens, TokenizerGraph
 from farm.prompting import Prompting
-from pipeline.conversion.tokenizer import TokenizerExport
+from pipeline.tokenizers.export import TokenizerExport
 
 TEXT_TEMPLATE = (
     "The model's prompt template has special tokens, which the tokenizer in this file takes for text; submit the model"
@@ -31,7 +31,7 @@ def prompt_reading(spec: JobSpec, export: TokenizerExport, prompting: Prompting)
     if export.tokenizer is None or spec.tokenizer_graph is TokenizerGraph.TFTEXT:
         return PromptReading(None, export.encode)
     template = prompting.fill("")
-    in_template = list(export.tokenizer.encode(template).ids) != export.encode_literally(template)
+    in_template = export.tokenizer.encode(template) != export.encode_literally(template)
     special_tokens = spec.special_tokens
     if not spec.own_tokenizer and in_template:
         special_tokens = SpecialTokens.READ

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from farm.prompting import Mode, Prompting
 from pipeline.conversion.description import DecoderDescription
 from pipeline.conversion.held_out import GOLDEN_PROMPTS, HELD_OUT_TEXT
-from pipeline.conversion.tokenizer import TokenizerExport
+from pipeline.tokenizers.export import TokenizerExport
 
 Int32 = NDArray[np.int32]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from farm.errors import ReferenceRunDiffers
@@ -35,7 +35,11 @@ def completions(prompts: Sequence[GoldenPrompt]) -> list[Completion]:
 
 
 def compare(
-    prompts: Sequence[GoldenPrompt], answers: Sequence[TextAnswer], end_token: int, near_tie: float, version: str
+    prompts: Sequence[GoldenPrompt],
+    answers: Sequence[TextAnswer],
+    stop_tokens: Collection[int],
+    near_tie: float,
+    version: str,
 ) -> ReferenceRunMetrics:
     """ReferenceRunDiffers at the first token that is another.
 
@@ -43,7 +47,7 @@ def compare(
     """
     near_ties = 0
     for number, (prompt, answer) in enumerate(zip(prompts, answers, strict=True)):
-        expected = prompt.written(end_token)
+        expected = prompt.written(stop_tokens)
         if answer.prompt_tokens != prompt.prompt_tokens:
             raise ReferenceRunDiffers(
                 f"TensorFlow {version} reads golden prompt {number} as other tokens than the verified model; report it"

@@ -17,7 +17,7 @@ from farm.jobspec import SpecialTokens
 from pipeline.inference.generation import Sampler, generate, greedy
 from pipeline.inference.interpreter import TokenModel
 from pipeline.inference.model_info import ModelInfo
-from pipeline.inference.text import TextCodec
+from pipeline.tokenizers.codec import TextCodec
 
 MODEL_ASSET = "assets/autocomplete.tflite"
 TOKENIZER_ASSET = "assets/tokenizer.json"
@@ -48,7 +48,7 @@ class LanguageModel:
 
     def complete(self, prompt: str, max_new_tokens: int, sampler: Sampler = greedy) -> Iterator[str]:
         """What the model writes after the prompt, piece by piece; SequenceTooLong."""
-        tokens = generate(self.tokens, self.prompt_tokens(prompt), max_new_tokens, self.info.end_token, sampler)
+        tokens = generate(self.tokens, self.prompt_tokens(prompt), max_new_tokens, self.info.stop_tokens, sampler)
         return self._codec().stream(tokens)
 
     def _codec(self) -> TextCodec:

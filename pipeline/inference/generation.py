@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 import numpy as np
 
@@ -22,12 +22,12 @@ def generate(
     model: TokenModel,
     prompt: Sequence[int],
     max_new_tokens: int,
-    end_token: int | None,
+    stop_tokens: Collection[int],
     sampler: Sampler = greedy,
     *,
     drafting: bool = True,
 ) -> Iterator[int]:
-    """The new tokens one by one, until the end token (not given out) or `max_new_tokens`.
+    """The new tokens one by one, until a stop token (not given out) or `max_new_tokens`.
 
     drafting: whether tokens are drafted from the text and read together, which changes nothing but the time.
     SequenceTooLong at once when the prompt is empty or prompt and output together do not fit into the context.
@@ -40,14 +40,14 @@ def generate(
             f"The prompt of {len(prompt)} tokens and {max_new_tokens} new ones do not fit into the model's context of"
             f" {context}; shorten the prompt or ask for at most {max(0, context - len(prompt))} tokens."
         )
-    return _tokens(model, prompt, max_new_tokens, end_token, sampler, max_new_tokens if drafting else 0)
+    return _tokens(model, prompt, max_new_tokens, stop_tokens, sampler, max_new_tokens if drafting else 0)
 
 
 def _tokens(
     model: TokenModel,
     prompt: Sequence[int],
     max_new_tokens: int,
-    end_token: int | None,
+    stop_tokens: Collection[int],
     sampler: Sampler,
     most_drafts: int,
 ) -> Iterator[int]:
@@ -62,7 +62,7 @@ def _tokens(
         start = model.position - len(drafts)
         for place, row in enumerate(logits):
             token = sampler(row)
-            if token == end_token:
+            if token in stop_tokens:
                 return
             yield token
             written += 1

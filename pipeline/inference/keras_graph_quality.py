@@ -6,15 +6,15 @@ Keras was fed with the tokens that KerasHub's tokenizer makes in a graph, so tha
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from farm.errors import QualityMissed
 from farm.recipes import QualityLimits
 from pipeline.inference.reference import PromptReference, Reference
-from pipeline.inference.text import REPLACEMENT, TextCodec
 from pipeline.inference.text_model import Completion, TextAnswers
+from pipeline.tokenizers.codec import REPLACEMENT, TextCodec
 
 # The first run of an interpreter allocates.
 TIMED_RUNS = 3
@@ -74,7 +74,7 @@ class TextMetrics:
 
 
 def compare_with_keras(
-    model: Writer, codec: TextCodec, reference: Reference, end_token: int, near_tie: float
+    model: Writer, codec: TextCodec, reference: Reference, stop_tokens: Collection[int], near_tie: float
 ) -> TextMetrics:
     """Write on from every golden prompt; QualityMissed when there is none.
 
@@ -87,16 +87,18 @@ def compare_with_keras(
     asked = [Completion(content, None) for content in [*contents, *contents[:1] * TIMED_RUNS]]
     answers = model.answer([], asked).answers
     outcomes = tuple(
-        judge(codec, prompt, answer.text, end_token, near_tie * reference.logit_scale)
+        judge(codec, prompt, answer.text, stop_tokens, near_tie * reference.logit_scale)
         for prompt, answer in zip(prompts, answers, strict=False)
     )
     return TextMetrics(outcomes, statistics.median(answer.seconds for answer in answers[-TIMED_RUNS:]))
 
 
-def judge(codec: TextCodec, prompt: PromptReference, written: bytes, end_token: int, near_tie: float) -> TextOutcome:
+def judge(
+    codec: TextCodec, prompt: PromptReference, written: bytes, stop_tokens: Collection[int], near_tie: float
+) -> TextOutcome:
     """How far a text follows Keras's path. tie: a lead of the best logit below which a step does not count."""
     text = written.decode(errors="replace")
-    path = prompt.greedy[:-1] if prompt.greedy[-1:] == (end_token,) else prompt.greedy
+    path = prompt.greedy[:-1] if prompt.greedy and prompt.greedy[-1] in stop_tokens else prompt.greedy
     followed = 0
     # Keras's text may end within a character.
     while followed < len(path) and text.startswith(

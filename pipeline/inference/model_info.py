@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from farm.errors import BadPromptTemplate, FileUnreadable
 from farm.prompting import Prompting
@@ -14,7 +14,8 @@ from farm.prompting import Prompting
 class ModelInfo(BaseModel):
     """The content of `model-info.json`.
 
-    context and prefill in tokens; start_token is put before every prompt, None for no such token; source is the model
+    context and prefill in tokens; start_token is put before every prompt, None for no such token; an answer ends
+    before any of stop_tokens, of which end_token is one; source is the model
     reference as text, source_digest the SHA-256 of the fetched files; recipe by its full name. prompt_bytes and
     output_tokens: the longest prompt and answer of a I/O mode that takes text, None for the I/O mode `tokens`.
     prompting: whether the model continues a text or answers a question, and how it wants to be asked. runtime: the
@@ -39,6 +40,7 @@ class ModelInfo(BaseModel):
     head_dim: int
     start_token: int | None
     end_token: int
+    stop_tokens: tuple[int, ...]
     tokenizer: str | None
     tokenizer_sha256: str | None
     model_sha256: str
@@ -52,6 +54,14 @@ class ModelInfo(BaseModel):
     tokenizer_graph: str | None = None
     special_tokens: str | None = None
     licence: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _stop_at_the_end(cls, value: Any) -> Any:
+        # Files of older jobs name one token alone.
+        if isinstance(value, dict) and "stop_tokens" not in value and "end_token" in value:
+            return {**value, "stop_tokens": (value["end_token"],)}
+        return value
 
     @classmethod
     def parse(cls, content: bytes, where: str) -> ModelInfo:

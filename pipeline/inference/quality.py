@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -44,7 +44,9 @@ class PromptOutcome:
         return self.tokens == self.reference.greedy
 
 
-def run_prompt(model: TokenModel, prompt: PromptReference, end_token: int | None, near_tie: float) -> PromptOutcome:
+def run_prompt(
+    model: TokenModel, prompt: PromptReference, stop_tokens: Collection[int], near_tie: float
+) -> PromptOutcome:
     """Follow Keras's greedy path, and then, from where the artifact would have left it, the artifact's own.
 
     tie: a lead of Keras's best logit below which a step does not count.
@@ -68,16 +70,16 @@ def run_prompt(model: TokenModel, prompt: PromptReference, end_token: int | None
         if index + 1 < len(prompt.greedy):
             logits = model.step(expected)
     if parted:
-        _write_on(model, prompt, end_token, own, margins)
+        _write_on(model, prompt, stop_tokens, own, margins)
     return PromptOutcome(prompt, compared, agreed, near_ties, tuple(own), tuple(margins))
 
 
 def _write_on(
-    model: TokenModel, prompt: PromptReference, end_token: int | None, own: list[int], margins: list[float]
+    model: TokenModel, prompt: PromptReference, stop_tokens: Collection[int], own: list[int], margins: list[float]
 ) -> None:
     """Let the artifact go on from its first token that is not Keras's, as far as Keras wrote."""
     model.rewind(len(prompt.tokens) + len(own) - 1)
-    while len(own) < len(prompt.greedy) and own[-1] != end_token:
+    while len(own) < len(prompt.greedy) and own[-1] not in stop_tokens:
         logits = model.step(own[-1])
         own.append(greedy(logits))
         margins.append(margin(logits))

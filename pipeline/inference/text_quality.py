@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from farm.errors import QualityMissed
 from farm.jobspec import SpecialTokens
@@ -11,8 +12,8 @@ from pipeline.inference.generation import generate, greedy
 from pipeline.inference.interpreter import Float32, TokenModel
 from pipeline.inference.mixed_texts import mixed_texts
 from pipeline.inference.quality import PromptOutcome, margin
-from pipeline.inference.text import TextCodec
 from pipeline.inference.text_model import Completion, TextAnswer, TextReader
+from pipeline.tokenizers.codec import TextCodec
 
 PARITY_TEXTS = 400
 # Written on beside the golden prompts: nothing, a special token of many models, several scripts.
@@ -48,7 +49,7 @@ class _Expected:
 
 def compare_texts(
     texts: TextReader, tokens: TokenModel, codec: TextCodec, special_tokens: SpecialTokens,
-    outcomes: Sequence[PromptOutcome], start_token: int | None, end_token: int, near_tie: float,
+    outcomes: Sequence[PromptOutcome], start_token: int | None, stop_tokens: Collection[int], near_tie: float,
     longest_answer: int | None = None,
 ) -> TextMetrics:  # fmt: skip
     """QualityMissed at the first text that the graph reads or writes otherwise than it should.
@@ -70,7 +71,7 @@ def compare_texts(
     expected = [_Expected(outcome.reference.text or "", outcome.tokens, outcome.margins) for outcome in golden]
     own = codec.special_tokens[:MOST_SPECIALS]
     further = (*FURTHER_PROMPTS, *(f"{special} It's {special}12:30" for special in own[:1]))
-    expected += _expect_further(texts, tokens, further, read, start, end_token)
+    expected += _expect_further(texts, tokens, further, read, start, stop_tokens)
     if not expected:
         raise QualityMissed("No prompt fits into the model to try it with; raise --context or --prompt-bytes.")
     cut = (special[:-1] for special in own)
@@ -86,24 +87,29 @@ def compare_texts(
             f" signature with settings with {found.answers[-2].text[-60:]!r}; report this with the job's log."
         )
     parted = [
-        _parts_at_tie(codec, wanted, answer, end_token, near_tie)
+        _parts_at_tie(codec, wanted, answer, stop_tokens, near_tie)
         for wanted, answer in zip(expected, found.answers[: len(expected)], strict=True)
     ]
     equal = sum(
-        not at_tie and _until(outcome.tokens, end_token) == _until(outcome.reference.greedy, end_token)
+        not at_tie and _until(outcome.tokens, stop_tokens) == _until(outcome.reference.greedy, stop_tokens)
         for outcome, at_tie in zip(golden, parted, strict=False)
     )
     return TextMetrics(len(mixed), len(expected), len(golden), equal, sum(parted))
 
 
 def _expect_further(
-    texts: TextReader, tokens: TokenModel, prompts: Sequence[str], read: Read, start: list[int], end_token: int
+    texts: TextReader,
+    tokens: TokenModel,
+    prompts: Sequence[str],
+    read: Read,
+    start: list[int],
+    stop_tokens: Collection[int],
 ) -> Iterator[_Expected]:
     for prompt in prompts:
         given = start + read(prompt)
         room = tokens.contract.context - len(given)
         if given and room > 0 and len(prompt.encode()) <= texts.prompt_bytes:
-            yield _Expected(prompt, *_write_tokens(tokens, given, min(FURTHER_TOKENS, room), end_token))
+            yield _Expected(prompt, *_write_tokens(tokens, given, min(FURTHER_TOKENS, room), stop_tokens))
 
 
 def _compare_tokens(texts: Sequence[str], found: Sequence[Sequence[int]], read: Read) -> None:
@@ -116,13 +122,15 @@ def _compare_tokens(texts: Sequence[str], found: Sequence[Sequence[int]], read: 
             )
 
 
-def _parts_at_tie(codec: TextCodec, wanted: _Expected, answer: TextAnswer, end_token: int, near_tie: float) -> bool:
+def _parts_at_tie(
+    codec: TextCodec, wanted: _Expected, answer: TextAnswer, stop_tokens: Collection[int], near_tie: float
+) -> bool:
     """Whether the answer parts from the wanted one at a tie; QualityMissed when it does so elsewhere."""
     content = wanted.prompt.encode()
-    expected = _until(wanted.tokens, end_token)
-    if answer.text[: len(content)] != content or answer.text[len(content) :].decode(errors="replace") != codec.decode(
-        answer.tokens
-    ):
+    expected = _until(wanted.tokens, stop_tokens)
+    if answer.text[: len(content)] != content or answer.text[len(content) :].decode(
+        errors="replace"
+    ) != codec.continue_text(answer.tokens):
         raise QualityMissed(
             f"The text after {wanted.prompt[:60]!r} is not that of the tokens {answer.tokens[:12]}; report this with"
             " the job's tokenizer.json and use the I/O mode `tokens`."
@@ -142,19 +150,20 @@ def _parts_at_tie(codec: TextCodec, wanted: _Expected, answer: TextAnswer, end_t
 
 
 def _write_tokens(
-    model: TokenModel, prompt: Sequence[int], count: int, end_token: int
+    model: TokenModel, prompt: Sequence[int], count: int, stop_tokens: Collection[int]
 ) -> tuple[tuple[int, ...], tuple[float, ...]]:
     """What the tokens signatures write, with the end token, and each step's margin."""
     margins: list[float] = []
+    chosen: list[int] = []
 
     def choose(logits: Float32) -> int:
         margins.append(margin(logits))
-        return greedy(logits)
+        chosen.append(greedy(logits))
+        return chosen[-1]
 
-    tokens = tuple(generate(model, prompt, count, end_token, choose))
-    return (*tokens, *([end_token] if len(margins) > len(tokens) else [])), tuple(margins)
+    tokens = tuple(generate(model, prompt, count, stop_tokens, choose))
+    return (*tokens, *chosen[len(tokens) :]), tuple(margins)
 
 
-def _until(tokens: Sequence[int], end_token: int) -> tuple[int, ...]:
-    found = tuple(tokens)
-    return found[: found.index(end_token)] if end_token in found else found
+def _until(tokens: Sequence[int], stop_tokens: Collection[int]) -> tuple[int, ...]:
+    return tuple(takewhile(lambda token: token not in stop_tokens, tokens))

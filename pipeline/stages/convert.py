@@ -33,7 +33,6 @@ from pipeline.conversion import (
 )
 from pipeline.conversion.binding import bind
 from pipeline.conversion.calibration_text import CALIBRATION_TEXT
-from pipeline.conversion.declared_pre_tokenizer import read_declared_pre_tokenizer
 from pipeline.conversion.full_forward import Forward
 from pipeline.conversion.graph_cache import CachedGraph
 from pipeline.conversion.keras_tokenizer import KerasReader
@@ -44,7 +43,6 @@ from pipeline.conversion.prompt_reading import prompt_reading
 from pipeline.conversion.quantization.formats import HOST_RUNTIME, format_for
 from pipeline.conversion.reference import Reference
 from pipeline.conversion.reference_plan import Plan
-from pipeline.conversion.tokenizer import TokenizerExport, export_tokenizer
 from pipeline.conversion.weights import Float32
 from pipeline.inference.model_info import ModelInfo
 from pipeline.models import metadata
@@ -52,6 +50,7 @@ from pipeline.models.metadata import Metadata
 from pipeline.ops import allowlist
 from pipeline.ops.allowlist import Allowlist
 from pipeline.request import Metric, StageRequest, StageResult
+from pipeline.tokenizers.export import TokenizerExport, export_tokenizer
 
 # Without a tokenizer of the app's kind there is nothing to package.
 NEEDS_TOKENIZER = BY_NAME[StageName.CONVERT].may_skip
@@ -115,8 +114,9 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
     model, forward, causal_lm = opened.model, opened.forward, opened.causal_lm
     check_context(request.spec.context, model.positions)
     export = export_tokenizer(
-        opened.preprocessor, model.family, read_declared_pre_tokenizer(request.input(ArtifactName.SOURCE))
-    )
+        opened.preprocessor, model.family, request.input(ArtifactName.SOURCE),
+        tokens=model.description.vocabulary_size, prompting=prompting,
+    )  # fmt: skip
     io_modes.require_usable(request.spec, model, export)
     keras_graph_wanted = request.spec.tokenizer_graph is TokenizerGraph.TFTEXT and causal_lm is not None
     reader = KerasReader(causal_lm, export) if keras_graph_wanted else None
@@ -134,7 +134,7 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
         probe_logits = forward.logits_after(plan.probe_tokens)
     report(0.75, "asking Keras for the golden tokens")
     with timer.measure("reference_seconds"):
-        continuations = full_forward.continue_greedily(forward, plan, model_end_token(model, export))
+        continuations = full_forward.continue_greedily(forward, plan, model_stop_tokens(model, export))
         held_out_nll = full_forward.held_out_nll(forward, plan.held_out_tokens)
     reference = Reference(plan, continuations, probe_logits, held_out_nll)
     report(0.95, "writing the model's papers")
@@ -163,7 +163,7 @@ def find_own_graph(
     """The farm's own decoder without weights; OpNotAllowed, OpForbidden where it has an op that the job may not."""
     report(0.3, "converting the graph")
     with timer.measure("graph_seconds"):
-        found = io_modes.find_graph(request, model, export, model_end_token(model, export))
+        found = io_modes.find_graph(request, model, export, model_stop_tokens(model, export))
     # Before the costly steps; the binder simplifies built-in ops, so that these are judged in the finished file.
     allowlist.require(found.path, Allowlist.of(request), only_custom=True)
     return found
@@ -251,9 +251,9 @@ def check_context(context: int, positions: int | None) -> None:
         )
 
 
-def model_end_token(model: MappedModel, export: TokenizerExport) -> int:
-    """The token that ends a text; the last of the vocabulary where the model has no tokenizer to say so."""
-    return model.description.vocabulary_size - 1 if export.end_token is None else export.end_token
+def model_stop_tokens(model: MappedModel, export: TokenizerExport) -> tuple[int, ...]:
+    """The tokens that end an answer; the last of the vocabulary where the model has no tokenizer to say so."""
+    return export.stop_tokens or (model.description.vocabulary_size - 1,)
 
 
 def write_metadata(
@@ -263,6 +263,7 @@ def write_metadata(
     """Everything that goes with `model.tflite`."""
     description, spec = model.description, request.spec
     own = spec.tokenizer_graph is not TokenizerGraph.TFTEXT
+    stops = model_stop_tokens(model, export)
     request.output(ArtifactName.DESCRIPTION).write_bytes(description.canonical_json())
     request.output(ArtifactName.TOKENIZER).write_bytes(export.content)
     reference.write(request.output(ArtifactName.REFERENCE))
@@ -278,7 +279,8 @@ def write_metadata(
         kv_heads=description.key_value_heads,
         head_dim=description.head_size,
         start_token=export.start_token,
-        end_token=model_end_token(model, export),
+        end_token=stops[0] if export.end_token is None else export.end_token,
+        stop_tokens=stops,
         tokenizer=export.kind,
         tokenizer_sha256=None if export.tokenizer is None else digests.of_bytes(export.content),
         model_sha256=digests.of_file(request.output(ArtifactName.MODEL)),

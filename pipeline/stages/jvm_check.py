@@ -47,7 +47,7 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
 
 def _special_tokens(package: Path) -> SpecialTokens:
     info = assembly.read_model_info(package)
-    return SpecialTokens(info.start_token, info.end_token)
+    return SpecialTokens(info.start_token, info.stop_tokens)
 
 
 def _decode_rate(answers: tuple[HostAnswer, ...]) -> float:

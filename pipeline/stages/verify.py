@@ -27,10 +27,10 @@ from pipeline.inference.model_info import ModelInfo
 from pipeline.inference.quality import Perplexities, PromptOutcome
 from pipeline.inference.reference import Reference, read_reference
 from pipeline.inference.speed import Speed, measure_speed
-from pipeline.inference.text import TextCodec
 from pipeline.inference.text_model import TextModel
 from pipeline.inference.text_quality import TextMetrics, compare_texts
 from pipeline.request import Metric, StageRequest, StageResult
+from pipeline.tokenizers.codec import TextCodec
 
 # What prefill time and tokens per second are measured with, less where the context is small.
 SPEED_PROMPT_TOKENS = 32
@@ -72,7 +72,7 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
     outcomes = []
     for number, prompt in enumerate(reference.prompts):
         report(0.1 + 0.3 * number / len(reference.prompts), "writing greedily beside Keras")
-        outcomes.append(quality.run_prompt(model, prompt, info.end_token, limits.near_tie * reference.logit_scale))
+        outcomes.append(quality.run_prompt(model, prompt, info.stop_tokens, limits.near_tie * reference.logit_scale))
     report(0.4, "comparing logits")
     difference = quality.largest_logit_difference(model, reference)
     report(0.6, "measuring perplexity")
@@ -110,7 +110,7 @@ def verify_keras_graph(
     flex = FlexModel(
         request.input(ArtifactName.MODEL), request.threads, LONGEST_PROMPT, info.context, text_operators=True
     )
-    figures = keras_graph_quality.compare_with_keras(flex, codec, reference, info.end_token, limits.near_tie)
+    figures = keras_graph_quality.compare_with_keras(flex, codec, reference, info.stop_tokens, limits.near_tie)
     keras_graph_quality.check_limits(figures, limits, info.recipe)
     found = (
         Metric(name="greedy_agreement", value=figures.agreement, unit="share"),
@@ -157,10 +157,12 @@ def check_text(
     special_tokens = SpecialTokens(info.special_tokens or SpecialTokens.TEXT)
     if info.io_mode == IoMode.BYTES:
         texts = open_text_model(path, info, request.threads)
-        return compare_texts(texts, model, codec, special_tokens, outcomes, info.start_token, info.end_token, near_tie)
+        return compare_texts(
+            texts, model, codec, special_tokens, outcomes, info.start_token, info.stop_tokens, near_tie
+        )
     flex = FlexModel(path, request.threads, info.prompt_bytes or 0, info.context)
     return compare_texts(
-        flex, model, codec, special_tokens, outcomes, info.start_token, info.end_token, near_tie,
+        flex, model, codec, special_tokens, outcomes, info.start_token, info.stop_tokens, near_tie,
         longest_answer=info.output_tokens,
     )  # fmt: skip
 
@@ -233,7 +235,8 @@ def check_sizes(model: TokenModel, info: ModelInfo, codec: TextCodec | None, ref
         ("key-value heads", contract.kv_heads, info.kv_heads),
         ("head size", contract.head_dim, info.head_dim),
         ("reference vocabulary", reference.probe_logits.shape[1], info.vocabulary_size),
-        ("end token in the vocabulary", 0 <= info.end_token <= last_token, True),
+        ("stop tokens in the vocabulary", all(0 <= token <= last_token for token in info.stop_tokens), True),
+        ("end token among the stop tokens", info.end_token in info.stop_tokens, True),
         ("start token in the vocabulary", info.start_token is None or 0 <= info.start_token <= last_token, True),
     ]
     if codec is not None:
@@ -331,7 +334,7 @@ def write_golden(
                 "keras_tokens": outcome.reference.greedy,
                 "tokens": outcome.tokens,
                 "margins": outcome.margins,
-                "completion": None if codec is None else codec.decode(outcome.tokens),
+                "completion": None if codec is None else codec.continue_text(outcome.tokens),
             }
             for outcome in outcomes
         ],

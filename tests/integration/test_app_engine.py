@@ -182,7 +182,7 @@ def test_the_end_token_ends_the_writing_and_is_not_given_out(
     tokens = host_driver.ask(cmd="generate", prompt_tokens=built.prompt(5), max_new_tokens=20)["tokens"]
     end = tokens[7]
     info = tmp_path / "info.json"
-    ModelInfo.read(built.info).model_copy(update={"end_token": end}).write(info)
+    ModelInfo.read(built.info).model_copy(update={"end_token": end, "stop_tokens": (end,)}).write(info)
     opened(host_driver, Built(built.model, info, built.sizes))
     answer = host_driver.ask(cmd="generate", prompt_tokens=built.prompt(5), max_new_tokens=20)
     assert answer["tokens"] == tokens[: tokens.index(end)]

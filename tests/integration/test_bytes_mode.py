@@ -17,11 +17,11 @@ from farm.artifacts import ArtifactName
 from farm.errors import FileUnreadable, QualityMissed, SequenceTooLong, UnsupportedArchitecture, UnsupportedFamily
 from farm.jobspec import IoMode, SpecialTokens
 from farm.stages import StageName
+from farm.tokenizer_kinds import PreTokenizer
 from pipeline.conversion import graph, sampling
 from pipeline.conversion.byte_bpe import detokenizer, encoder, splitting
 from pipeline.conversion.byte_bpe.characters import as_int, read_characters
 from pipeline.conversion.byte_bpe.tables import read_tables
-from pipeline.conversion.tokenizer import PreTokenizer, pre_tokenizer
 from pipeline.inference.archive import open_language_model
 from pipeline.inference.generation import generate
 from pipeline.inference.inspection import inspect
@@ -43,6 +43,7 @@ from tests.fixtures.text_modes import (
     reference_tokenizer,
     say_nothing,
 )
+from tests.fixtures.tokenizers import Splitter
 
 CAPACITY = 160
 
@@ -135,7 +136,7 @@ def test_every_pattern_splits_as_the_tokenizers_package_does() -> None:
     interpreter = Interpreter(model_content=graph.convert_signatures({name.value: splitter(name) for name in names}))
     texts = (*EDGES, *mixed_texts(5000, CAPACITY))
     for name in names:
-        reference, runner = pre_tokenizer(name), interpreter.get_signature_runner(name.value)
+        reference, runner = Splitter(name), interpreter.get_signature_runner(name.value)
         for text in texts:
             given, padded = text.encode(), np.zeros(CAPACITY, np.uint8)
             padded[: len(given)] = np.frombuffer(given, np.uint8)
@@ -226,7 +227,7 @@ def test_it_writes_what_the_tokens_signatures_write(
     start = [] if info.start_token is None else [info.start_token]
     for prompt in ("", "def run(self):", f"{END} is text", "caf\u00e9 \U0001f642", "import os, sys\n" * 3):
         given = start + reference.encode(prompt).ids
-        wanted = list(generate(tokens, given, CONTEXT - len(given), info.end_token))
+        wanted = list(generate(tokens, given, CONTEXT - len(given), info.stop_tokens))
         found = texts.complete(prompt.encode(), CONTEXT)
         assert found.prompt_tokens == tuple(given)
         assert list(found.tokens) == wanted

@@ -159,7 +159,7 @@ def greedy_path(forward: FullForward) -> tuple[list[int], tuple[int, ...]]:
     """A random prompt and Keras's own continuation."""
     prompt = random_tokens(PROMPT, seed=1)
     plan = Plan((Prompt("", tuple(prompt.tolist())),), GREEDY, GREEDY, prompt, prompt)
-    (continuation,) = continue_greedily(forward, plan, end_token=-1)
+    (continuation,) = continue_greedily(forward, plan, stop_tokens=())
     assert len(continuation.tokens) == GREEDY
     return prompt.tolist(), continuation.tokens
 

@@ -12,13 +12,14 @@ from ai_edge_litert.interpreter import Interpreter
 from tokenizers import Tokenizer
 
 from examples.random_gpt2 import vocabulary_of_sources
+from farm.tokenizer_kinds import PreTokenizer
 from pipeline.conversion import graph
 from pipeline.conversion.byte_bpe import encoder, splitting
 from pipeline.conversion.byte_bpe.special_tokens import read_spellings
 from pipeline.conversion.byte_bpe.tables import read_tables
-from pipeline.conversion.tokenizer import PreTokenizer, byte_level_bpe
 from pipeline.inference.mixed_texts import mixed_texts
 from tests.fixtures.text_modes import END, broken_texts, read_broken
+from tests.fixtures.tokenizers import byte_level_bpe
 
 CAPACITY = 160
 TEXT = "text"
@@ -40,7 +41,7 @@ def tokenizers() -> dict[PreTokenizer, Tokenizer]:
     vocabulary = dict(bpe.vocabulary)
     for special in SPECIALS:
         vocabulary.setdefault(special, len(vocabulary))
-    return {name: byte_level_bpe(vocabulary, bpe.merges, SPECIALS, name) for name in PreTokenizer}
+    return {name: byte_level_bpe(vocabulary, bpe.merges, SPECIALS, name) for name in splitting.PATTERNS}
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +61,7 @@ def read(tokenizers: dict[PreTokenizer, Tokenizer]) -> Iterator[Callable[[str, b
 
         return tf.function(call, input_signature=specs, autograph=False)
 
-    signatures = {name.value: reader(name, special=True) for name in PreTokenizer}
+    signatures = {name.value: reader(name, special=True) for name in splitting.PATTERNS}
     signatures[TEXT] = reader(PreTokenizer.GPT2, special=False)
     # Operators beyond TFLite's own would be refused here.
     interpreter = Interpreter(model_content=graph.convert_signatures(signatures))

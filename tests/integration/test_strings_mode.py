@@ -125,7 +125,7 @@ def test_the_rest_of_a_job_writes_the_same_text_from_the_app(
         assert files.info.special_tokens == "text"
         model = FlexModel(files.path, 1, PROMPT_BYTES, CONTEXT)
         (written,) = model.answer([], [Completion(prompt.text.encode(), prompt.steps)]).answers
-    assert (written.prompt_tokens, written.tokens) == (prompt.prompt_tokens, prompt.written(files.info.end_token))
+    assert (written.prompt_tokens, written.tokens) == (prompt.prompt_tokens, prompt.written(files.info.stop_tokens))
 
 
 def test_texts_and_broken_texts_are_read_as_by_the_reference(exact: StageRequest, reference: Tokenizer) -> None:

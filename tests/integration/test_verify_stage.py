@@ -195,7 +195,7 @@ def test_one_flipped_bit_is_noticed(name: ArtifactName, converted: Callable[[Wei
         ({"vocabulary_size": 299}, "vocabulary 300 instead of 299"),
         ({"layers": 3}, "layers 2 instead of 3"),
         ({"prefill": [4]}, r"prefill lengths \(4, 16\) instead of \(4,\)"),
-        ({"end_token": 300}, "end token in the vocabulary False"),
+        ({"end_token": 300, "stop_tokens": (300,)}, "stop tokens in the vocabulary False"),
         ({"recipe": "none"}, "was made with the recipe none, but the job asks for dynamic_wi8_afp32"),
     ],
 )

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import tensorflow as tf
 
 from farm.errors import UnsupportedArchitecture
+from farm.tokenizer_kinds import PreTokenizer
 from pipeline.conversion.byte_bpe.characters import PADDING, Characters, as_int, kinds_behind, shifted
 from pipeline.conversion.byte_bpe.llama3 import split_like_llama3
 from pipeline.conversion.byte_bpe.unicode_classes import CodePointClass
-from pipeline.conversion.tokenizer import PreTokenizer
 
 
 def split_like_gpt2(text: Characters) -> tf.Tensor:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from farm.errors import ModelDamaged
 from pipeline.conversion.byte_bpe import unicode_classes
 from pipeline.conversion.byte_bpe.row_displacement import SparseRows, displace_rows
+from pipeline.tokenizers import byte_level
 
 Int32 = NDArray[np.int32]
 Bytes = NDArray[np.uint8]
@@ -50,26 +50,25 @@ def read_tables(tokenizer_json: bytes, vocabulary_size: int) -> ByteBpeTables:
     """
     content = json.loads(tokenizer_json)
     vocabulary: dict[str, int] = content["model"]["vocab"]
-    merges = [_pair(merge) for merge in content["model"]["merges"]]
+    merges = [byte_level.read_merge(merge) for merge in content["model"]["merges"]]
     special = {int(token["id"]) for token in content.get("added_tokens", []) if token["special"]}
-    letters = byte_letters()
+    letters = byte_level.byte_letters()
     missing = [byte for byte, letter in enumerate(letters) if letter not in vocabulary]
     if missing:
         raise ModelDamaged(
             f"The tokenizer has no token for the byte {missing[0]:#04x}, so that not every text can be read; save the"
             " model with a complete byte-level vocabulary."
         )
-    last = max(*vocabulary.values(), *special)
+    last = max([*vocabulary.values(), *special])
     if last >= vocabulary_size:
         raise ModelDamaged(
             f"The tokenizer has the token {last}, but the model only {vocabulary_size} tokens; give the model its own"
             " tokenizer."
         )
-    bytes_of = {letter: byte for byte, letter in enumerate(letters)}
     spelled: list[bytes] = [b""] * vocabulary_size
     for token, number in vocabulary.items():
         if number not in special:
-            spelled[number] = bytes(bytes_of[letter] for letter in token)
+            spelled[number] = byte_level.print_token(token)
     lengths = np.array([len(text) for text in spelled], np.int32)
     return ByteBpeTables(
         byte_tokens=np.array([vocabulary[letter] for letter in letters], np.int32),
@@ -83,22 +82,9 @@ def read_tables(tokenizer_json: bytes, vocabulary_size: int) -> ByteBpeTables:
     )
 
 
-def byte_letters() -> list[str]:
-    """The letter that stands for each byte in a byte-level vocabulary: printable Latin-1 for itself, others moved."""
-    printable = [*range(ord("!"), ord("~") + 1), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    moved = iter(range(0x100, 0x200))
-    return [chr(byte if byte in printable else next(moved)) for byte in range(256)]
-
-
 @cache
 def class_table() -> ClassTable:
     """The classes of all code points."""
     classes = np.frombuffer(unicode_classes.unpack(unicode_classes.TABLE.read_bytes()), np.uint8)
     blocks, block_of = np.unique(classes.reshape(-1, unicode_classes.BLOCK), axis=0, return_inverse=True)
     return ClassTable(block_of.reshape(-1).astype(np.int32), blocks.reshape(-1))
-
-
-def _pair(merge: Any) -> tuple[str, str]:
-    # Older files write a merge as one string.
-    left, right = merge.split(" ") if isinstance(merge, str) else merge
-    return left, right

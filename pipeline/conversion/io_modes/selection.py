@@ -5,6 +5,7 @@ from __future__ import annotations
 from farm import digests
 from farm.errors import UnsupportedFamily
 from farm.jobspec import IoMode, JobSpec, SpecialTokens
+from farm.tokenizer_kinds import PreTokenizer, Reader
 from pipeline.conversion import graph_cache
 from pipeline.conversion.byte_bpe import splitting, unicode_classes
 from pipeline.conversion.byte_bpe.special_tokens import read_spellings
@@ -15,8 +16,8 @@ from pipeline.conversion.io_modes import bytes as bytes_mode
 from pipeline.conversion.io_modes import strings as strings_mode
 from pipeline.conversion.io_modes import tokens as tokens_mode
 from pipeline.conversion.mapping import MappedModel
-from pipeline.conversion.tokenizer import PreTokenizer, TokenizerExport
 from pipeline.request import StageRequest
+from pipeline.tokenizers.export import TokenizerExport
 
 # The prompt is read in pieces of the longest prefill length up to this one: longer ones waste work on short prompts.
 LONGEST_PIECE = 32
@@ -29,12 +30,11 @@ CONVERTERS = {IoMode.BYTES: bytes_mode.convert, IoMode.STRINGS: strings_mode.con
 
 def require_usable(spec: JobSpec, model: MappedModel, export: TokenizerExport) -> None:
     """UnsupportedFamily when the I/O mode needs a tokenizer in the graph and the model's can't be put there."""
-    if spec.io_mode is not IoMode.TOKENS and export.split is None:
+    lacking = None if spec.io_mode is IoMode.TOKENS else export.missing(Reader.GRAPH)
+    if lacking is not None:
         raise UnsupportedFamily(
-            f"The I/O mode {spec.io_mode} needs a byte-level BPE tokenizer that splits by one of the patterns"
-            f" {', '.join(splitting.PATTERNS)}, and this model of the family {model.family} has none;"
-            f" choose the I/O mode"
-            f" {IoMode.TOKENS}."
+            f"The I/O mode {spec.io_mode} needs a tokenizer in the graph, which cannot do this yet: {lacking}; this"
+            f" model of the family {model.family} needs it. Choose the I/O mode {IoMode.TOKENS}."
         )
 
 
@@ -43,7 +43,9 @@ def custom_operators(io_mode: IoMode) -> frozenset[str]:
     return strings_mode.FLEX_OPERATORS if io_mode is IoMode.STRINGS else frozenset()
 
 
-def find_graph(request: StageRequest, model: MappedModel, export: TokenizerExport, end_token: int) -> CachedGraph:
+def find_graph(
+    request: StageRequest, model: MappedModel, export: TokenizerExport, stops: tuple[int, ...]
+) -> CachedGraph:
     """The graph of the I/O mode and the model's architecture, from the farm's cache or newly converted."""
     spec, description = request.spec, model.description
     tokens_key = tokens_mode.key(description, spec.context, spec.prefill_lengths)
@@ -60,7 +62,7 @@ def find_graph(request: StageRequest, model: MappedModel, export: TokenizerExpor
         "output_tokens": spec.longest_answer,
         "special_tokens": spec.special_tokens.value,
         "start_token": export.start_token,
-        "end_token": end_token,
+        "stop_tokens": list(stops),
         "tokenizer": digests.of_bytes(export.content),
         "classes": digests.of_file(unicode_classes.TABLE),
     }
@@ -68,11 +70,11 @@ def find_graph(request: StageRequest, model: MappedModel, export: TokenizerExpor
         graph_cache.io_mode_key(tokens_key, settings, TEXT_SOURCES),
         request.caches,
         request.adopt(graph_cache.CACHE),
-        lambda: CONVERTERS[spec.io_mode](text_model(spec, model, export, end_token), spec.prefill_lengths),
+        lambda: CONVERTERS[spec.io_mode](text_model(spec, model, export, stops), spec.prefill_lengths),
     )
 
 
-def text_model(spec: JobSpec, model: MappedModel, export: TokenizerExport, end_token: int) -> TextModel:
+def text_model(spec: JobSpec, model: MappedModel, export: TokenizerExport, stops: tuple[int, ...]) -> TextModel:
     """The model with its tokenizer as arrays."""
     lengths = spec.prefill_lengths
     return TextModel(
@@ -84,6 +86,6 @@ def text_model(spec: JobSpec, model: MappedModel, export: TokenizerExport, end_t
         output_tokens=spec.longest_answer,
         piece=max((length for length in lengths if length <= LONGEST_PIECE), default=min(lengths)),
         start_token=export.start_token,
-        end_token=end_token,
+        stop_tokens=stops,
         spellings=read_spellings(export.content) if spec.special_tokens is SpecialTokens.READ else None,
     )

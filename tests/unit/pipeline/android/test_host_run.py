@@ -13,7 +13,7 @@ from pipeline.android.golden import Golden, GoldenLimits, GoldenPrompt
 from pipeline.android.host_run import HostAnswer, SpecialTokens, Verdict
 
 START, END = 1, 2
-SPECIAL = SpecialTokens(START, END)
+SPECIAL = SpecialTokens(START, (END,))
 PROMPT = GoldenPrompt(text="Hi", prompt_tokens=(1, 7, 8), tokens=(20, 21, 22), margins=(3.0, 0.001, 2.0))
 GOLDEN = Golden(format=1, prompts=(PROMPT,), limits=GoldenLimits(near_tie=1e-3))
 TIE = 0.01
@@ -42,7 +42,7 @@ def test_the_tokenizer_is_held_against_the_prompt_without_its_start_token() -> N
     with pytest.raises(HostMismatch, match=r"golden prompt 0 otherwise from token 1 on: 9 where 8 is right"):
         host_run.judge(0, PROMPT, _answer((20, 21, 22), (7, 9)), SPECIAL, TIE)
     with pytest.raises(HostMismatch, match=r"from token 0 on: 7 where 1 is right"):
-        host_run.judge(0, PROMPT, _answer((20, 21, 22)), SpecialTokens(None, END), TIE)
+        host_run.judge(0, PROMPT, _answer((20, 21, 22)), SpecialTokens(None, (END,)), TIE)
 
 
 def test_an_end_token_that_was_written_down_does_not_count() -> None:

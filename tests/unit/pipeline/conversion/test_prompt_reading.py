@@ -8,12 +8,15 @@ from farm.jobspec import IoMode, JobSpec, SpecialTokens, TokenizerGraph
 from farm.modelref import ModelKind
 from farm.prompting import Mode, Prompting
 from pipeline.conversion.prompt_reading import prompt_reading
-from pipeline.conversion.tokenizer import TokenizerExport
+from pipeline.tokenizers.codec import TextCodec
+from pipeline.tokenizers.export import TokenizerExport
 from tests.fixtures import bound_models
 
 TOKENIZER = bound_models.byte_tokenizer()
 START, END = 1, TOKENIZER.token_to_id("<|end|>")
-EXPORT = TokenizerExport(b"", "byte-level-bpe", None, TOKENIZER, START, END)
+EXPORT = TokenizerExport(
+    b"", "byte-level-bpe", None, TextCodec(TOKENIZER.to_str().encode(), "tests"), START, END, (END,)
+)
 PLAIN, CHAT = Prompting(), Prompting(mode=Mode.INSTRUCT, prompt_template="<|end|>{prompt}")
 
 

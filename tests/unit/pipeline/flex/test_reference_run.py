@@ -35,9 +35,9 @@ def test_only_texts_that_fit_are_asked() -> None:
 
 def test_equal_answers_and_ties() -> None:
     equal = [answer((1, 2), 3, 4, 5), answer((1,), 6)]
-    assert reference_run.compare(PROMPTS, equal, END, 0.01, "2.14.0") == reference_run.ReferenceRunMetrics(2, 2, 0)
+    assert reference_run.compare(PROMPTS, equal, (END,), 0.01, "2.14.0") == reference_run.ReferenceRunMetrics(2, 2, 0)
     tied = [answer((1, 2), 3, 8, 8), answer((1,), 6)]
-    assert reference_run.compare(PROMPTS, tied, END, 0.01, "2.14.0") == reference_run.ReferenceRunMetrics(2, 1, 1)
+    assert reference_run.compare(PROMPTS, tied, (END,), 0.01, "2.14.0") == reference_run.ReferenceRunMetrics(2, 1, 1)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_equal_answers_and_ties() -> None:
 )
 def test_other_tokens_are_refused(answers: list[TextAnswer], sentence: str) -> None:
     with pytest.raises(ReferenceRunDiffers, match=sentence):
-        reference_run.compare(PROMPTS, answers, END, 0.01, "2.14.0")
+        reference_run.compare(PROMPTS, answers, (END,), 0.01, "2.14.0")
 
 
 def test_every_package_of_the_environment_is_pinned_with_hashes() -> None:

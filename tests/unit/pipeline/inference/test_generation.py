@@ -13,7 +13,7 @@ from pipeline.inference.interpreter import Float32, TokenModel
 
 def test_each_token_is_the_likeliest_after_all_before(model: TokenModel) -> None:
     prompt = [5, 250, 17]
-    written = list(generate(model, prompt, 12, end_token=None))
+    written = list(generate(model, prompt, 12, stop_tokens=()))
     assert len(written) == 12
     for count in range(12):
         model.rewind()
@@ -41,41 +41,41 @@ def test_guesses_change_nothing_but_the_number_of_calls(
         return score(tokens)
 
     monkeypatch.setattr(model, "score", counted)
-    drafted = list(generate(model, prompt, 40, None, make_sampler()))
+    drafted = list(generate(model, prompt, 40, (), make_sampler()))
     assert len(calls) <= most_calls
     calls.clear()
-    assert list(generate(model, prompt, 40, None, make_sampler(), drafting=False)) == drafted
+    assert list(generate(model, prompt, 40, (), make_sampler(), drafting=False)) == drafted
     assert calls == [1] * 39
 
 
 def test_the_end_token_ends_and_is_not_given_out(model: TokenModel) -> None:
-    written = list(generate(model, [5, 250, 17], 12, end_token=None))
+    written = list(generate(model, [5, 250, 17], 12, stop_tokens=()))
     end = written[4]
-    assert list(generate(model, [5, 250, 17], 12, end_token=end)) == written[: written.index(end)]
+    assert list(generate(model, [5, 250, 17], 12, stop_tokens=(end,))) == written[: written.index(end)]
 
 
 def test_a_sampler_of_the_callers_decides(model: TokenModel) -> None:
     def least(logits: Float32) -> int:
         return int(logits.argmin())
 
-    first = next(generate(model, [9], 5, None, sampler=least))
+    first = next(generate(model, [9], 5, (), sampler=least))
     model.rewind()
     assert first == least(model.step(9))
 
 
 def test_prompt_and_output_may_fill_the_context_exactly(model: TokenModel) -> None:
-    assert len(list(generate(model, [1] * 40, 8, None))) == 8
+    assert len(list(generate(model, [1] * 40, 8, ()))) == 8
 
 
 def test_what_does_not_fit_is_refused_before_the_first_token(model: TokenModel) -> None:
     with pytest.raises(SequenceTooLong, match=r"40 tokens and 9 new ones .* context of 48; .* at most 8 tokens"):
-        generate(model, [1] * 40, 9, None)
+        generate(model, [1] * 40, 9, ())
 
 
 def test_an_empty_prompt_is_refused(model: TokenModel) -> None:
     with pytest.raises(SequenceTooLong, match="holds no token"):
-        generate(model, [], 3, None)
+        generate(model, [], 3, ())
 
 
 def test_no_tokens_wanted_gives_none(model: TokenModel) -> None:
-    assert list(generate(model, [1], 0, None)) == []
+    assert list(generate(model, [1], 0, ())) == []

@@ -10,8 +10,8 @@ from farm import recipes
 from farm.errors import QualityMissed
 from pipeline.inference.keras_graph_quality import check_limits, compare_with_keras, judge
 from pipeline.inference.reference import PromptReference, Reference
-from pipeline.inference.text import TextCodec
 from pipeline.inference.text_model import Completion, TextAnswer, TextAnswers
+from pipeline.tokenizers.codec import TextCodec
 from tests.fixtures.bound_models import END_TOKEN, START_TOKEN, byte_tokenizer
 
 CODEC = TextCodec(byte_tokenizer().to_str().encode(), "tests")
@@ -21,28 +21,28 @@ PROMPT = PromptReference("on ", BEFORE, PATH, (1.0,) * len(PATH))
 
 
 def test_a_text_that_follows_keras_to_the_end_is_equal() -> None:
-    outcome = judge(CODEC, PROMPT, b"on the inner and on", END_TOKEN, 0.1)
+    outcome = judge(CODEC, PROMPT, b"on the inner and on", (END_TOKEN,), 0.1)
     assert (outcome.followed, outcome.compared, outcome.agreed, outcome.equal) == (len(PATH),) * 3 + (True,)
 
 
 def test_the_end_token_must_end_the_text() -> None:
     prompt = replace(PROMPT, greedy=(*PATH, END_TOKEN), margins=(1.0,) * (len(PATH) + 1))
-    assert judge(CODEC, prompt, b"on the inner", END_TOKEN, 0.1).equal
-    beyond = judge(CODEC, prompt, b"on the inner and", END_TOKEN, 0.1)
+    assert judge(CODEC, prompt, b"on the inner", (END_TOKEN,), 0.1).equal
+    beyond = judge(CODEC, prompt, b"on the inner and", (END_TOKEN,), 0.1)
     assert (beyond.equal, beyond.compared - beyond.agreed) == (False, 1)
 
 
 def test_a_step_that_parts_counts_unless_it_is_a_tie() -> None:
-    parted = judge(CODEC, PROMPT, b"on the outer", END_TOKEN, 0.1)
+    parted = judge(CODEC, PROMPT, b"on the outer", (END_TOKEN,), 0.1)
     assert 0 < parted.followed < len(PATH)
     assert (parted.compared - parted.agreed, parted.equal) == (1, False)
     margins = tuple(0.05 if at == parted.followed else 1.0 for at in range(len(PATH)))
-    tied = judge(CODEC, replace(PROMPT, margins=margins), b"on the outer", END_TOKEN, 0.1)
+    tied = judge(CODEC, replace(PROMPT, margins=margins), b"on the outer", (END_TOKEN,), 0.1)
     assert (tied.compared - tied.agreed, tied.equal) == (0, False)
 
 
 def test_a_prompt_that_does_not_come_back_agrees_nowhere() -> None:
-    outcome = judge(CODEC, PROMPT, b"off the inner", END_TOKEN, 0.1)
+    outcome = judge(CODEC, PROMPT, b"off the inner", (END_TOKEN,), 0.1)
     assert (outcome.compared, outcome.agreed) == (len(PATH), 0)
 
 
@@ -65,15 +65,15 @@ def reference(*prompts: PromptReference) -> Reference:
 
 def test_figures_and_limits() -> None:
     limits = recipes.find("none").limits
-    good = compare_with_keras(Written(b"on the inner"), CODEC, reference(PROMPT), END_TOKEN, 0.1)
+    good = compare_with_keras(Written(b"on the inner"), CODEC, reference(PROMPT), (END_TOKEN,), 0.1)
     assert (good.agreement, good.equal, good.seconds) == (1.0, 1, 0.5)
     assert good.golden()[0]["tokens"] == PATH
     check_limits(good, limits, "none")
-    bad = compare_with_keras(Written(b"on the outer"), CODEC, reference(PROMPT), END_TOKEN, 0.1)
+    bad = compare_with_keras(Written(b"on the outer"), CODEC, reference(PROMPT), (END_TOKEN,), 0.1)
     with pytest.raises(QualityMissed, match="leaves Keras's path at step"):
         check_limits(bad, limits, "none")
 
 
 def test_nothing_passes_because_there_was_nothing_to_compare() -> None:
     with pytest.raises(QualityMissed, match="No prompt fits"):
-        compare_with_keras(Written(b""), CODEC, reference(replace(PROMPT, text=None)), END_TOKEN, 0.1)
+        compare_with_keras(Written(b""), CODEC, reference(replace(PROMPT, text=None)), (END_TOKEN,), 0.1)

@@ -21,7 +21,7 @@ PROMPT = (5, 250, 17, 80)
 
 
 def greedy_reference(model: TokenModel, steps: int = 10) -> PromptReference:
-    tokens = tuple(generate(model, PROMPT, steps, None))
+    tokens = tuple(generate(model, PROMPT, steps, ()))
     model.rewind()
     logits = [model.read(PROMPT), *(model.step(token) for token in tokens[:-1])]
     return PromptReference("text", PROMPT, tokens, tuple(quality.margin(row) for row in logits))
@@ -45,7 +45,7 @@ def other_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_model_agrees_with_itself(model: TokenModel, reference: Reference) -> None:
-    outcome = quality.run_prompt(model, reference.prompts[0], None, near_tie=0.0)
+    outcome = quality.run_prompt(model, reference.prompts[0], (), near_tie=0.0)
     assert (outcome.compared, outcome.agreed, outcome.near_ties) == (10, 10, 0)
     assert outcome.identical
     assert outcome.margins == pytest.approx(reference.prompts[0].margins)
@@ -61,7 +61,7 @@ def test_after_parting_keras_path_is_forced_and_the_own_path_is_written(
     path = list(keras.greedy)
     path[3] = (path[3] + 1) % 300
     logits = model.logits_for([*PROMPT, *path[:-1]])[len(PROMPT) - 1 :]
-    outcome = quality.run_prompt(model, replace(keras, greedy=tuple(path)), None, near_tie=0.0)
+    outcome = quality.run_prompt(model, replace(keras, greedy=tuple(path)), (), near_tie=0.0)
     assert outcome.tokens == keras.greedy
     assert outcome.margins == pytest.approx(keras.margins, abs=1e-5)
     assert outcome.agreed == sum(int(row.argmax()) == token for row, token in zip(logits, path, strict=True))
@@ -72,7 +72,7 @@ def test_after_parting_keras_path_is_forced_and_the_own_path_is_written(
 def test_close_steps_do_not_count(model: TokenModel, reference: Reference) -> None:
     prompt = reference.prompts[0]
     closest = min(prompt.margins)
-    outcome = quality.run_prompt(model, prompt, None, near_tie=closest * 1.0001)
+    outcome = quality.run_prompt(model, prompt, (), near_tie=closest * 1.0001)
     assert (outcome.compared, outcome.near_ties) == (9, 1)
 
 
@@ -80,7 +80,7 @@ def test_the_own_path_ends_with_the_end_token(model: TokenModel, reference: Refe
     keras = reference.prompts[0]
     path = ((keras.greedy[0] + 1) % 300, *keras.greedy[1:])
     end = keras.greedy[4]
-    outcome = quality.run_prompt(model, replace(keras, greedy=path), end, near_tie=0.0)
+    outcome = quality.run_prompt(model, replace(keras, greedy=path), (end,), near_tie=0.0)
     assert outcome.tokens == keras.greedy[: keras.greedy.index(end) + 1]
 
 

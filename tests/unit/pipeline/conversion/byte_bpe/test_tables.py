@@ -7,8 +7,9 @@ from tokenizers.pre_tokenizers import ByteLevel
 
 from farm.errors import ModelDamaged
 from pipeline.conversion.byte_bpe import unicode_classes
-from pipeline.conversion.byte_bpe.tables import byte_letters, class_table, read_tables
+from pipeline.conversion.byte_bpe.tables import class_table, read_tables
 from pipeline.conversion.byte_bpe.unicode_classes import CodePointClass
+from pipeline.tokenizers.byte_level import byte_letters
 from tests.fixtures import bound_models
 
 CONTENT = bound_models.byte_tokenizer().to_str().encode()

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 
-from farm.errors import FileUnreadable
-from pipeline.inference.text import TextCodec
+from farm.errors import FileUnreadable, UsageError
+from pipeline.tokenizers.codec import TextCodec
 from tests.fixtures.bound_models import END_TOKEN, byte_tokenizer
 
 CODEC = TextCodec(byte_tokenizer().to_str().encode(), "fixture")
@@ -60,7 +60,15 @@ def test_words_that_lose_their_space_at_the_beginning_keep_it_in_the_middle() ->
     words.normalizer = normalizers.Sequence([])
     words.pre_tokenizer = pre_tokenizers.Metaspace()
     words.decoder = decoders.Metaspace()
-    assert "".join(TextCodec(words.to_str().encode(), "w").stream([0, 1, 0])) == "the cat the"
+    codec = TextCodec(words.to_str().encode(), "w")
+    assert codec.decode([0, 1, 0]) == "the cat the"
+    # An answer goes on from a prompt, behind which its first blank stands.
+    assert codec.continue_text([0, 1, 0]) == " the cat the"
+
+
+def test_half_of_a_surrogate_pair_is_refused() -> None:
+    with pytest.raises(UsageError, match="surrogate"):
+        CODEC.encode("a\ud83d")
 
 
 def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:

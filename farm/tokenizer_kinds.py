@@ -1,0 +1,95 @@
+"""The table of tokenizer kinds and settings, and which of the farm's three readers can do each.
+
+A reader is the Kotlin library in the app, a graph of the I/O modes `bytes` and `strings`, or Python, where the
+tokenizers package reads every file that it wrote. docs/tokenizers.md shows how the file spells each setting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+
+class TokenizerKind(StrEnum):
+    """What `tokenizer` in `model-info.json` says."""
+
+    BYTE_LEVEL_BPE = "byte-level-bpe"
+    SENTENCEPIECE_BPE = "sentencepiece-bpe"
+
+
+class PreTokenizer(StrEnum):
+    """How a byte-level BPE splits a text before it merges."""
+
+    GPT2 = "gpt2"
+    LLAMA3 = "llama3"
+    QWEN2 = "qwen2"
+    SMOLLM = "smollm"
+    BLOOM = "bloom"
+    FALCON = "falcon"
+    TEKKEN = "tekken"
+
+
+class Reader(StrEnum):
+    """What reads text for a model."""
+
+    APP = "app"
+    GRAPH = "graph"
+    PYTHON = "python"
+
+
+class Feature(StrEnum):
+    """One setting of a tokenizer that a reader has to know."""
+
+    BYTE_LEVEL = "byte-level BPE"
+    SENTENCEPIECE = "SentencePiece BPE"
+    SPLIT_GPT2 = "pre-tokenizer gpt2"
+    SPLIT_LLAMA3 = "pre-tokenizer llama3"
+    SPLIT_QWEN2 = "pre-tokenizer qwen2"
+    SPLIT_SMOLLM = "pre-tokenizer smollm"
+    SPLIT_BLOOM = "pre-tokenizer bloom"
+    SPLIT_FALCON = "pre-tokenizer falcon"
+    SPLIT_TEKKEN = "pre-tokenizer tekken"
+    PREFIX_SPACE = "add_prefix_space"
+    IGNORE_MERGES = "ignore_merges"
+    NFC = "normalizer NFC"
+    DUMMY_PREFIX = "normalizer Prepend"
+    FIRST_PREFIX = "pre-tokenizer Metaspace with prepend_scheme first"
+    ORDINARY_ADDED = "added tokens that are not special"
+    NORMALIZED_ADDED = "added tokens with normalized"
+    STRIPPING_ADDED = "added tokens with lstrip or rstrip"
+    OTHER = "a setting of the model's own"
+
+
+EVERYWHERE = frozenset(Reader)
+OUTSIDE_OF_GRAPHS = frozenset({Reader.APP, Reader.PYTHON})
+GRAPH_AND_PYTHON = frozenset({Reader.GRAPH, Reader.PYTHON})
+PYTHON_ALONE = frozenset({Reader.PYTHON})
+
+ABILITIES: dict[Feature, frozenset[Reader]] = {
+    Feature.BYTE_LEVEL: EVERYWHERE,
+    Feature.SENTENCEPIECE: PYTHON_ALONE,
+    Feature.SPLIT_GPT2: EVERYWHERE,
+    Feature.SPLIT_LLAMA3: GRAPH_AND_PYTHON,
+    Feature.SPLIT_QWEN2: GRAPH_AND_PYTHON,
+    Feature.SPLIT_SMOLLM: GRAPH_AND_PYTHON,
+    Feature.SPLIT_BLOOM: PYTHON_ALONE,
+    Feature.SPLIT_FALCON: PYTHON_ALONE,
+    Feature.SPLIT_TEKKEN: PYTHON_ALONE,
+    Feature.PREFIX_SPACE: PYTHON_ALONE,
+    Feature.IGNORE_MERGES: PYTHON_ALONE,
+    Feature.NFC: PYTHON_ALONE,
+    Feature.DUMMY_PREFIX: PYTHON_ALONE,
+    Feature.FIRST_PREFIX: PYTHON_ALONE,
+    Feature.ORDINARY_ADDED: PYTHON_ALONE,
+    Feature.NORMALIZED_ADDED: PYTHON_ALONE,
+    Feature.STRIPPING_ADDED: PYTHON_ALONE,
+    Feature.OTHER: PYTHON_ALONE,
+}
+
+SPLIT_FEATURES = {name: Feature(f"pre-tokenizer {name.value}") for name in PreTokenizer}
+
+
+def unable(reader: Reader, features: Iterable[Feature]) -> tuple[Feature, ...]:
+    """The features that the reader lacks, in the table's order."""
+    wanted = set(features)
+    return tuple(feature for feature in Feature if feature in wanted and reader not in ABILITIES[feature])

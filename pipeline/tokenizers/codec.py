@@ -1,0 +1,120 @@
+"""Text to tokens and back by the tokenizers package, for every kind."""
+
+from __future__ import annotations
+
+import codecs
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from farm.errors import FileUnreadable, UsageError
+from pipeline.tokenizers import byte_level, sentencepiece_bpe
+from pipeline.tokenizers.protocol import TokenPrinter
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+REPLACEMENT = "\ufffd"
+
+
+class TextCodec:
+    """A `tokenizer.json`: text to tokens and back."""
+
+    def __init__(self, content: bytes, where: str):
+        """Read the JSON text; FileUnreadable names `where` it came from."""
+        # The Android worker's image is without the package, and its stages read no text.
+        from tokenizers import Tokenizer
+
+        try:
+            self._tokenizer: Tokenizer = Tokenizer.from_buffer(content)
+        # The package raises the bare class, whatever is wrong.
+        except Exception as error:
+            raise FileUnreadable(
+                f"{where} is no tokenizer of the tokenizers package; take it from the job that made the model."
+            ) from error
+        document = json.loads(content)
+        self._printer = find_printer(document["decoder"])
+        by_bytes = self._printer is byte_level.print_token
+        self._added = {
+            int(token["id"]): b"" if token["special"] else str(token["content"]).encode()
+            for token in document["added_tokens"]
+            # In SentencePiece a user-defined symbol prints as any other piece.
+            if by_bytes or token["special"]
+        }
+
+    @classmethod
+    def open(cls, path: Path) -> TextCodec:
+        """Read a file; FileUnreadable when it is missing or of another kind."""
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise FileUnreadable(
+                f"{path} can't be read ({error.strerror}); put the job's tokenizer.json there."
+            ) from error
+        return cls(content, str(path))
+
+    @property
+    def vocabulary_size(self) -> int:
+        """The greatest id of a token, plus one: ids may have gaps."""
+        return max(self._tokenizer.get_vocab().values(), default=-1) + 1
+
+    @property
+    def ids(self) -> dict[str, int]:
+        """The id of each token by its spelling, added tokens included."""
+        return dict(self._tokenizer.get_vocab())
+
+    @property
+    def special_tokens(self) -> tuple[str, ...]:
+        """What the special tokens are written as, in the order of their ids."""
+        added = sorted(self._tokenizer.get_added_tokens_decoder().items())
+        return tuple(token.content for _, token in added if token.special)
+
+    def encode(self, text: str) -> list[int]:
+        """The text's tokens, without any start or end token; UsageError for half of a surrogate pair."""
+        try:
+            return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
+        except (TypeError, UnicodeEncodeError) as error:
+            raise UsageError("The text is not Unicode: it has half of a surrogate pair; give it as UTF-8.") from error
+
+    def encode_literally(self, text: str) -> list[int]:
+        """The same with special tokens in the text read as ordinary text."""
+        self._tokenizer.encode_special_tokens = True
+        try:
+            return self.encode(text)
+        finally:
+            self._tokenizer.encode_special_tokens = False
+
+    def decode(self, tokens: Iterable[int]) -> str:
+        """The text of all tokens from its beginning on, special tokens left out; broken UTF-8 reads as U+FFFD."""
+        return str(self._tokenizer.decode(list(tokens), skip_special_tokens=True))
+
+    def token_bytes(self, token: int) -> bytes:
+        """What a token adds to a text; nothing for a special one and for an id that stands for none."""
+        if token in self._added:
+            return self._added[token]
+        spelled = self._tokenizer.id_to_token(token)
+        return b"" if spelled is None else self._printer(spelled)
+
+    def stream(self, tokens: Iterable[int]) -> Iterator[str]:
+        """The text of tokens that continue a text, as soon as its characters are complete.
+
+        A character's bytes may lie in several tokens: they are held back until the character is whole.
+        """
+        reader = codecs.getincrementaldecoder("utf-8")("replace")
+        for token in tokens:
+            if piece := reader.decode(self.token_bytes(token)):
+                yield piece
+        if rest := reader.decode(b"", final=True):
+            yield rest
+
+    def continue_text(self, tokens: Iterable[int]) -> str:
+        """What `stream` gives, whole."""
+        return "".join(self.stream(tokens))
+
+
+def find_printer(decoder: Any) -> TokenPrinter:
+    """How the tokens print whose file has that `decoder`: by it the kinds differ."""
+    if isinstance(decoder, dict) and decoder.get("type") == "ByteLevel":
+        return byte_level.print_token
+    return sentencepiece_bpe.print_token

@@ -1,0 +1,251 @@
+"""A `tokenizer.json` as a value: checked, put into one spelling, and its settings told by name.
+
+The settings of each step are read here for every kind; what the farm's subset of the format lacks is kept as it is for
+Python and named for the readers that cannot do it (docs/tokenizers.md).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from farm.errors import ModelDamaged
+from farm.tokenizer_kinds import SPLIT_FEATURES, Feature, PreTokenizer, TokenizerKind
+from pipeline.tokenizers import byte_level, sentencepiece_bpe
+from pipeline.tokenizers.merge_order import ignoring_merges_matters
+from pipeline.tokenizers.unusable import TokenizerUnusable
+
+Json = Any
+
+MOST_TOKENS = 1_000_000
+# A text model has no row for the placeholder of a picture, which the tokenizer of the whole family names.
+PLACEHOLDERS = frozenset({"<image_soft_token>"})
+ADDED_FLAGS = ("single_word", "lstrip", "rstrip", "normalized", "special")
+
+
+@dataclass(frozen=True)
+class TokenizerDocument:
+    """content: the file. kind: None for one that only Python reads. features: what a reader must be able to do;
+    others: the settings behind Feature.OTHER by name. split: of a byte-level BPE, where it is in the table."""
+
+    content: bytes
+    kind: TokenizerKind | None
+    features: frozenset[Feature]
+    others: tuple[str, ...] = ()
+    split: PreTokenizer | None = None
+
+
+def write(value: Json, name: str = "tokenizer.json") -> TokenizerDocument:
+    """Put a value into the farm's spelling. ModelDamaged; TokenizerUnusable for what no reader has."""
+    model = value.get("model") if isinstance(value, Mapping) else None
+    if not isinstance(model, Mapping):
+        raise ModelDamaged(f"{name} has no model; save or copy the tokenizer again.")
+    if model.get("type", "BPE") != "BPE":
+        raise TokenizerUnusable(f"the tokenizer model {str(model['type'])[:40]}")
+    for setting in ("dropout", "continuing_subword_prefix", "end_of_word_suffix"):
+        if model.get(setting):
+            raise TokenizerUnusable(f"the setting {setting} of {name}")
+    vocabulary = _vocabulary(model.get("vocab"), name)
+    added = [_added_token(token, name) for token in value.get("added_tokens") or ()]
+    _require_one_token_an_id(vocabulary, added, name)
+    by_bytes = is_byte_level(value.get("decoder"))
+    merges = [byte_level.read_merge(merge) for merge in model.get("merges") or ()]
+    _require_parts(vocabulary, merges)
+    steps = _byte_level_steps(value, vocabulary) if by_bytes else _sentencepiece_steps(value, model, vocabulary)
+    written = {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": sorted(added, key=lambda token: token["id"]),
+        "normalizer": steps.normalizer,
+        "pre_tokenizer": steps.pre_tokenizer,
+        "post_processor": None,
+        "decoder": value.get("decoder"),
+        "model": {
+            "type": "BPE",
+            "dropout": None,
+            "unk_token": None if by_bytes else model.get("unk_token"),
+            "continuing_subword_prefix": None,
+            "end_of_word_suffix": None,
+            "fuse_unk": not by_bytes and bool(model.get("fuse_unk")),
+            "byte_fallback": not by_bytes and bool(model.get("byte_fallback")),
+            "ignore_merges": bool(model.get("ignore_merges"))
+            and ignoring_merges_matters(vocabulary, merges, [token["content"] for token in added]),
+            "vocab": dict(sorted(vocabulary.items(), key=lambda item: item[1])),
+            "merges": [list(pair) for pair in merges],
+        },
+    }
+    features = {steps.kind, *steps.features, *_added_features(added)}
+    if written["model"]["ignore_merges"]:
+        features.add(Feature.IGNORE_MERGES)
+    others = [*steps.others]
+    if any(token["single_word"] for token in added):
+        others.append("added tokens with single_word")
+    if others:
+        features.add(Feature.OTHER)
+    kind = TokenizerKind.BYTE_LEVEL_BPE if by_bytes else TokenizerKind.SENTENCEPIECE_BPE
+    content = json.dumps(written, ensure_ascii=False, separators=(",", ":")).encode()
+    return TokenizerDocument(content, kind, frozenset(features), tuple(others), steps.split)
+
+
+def is_byte_level(decoder: Json) -> bool:
+    """Whether a `decoder` is that of a byte-level BPE."""
+    return isinstance(decoder, Mapping) and decoder.get("type") == "ByteLevel"
+
+
+def within(value: Json, tokens: int) -> Json:
+    """The value without placeholders for which a model of so many tokens has no row; ModelDamaged for other tokens."""
+    last = tokens - 1
+    kept = [
+        token
+        for token in value.get("added_tokens") or ()
+        if not (token.get("content") in PLACEHOLDERS and int(token["id"]) > last)
+    ]
+    greatest = max([*value["model"]["vocab"].values(), *(int(token["id"]) for token in kept)], default=-1)
+    if greatest > last:
+        raise ModelDamaged(
+            f"The tokenizer has the token {greatest}, but the model only {tokens} tokens; resize the model's"
+            " embedding to the tokenizer, or give the model its own tokenizer."
+        )
+    return {**value, "added_tokens": kept}
+
+
+@dataclass(frozen=True)
+class _Steps:
+    kind: Feature
+    normalizer: Json
+    pre_tokenizer: Json
+    features: tuple[Feature, ...] = ()
+    others: tuple[str, ...] = ()
+    split: PreTokenizer | None = None
+
+
+def _byte_level_steps(value: Json, vocabulary: Mapping[str, int]) -> _Steps:
+    features: list[Feature] = []
+    others: list[str] = []
+    normalizers = list(_flat(value.get("normalizer"), "normalizers"))
+    normalizer = None if not normalizers else value["normalizer"]
+    if normalizers == [{"type": "NFC"}]:
+        normalizer = normalizers[0]
+        features.append(Feature.NFC)
+    elif normalizers:
+        others.append(f"the normalizer {', '.join(str(step.get('type')) for step in normalizers)}")
+    stated = value.get("pre_tokenizer")
+    found = byte_level.find_split(stated)
+    if found is None:
+        others.append(f"the pre-tokenizer {byte_level.describe_steps(stated)}")
+        return _Steps(Feature.BYTE_LEVEL, normalizer, stated, tuple(features), tuple(others))
+    split, prefix_space = found
+    features.append(SPLIT_FEATURES[split])
+    if prefix_space:
+        features.append(Feature.PREFIX_SPACE)
+    missing = [byte for byte, letter in enumerate(byte_level.byte_letters()) if letter not in vocabulary]
+    if missing:
+        others.append(f"a vocabulary without a token for the byte {missing[0]:#04x}")
+    written = byte_level.write_pre_tokenizer(split, prefix_space)
+    return _Steps(Feature.BYTE_LEVEL, normalizer, written, tuple(features), tuple(others), split)
+
+
+def _sentencepiece_steps(value: Json, model: Json, vocabulary: Mapping[str, int]) -> _Steps:
+    space = sentencepiece_bpe.SPACE
+    replace = {"type": "Replace", "pattern": {"String": " "}, "content": space}
+    prepend = {"type": "Prepend", "prepend": space}
+    normalizers, pre_tokenizer = list(_flat(value.get("normalizer"), "normalizers")), value.get("pre_tokenizer")
+    # Nothing is left to split at once every blank is replaced.
+    if normalizers and pre_tokenizer == _split_at_blanks():
+        pre_tokenizer = None
+    features: list[Feature] = []
+    others: list[str] = []
+    normalizer = value.get("normalizer")
+    if normalizers == [prepend, replace] and pre_tokenizer is None:
+        features.append(Feature.DUMMY_PREFIX)
+    elif normalizers == [replace] and pre_tokenizer is None:
+        normalizer = replace
+    elif not normalizers and pre_tokenizer == sentencepiece_bpe.metaspace_first():
+        normalizer = None
+        features.append(Feature.FIRST_PREFIX)
+    else:
+        names = [str(step.get("type")) for step in (*normalizers, *_flat(pre_tokenizer, "pretokenizers"))]
+        others.append(f"the normalizer or pre-tokenizer {', '.join(names) or 'none'}")
+    printing = [step.get("type") for step in _flat(value.get("decoder"), "decoders")]
+    if printing not in (["Replace", "ByteFallback", "Fuse"], ["Replace", "ByteFallback", "Fuse", "Strip"]):
+        others.append(f"the decoder {', '.join(str(name) for name in printing) or 'none'}")
+    missing = sentencepiece_bpe.missing_bytes(vocabulary)
+    if not model.get("byte_fallback") or missing:
+        others.append("a vocabulary without byte_fallback to all 256 bytes")
+    if not model.get("fuse_unk") or model.get("unk_token") is None:
+        others.append("the settings fuse_unk or unk_token")
+    return _Steps(Feature.SENTENCEPIECE, normalizer, pre_tokenizer, tuple(features), tuple(others))
+
+
+def _split_at_blanks() -> Json:
+    return {"type": "Split", "pattern": {"String": " "}, "behavior": "MergedWithPrevious", "invert": False}
+
+
+def _flat(step: Json, key: str) -> Iterator[Mapping[str, Json]]:
+    """The steps of a sequence, also of one within another."""
+    if not isinstance(step, Mapping):
+        return
+    if step.get("type") == "Sequence":
+        for inner in step.get(key) or ():
+            yield from _flat(inner, key)
+    else:
+        yield step
+
+
+def _vocabulary(table: Json, name: str) -> dict[str, int]:
+    whole = isinstance(table, Mapping) and all(type(number) is int for number in table.values())
+    if not whole or not table:
+        raise ModelDamaged(f"{name} has no vocabulary of tokens and numbers; save or copy the tokenizer again.")
+    if len(table) > MOST_TOKENS:
+        raise ModelDamaged(f"{name} has {len(table)} tokens, more than the {MOST_TOKENS} that a tokenizer may have.")
+    for token, number in table.items():
+        if not 0 <= number < MOST_TOKENS:
+            raise ModelDamaged(f"{name} gives the token {token[:60]!r} the id {number}; save the tokenizer again.")
+    return dict(table)
+
+
+def _added_token(token: Json, name: str) -> Json:
+    whole = (
+        isinstance(token, Mapping)
+        and type(token.get("id")) is int
+        and isinstance(token.get("content"), str)
+        and token["content"]
+    )
+    if not whole or not 0 <= token["id"] < MOST_TOKENS:
+        raise ModelDamaged(f"{name} has the added token {str(token)[:80]}; save the tokenizer again.")
+    return {
+        "id": token["id"],
+        "content": token["content"],
+        **{flag: bool(token.get(flag, False)) for flag in ADDED_FLAGS},
+    }
+
+
+def _require_one_token_an_id(vocabulary: Mapping[str, int], added: list[Json], name: str) -> None:
+    owners: dict[int, str] = {}
+    for token, number in (*vocabulary.items(), *((token["content"], token["id"]) for token in added)):
+        if (first := owners.setdefault(number, token)) != token:
+            raise ModelDamaged(
+                f"{name} gives the tokens {first[:60]!r} and {token[:60]!r} the same id {number}; save the tokenizer"
+                " again with one id a token."
+            )
+
+
+def _require_parts(vocabulary: Mapping[str, int], merges: list[tuple[str, str]]) -> None:
+    for left, right in merges:
+        if not (left in vocabulary and right in vocabulary and left + right in vocabulary):
+            raise ModelDamaged(
+                f"The tokenizer's merges do not fit its vocabulary ({left[:30]!r} and {right[:30]!r}); save the"
+                " model's tokenizer again."
+            )
+
+
+def _added_features(added: list[Json]) -> Iterator[Feature]:
+    if any(not token["special"] for token in added):
+        yield Feature.ORDINARY_ADDED
+    if any(token["normalized"] for token in added):
+        yield Feature.NORMALIZED_ADDED
+    if any(token["lstrip"] or token["rstrip"] for token in added):
+        yield Feature.STRIPPING_ADDED

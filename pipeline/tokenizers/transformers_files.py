@@ -1,0 +1,82 @@
+"""The tokenizer files of a Transformers folder: `tokenizer.json`, or `tokenizer.model` and what was added to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from farm import sources
+from pipeline.models import jsonfile
+from pipeline.tokenizers import stop_tokens
+from pipeline.tokenizers.unusable import TokenizerUnusable
+
+Json = Any
+
+TOKENIZER = "tokenizer.json"
+SENTENCEPIECE = "tokenizer.model"
+CONFIG = stop_tokens.TOKENIZER_CONFIG
+ADDED = "added_tokens.json"
+# Their slow tokenizers begin a text with the start token when no file says otherwise.
+STARTING_CLASSES = ("Llama", "CodeLlama", "Gemma", "Mistral")
+
+
+def is_transformers(folder: Path) -> bool:
+    """Whether the folder is laid out as Transformers does it."""
+    config = folder / sources.CONFIG
+    return config.is_file() and sources.is_transformers(jsonfile.parse(config.read_bytes(), sources.CONFIG))
+
+
+def read_document(folder: Path) -> Json | None:
+    """The content of `tokenizer.json`; None without one."""
+    path = folder / TOKENIZER
+    if not path.is_file():
+        return None
+    return jsonfile.parse(path.read_bytes(), TOKENIZER, limit=jsonfile.VOCABULARY_BYTES)
+
+
+def add_tokens(value: Json, folder: Path) -> Json:
+    """The document of a `tokenizer.model` or a vocabulary with the tokens that other files add to it."""
+    known = {token["content"]: token for token in value["added_tokens"]}
+    vocabulary = dict(value["model"]["vocab"])
+    table = stop_tokens.read_json(folder / CONFIG).get("added_tokens_decoder")
+    stated = {
+        str(token.get("content")): {**token, "id": int(number)}
+        for number, token in (table.items() if isinstance(table, Mapping) else ())
+        if isinstance(token, Mapping) and str(number).isdigit()
+    }
+    for content, number in stop_tokens.read_json(folder / ADDED).items():
+        stated.setdefault(content, {"id": number, "content": content, "special": True})
+    for content, token in stated.items():
+        # What SentencePiece calls a control or a user-defined symbol is in the document already.
+        if content not in known:
+            known[content] = token
+            vocabulary.setdefault(content, token["id"])
+    return {**value, "added_tokens": list(known.values())}
+
+
+def start_token(folder: Path, value: Json | None, ids: Mapping[str, int]) -> int | None:
+    """The token with which the files begin every text; None for none. TokenizerUnusable for more than one."""
+    config = stop_tokens.read_json(folder / CONFIG)
+    first = _template_start(None if value is None else value.get("post_processor"))
+    if len(first) > 1:
+        raise TokenizerUnusable(f"a post_processor that begins a text with {len(first)} tokens")
+    class_name = str(config.get("tokenizer_class", ""))
+    adds = config.get("add_bos_token", value is None and class_name.startswith(STARTING_CLASSES))
+    content = first[0] if first else stop_tokens.token_text(config.get("bos_token")) if adds else None
+    return ids.get(content) if content is not None else None
+
+
+def _template_start(processor: Json) -> list[str]:
+    """The special tokens before the text in a `post_processor`."""
+    if not isinstance(processor, Mapping):
+        return []
+    if processor.get("type") == "Sequence":
+        return [token for step in processor.get("processors") or () for token in _template_start(step)]
+    found: list[str] = []
+    for step in processor.get("single") or () if processor.get("type") == "TemplateProcessing" else ():
+        special = step.get("SpecialToken") if isinstance(step, Mapping) else None
+        if not isinstance(special, Mapping):
+            break
+        found.append(str(special.get("id")))
+    return found
