@@ -42,6 +42,7 @@ TRANSFORMERS_FILES = (
     "tokenizer_config.json",
     "tokenizer.json",
     "tokenizer.model",
+    "added_tokens.json",
     "vocab.json",
     "merges.txt",
     "model.safetensors",

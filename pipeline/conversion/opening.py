@@ -10,7 +10,6 @@ from farm.errors import UnsupportedFamily
 from farm.jobspec import TokenizerGraph
 from pipeline.conversion import loading, mapping, numpy_forward
 from pipeline.conversion.checkpoints import reading
-from pipeline.conversion.checkpoints.tokenizer import read_preprocessor
 from pipeline.conversion.full_forward import Forward, FullForward
 from pipeline.conversion.loading import CausalLM
 from pipeline.conversion.mapping import MappedModel
@@ -55,7 +54,8 @@ def _open_checkpoint(source: Path) -> OpenedModel:
     return OpenedModel(
         model=MappedModel(found.family, found.description, found.weights, found.positions),
         forward=NumpyForward(found.description, found.weights),
-        preprocessor=read_preprocessor(source),
+        # Its tokenizer is read from the folder's own files.
+        preprocessor=None,
         causal_lm=None,
         witness=numpy_forward.WITNESS,
         notes=(*found.notes, f"Compared with {numpy_forward.WITNESS}: KerasHub did not read this folder."),

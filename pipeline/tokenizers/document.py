@@ -50,6 +50,8 @@ def write(value: Json, name: str = "tokenizer.json") -> TokenizerDocument:
     vocabulary = _vocabulary(model.get("vocab"), name)
     added = [_added_token(token, name) for token in value.get("added_tokens") or ()]
     _require_one_token_an_id(vocabulary, added, name)
+    added.sort(key=lambda token: int(token["id"]))
+    listed = _with_their_ids(vocabulary, added)
     by_bytes = is_byte_level(value.get("decoder"))
     merges = [byte_level.read_merge(merge) for merge in model.get("merges") or ()]
     _require_parts(vocabulary, merges)
@@ -58,7 +60,7 @@ def write(value: Json, name: str = "tokenizer.json") -> TokenizerDocument:
         "version": "1.0",
         "truncation": None,
         "padding": None,
-        "added_tokens": sorted(added, key=lambda token: token["id"]),
+        "added_tokens": added,
         "normalizer": steps.normalizer,
         "pre_tokenizer": steps.pre_tokenizer,
         "post_processor": None,
@@ -73,7 +75,7 @@ def write(value: Json, name: str = "tokenizer.json") -> TokenizerDocument:
             "byte_fallback": not by_bytes and bool(model.get("byte_fallback")),
             "ignore_merges": bool(model.get("ignore_merges"))
             and ignoring_merges_matters(vocabulary, merges, [token["content"] for token in added]),
-            "vocab": dict(sorted(vocabulary.items(), key=lambda item: item[1])),
+            "vocab": dict(sorted(listed.items(), key=lambda item: item[1])),
             "merges": [list(pair) for pair in merges],
         },
     }
@@ -231,6 +233,15 @@ def _require_one_token_an_id(vocabulary: Mapping[str, int], added: list[Json], n
                 f"{name} gives the tokens {first[:60]!r} and {token[:60]!r} the same id {number}; save the tokenizer"
                 " again with one id a token."
             )
+
+
+def _with_their_ids(vocabulary: dict[str, int], added: list[Json]) -> dict[str, int]:
+    """The vocabulary, with the added tokens where their ids need it: the tokenizers package numbers those that are not
+    in it by itself, one after another behind the vocabulary."""
+    new = [token for token in added if token["content"] not in vocabulary]
+    if [token["id"] for token in new] == list(range(len(vocabulary), len(vocabulary) + len(new))):
+        return vocabulary
+    return vocabulary | {token["content"]: int(token["id"]) for token in new}
 
 
 def _require_parts(vocabulary: Mapping[str, int], merges: list[tuple[str, str]]) -> None:

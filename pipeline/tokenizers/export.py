@@ -142,14 +142,16 @@ def _read(keras: Any, own: Path | None) -> Json | None:
             return stated
         if (path := own / files.SENTENCEPIECE).is_file():
             return files.add_tokens(_translate(path.read_bytes(), files.SENTENCEPIECE), own)
+        if (slow := files.read_vocabulary(own)) is not None:
+            return files.add_tokens(slow, own)
+        return None
     if keras is None:
         return None
     if _is_a("SentencePieceTokenizer", keras):
         return _translate(bytes(keras.proto), "the tokenizer's vocabulary.spm")
     if not _is_a("BytePairTokenizer", keras):
         raise TokenizerUnusable(f"KerasHub's class {type(keras).__name__}")
-    value = read_byte_pair(keras)
-    return value if own is None else files.add_tokens(value, own)
+    return read_byte_pair(keras)
 
 
 def read_byte_pair(keras: Any) -> Json:

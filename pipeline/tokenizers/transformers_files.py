@@ -1,4 +1,4 @@
-"""The tokenizer files of a Transformers folder: `tokenizer.json`, or `tokenizer.model` and what was added to it."""
+"""The tokenizer files of a Transformers folder: `tokenizer.json`, or what its slow tokenizers have instead."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from farm import sources
+from farm.tokenizer_kinds import PreTokenizer
 from pipeline.models import jsonfile
-from pipeline.tokenizers import stop_tokens
+from pipeline.tokenizers import byte_level, stop_tokens
 from pipeline.tokenizers.unusable import TokenizerUnusable
 
 Json = Any
@@ -17,6 +18,18 @@ TOKENIZER = "tokenizer.json"
 SENTENCEPIECE = "tokenizer.model"
 CONFIG = stop_tokens.TOKENIZER_CONFIG
 ADDED = "added_tokens.json"
+VOCABULARY, MERGES = "vocab.json", "merges.txt"
+# How a tokenizer splits that is stated by its class alone, beside vocabulary and merges, and whether it normalizes.
+SPLIT_BY_CLASS = {
+    "GPT2Tokenizer": (PreTokenizer.GPT2, False),
+    "GPTNeoXTokenizer": (PreTokenizer.GPT2, False),
+    "Qwen2Tokenizer": (PreTokenizer.QWEN2, True),
+}
+CLASS_BY_TYPE = {
+    "gpt2": "GPT2Tokenizer", "opt": "GPT2Tokenizer", "gpt_neox": "GPTNeoXTokenizer",
+    "qwen2": "Qwen2Tokenizer", "qwen3": "Qwen2Tokenizer",
+}  # fmt: skip
+NAMED_TOKENS = ("bos_token", "eos_token", "unk_token", "pad_token")
 # Their slow tokenizers begin a text with the start token when no file says otherwise.
 STARTING_CLASSES = ("Llama", "CodeLlama", "Gemma", "Mistral")
 
@@ -35,10 +48,33 @@ def read_document(folder: Path) -> Json | None:
     return jsonfile.parse(path.read_bytes(), TOKENIZER, limit=jsonfile.VOCABULARY_BYTES)
 
 
+def read_vocabulary(folder: Path) -> Json | None:
+    """Vocabulary and merges as a `tokenizer.json`; None without them. TokenizerUnusable for an unknown class."""
+    path, merges = folder / VOCABULARY, folder / MERGES
+    if not path.is_file() or not merges.is_file():
+        return None
+    config = stop_tokens.read_json(folder / CONFIG)
+    class_name = str(config.get("tokenizer_class") or "").removesuffix("Fast")
+    if class_name in ("", "PreTrainedTokenizer"):
+        class_name = CLASS_BY_TYPE.get(
+            str(stop_tokens.read_json(folder / sources.CONFIG).get("model_type")), class_name
+        )
+    if class_name not in SPLIT_BY_CLASS:
+        raise TokenizerUnusable(f"the way in which the class {class_name or 'of no name'} splits")
+    split, normalizes = SPLIT_BY_CLASS[class_name]
+    vocabulary = jsonfile.parse(path.read_bytes(), VOCABULARY, limit=jsonfile.VOCABULARY_BYTES)
+    lines = merges.read_text(encoding="utf-8").split("\n")
+    pairs = [byte_level.read_merge(line) for line in lines if line.strip() and not line.startswith("#version")]
+    stated = {stop_tokens.token_text(config.get(name)) for name in NAMED_TOKENS} | {byte_level.GPT2_LAST[0]}
+    added = [byte_level.special_token(token, vocabulary[token]) for token in vocabulary if token in stated]
+    prefix_space = bool(config.get("add_prefix_space")) and split is PreTokenizer.GPT2
+    value = byte_level.write_document(vocabulary, pairs, added, byte_level.write_pre_tokenizer(split, prefix_space))
+    return {**value, "normalizer": {"type": "NFC"} if normalizes else None}
+
+
 def add_tokens(value: Json, folder: Path) -> Json:
     """The document of a `tokenizer.model` or a vocabulary with the tokens that other files add to it."""
     known = {token["content"]: token for token in value["added_tokens"]}
-    vocabulary = dict(value["model"]["vocab"])
     table = stop_tokens.read_json(folder / CONFIG).get("added_tokens_decoder")
     stated = {
         str(token.get("content")): {**token, "id": int(number)}
@@ -51,7 +87,6 @@ def add_tokens(value: Json, folder: Path) -> Json:
         # What SentencePiece calls a control or a user-defined symbol is in the document already.
         if content not in known:
             known[content] = token
-            vocabulary.setdefault(content, token["id"])
     return {**value, "added_tokens": list(known.values())}
 
 
