@@ -18,7 +18,7 @@ import numpy as np
 
 from farm import aars, digests, recipes
 from farm.artifacts import ArtifactName
-from farm.errors import ContextTooLong
+from farm.errors import ContextTooLong, UnsupportedArchitecture
 from farm.jobspec import IoMode, SpecialTokens, TokenizerGraph
 from farm.progress import Reporter
 from farm.recipes import WeightFormat
@@ -113,6 +113,7 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
         opened = open_model(request.input(ArtifactName.SOURCE), request.spec.tokenizer_graph)
     model, forward, causal_lm = opened.model, opened.forward, opened.causal_lm
     check_context(request.spec.context, model.positions)
+    check_vocabulary(model.description.vocabulary_size)
     export = export_tokenizer(
         opened.preprocessor, model.family, request.input(ArtifactName.SOURCE),
         tokens=model.description.vocabulary_size, prompting=prompting,
@@ -248,6 +249,15 @@ def check_context(context: int, positions: int | None) -> None:
         raise ContextTooLong(
             f"The context of {context} tokens is longer than the model's {positions} positions; ask for a context of"
             f" at most {positions}."
+        )
+
+
+def check_vocabulary(tokens: int) -> None:
+    """UnsupportedArchitecture when there is nothing to choose from."""
+    if tokens < 2:
+        raise UnsupportedArchitecture(
+            f"The model has a vocabulary of {tokens} token, so that there is nothing to write; give a model with a"
+            " vocabulary of its language."
         )
 
 

@@ -77,7 +77,7 @@ def read(tokenizers: dict[PreTokenizer, Tokenizer]) -> Iterator[Callable[[str, b
     del interpreter
 
 
-@pytest.mark.parametrize("name", PreTokenizer)
+@pytest.mark.parametrize("name", splitting.PATTERNS)
 def test_they_are_read_as_the_tokenizers_package_reads_them(
     name: PreTokenizer, read: Callable[[str, bytes], list[int]], tokenizers: dict[PreTokenizer, Tokenizer]
 ) -> None:
@@ -100,7 +100,7 @@ def test_one_at_the_end_of_what_a_prompt_may_have_is_read_and_half_of_one_is_not
         assert read(PreTokenizer.GPT2, text.encode()) == tokenizer.encode(text).ids
 
 
-@pytest.mark.parametrize("name", PreTokenizer)
+@pytest.mark.parametrize("name", splitting.PATTERNS)
 def test_they_are_read_among_broken_utf8(
     name: PreTokenizer, read: Callable[[str, bytes], list[int]], tokenizers: dict[PreTokenizer, Tokenizer]
 ) -> None:
