@@ -51,6 +51,7 @@ class Feature(StrEnum):
     SPLIT_TEKKEN = "pre-tokenizer tekken"
     PREFIX_SPACE = "add_prefix_space"
     IGNORE_MERGES = "ignore_merges"
+    MISSING_BYTES = "a vocabulary without some of the 256 bytes"
     NFC = "normalizer NFC"
     DUMMY_PREFIX = "normalizer Prepend"
     FIRST_PREFIX = "pre-tokenizer Metaspace with prepend_scheme first"
@@ -77,6 +78,7 @@ ABILITIES: dict[Feature, frozenset[Reader]] = {
     Feature.SPLIT_TEKKEN: PYTHON_ALONE,
     Feature.PREFIX_SPACE: PYTHON_ALONE,
     Feature.IGNORE_MERGES: PYTHON_ALONE,
+    Feature.MISSING_BYTES: PYTHON_ALONE,
     Feature.NFC: PYTHON_ALONE,
     Feature.DUMMY_PREFIX: PYTHON_ALONE,
     Feature.FIRST_PREFIX: PYTHON_ALONE,

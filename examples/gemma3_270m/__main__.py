@@ -49,6 +49,7 @@ PATTERN = 6
 LOCAL_ROPE_BASE = 10000.0
 BPE_MODEL = 2
 UNKNOWN = 2
+USER_DEFINED = 4
 
 
 def make(folder: Path) -> bool:
@@ -132,7 +133,9 @@ def sentencepiece_model(file: Gguf) -> bytes:
     kinds = said["tokenizer.ggml.token_type"]
     pieces = zip(said["tokenizer.ggml.tokens"], said["tokenizer.ggml.scores"], kinds, strict=True)
     for id, (text, score, kind) in enumerate(pieces):
-        model.pieces.add(piece=text, score=score, type=UNKNOWN if id == unknown else kind)
+        # The file spells blanks in these as they print; SentencePiece finds them in a text whose blanks are marked.
+        piece = text.replace(" ", "\u2581") if kind == USER_DEFINED else text
+        model.pieces.add(piece=piece, score=score, type=UNKNOWN if id == unknown else kind)
     trainer = model.trainer_spec
     trainer.model_type, trainer.byte_fallback, trainer.vocab_size = BPE_MODEL, True, len(kinds)
     trainer.split_digits = trainer.allow_whitespace_only_pieces = True

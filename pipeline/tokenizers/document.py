@@ -143,9 +143,8 @@ def _byte_level_steps(value: Json, vocabulary: Mapping[str, int]) -> _Steps:
     features.append(SPLIT_FEATURES[split])
     if prefix_space:
         features.append(Feature.PREFIX_SPACE)
-    missing = [byte for byte, letter in enumerate(byte_level.byte_letters()) if letter not in vocabulary]
-    if missing:
-        others.append(f"a vocabulary without a token for the byte {missing[0]:#04x}")
+    if not vocabulary.keys() >= set(byte_level.byte_letters()):
+        features.append(Feature.MISSING_BYTES)
     written = byte_level.write_pre_tokenizer(split, prefix_space)
     return _Steps(Feature.BYTE_LEVEL, normalizer, written, tuple(features), tuple(others), split)
 

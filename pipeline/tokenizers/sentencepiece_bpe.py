@@ -92,7 +92,8 @@ def missing_bytes(vocabulary: Mapping[str, int]) -> list[int]:
 def _added_tokens(pieces: tuple[Piece, ...], *, normalized: bool) -> Iterator[Json]:
     for number, piece in enumerate(pieces):
         special = piece.type in (PieceType.CONTROL, PieceType.UNKNOWN)
-        if special or piece.type is PieceType.USER_DEFINED:
+        # No normalized text has a blank, so that a symbol with one is never found.
+        if special or (piece.type is PieceType.USER_DEFINED and " " not in piece.text):
             yield {
                 "id": number,
                 "content": piece.text,

@@ -13,9 +13,11 @@ from pipeline.tokenizers.codec import TextCodec
 
 Json = Any
 
+END_OF_TURN = "<end_of_turn>"
+# KerasHub stops on these, too, where the vocabulary has them: Llama 3's and Gemma 3's ends of a turn.
+TURN_ENDS = {"llama": "<|eot_id|>", "gemma3": END_OF_TURN, "gemma3_text": END_OF_TURN}
 ID_FILES = ("generation_config.json", "config.json")
 TOKENIZER_CONFIG = "tokenizer_config.json"
-END_OF_TURN = "<end_of_turn>"
 
 
 def of_keras(tokenizer: Any) -> tuple[int, ...]:
@@ -33,8 +35,8 @@ def of_transformers(folder: Path, ids: Mapping[str, int]) -> tuple[int, ...]:
     """What a checkpoint's files name; `ids` of its tokens. ModelDamaged for an id that is none."""
     found = [number for name in ID_FILES for number in _stated_ids(folder / name)]
     content = token_text(read_json(folder / TOKENIZER_CONFIG).get("eos_token"))
-    if content is not None and content in ids:
-        found.append(ids[content])
+    contents = (content, TURN_ENDS.get(str(read_json(folder / "config.json").get("model_type"))))
+    found += [ids[content] for content in contents if content is not None and content in ids]
     return tuple(found)
 
 
