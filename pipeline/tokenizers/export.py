@@ -55,7 +55,7 @@ class TokenizerExport:
     def missing(self, reader: Reader) -> str | None:
         """What the reader cannot do of this tokenizer, as a list; None for nothing."""
         if self.tokenizer is None:
-            return "a tokenizer that the farm can write"
+            return "a tokenizer of a kind that is not in the farm's table"
         lacking = [name.value for name in unable(reader, self.features) if name is not Feature.OTHER]
         return ", ".join([*lacking, *(self.others if Feature.OTHER in self.features else ())]) or None
 

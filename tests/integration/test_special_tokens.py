@@ -18,6 +18,7 @@ from pipeline.conversion.byte_bpe import encoder, splitting
 from pipeline.conversion.byte_bpe.special_tokens import read_spellings
 from pipeline.conversion.byte_bpe.tables import read_tables
 from pipeline.inference.mixed_texts import mixed_texts
+from pipeline.tokenizers.byte_level import byte_letters
 from tests.fixtures.text_modes import END, broken_texts, read_broken
 from tests.fixtures.tokenizers import byte_level_bpe
 
@@ -52,7 +53,7 @@ def read(tokenizers: dict[PreTokenizer, Tokenizer]) -> Iterator[Callable[[str, b
     def reader(name: PreTokenizer, special: bool) -> tf.function:
         content = tokenizers[name].to_str().encode()
         tables = read_tables(content, tokenizers[name].get_vocab_size())
-        spellings = read_spellings(content) if special else None
+        spellings = read_spellings(content, special=special)
 
         def call(text: tf.Tensor, size: tf.Tensor) -> dict[str, tf.Tensor]:
             pattern = splitting.find_pattern(name)
@@ -132,9 +133,47 @@ def test_without_being_asked_for_they_stay_text(
 
 def test_a_tokenizer_without_special_tokens_has_no_spellings(tokenizers: dict[PreTokenizer, Tokenizer]) -> None:
     content = json.loads(tokenizers[PreTokenizer.GPT2].to_str())
-    spellings = read_spellings(json.dumps(content).encode())
+    spellings = read_spellings(json.dumps(content).encode(), special=True)
     assert spellings is not None
     assert spellings.longest == max(len(special.encode()) for special in SPECIALS)
     assert len(set(spellings.tokens.tolist()) - {-1}) == len(SPECIALS)
     content["added_tokens"] = []
-    assert read_spellings(json.dumps(content).encode()) is None
+    assert read_spellings(json.dumps(content).encode(), special=True) is None
+
+
+def test_bytes_that_the_vocabulary_lacks_and_ordinary_added_tokens(tokenizers: dict[PreTokenizer, Tokenizer]) -> None:
+    """As in SmolLM2's vocabulary and in Qwen 3's: the neighbours of a byte that is left out may merge."""
+    content = json.loads(tokenizers[PreTokenizer.GPT2].to_str())
+    vocabulary = content["model"]["vocab"]
+    left, right = next((a, b) for a, b in content["model"]["merges"] if len(a) == len(b) == 1 and a.isascii())
+    lacking = byte_letters()[0x04]
+    vocabulary["<|spare|>"] = vocabulary.pop(lacking)
+    for token in content["added_tokens"]:
+        token["special"] = token["content"] not in ("<think>", " <x>")
+    written = json.dumps(content).encode()
+    reference = Tokenizer.from_buffer(written)
+    reference.encode_special_tokens = True
+    tables = read_tables(written, reference.get_vocab_size())
+    spellings = read_spellings(written, special=False)
+    assert spellings is not None
+    specs = [tf.TensorSpec([CAPACITY], tf.uint8, name="text"), tf.TensorSpec([1], tf.int32, name="size")]
+
+    def call(text: tf.Tensor, size: tf.Tensor) -> dict[str, tf.Tensor]:
+        pattern = splitting.find_pattern(PreTokenizer.GPT2)
+        tokens, count = encoder.encode(tables, pattern, tf.cast(text, tf.int32), size[0], spellings)
+        return {"tokens": tokens, "count": count[None]}
+
+    function = tf.function(call, input_signature=specs, autograph=False)
+    runner = Interpreter(model_content=graph.convert_signatures({"read": function})).get_signature_runner("read")
+    merged = f"{left}\x04{right}"
+    for text in (
+        merged,
+        f"<think>{merged} <x>\x04",
+        "\x04",
+        "a\x04\x04b<think",
+        *mixed_texts(200, CAPACITY, further=[merged]),
+    ):
+        given, padded = text.encode(), np.zeros(CAPACITY, np.uint8)
+        padded[: len(given)] = np.frombuffer(given, np.uint8)
+        found = runner(text=padded, size=np.array([len(given)], np.int32))
+        assert found["tokens"][: int(found["count"][0])].tolist() == reference.encode(text).ids

@@ -22,7 +22,7 @@ def encode(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Tokens int32 [L] and how many they are, from bytes int32 [L] of which `count` (a scalar) are text.
 
-    spellings: of the special tokens that are to be read in the text; None where they are text as well.
+    spellings: of the added tokens that are to be found in the text; None where all are text as well.
     """
     capacity = values.shape[0]
     within = np.arange(capacity, dtype=np.int32) < count
@@ -31,13 +31,17 @@ def encode(
         tokens = tf.where(within, tf.gather(tf.constant(tables.byte_tokens), text.values), 0)
         piece = tf.cumsum(as_int(pattern.find_beginnings(text))) - 1
         piece = tf.where(within, piece, capacity - 1)
+        kept = within
     else:
         specials = find_specials(spellings, values, count)
         text = read_characters(values, within & tf.logical_not(specials.covered))
         tokens = tf.where(specials.first, specials.tokens, tf.gather(tf.constant(tables.byte_tokens), text.values))
         piece = tf.cumsum(as_int(pattern.find_beginnings(text) | specials.first)) - 1
         kept = text.valid | specials.first
-        tokens, piece = _move_together(tokens, piece, kept)
+    if spellings is not None or (tables.byte_tokens < 0).any():
+        # A byte that the vocabulary lacks leaves its neighbours side by side.
+        kept &= tokens >= 0
+        tokens, piece = _move_together(tf.maximum(tokens, 0), piece, kept)
         count = tf.reduce_sum(as_int(kept))
 
     def goes_on(_tokens: tf.Tensor, _piece: tf.Tensor, _count: tf.Tensor, merged: tf.Tensor) -> tf.Tensor:

@@ -14,11 +14,10 @@ import numpy as np
 import tensorflow as tf
 
 from pipeline.conversion.byte_bpe.row_displacement import SparseRows, displace_rows
-from pipeline.conversion.byte_bpe.tables import Int32
+from pipeline.conversion.byte_bpe.tables import NO_TOKEN, Int32
 
 # The node from which no byte leads on, and the one with which every spelling begins.
 NOWHERE, ROOT = 0, 1
-NO_TOKEN = -1
 # Stands behind the text: no spelling has it.
 NO_BYTE = 256
 
@@ -45,10 +44,13 @@ class FoundSpecials:
     covered: tf.Tensor
 
 
-def read_spellings(tokenizer_json: bytes) -> Spellings | None:
-    """The special tokens of a `tokenizer.json`; None when it has none that are spelled."""
+def read_spellings(tokenizer_json: bytes, *, special: bool) -> Spellings | None:
+    """The added tokens of a `tokenizer.json` that are found in a text; None for none.
+
+    special: whether special tokens are among them; those that are not special always are.
+    """
     added = json.loads(tokenizer_json).get("added_tokens", [])
-    spelled = {token["content"].encode(): int(token["id"]) for token in added if token["special"] and token["content"]}
+    spelled = {token["content"].encode(): int(token["id"]) for token in added if special or not token["special"]}
     steps: dict[tuple[int, int], int] = {}
     ends: dict[int, int] = {}
     for content, token in spelled.items():

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from farm.errors import UnsupportedArchitecture
 from farm.tokenizer_kinds import PreTokenizer
+from pipeline.conversion.byte_bpe.bloom import split_like_bloom
 from pipeline.conversion.byte_bpe.characters import PADDING, Characters, as_int, kinds_behind, shifted
 from pipeline.conversion.byte_bpe.llama3 import split_like_llama3
 from pipeline.conversion.byte_bpe.unicode_classes import CodePointClass
@@ -100,6 +101,7 @@ PATTERNS: dict[PreTokenizer, SplitPattern] = {
     PreTokenizer.LLAMA3: SplitPattern(PreTokenizer.LLAMA3, split_like_llama3(digits=3)),
     PreTokenizer.QWEN2: SplitPattern(PreTokenizer.QWEN2, split_like_llama3(digits=1)),
     PreTokenizer.SMOLLM: SplitPattern(PreTokenizer.SMOLLM, split_like_smollm),
+    PreTokenizer.BLOOM: SplitPattern(PreTokenizer.BLOOM, split_like_bloom),
 }
 
 

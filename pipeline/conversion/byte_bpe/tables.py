@@ -15,6 +15,7 @@ from pipeline.conversion.byte_bpe.row_displacement import SparseRows, displace_r
 from pipeline.tokenizers import byte_level
 
 Int32 = NDArray[np.int32]
+NO_TOKEN = -1
 Bytes = NDArray[np.uint8]
 
 
@@ -22,9 +23,10 @@ Bytes = NDArray[np.uint8]
 class ByteBpeTables:
     """The tokenizer. V tokens, R merges.
 
-    byte_tokens int32 [256]: the token of each byte. ranks: the rank of a merge by left and right token. merged int32
-    [R]: the token that a merge makes. token_bytes: all tokens' bytes in a row; token i is token_lengths[i] bytes from
-    token_offsets[i]. Special tokens have no bytes, since they print as nothing.
+    byte_tokens int32 [256]: the token of each byte, NO_TOKEN for one that is left out of a text. ranks: the rank of a
+    merge by left and right token. merged int32 [R]: the token that a merge makes. token_bytes: all tokens' bytes in a
+    row; token i is token_lengths[i] bytes from token_offsets[i]. Special tokens have no bytes, since they print as
+    nothing.
     """
 
     byte_tokens: Int32
@@ -44,22 +46,17 @@ class ClassTable:
 
 
 def read_tables(tokenizer_json: bytes, vocabulary_size: int) -> ByteBpeTables:
-    """The tables of a `tokenizer.json` whose model is a byte-level BPE; ModelDamaged when it lacks one of the bytes.
+    """The tables of a `tokenizer.json` whose model is a byte-level BPE; ModelDamaged when the model
+    has fewer tokens.
 
     vocabulary_size: the model's, which may be larger than the tokenizer's; what lies beyond prints as nothing.
     """
     content = json.loads(tokenizer_json)
     vocabulary: dict[str, int] = content["model"]["vocab"]
     merges = [byte_level.read_merge(merge) for merge in content["model"]["merges"]]
-    special = {int(token["id"]) for token in content.get("added_tokens", []) if token["special"]}
+    added = {int(token["id"]): token for token in content.get("added_tokens", [])}
     letters = byte_level.byte_letters()
-    missing = [byte for byte, letter in enumerate(letters) if letter not in vocabulary]
-    if missing:
-        raise ModelDamaged(
-            f"The tokenizer has no token for the byte {missing[0]:#04x}, so that not every text can be read; save the"
-            " model with a complete byte-level vocabulary."
-        )
-    last = max([*vocabulary.values(), *special])
+    last = max([*vocabulary.values(), *added])
     if last >= vocabulary_size:
         raise ModelDamaged(
             f"The tokenizer has the token {last}, but the model only {vocabulary_size} tokens; give the model its own"
@@ -67,11 +64,12 @@ def read_tables(tokenizer_json: bytes, vocabulary_size: int) -> ByteBpeTables:
         )
     spelled: list[bytes] = [b""] * vocabulary_size
     for token, number in vocabulary.items():
-        if number not in special:
-            spelled[number] = byte_level.print_token(token)
+        spelled[number] = byte_level.print_token(token)
+    for number, stated in added.items():
+        spelled[number] = b"" if stated["special"] else stated["content"].encode()
     lengths = np.array([len(text) for text in spelled], np.int32)
     return ByteBpeTables(
-        byte_tokens=np.array([vocabulary[letter] for letter in letters], np.int32),
+        byte_tokens=np.array([vocabulary.get(letter, NO_TOKEN) for letter in letters], np.int32),
         ranks=displace_rows(
             [(vocabulary[left], vocabulary[right], rank) for rank, (left, right) in enumerate(merges)], vocabulary_size
         ),

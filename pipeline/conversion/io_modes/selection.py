@@ -33,8 +33,8 @@ def require_usable(spec: JobSpec, model: MappedModel, export: TokenizerExport) -
     lacking = None if spec.io_mode is IoMode.TOKENS else export.missing(Reader.GRAPH)
     if lacking is not None:
         raise UnsupportedFamily(
-            f"The I/O mode {spec.io_mode} needs a tokenizer in the graph, which cannot do this yet: {lacking}; this"
-            f" model of the family {model.family} needs it. Choose the I/O mode {IoMode.TOKENS}."
+            f"The I/O mode {spec.io_mode} puts the tokenizer into the graph, and no graph can do this yet, which the"
+            f" model of the family {model.family} needs: {lacking}. Choose the I/O mode {IoMode.TOKENS}."
         )
 
 
@@ -87,5 +87,5 @@ def text_model(spec: JobSpec, model: MappedModel, export: TokenizerExport, stops
         piece=max((length for length in lengths if length <= LONGEST_PIECE), default=min(lengths)),
         start_token=export.start_token,
         stop_tokens=stops,
-        spellings=read_spellings(export.content) if spec.special_tokens is SpecialTokens.READ else None,
+        spellings=read_spellings(export.content, special=spec.special_tokens is SpecialTokens.READ),
     )
