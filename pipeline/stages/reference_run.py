@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from farm import recipes
 from farm.artifacts import ArtifactName
 from farm.progress import Reporter
 from pipeline.android import golden
@@ -30,7 +31,8 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
     report(0.0, f"asking TensorFlow {VERSION} for {len(prompts)} golden prompts")
     answers = model.answer([], reference_run.completions(prompts)).answers
     report(0.9, "comparing its tokens with the verified ones")
-    figures = reference_run.compare(prompts, answers, info.stop_tokens, near_tie, VERSION)
+    least = recipes.find(info.recipe).limits.greedy_agreement
+    figures = reference_run.compare(prompts, answers, info.stop_tokens, near_tie, least, VERSION)
     output = request.output(ArtifactName.REFERENCE_RUN)
     output.parent.mkdir(parents=True, exist_ok=True)
     texts = [
@@ -44,6 +46,7 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
         metrics=(
             Metric(name="reference_prompts", value=figures.prompts, unit="prompts"),
             Metric(name="reference_equal", value=figures.equal, unit="prompts"),
+            Metric(name="reference_agreement", value=figures.agreement, unit="share"),
         ),
         notes=(
             f"TensorFlow {VERSION}, as in the stock AAR, writes {figures.equal} of {figures.prompts} prompts alike.",

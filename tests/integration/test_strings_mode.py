@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer
 
+from farm import recipes
 from farm.artifacts import ArtifactName
 from farm.jobspec import Abi, AppSpec, IoMode, TokenizerGraph
 from farm.stages import BY_NAME, StageName
@@ -16,11 +17,13 @@ from pipeline.android import golden, keystore
 from pipeline.android.base import AppBase
 from pipeline.conversion import keras_tokenizer
 from pipeline.conversion.io_modes.strings import FLEX_OPERATORS
+from pipeline.flex import reference_run as comparison
 from pipeline.flex.runner import FlexModel
 from pipeline.inference.archive import find_files
 from pipeline.inference.inspection import inspect
 from pipeline.inference.mixed_texts import mixed_texts
 from pipeline.inference.model_info import ModelInfo
+from pipeline.inference.reference import read_reference
 from pipeline.inference.text_model import Completion, Sampling
 from pipeline.request import StageRequest
 from pipeline.stages import aar, ops, package, reference_run, verify
@@ -88,7 +91,7 @@ def test_int8_is_stored_for_the_runtime_of_the_flex_aar(verified: StageRequest) 
     assert max(version for name, version in versions if name == "FULLY_CONNECTED") == 9
 
 
-def test_the_rest_of_a_job_writes_the_same_text_from_the_app(
+def test_the_rest_of_a_job_writes_from_the_app_what_was_verified(
     verified: StageRequest,
     reference_caches: Path,
     strings_app_base: AppBase,
@@ -116,16 +119,20 @@ def test_the_rest_of_a_job_writes_the_same_text_from_the_app(
         for made in (tmp_path / "job" / "outputs").iterdir():
             made.rename(tmp_path / "job" / "inputs" / made.name)
     figures = {metric.name: metric.value for metric in (*results["ops"].metrics, *results["reference-run"].metrics)}
-    assert (figures["flex_ops"], figures["reference_prompts"]) == (len(FLEX_OPERATORS), figures["reference_equal"])
+    assert figures["flex_ops"] == len(FLEX_OPERATORS)
+    # How many prompts go on alike to their end depends on the processor's kernels.
+    assert figures["reference_agreement"] >= recipes.find("int8").limits.greedy_agreement
     assert figures["reference_prompts"] > 2
     assert "Not ready for Google Play" in results["aar"].notes[0]
-    prompt = golden.read(request.input(ArtifactName.GOLDEN)).prompts[0]
-    assert prompt.text
+    wanted = golden.read(request.input(ArtifactName.GOLDEN))
+    prompts = comparison.askable(wanted, PROMPT_BYTES)
+    near_tie = wanted.limits.near_tie * read_reference(request.input(ArtifactName.REFERENCE)).logit_scale
     with find_files(request.input(ArtifactName.APK)) as files:
         assert files.info.special_tokens == "text"
         model = FlexModel(files.path, 1, PROMPT_BYTES, CONTEXT)
-        (written,) = model.answer([], [Completion(prompt.text.encode(), prompt.steps)]).answers
-    assert (written.prompt_tokens, written.tokens) == (prompt.prompt_tokens, prompt.written(files.info.stop_tokens))
+        answers = model.answer([], comparison.completions(prompts)).answers
+        least = recipes.find("int8").limits.greedy_agreement
+        comparison.compare(prompts, answers, files.info.stop_tokens, near_tie, least, "of this environment")
 
 
 def test_texts_and_broken_texts_are_read_as_by_the_reference(exact: StageRequest, reference: Tokenizer) -> None:

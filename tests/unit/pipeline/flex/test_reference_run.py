@@ -35,9 +35,13 @@ def test_only_texts_that_fit_are_asked() -> None:
 
 def test_equal_answers_and_ties() -> None:
     equal = [answer((1, 2), 3, 4, 5), answer((1,), 6)]
-    assert reference_run.compare(PROMPTS, equal, (END,), 0.01, "2.14.0") == reference_run.ReferenceRunMetrics(2, 2, 0)
+    assert reference_run.compare(PROMPTS, equal, (END,), 0.01, 1.0, "2.14.0") == reference_run.ReferenceRunMetrics(
+        2, 2, 0, 1.0
+    )
     tied = [answer((1, 2), 3, 8, 8), answer((1,), 6)]
-    assert reference_run.compare(PROMPTS, tied, (END,), 0.01, "2.14.0") == reference_run.ReferenceRunMetrics(2, 1, 1)
+    assert reference_run.compare(PROMPTS, tied, (END,), 0.01, 1.0, "2.14.0") == reference_run.ReferenceRunMetrics(
+        2, 1, 1, 1.0
+    )
 
 
 @pytest.mark.parametrize(
@@ -51,7 +55,16 @@ def test_equal_answers_and_ties() -> None:
 )
 def test_other_tokens_are_refused(answers: list[TextAnswer], sentence: str) -> None:
     with pytest.raises(ReferenceRunDiffers, match=sentence):
-        reference_run.compare(PROMPTS, answers, (END,), 0.01, "2.14.0")
+        reference_run.compare(PROMPTS, answers, (END,), 0.01, 1.0, "2.14.0")
+
+
+def test_a_quantized_model_may_leave_its_path_as_often_as_its_recipe_says() -> None:
+    """Kernels of another processor round otherwise."""
+    left = [answer((1, 2), 3, 4, 7), answer((1,), 6)]
+    found = reference_run.compare(PROMPTS, left, (END,), 0.01, 0.75, "2.14.0")
+    assert (found.equal, found.agreement) == (1, 0.75)
+    with pytest.raises(ReferenceRunDiffers, match=r"75\.0% of the steps agree where 76% are needed"):
+        reference_run.compare(PROMPTS, left, (END,), 0.01, 0.76, "2.14.0")
 
 
 def test_every_package_of_the_environment_is_pinned_with_hashes() -> None:
