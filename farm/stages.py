@@ -164,7 +164,9 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         StageName.CHECK, "checking the model's files", Queue.CONVERT, (A.SOURCE,), (A.CHECKED,),
         (),
-        ("pipeline/stages/check.py", "pipeline/models/*.py", "pipeline/models/*.json", "farm/sources.py"), 0.02, 300,
+        ("pipeline/stages/check.py", "pipeline/models/*.py", "pipeline/models/*.json", "farm/sources.py",
+         "pipeline/conversion/checkpoints/*", "pipeline/conversion/*.py"),
+        0.02, 300,
     ),
     Stage(
         StageName.CONVERT, "converting", Queue.CONVERT, (A.SOURCE, A.CHECKED),

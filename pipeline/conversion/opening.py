@@ -50,7 +50,6 @@ def open_model(source: Path, graph: TokenizerGraph) -> OpenedModel:
 
 def _open_checkpoint(source: Path) -> OpenedModel:
     found = reading.read_checkpoint(source)
-    found.tensors.require_finite()
     return OpenedModel(
         model=MappedModel(found.family, found.description, found.weights, found.positions),
         forward=NumpyForward(found.description, found.weights),

@@ -10,9 +10,26 @@ from typing import Any
 
 from farm import sources
 from farm.errors import ModelDamaged, ModelEmpty, ModelUnsafe, NotCausalLM, UnsupportedFamily
-from pipeline.models import archives, assets, configs, families, hdf5, jsonfile, metadata, safetensors
+from pipeline.conversion.checkpoints import reading
+from pipeline.conversion.checkpoints.reading import Checkpoint
+from pipeline.models import (
+    archives,
+    assets,
+    checkpoint_files,
+    configs,
+    families,
+    hdf5,
+    jsonfile,
+    metadata,
+    safetensors,
+    sizes,
+)
+from pipeline.models.hdf5 import Totals
+from pipeline.tokenizers import document
 
 FOLDERS = frozenset({"assets", "assets/tokenizer"})
+# A preset's files that describe Keras objects.
+PRESET_OBJECTS = ("config.json", "task.json", "preprocessor.json", "tokenizer.json")
 
 
 @dataclass(frozen=True)
@@ -42,7 +59,7 @@ def check(folder: Path, scratch: Path) -> Checked:
             )
         form, backbone = "keras", _check_keras_file(listing[sources.KERAS_FILE], scratch)
     else:
-        form, backbone = "preset", _check_preset(listing)
+        form, backbone = "preset", _check_preset(folder, listing)
     metadata.read(folder)
     _require_supported(backbone)
     return Checked(form, backbone, len(listing), sum(path.stat().st_size for path in listing.values()))
@@ -64,7 +81,7 @@ def _listing(folder: Path) -> dict[str, Path]:
     return found
 
 
-def _check_preset(listing: dict[str, Path]) -> str:
+def _check_preset(folder: Path, listing: dict[str, Path]) -> str:
     """The backbone's class."""
     if sources.CONFIG not in listing:
         raise ModelEmpty(f"The model has no {sources.CONFIG}; give a folder that save_to_preset wrote.")
@@ -73,41 +90,77 @@ def _check_preset(listing: dict[str, Path]) -> str:
     for name, path in listing.items():
         if not sources.belongs(name, transformers=transformers):
             raise ModelUnsafe(f"The model holds {name[:80]!r}, a file that no preset has; the model is refused.")
-        _check_member(name, path)
+        _check_member(name, path, transformers=transformers)
     if transformers:
-        return _backbone_of(config, listing)
+        return _check_checkpoint(folder, config, listing)
     if not any(name.endswith(".weights.h5") for name in listing):
         raise ModelDamaged("The preset has no model.weights.h5; save or copy the model again.")
-    for name in ("config.json", "task.json", "preprocessor.json", "tokenizer.json"):
-        if name in listing:
-            configs.check_object(_json(listing, name), name)
+    totals = _totals(listing)
+    documents = {name: _json(listing, name) for name in PRESET_OBJECTS if name in listing}
+    for name, described in documents.items():
+        configs.check_preset(described, name, listing)
+    _check_sizes(config, totals, _vocabulary(listing))
     return str(config["class_name"])
 
 
-def _check_member(name: str, path: Path) -> None:
+def _totals(listing: dict[str, Path]) -> Totals:
+    """What the preset's weight files hold together."""
+    found = [hdf5.check(path, name) for name, path in listing.items() if name.endswith(".weights.h5")]
+    return Totals(sum(one.datasets for one in found), sum(one.elements for one in found))
+
+
+def _check_sizes(backbone: dict[str, Any], totals: Totals, tokens: int | None) -> None:
+    _require_supported(str(backbone["class_name"]))
+    settings = backbone.get("config")
+    if not isinstance(settings, dict):
+        raise ModelDamaged("config.json describes a backbone without settings; save the model again.")
+    sizes.check_sizes(str(backbone["class_name"]), settings, totals.datasets, totals.elements)
+    rows = settings.get("vocabulary_size")
+    if tokens is not None and type(rows) is int and tokens > rows:
+        raise sizes.tokenizer_larger(tokens, rows)
+
+
+def _vocabulary(listing: dict[str, Path]) -> int | None:
+    """The tokens of a preset's vocabulary.json; None for a tokenizer of another kind."""
+    name = "assets/tokenizer/vocabulary.json"
+    return 1 + max(_json(listing, name, jsonfile.VOCABULARY_BYTES).values()) if name in listing else None
+
+
+def _check_member(name: str, path: Path, *, transformers: bool) -> None:
     if name.endswith(".h5"):
-        hdf5.check(path, name)
-    elif name.endswith(".safetensors"):
+        return  # looked at below, with what it holds
+    if name.endswith(".safetensors"):
         safetensors.check(path, name)
     elif name.startswith("assets/") or name in ("vocab.json", "merges.txt", "tokenizer.model"):
         assets.check(_bounded(path, name, jsonfile.VOCABULARY_BYTES), name)
     elif name == "model.weights.json":
         configs.check_shards(_json({name: path}, name), name)
     else:
-        jsonfile.parse(_bounded(path, name, jsonfile.VOCABULARY_BYTES), name, limit=jsonfile.VOCABULARY_BYTES)
+        limit = checkpoint_files.LIMITS.get(name, jsonfile.VOCABULARY_BYTES)
+        value = jsonfile.parse(_bounded(path, name, limit), name, limit=limit)
+        if transformers:
+            checkpoint_files.check_file(name, value)
 
 
-def _backbone_of(config: dict[str, Any], listing: dict[str, Path]) -> str:
-    """The KerasHub class that a Transformers checkpoint is converted to."""
+def _check_checkpoint(folder: Path, config: dict[str, Any], listing: dict[str, Path]) -> str:
+    """The backbone's class. The checkpoint is read as the conversion will read it."""
     if not any(name.endswith(".safetensors") for name in listing):
         raise ModelDamaged("The Transformers checkpoint has no .safetensors file; save it with safe serialization.")
-    for family in families.supported().values():
-        if config["model_type"] in family.model_types:
-            return family.backbone
-    raise UnsupportedFamily(
-        f"There is no mapping for Transformers checkpoints of the type {str(config['model_type'])[:60]!r}; supported"
-        f" families: {families.supported_names()}."
+    read = reading.read_checkpoint(folder)
+    _require_room(read, listing)
+    read.tensors.require_finite()
+    return next(
+        family.backbone for family in families.supported().values() if config["model_type"] in family.model_types
     )
+
+
+def _require_room(read: Checkpoint, listing: dict[str, Path]) -> None:
+    """Every token of the tokenizer has a row in the embedding."""
+    if "tokenizer.json" not in listing:
+        return
+    stated = _json(listing, "tokenizer.json", jsonfile.VOCABULARY_BYTES)
+    if isinstance(stated["model"]["vocab"], dict):
+        document.within(stated, read.description.vocabulary_size)
 
 
 def _check_keras_file(path: Path, scratch: Path) -> str:
@@ -116,8 +169,7 @@ def _check_keras_file(path: Path, scratch: Path) -> str:
     with archives.open_archive(path, name) as archive:
         config = jsonfile.parse(archive.read("config.json", jsonfile.CONFIG_BYTES), f"config.json in {name}")
         class_name = configs.check_object(config, f"config.json in {name}")
-        for member in archive.members:
-            _check_archived(archive, member, scratch)
+        found = [_check_archived(archive, member, scratch) for member in archive.members]
         if not any(member.endswith(".h5") for member in archive.members):
             raise ModelDamaged(f"{name} holds no weights; save the model again.")
     if class_name not in families.known_classes().causal_lms:
@@ -127,24 +179,28 @@ def _check_keras_file(path: Path, scratch: Path) -> str:
     backbone = config["config"].get("backbone") if isinstance(config.get("config"), dict) else None
     if not isinstance(backbone, dict) or not isinstance(backbone.get("class_name"), str):
         raise ModelDamaged(f"config.json in {name} describes a {class_name} without a backbone; save the model again.")
+    held = [one for one in found if one is not None]
+    _check_sizes(backbone, Totals(sum(one.datasets for one in held), sum(one.elements for one in held)), None)
     return str(backbone["class_name"])
 
 
-def _check_archived(archive: archives.KerasArchive, member: str, scratch: Path) -> None:
+def _check_archived(archive: archives.KerasArchive, member: str, scratch: Path) -> Totals | None:
+    """What a member with weights holds."""
     shown = f"{member} in {sources.KERAS_FILE}"
     if member.endswith(".h5"):
         unpacked = scratch / "unpacked.h5"
         try:
             archive.extract(member, unpacked)
-            hdf5.check(unpacked, shown)
+            return hdf5.check(unpacked, shown)
         finally:
             unpacked.unlink(missing_ok=True)
-    elif member.startswith("assets/"):
+    if member.startswith("assets/"):
         assets.check(archive.read(member, jsonfile.VOCABULARY_BYTES), shown)
     elif member == "model.weights.json":
         configs.check_shards(jsonfile.parse(archive.read(member, jsonfile.CONFIG_BYTES), shown), shown)
     elif member != "config.json":
         jsonfile.parse(archive.read(member, jsonfile.CONFIG_BYTES), shown)
+    return None
 
 
 def _require_supported(backbone: str) -> None:
@@ -160,8 +216,8 @@ def _require_supported(backbone: str) -> None:
     )
 
 
-def _json(listing: dict[str, Path], name: str) -> Any:
-    return jsonfile.parse(_bounded(listing[name], name, jsonfile.CONFIG_BYTES), name)
+def _json(listing: dict[str, Path], name: str, limit: int = jsonfile.CONFIG_BYTES) -> Any:
+    return jsonfile.parse(_bounded(listing[name], name, limit), name, limit=limit)
 
 
 def _bounded(path: Path, name: str, limit: int) -> bytes:

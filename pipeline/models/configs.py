@@ -6,12 +6,16 @@ Keras's own safe mode refuses lambdas only; a tokenizer whose vocabulary is the 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Any
 
 from farm.errors import ModelDamaged, ModelUnsafe
 from pipeline.models.families import known_classes
 
 VALUES = 200_000
+# No name of a class, module or function is longer, and no other text of a configuration.
+LONGEST_NAME = 200
+LONGEST_TEXT = 65_536
 KERAS_HUB_MODULE = re.compile(
     r"keras_(hub|nlp)(\.src|\.api)?(\.(models|tokenizers|layers|samplers|metrics))(\.[a-z0-9_]+)*"
 )
@@ -24,7 +28,8 @@ FILE_KEYS = frozenset(
 # Lists of tokens: text that is compared with the user's, never opened.
 TOKEN_KEYS = frozenset({"unsplittable_tokens", "special_tokens", "vocabulary", "merges"})
 CONFIG_FILE_NAME = re.compile(r"[a-z0-9_]{1,64}\.json")
-LEADS_TO_FILE = re.compile(r"^(/|~|\\\\|[A-Za-z]:[\\/])|(^|[/\\])\.\.([/\\]|$)|[A-Za-z][A-Za-z0-9+.-]*://|\x00|^file:")
+# One pass whatever the text: a scheme is known by its last letter.
+LEADS_TO_FILE = re.compile(r"^(/|~|\\\\|[A-Za-z]:[\\/])|(^|[/\\])\.\.([/\\]|$)|[A-Za-z0-9+.-]://|\x00|^file:")
 SHARD = re.compile(r"model_\d{5}\.weights\.h5")
 PLAIN_CLASSES = frozenset({"__tuple__"})
 
@@ -33,8 +38,32 @@ def check_object(value: Any, name: str) -> str:
     """Check a whole serialized object; its class name. `name` is the file's, for the sentences."""
     if not isinstance(value, dict) or not isinstance(value.get("class_name"), str):
         raise ModelDamaged(f"{name} describes no Keras object (no class_name); save the model again.")
-    _Check(name).visit(value, key="")
+    _Check(name).visit(without_compilation(value), key="")
     return str(value["class_name"])
+
+
+def without_compilation(value: dict[str, Any]) -> dict[str, Any]:
+    """The object without the optimizer, loss and metrics of its training: a conversion never loads them."""
+    return {key: member for key, member in value.items() if key != "compile_config"}
+
+
+def check_preset(value: Any, name: str, own_files: Collection[str]) -> str:
+    """Check the object in a preset's file; its class name.
+
+    own_files: names of the preset's files. keras-nlp before 0.15 wrote down where a preset's weights and assets lie;
+    KerasHub finds them by their names, and never reads these entries.
+    """
+    if not isinstance(value, dict):
+        raise ModelDamaged(f"{name} describes no Keras object; save the model again.")
+    for key in ("weights", "assets"):
+        stated = value.get(key)
+        for file in stated if isinstance(stated, list) else [stated]:
+            if file is not None and file not in own_files:
+                raise ModelUnsafe(
+                    f"{name} names {str(file)[:60]!r} under {key}, which is none of the preset's files; the model is"
+                    " refused, get it from a source you trust."
+                )
+    return check_object({key: member for key, member in value.items() if key not in ("weights", "assets")}, name)
 
 
 def check_shards(value: Any, name: str) -> None:
@@ -86,10 +115,14 @@ class _Check:
         class_name, module, registered = (value.get(field) for field in ("class_name", "module", "registered_name"))
         if not all(field is None or isinstance(field, str) for field in (class_name, module, registered)):
             raise self._refusal("names a class by something that is no text")
+        if any(len(field) > LONGEST_NAME for field in (class_name, module, registered) if field is not None):
+            raise self._refusal(f"names a class by more than {LONGEST_NAME} characters")
         if class_name in PLAIN_CLASSES and module in (None, "builtins") and registered in (None, class_name):
             return
         if class_name == "function":
             function = value.get("config")
+            if isinstance(function, str) and len(function) > LONGEST_NAME:
+                raise self._refusal(f"names a function by more than {LONGEST_NAME} characters")
             if not isinstance(function, str) or function not in known_classes().functions.get(module or "", ()):
                 raise self._refusal(f"names the function {str(module)[:60]}.{str(function)[:60]}, which is not allowed")
             return
@@ -98,6 +131,8 @@ class _Check:
             raise self._refusal(f"names the class {shown} ({str(registered)[:80]}), which is not allowed")
 
     def _text(self, value: str, key: str) -> None:
+        if len(value) > LONGEST_TEXT:
+            raise self._refusal(f"holds a text of {len(value)} characters under {key[:60]}")
         if key in FILE_KEYS:
             raise self._refusal(f"points to a file by {key}={value[:60]!r}")
         if key == "config_file" and not CONFIG_FILE_NAME.fullmatch(value):

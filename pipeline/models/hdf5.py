@@ -5,11 +5,13 @@ HDF5 can point elsewhere in four ways: external links, soft links, external raw 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
 
 from farm.errors import ModelDamaged, ModelUnsafe
+from pipeline.models import numbers
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 OBJECTS = 200_000
@@ -23,17 +25,32 @@ RATIO_FLOOR = 16 << 20
 NUMBER_KINDS = "fiubV"
 
 
-def check(path: Path, name: str) -> None:
+# What Keras keeps of the optimizer, which no conversion reads.
+OPTIMIZER = "/optimizer"
+
+
+@dataclass(frozen=True)
+class Totals:
+    """How many weights a file holds, and how many numbers in all."""
+
+    datasets: int
+    elements: int
+
+
+def check(path: Path, name: str) -> Totals:
     """Check a file; `name` for the sentences. ModelDamaged, ModelUnsafe."""
     with path.open("rb") as stream:
         if stream.read(len(SIGNATURE)) != SIGNATURE:
             raise ModelDamaged(f"{name} is no HDF5 file; save or copy the model again.")
     try:
         with h5py.File(path, "r", locking=False) as file:
-            _Check(name, path.stat().st_size).visit(file)
+            check = _Check(name, path.stat().st_size)
+            check.visit(file)
+            return Totals(check.datasets, check.elements)
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise ModelDamaged(f"{name} cannot be read as HDF5 ({reason}); save or copy the model again.") from error
+        raise ModelDamaged(
+            f"{name} cannot be read as HDF5, it is cut or damaged; save or copy the model again."
+        ) from error
 
 
 class _Check:
@@ -44,6 +61,8 @@ class _Check:
         self._size = size
         self._claimed = 0
         self._seen: set[int] = set()
+        self.datasets = 0
+        self.elements = 0
 
     def visit(self, root: h5py.Group) -> None:
         pending: list[tuple[h5py.Group, int]] = [(root, 0)]
@@ -90,6 +109,10 @@ class _Check:
         if self._claimed > max(4 * RATIO_FLOOR, RATIO * self._size):
             raise self._refusal(f"claims {self._claimed} bytes of weights and is {self._size} large")
         self._attributes(dataset)
+        self.datasets += 1
+        self.elements += int(dataset.size or 0)
+        if dataset.size and not str(dataset.name).startswith(OPTIMIZER):
+            numbers.require_finite(dataset, f"{dataset.name} in {self._name}")
 
     def _attributes(self, holder: h5py.Group | h5py.Dataset) -> None:
         for key in holder.attrs:

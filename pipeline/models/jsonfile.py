@@ -30,7 +30,8 @@ def parse(data: bytes, name: str, *, limit: int = CONFIG_BYTES) -> Any:
             f"{name} holds the key {str(error)[:60]!r} twice, which readers take differently; save the model again."
         ) from error
     except ValueError as error:
-        raise ModelDamaged(f"{name} is not valid JSON ({error}); save or copy the model again.") from error
+        place = f" from character {error.pos} on" if isinstance(error, json.JSONDecodeError) else ", or not UTF-8"
+        raise ModelDamaged(f"{name} is not valid JSON{place}; save or copy the model again.") from error
 
 
 def too_large(name: str, size: int, limit: int) -> ModelUnsafe:

@@ -12,6 +12,7 @@ import json
 import sys
 import sysconfig
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -38,16 +39,18 @@ def main(root: Path) -> None:
             if not any(path.is_relative_to(place) for place in (root, *installation)):
                 findings.append(f"{current}: open {path}")
 
-    answers = {}
+    answers, seconds = {}, {}
     with tempfile.TemporaryDirectory(dir=root) as scratch:
         sys.addaudithook(record)
         for folder in sorted(root.iterdir()):
             current = folder.name
             if (folder / "source").is_dir():
+                started = time.perf_counter()
                 answers[current] = _answer(folder / "source", Path(scratch))
+                seconds[current] = time.perf_counter() - started
         active = False
     heavy = [name for name in ("tensorflow", "keras", "keras_hub") if name in sys.modules]
-    sys.stdout.write(json.dumps({"answers": answers, "findings": findings, "heavy": heavy}))
+    sys.stdout.write(json.dumps({"answers": answers, "findings": findings, "heavy": heavy, "seconds": seconds}))
 
 
 def _answer(source: Path, scratch: Path) -> list[str]:
@@ -55,6 +58,8 @@ def _answer(source: Path, scratch: Path) -> list[str]:
         checked = checking.check(source, scratch)
     except FarmError as error:
         return [type(error).__name__, error.sentence]
+    except Exception as error:  # noqa: BLE001 (the test shows which model got this far)
+        return ["crashed", f"{type(error).__name__}: {error}"[:300]]
     return ["accepted", checked.backbone]
 
 

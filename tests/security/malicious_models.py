@@ -111,8 +111,7 @@ def objects(canary: str) -> dict[str, Json]:
         "config_file_absolute": with_value(tokenizer(), "config.config_file", canary),
     }
     whole = {
-        "lambda_loss": with_value(lm, "compile_config.loss", layer["marshalled_function"]),
-        "evil_metric": with_value(lm, "compile_config.metrics", [layer["popen"]]),
+        "lambda_loss_of_the_backbone": with_value(lm, "config.backbone.compile_config", layer["marshalled_function"]),
         "path_in_build_config": with_value(lm, "build_config.input_path", canary),
         "sequential_with_lambda": keras_object("keras", "Sequential", {"layers": [layer["lambda"]]}, None),
         "whole_model_evil": keras_object("evil", "Model", {}, "evil>Model"),

@@ -12,8 +12,11 @@ from typing import Any
 
 import h5py
 import numpy as np
+from safetensors.numpy import save_file
 
 Json = dict[str, Any]
+
+VOCABULARY, HIDDEN, POSITIONS = 260, 8, 32
 
 
 def keras_object(module: str, class_name: str, config: Json, registered: str | None) -> Json:
@@ -68,6 +71,10 @@ def write_weights(path: Path, change: Callable[[h5py.File], None] | None = None)
     with h5py.File(path, "w") as file:
         layer = file.create_group("layers/dense/vars")
         layer.create_dataset("0", data=np.arange(64, dtype=np.float32).reshape(8, 8))
+        # As many numbers as the backbone above asks for, and no fewer weights than it has layers.
+        embeddings = file.create_group("layers/token_embedding/vars")
+        embeddings.create_dataset("0", data=np.ones((VOCABULARY, HIDDEN), np.float32))
+        file.create_group("layers/rest/vars").create_dataset("0", data=np.ones((64, HIDDEN), np.float32))
         file.create_group("vars")
         if change is not None:
             change(file)
@@ -123,13 +130,53 @@ def write_safetensors(path: Path, header: Json | bytes, data: bytes) -> None:
     path.write_bytes(len(text).to_bytes(8, "little") + text + data)
 
 
+def gpt2_config() -> Json:
+    """`config.json` of a GPT-2 of one layer."""
+    return {
+        "model_type": "gpt2", "architectures": ["GPT2LMHeadModel"], "_name_or_path": "/home/a/gpt2",
+        "vocab_size": VOCABULARY, "n_embd": HIDDEN, "n_layer": 1, "n_head": 2, "n_positions": POSITIONS,
+        "eos_token_id": 259,
+    }  # fmt: skip
+
+
+def gpt2_tensors() -> dict[str, np.ndarray]:
+    """The tensors of that GPT-2."""
+    random = np.random.default_rng(0)
+    shapes: dict[str, tuple[int, ...]] = {"wte.weight": (VOCABULARY, HIDDEN), "wpe.weight": (POSITIONS, HIDDEN)}
+    for norm in ("h.0.ln_1", "h.0.ln_2", "ln_f"):
+        shapes |= {f"{norm}.weight": (HIDDEN,), f"{norm}.bias": (HIDDEN,)}
+    for name, inputs, outputs in (
+        ("attn.c_attn", HIDDEN, 3 * HIDDEN), ("attn.c_proj", HIDDEN, HIDDEN), ("mlp.c_fc", HIDDEN, 4 * HIDDEN),
+        ("mlp.c_proj", 4 * HIDDEN, HIDDEN),
+    ):  # fmt: skip
+        shapes |= {f"h.0.{name}.weight": (inputs, outputs), f"h.0.{name}.bias": (outputs,)}
+    return {f"transformer.{name}": random.normal(0, 0.2, shape).astype(np.float32) for name, shape in shapes.items()}
+
+
+def tokenizer_json() -> Json:
+    """`tokenizer.json` of the tokens of `vocabulary`."""
+    return {
+        "version": "1.0", "truncation": None, "padding": None, "normalizer": None, "post_processor": None,
+        "added_tokens": [
+            {"id": 259, "content": "<|endoftext|>", "single_word": False, "lstrip": False, "rstrip": False,
+             "normalized": False, "special": True},
+        ],
+        "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True},
+        "decoder": {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True},
+        "model": {"type": "BPE", "vocab": json.loads(vocabulary()), "merges": ["t h", "h e"], "unk_token": None},
+    }  # fmt: skip
+
+
 def write_checkpoint(folder: Path, header: Json | bytes | None = None, data: bytes = bytes(16)) -> None:
-    """A Transformers checkpoint."""
+    """A Transformers checkpoint; with a header of one's own, that and the data are all that its weight file holds."""
     folder.mkdir(parents=True)
-    (folder / "config.json").write_text(
-        json.dumps({"model_type": "gpt2", "_name_or_path": "/home/a/gpt2", "n_embd": 8})
-    )
+    (folder / "config.json").write_text(json.dumps(gpt2_config()))
     (folder / "vocab.json").write_bytes(vocabulary())
     (folder / "merges.txt").write_text("#version: 0.2\nt h\n")
-    good = {"wte": {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16]}, "__metadata__": {"format": "pt"}}
-    write_safetensors(folder / "model.safetensors", good if header is None else header, data)
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer_json()))
+    (folder / "tokenizer_config.json").write_text(json.dumps({"eos_token": "<|endoftext|>", "model_max_length": 32}))
+    (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": 259}))
+    if header is not None:
+        write_safetensors(folder / "model.safetensors", header, data)
+        return
+    save_file(gpt2_tensors(), str(folder / "model.safetensors"), metadata={"format": "pt"})

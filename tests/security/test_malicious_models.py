@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.security import malicious_models, model_files
+from tests.security import good_models, hostile_checkpoints, malicious_models
 
 ROOT = Path(__file__).parents[2]
 NAMES = sorted(malicious_models.attacks(Path("/canary")))
-GOOD = {
-    "a good preset": lambda folder: model_files.write_preset(folder),
-    "a good file": lambda folder: model_files.write_keras(folder),
-    "a good checkpoint": lambda folder: model_files.write_checkpoint(folder),
-}
+HOSTILE = sorted(hostile_checkpoints.attacks(Path("/canary")))
+GOOD = good_models.models()
+REFUSALS = {"ModelUnsafe", "ModelDamaged", "UnsupportedArchitecture", "UnsupportedFamily", "NotCausalLM"}
+# One model's check may take so long, in seconds, on a machine with other work too.
+LONGEST_CHECK = 10.0
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Record:
     answers: dict[str, list[str]]
     findings: list[str]
     heavy: list[str]
+    seconds: dict[str, float]
 
 
 @pytest.fixture(scope="session")
@@ -36,8 +37,8 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> Record:
     root = tmp_path_factory.mktemp("models")
     canary = tmp_path_factory.mktemp("host") / "canary"
     os.mkfifo(canary)  # opening it waits for ever, so that any reading, in C too, ends in the time limit below
-    attacks = malicious_models.attacks(canary)
-    folders = {name: f"{number:03}" for number, name in enumerate((*NAMES, *GOOD))}
+    attacks = {**malicious_models.attacks(canary), **hostile_checkpoints.attacks(canary)}
+    folders = {name: f"{number:03}" for number, name in enumerate((*NAMES, *HOSTILE, *GOOD))}
     for name, folder in folders.items():
         (root / folder).mkdir()
         source = root / folder / "source"
@@ -46,15 +47,17 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> Record:
         else:
             attacks[name](source, canary)
     command = [sys.executable, "-m", "tests.security.audited_check", str(root)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     printed = json.loads(done.stdout)
     answers = {name: printed["answers"][folder] for name, folder in folders.items()}
-    return Record(answers, printed["findings"], printed["heavy"])
+    seconds = {name: printed["seconds"][folder] for name, folder in folders.items()}
+    return Record(answers, printed["findings"], printed["heavy"], seconds)
 
 
 def test_there_are_enough_of_them() -> None:
-    assert len(NAMES) >= 60
+    assert len(NAMES) + len(HOSTILE) >= 150
+    assert len(GOOD) >= 60
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -65,8 +68,23 @@ def test_is_refused(record: Record, name: str) -> None:
     assert "\n" not in sentence
 
 
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_checkpoint_is_refused_in_own_words(record: Record, name: str) -> None:
+    error, sentence = record.answers[name]
+    assert error in REFUSALS, sentence
+    assert "\n" not in sentence
+    assert len(sentence) < 600
+    for foreign in ("Traceback", "pydantic", "Error(", "validation error", "Expecting", "codec can't"):
+        assert foreign not in sentence, sentence
+
+
+def test_each_is_judged_in_time(record: Record) -> None:
+    slow = {name: seconds for name, seconds in record.seconds.items() if seconds > LONGEST_CHECK}
+    assert not slow
+
+
 @pytest.mark.parametrize("name", sorted(GOOD))
-def test_the_unchanged_model_is_accepted(record: Record, name: str) -> None:
+def test_a_good_model_is_accepted(record: Record, name: str) -> None:
     assert record.answers[name] == ["accepted", "GPT2Backbone"]
 
 

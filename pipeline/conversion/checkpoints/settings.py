@@ -13,6 +13,8 @@ from farm.errors import ModelDamaged, UnsupportedArchitecture
 
 NEUTRAL_KEYS = Path(__file__).with_name("neutral_keys.toml")
 MOST = 1 << 31
+# Whole numbers in JSON may be larger than any float.
+LARGEST = 1e12
 _MISSING = object()
 
 
@@ -49,9 +51,9 @@ class Settings:
         return found
 
     def number(self, key: str, default: Any = _MISSING) -> float:
-        """A finite number above 0."""
+        """A number above 0."""
         found = self.value(key, default)
-        if type(found) not in (int, float) or not 0 < found < float("inf"):
+        if type(found) not in (int, float) or not 0 < found < LARGEST:
             raise self._wrong(key, found, "a number above 0")
         return float(found)
 
