@@ -27,6 +27,8 @@ class PreTokenizer(StrEnum):
     BLOOM = "bloom"
     FALCON = "falcon"
     TEKKEN = "tekken"
+    O200K = "o200k"
+    DEEPSEEK = "deepseek"
 
 
 class Reader(StrEnum):
@@ -49,6 +51,8 @@ class Feature(StrEnum):
     SPLIT_BLOOM = "pre-tokenizer bloom"
     SPLIT_FALCON = "pre-tokenizer falcon"
     SPLIT_TEKKEN = "pre-tokenizer tekken"
+    SPLIT_O200K = "pre-tokenizer o200k"
+    SPLIT_DEEPSEEK = "pre-tokenizer deepseek"
     PREFIX_SPACE = "add_prefix_space"
     IGNORE_MERGES = "ignore_merges"
     MISSING_BYTES = "a vocabulary without some of the 256 bytes"
@@ -76,6 +80,8 @@ ABILITIES: dict[Feature, frozenset[Reader]] = {
     Feature.SPLIT_BLOOM: GRAPH_AND_PYTHON,
     Feature.SPLIT_FALCON: PYTHON_ALONE,
     Feature.SPLIT_TEKKEN: PYTHON_ALONE,
+    Feature.SPLIT_O200K: PYTHON_ALONE,
+    Feature.SPLIT_DEEPSEEK: PYTHON_ALONE,
     Feature.PREFIX_SPACE: PYTHON_ALONE,
     Feature.IGNORE_MERGES: PYTHON_ALONE,
     Feature.MISSING_BYTES: GRAPH_AND_PYTHON,

@@ -16,16 +16,29 @@ LLAMA3_EXPRESSION = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)"
     r"|\s+"
 )
+CONTRACTIONS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
+LEAD = r"[^\r\n\p{L}\p{N}]?"
+UPPER, LOWER = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]", r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"
 EXPRESSIONS: dict[PreTokenizer, str] = {
     PreTokenizer.LLAMA3: LLAMA3_EXPRESSION,
     PreTokenizer.QWEN2: LLAMA3_EXPRESSION.replace("{1,3}", ""),
     PreTokenizer.BLOOM: r" ?[^(\s|[.,!?…。，、।۔،])]+",
     PreTokenizer.TEKKEN: (
-        r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+"
-        r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*"
-        r"|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+        rf"{LEAD}{UPPER}*{LOWER}+|{LEAD}{UPPER}+{LOWER}*|\p{{N}}"
+        r"| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+    ),
+    PreTokenizer.O200K: (
+        rf"{LEAD}{UPPER}*{LOWER}+{CONTRACTIONS}?|{LEAD}{UPPER}+{LOWER}*{CONTRACTIONS}?|\p{{N}}{{1,3}}"
+        r"| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
     ),
 }
+# DeepSeek's has three steps before the bytes: numbers, Chinese and Japanese, the rest.
+DEEPSEEK = (
+    r"\p{N}{1,3}",
+    "[\u4e00-\u9fa5\u3040-\u309f\u30a0-\u30ff]+",
+    "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\r\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+"
+    "| ?[\\p{P}\\p{S}]+[\r\n]*|\\s*[\r\n]+|\\s+(?!\\S)|\\s+",
+)
 # Other spellings of the same set of characters.
 SYNONYMS = {
     r" ?[^(\s|.,!?…。，、।۔،)]+": EXPRESSIONS[PreTokenizer.BLOOM],
@@ -69,6 +82,8 @@ def write_pre_tokenizer(split: PreTokenizer, prefix_space: bool = False) -> Json
             {"type": "Digits", "individual_digits": False},
             _split(FALCON_DIGITS),
         )
+    if split is PreTokenizer.DEEPSEEK:
+        return _sequence(*map(_split, DEEPSEEK), _byte_level(use_regex=False, prefix_space=False))
     return _sequence(_split(EXPRESSIONS[split]), _byte_level(use_regex=False, prefix_space=False))
 
 
@@ -192,7 +207,7 @@ def _steps(stated: Json) -> Iterator[tuple[Any, ...]]:
             expression = pattern.get("Regex") if isinstance(pattern, Mapping) else pattern
             expression = SYNONYMS.get(str(expression), expression)
             # What is removed is what does not match: that is nothing where the expression matches everything.
-            whole = expression not in (EXPRESSIONS[PreTokenizer.BLOOM], FALCON_DIGITS)
+            whole = expression not in (EXPRESSIONS[PreTokenizer.BLOOM], FALCON_DIGITS, *DEEPSEEK)
             isolated = (stated.get("behavior"), stated.get("invert", False)) == ("Isolated", False)
             inverted = (stated.get("behavior"), stated.get("invert")) == ("Removed", True)
             yield "Split", expression, isolated or (whole and inverted)

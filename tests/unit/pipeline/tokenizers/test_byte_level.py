@@ -78,6 +78,8 @@ def test_every_way_is_found_as_it_is_written(split: PreTokenizer) -> None:
         (PreTokenizer.BLOOM, ["a1234", ",", "Ġb", "Ġ", "ĠC", "."]),
         (PreTokenizer.FALCON, ["a", "123", "4", ",", "Ġb", "Ġ", "ĠC", "."]),
         (PreTokenizer.TEKKEN, ["a", "1", "2", "3", "4", ",", "Ġb", "Ġ", "ĠC", "."]),
+        (PreTokenizer.O200K, ["a", "123", "4", ",", "Ġb", "Ġ", "ĠC", "."]),
+        (PreTokenizer.DEEPSEEK, ["a", "123", "4", ",", "Ġb", "Ġ", "ĠC", "."]),
     ],
 )
 def test_texts_are_split(split: PreTokenizer, pieces: list[str]) -> None:
