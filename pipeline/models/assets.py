@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from farm.errors import ModelDamaged, ModelUnsafe
 from pipeline.models import jsonfile
+from pipeline.tokenizers.proto import read_proto
 
 LINES = 4_000_000
 TOKEN_BYTES = 4096
@@ -13,12 +14,17 @@ def check(data: bytes, name: str) -> None:
     """Check one file by the end of its name; ModelDamaged, ModelUnsafe."""
     if len(data) > jsonfile.VOCABULARY_BYTES:
         raise jsonfile.too_large(name, len(data), jsonfile.VOCABULARY_BYTES)
-    if name.endswith(".json"):
+    # A member of an archive is named with it, as in `vocabulary.spm in model.keras`.
+    file = name.partition(" ")[0]
+    if file.endswith(".json"):
         _check_vocabulary(jsonfile.parse(data, name, limit=jsonfile.VOCABULARY_BYTES), name)
-    elif name.endswith(".txt"):
+    elif file.endswith(".txt"):
         _check_lines(data, name)
     elif not data:
         raise ModelDamaged(f"{name} is empty; save or copy the model again.")
+    elif file.endswith((".spm", ".model")):
+        # Before any program opens it that is written in C++.
+        read_proto(data, name)
 
 
 def _check_vocabulary(value: object, name: str) -> None:
