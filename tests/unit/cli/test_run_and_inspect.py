@@ -157,6 +157,7 @@ def test_run_a_model_that_takes_strings(farm, monkeypatch: pytest.MonkeyPatch) -
     assert (asked["do"], asked["max_new_tokens"]) == ("complete", 7)
     found = farm("run", "job", "the rain", "--json").json
     assert (found["completion"], found["new_tokens"], found["tokens_per_second"]) == (" in spain", 2, 4)
+    assert (found["prompt_token_ids"], found["new_token_ids"]) == ([1, 2, 3], [4, 5])
 
 
 @pytest.mark.programs
@@ -168,4 +169,5 @@ def test_run_a_model_with_keras_hubs_graph(farm, monkeypatch: pytest.MonkeyPatch
     asked = [json.loads(line) for line in Path("job/python.asked").read_text().splitlines()]
     assert (asked[0]["text_operators"], asked[1]["do"]) == (True, "run")
     assert farm("run", "job", "the rain", "--json").json["new_tokens"] is None
+    assert farm("run", "job", "the rain", "--json").json["new_token_ids"] is None
     assert farm("run", "job", "the rain", "--max-tokens", "7").code == errors.UsageError.exit_code
