@@ -9,13 +9,14 @@ from pathlib import Path
 
 from farm.artifacts import ArtifactName
 from farm.jobspec import Abi, AppSpec
-from pipeline.android import archive
+from pipeline.android import archive, token_table
 from pipeline.android.archive import Member
 from pipeline.android.base import AppBase
 from pipeline.inference.model_info import ModelInfo
 from pipeline.request import StageRequest
 
 APP_SETTINGS_ASSET = "assets/app-settings.json"
+TOKEN_TABLE_ASSET = "assets/tokenizer.bin"  # noqa: S105  a file of the app
 MODEL_ASSET = "assets/autocomplete.tflite"
 # What a job puts into the app, under the names by which the app opens them.
 JOB_ASSETS: Mapping[ArtifactName, str] = {
@@ -33,10 +34,15 @@ def write_app_settings(app: AppSpec, target: Path) -> None:
 
 
 def job_assets(request: StageRequest) -> dict[str, Path]:
-    """What the job puts into the app, by entry name; its settings are written into the stage's scratch folder."""
+    """What the job puts into the app, by entry name; its settings, and the table of a tokenizer that the app runs, are
+    written into the stage's scratch folder."""
     settings = request.scratch / "app-settings.json"
     write_app_settings(request.spec.app, settings)
-    return {name: request.input(artifact) for artifact, name in JOB_ASSETS.items()} | {APP_SETTINGS_ASSET: settings}
+    assets = {name: request.input(artifact) for artifact, name in JOB_ASSETS.items()} | {APP_SETTINGS_ASSET: settings}
+    if ModelInfo.read(request.input(ArtifactName.MODEL_INFO)).tokenizer is not None:
+        assets[TOKEN_TABLE_ASSET] = request.scratch / "tokenizer.bin"
+        token_table.write_token_table(request.input(ArtifactName.TOKENIZER), assets[TOKEN_TABLE_ASSET])
+    return assets
 
 
 def read_model_info(package: Path) -> ModelInfo:

@@ -14,8 +14,8 @@ from itertools import chain
 from farm.artifacts import ArtifactName
 from farm.errors import FileUnreadable, PackageInvalid
 from farm.jobspec import Abi, AppSpec
-from pipeline.android import findings, play
-from pipeline.android.assembly import JOB_ASSETS, MODEL_ASSET
+from pipeline.android import findings, play, token_table
+from pipeline.android.assembly import JOB_ASSETS, MODEL_ASSET, TOKEN_TABLE_ASSET
 from pipeline.android.findings import Check, Fault, Finding, Severity
 from pipeline.android.package import Package
 from pipeline.android.play import PlayRules
@@ -224,6 +224,13 @@ def check_assets(package: Package, expected: Expectation) -> Iterator[Fault]:
     for name in required:
         if name not in package.entries:
             yield Fault(f"it lacks {name}")
+    table, tokenizer = package.entries.get(TOKEN_TABLE_ASSET), package.entries.get(TOKENIZER_ASSET)
+    if table is not None and tokenizer is not None:
+        source = token_table.source_digest(package.content(table))
+        if source is None:
+            yield Fault(f"{TOKEN_TABLE_ASSET} is damaged")
+        elif source != package.digest(tokenizer):
+            yield Fault(f"{TOKEN_TABLE_ASSET} was made of another tokenizer than {TOKENIZER_ASSET}")
     for name, digest in stated.items():
         if name in package.entries and package.digest(package.entries[name]) != digest:
             yield Fault(f"{name} differs from {where}")

@@ -143,19 +143,35 @@ def test_one_long_piece_takes_no_quadratic_time(
     assert ids == reference[0].encode(text, add_special_tokens=False).ids
 
 
+def split_by(expression: str, behavior: str = "Isolated") -> dict[str, object]:
+    """A pre-tokenizer that splits by an expression, then into bytes."""
+    split = {"type": "Split", "pattern": {"Regex": expression}, "behavior": behavior, "invert": False}
+    to_bytes = {"type": "ByteLevel", "add_prefix_space": False, "use_regex": False}
+    return {"type": "Sequence", "pretokenizers": [split, to_bytes]}
+
+
 @pytest.mark.parametrize(
     ("part", "value", "word"),
     [
-        ("normalizer", {"type": "NFC"}, "normalizer"),
-        ("pre_tokenizer", {"type": "Whitespace"}, "split"),
-        ("pre_tokenizer", {"type": "ByteLevel", "add_prefix_space": True, "use_regex": True}, "space"),
+        ("normalizer", {"type": "Lowercase"}, "normalizer Lowercase"),
+        ("normalizer", {"type": "Replace", "pattern": {"String": "a"}, "content": "b"}, "replaces another text"),
+        ("pre_tokenizer", {"type": "Whitespace"}, "Whitespace"),
+        ("pre_tokenizer", None, "nothing"),
+        ("pre_tokenizer", split_by("a|b"), "pattern not known: a|b"),
+        ("pre_tokenizer", split_by(r"\p{N}{1,3}", "MergedWithNext"), "behavior MergedWithNext"),
+        ("decoder", {"type": "WordPiece"}, "WordPiece"),
         ("model", {"type": "WordPiece", "vocab": {"a": 0}}, "WordPiece"),
         ("model", {"type": "BPE", "vocab": {"a": 0}, "merges": ["a b"]}, "vocabulary"),
         ("model", {"type": "BPE", "vocab": {"a": 0, "b": 1}, "merges": ["a b c"]}, "pair"),
-        ("model", {"type": "BPE", "vocab": {"a": 0}, "merges": [], "byte_fallback": True}, "byte_fallback"),
+        (
+            "model",
+            {"type": "BPE", "vocab": {"a": 0}, "merges": [], "byte_fallback": True, "fuse_unk": True},
+            "splits a text",
+        ),
         ("model", {"type": "BPE", "vocab": {"a": -1}, "merges": []}, "id"),
         ("model", {"type": "BPE", "vocab": ["a"], "merges": []}, "kind"),
-        ("added_tokens", [{"id": 1, "content": "<x>", "special": False}], "<x>"),
+        ("added_tokens", [{"id": 1, "content": "<x>", "single_word": True}], "<x> as a single_word"),
+        ("added_tokens", [{"id": 1 << 30, "content": "<x>"}], "<x> the id"),
     ],
 )
 def test_what_would_be_computed_differently_is_refused(
@@ -211,12 +227,12 @@ def test_special_tokens_are_read_where_the_model_says_so(
 
 def test_the_class_table_is_complete_and_fresh() -> None:
     content = CLASSES.read_bytes()
-    classes = unicode_classes.unpack(content)
-    assert len(classes) == 0x110000
-    assert unicode_classes.pack(classes) == content
+    categories, classes = unicode_classes.unpack_categories(content), unicode_classes.unpack(content)
+    assert len(categories) == len(classes) == 0x110000
+    assert unicode_classes.pack(categories) == content
     chance = random.Random(22)  # noqa: S311  the same cases every time
     sample = [*range(0x3100), *chance.sample(range(0x110000), 20_000)]
-    assert [point for point in sample if classes[point] != unicode_classes.classify(point)] == []
+    assert [point for point in sample if categories[point] != unicode_classes.classify(point)] == []
     # Where another Unicode would answer differently the table must hold the reference's answer.
     letters = {point for point in range(0x110000) if unicodedata.category(chr(point)).startswith("L")}
     assert letters != {point for point, kind in enumerate(classes) if kind == unicode_classes.CodePointClass.LETTER}

@@ -33,7 +33,7 @@ class GoldenPromptsTest {
 
     /** How many tokens agree. */
     private fun compare(generator: TextGenerator, prompt: JSONObject): Int {
-        val expected = integers(prompt.getJSONArray("tokens")).filter { it != generator.info.endToken }
+        val expected = integers(prompt.getJSONArray("tokens")).filter { it !in generator.info.stopTokens }
         val margins = prompt.getJSONArray("margins")
         val window = generator.info.context - 1
         val steps = maxOf(margins.length(), expected.size, 1)

@@ -11,6 +11,8 @@ import dev.kerasfarm.generation.filter.WordFilter
 import dev.kerasfarm.generation.filter.readWords
 import dev.kerasfarm.generation.model.ModelInfo
 import dev.kerasfarm.generation.tokenizer.CodePointClasses
+import dev.kerasfarm.generation.tokenizer.TokenTable
+import dev.kerasfarm.generation.tokenizer.Tokenizer
 import dev.kerasfarm.generation.tokenizer.TokenizerFile
 import java.io.File
 import java.io.FileInputStream
@@ -21,6 +23,7 @@ import java.security.MessageDigest
 private const val MODEL = "autocomplete.tflite"
 private const val MODEL_INFO = "model-info.json"
 private const val TOKENIZER = "tokenizer.json"
+private const val TOKEN_TABLE = "tokenizer.bin"
 private const val CLASSES = "unicode-classes.bin"
 private const val WORD_LISTS = "filter"
 
@@ -78,14 +81,27 @@ internal fun readModelInfo(files: ModelFiles): ModelInfo {
 
 /** Opens the model of [files]; [library] has what belongs to the library. */
 internal fun openModel(files: ModelFiles, library: ModelFiles, info: ModelInfo = readModelInfo(files)): AppModel {
-    if (info.tokenizer != ModelInfo.BYTE_LEVEL_BPE) throw TokenizerMissing()
+    if (info.tokenizer !in ModelInfo.TOKENIZERS) throw TokenizerMissing()
     val classes = library.open(CLASSES).use { CodePointClasses.read(it) }
-    val content = files.open(TOKENIZER).use { it.readBytes() }
-    // Another model's tokenizer may have as many tokens, and the model would write nonsense: only the hash tells.
-    val found = MessageDigest.getInstance("SHA-256").digest(content).joinToString("") { "%02x".format(it) }
-    if (found != info.tokenizerSha256) throw ModelUnusable("its tokenizer is not the one that it was made with")
-    val tokenizer = content.inputStream().bufferedReader().use { TokenizerFile.read(it, classes, info.readsSpecial) }
+    val tokenizer = openTokenizer(files, classes, info)
     return AppModel(info, tokenizer, files.region(MODEL) { LanguageModel.open(it, CpuThreads.threads()) })
+}
+
+/** The tokenizer of the table that the farm made of the file, or else of the file itself. */
+private fun openTokenizer(files: ModelFiles, classes: CodePointClasses, info: ModelInfo): Tokenizer {
+    if (TOKEN_TABLE in files.list("")) {
+        val table = files.open(TOKEN_TABLE).use { TokenTable.read(it, classes, info.readsSpecial) }
+        requireSame(table.sourceSha256, info)
+        return table.tokenizer
+    }
+    val content = files.open(TOKENIZER).use { it.readBytes() }
+    requireSame(MessageDigest.getInstance("SHA-256").digest(content).joinToString("") { "%02x".format(it) }, info)
+    return content.inputStream().bufferedReader().use { TokenizerFile.read(it, classes, info.readsSpecial) }
+}
+
+/** Another model's tokenizer may have as many tokens, and the model would write nonsense: only the hash tells. */
+private fun requireSame(found: String, info: ModelInfo) {
+    if (found != info.tokenizerSha256) throw ModelUnusable("its tokenizer is not the one that it was made with")
 }
 
 internal fun openWordFilter(library: ModelFiles): WordFilter {

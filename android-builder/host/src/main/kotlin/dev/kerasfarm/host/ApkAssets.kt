@@ -14,6 +14,9 @@ class HostError(message: String) : Exception(message)
 
 /** The files of an APK, read as the app reads its assets. */
 class ApkAssets(val apk: File) {
+    /** Whether the APK has the asset. */
+    fun has(name: String): Boolean = ZipFile(apk).use { it.getEntry("assets/$name") != null }
+
     /** The content of a small asset. */
     fun read(name: String): ByteArray = ZipFile(apk).use { zip ->
         val entry = zip.getEntry("assets/$name") ?: throw HostError("$apk has no asset $name.")

@@ -9,7 +9,7 @@ import dev.kerasfarm.generation.decoding.PromptTooLong
 import dev.kerasfarm.generation.model.ModelInfo
 import dev.kerasfarm.generation.model.ModelInfoUnusable
 import dev.kerasfarm.generation.tokenizer.CodePointClasses
-import dev.kerasfarm.generation.tokenizer.StreamDecoder
+import dev.kerasfarm.generation.tokenizer.TokenTable
 import dev.kerasfarm.generation.tokenizer.Tokenizer
 import dev.kerasfarm.generation.tokenizer.TokenizerFile
 import dev.kerasfarm.generation.tokenizer.TokenizerUnusable
@@ -18,13 +18,14 @@ import org.json.JSONObject
 import java.io.Closeable
 import java.io.File
 import java.io.IOException
+import java.io.InputStream
 import java.io.RandomAccessFile
 
 /** One tokenizer and one model, and the commands that use them. */
 class Driver : Closeable {
     private var tokenizer: Tokenizer? = null
     private var model: LanguageModel? = null
-    private var endToken = -1
+    private var stopTokens = emptySet<Int>()
 
     /** Runs a command; throws [HostError] with a sentence, or JSONException when the command has another form. */
     fun run(command: JSONObject): JSONObject =
@@ -58,10 +59,16 @@ class Driver : Closeable {
 
     private fun open(command: JSONObject): JSONObject {
         close()
+        val heap = if (command.optBoolean("measures")) heapInUse() else 0
+        val began = System.nanoTime()
         val threads = command.optInt("threads", 0).takeIf { it > 0 } ?: CpuThreads.threads()
         if (command.has("apk")) openApk(File(command.getString("apk")), threads) else openFiles(command, threads)
+        val seconds = (System.nanoTime() - began) / NANOSECONDS
         val answer = JSONObject().put("threads", threads)
         tokenizer?.let { answer.put("tokenizer_size", it.size) }
+        if (command.optBoolean("measures")) {
+            answer.put("seconds", seconds).put("heap_bytes", heapInUse() - heap)
+        }
         model?.let {
             answer.put("context", it.context).put("vocabulary_size", it.vocabularySize)
             answer.put("prefill", JSONArray(it.prefillLengths))
@@ -73,22 +80,28 @@ class Driver : Closeable {
     private fun openApk(apk: File, threads: Int) {
         val assets = ApkAssets(apk)
         val info = ModelInfo.parse(assets.read("model-info.json").decodeToString())
-        tokenizer = if (info.tokenizer == null) null else readTokenizer(
-            assets.read("tokenizer.json"),
-            assets.read("unicode-classes.bin"),
-            info.readsSpecial,
-        )
+        val classes = assets.read("unicode-classes.bin")
+        tokenizer = when {
+            info.tokenizer == null -> null
+            assets.has("tokenizer.bin") -> readTable(assets.read("tokenizer.bin").inputStream(), classes, info.readsSpecial)
+            else -> readTokenizer(assets.read("tokenizer.json"), classes, info.readsSpecial)
+        }
         val stored = assets.locate("autocomplete.tflite")
         openModel(apk, stored.offset, stored.length, info, threads)
     }
 
-    /** From files, each optional: `tokenizer` with `unicode_classes` and `reads_special`, and `model` with `info`. */
+    /**
+     * From files, each optional: `tokenizer` (or `table`, its table) with `unicode_classes` and `reads_special`, and
+     * `model` with `info`.
+     */
     private fun openFiles(command: JSONObject, threads: Int) {
-        tokenizer = if (!command.has("tokenizer")) null else readTokenizer(
-            File(command.getString("tokenizer")).readBytes(),
-            File(command.getString("unicode_classes")).readBytes(),
-            command.optBoolean("reads_special"),
-        )
+        val special = command.optBoolean("reads_special")
+        fun classes() = File(command.getString("unicode_classes")).readBytes()
+        tokenizer = when {
+            command.has("tokenizer") -> readTokenizer(File(command.getString("tokenizer")).readBytes(), classes(), special)
+            command.has("table") -> readTable(File(command.getString("table")).inputStream(), classes(), special)
+            else -> null
+        }
         if (command.has("model")) {
             val file = File(command.getString("model"))
             openModel(file, 0, file.length(), ModelInfo.parse(File(command.getString("info")).readText()), threads)
@@ -100,8 +113,11 @@ class Driver : Closeable {
             TokenizerFile.read(it, CodePointClasses.read(classes.inputStream()), readsSpecial)
         }
 
+    private fun readTable(file: InputStream, classes: ByteArray, readsSpecial: Boolean): Tokenizer =
+        file.buffered().use { TokenTable.read(it, CodePointClasses.read(classes.inputStream()), readsSpecial).tokenizer }
+
     private fun openModel(file: File, offset: Long, length: Long, info: ModelInfo, threads: Int) {
-        endToken = info.endToken
+        stopTokens = info.stopTokens
         model = RandomAccessFile(file, "r").use {
             LanguageModel.open(ModelRegion(it.channel, offset, length), threads)
         }
@@ -109,7 +125,7 @@ class Driver : Closeable {
 
     /** The text twice: at once and as the stream that the app shows, which must be the same. */
     private fun detokenize(ids: IntArray): JSONObject {
-        val decoder = StreamDecoder(needTokenizer())
+        val decoder = needTokenizer().decoder()
         val parts = ids.map { decoder.push(it) } + decoder.finish()
         return JSONObject().put("text", needTokenizer().decode(ids)).put("parts", JSONArray(parts))
     }
@@ -117,7 +133,7 @@ class Driver : Closeable {
     private fun generate(command: JSONObject): JSONObject {
         val model = model ?: throw HostError("No model is open; send an open command first.")
         val sampler = MarginRecorder()
-        val result = Generator(model, endToken).generate(
+        val result = Generator(model, stopTokens).generate(
             prompt = integers(command, "prompt_tokens"),
             limit = command.getInt("max_new_tokens"),
             sampler = sampler,
@@ -140,6 +156,15 @@ class Driver : Closeable {
         return IntArray(array.length()) { array.getInt(it) }
     }
 
+    private fun heapInUse(): Long {
+        System.gc()
+        return Runtime.getRuntime().let { it.totalMemory() - it.freeMemory() }
+    }
+
     private fun sentence(error: Exception): String =
         error.message.orEmpty().replaceFirstChar { it.uppercase() }.trimEnd('.') + "."
+
+    private companion object {
+        const val NANOSECONDS = 1e9
+    }
 }

@@ -78,7 +78,7 @@ private data class Run(val firstTokenSeconds: Double, val tokensPerSecond: Doubl
         fun of(model: AppModel, prompt: IntArray, limit: Int, cancelled: () -> Boolean): Run? {
             val began = System.nanoTime()
             var first = 0L
-            val generation = model.write(prompt, limit, endless(model.info.endToken), cancelled) {
+            val generation = model.write(prompt, limit, endless(model.info.stopTokens), cancelled) {
                 if (first == 0L) first = System.nanoTime()
             }
             return if (cancelled()) null else Run((first - began) / NANOSECONDS, generation.tokensPerSecond)
@@ -87,8 +87,8 @@ private data class Run(val firstTokenSeconds: Double, val tokensPerSecond: Doubl
 }
 
 /** Never ends the text, so that every run writes as much. */
-private fun endless(endToken: Int) = Sampler { logits ->
-    logits[endToken] = Float.NEGATIVE_INFINITY
+private fun endless(stopTokens: Set<Int>) = Sampler { logits ->
+    for (id in stopTokens) logits[id] = Float.NEGATIVE_INFINITY
     GreedySampler.choose(logits)
 }
 

@@ -160,7 +160,7 @@ class Session(
         left: Int,
     ): Boolean {
         val text = FilteredText(filter)
-        val sampler = DiverseStartSampler(beginnings, model.info.endToken, options.sampling.sampler(prompt, number))
+        val sampler = DiverseStartSampler(beginnings, model.info.stopTokens, options.sampling.sampler(prompt, number))
         var began = 0L
         val generation = model.write(prompt, options.limit, sampler, { cancelled || text.unsuitable }) { part ->
             val now = System.nanoTime()

@@ -12,7 +12,7 @@ class TokenizerMissing : Exception("the model has no tokenizer that this app can
 
 /** A model with its tokenizer and description: text in, text out. */
 class AppModel(val info: ModelInfo, private val tokenizer: Tokenizer, private val model: LanguageModel) : Closeable {
-    private val generator = Generator(model, info.endToken)
+    private val generator = Generator(model, info.stopTokens)
 
     init {
         if (model.context != info.context || model.vocabularySize != info.vocabularySize) {
@@ -38,7 +38,7 @@ class AppModel(val info: ModelInfo, private val tokenizer: Tokenizer, private va
         cancelled: () -> Boolean,
         written: (String) -> Unit,
     ): Generation {
-        val decoder = StreamDecoder(tokenizer)
+        val decoder = decoder()
         val generation = generator.generate(prompt, limit, sampler, cancelled) { written(decoder.push(it)) }
         val rest = decoder.finish()
         if (rest.isNotEmpty()) written(rest)
@@ -48,8 +48,8 @@ class AppModel(val info: ModelInfo, private val tokenizer: Tokenizer, private va
     /** The same for a caller that asks for each token when it wants it; turn them into text with [decoder]. */
     fun start(prompt: IntArray, limit: Int, sampler: Sampler): TokenRun = generator.start(prompt, limit, sampler)
 
-    /** Turns this model's tokens into text as they come. */
-    fun decoder(): StreamDecoder = StreamDecoder(tokenizer)
+    /** Turns this model's tokens into text as they come, as the continuation of a prompt. */
+    fun decoder(): StreamDecoder = tokenizer.decoder(continues = true)
 
     override fun close() = model.close()
 }

@@ -26,7 +26,7 @@ class PromptTooLong(val promptTokens: Int, val context: Int) :
     Exception("the prompt has $promptTokens tokens and the model's context is $context; shorten the prompt")
 
 /** Writes on from a prompt, token by token. */
-class Generator(private val model: LanguageModel, private val endToken: Int) {
+class Generator(private val model: LanguageModel, private val stopTokens: Set<Int>) {
     private val logits = FloatArray(model.vocabularySize)
 
     /**
@@ -61,7 +61,7 @@ class Generator(private val model: LanguageModel, private val endToken: Int) {
         require(prompt.isNotEmpty()) { "a prompt needs at least one token" }
         require(prompt.all { it in 0 until model.vocabularySize }) { "a token of the prompt is not in the vocabulary" }
         if (prompt.size >= model.context) throw PromptTooLong(prompt.size, model.context)
-        return TokenRun(model, endToken, prompt, limit, sampler, logits)
+        return TokenRun(model, stopTokens, prompt, limit, sampler, logits)
     }
 
     private fun since(start: Long): Double = (System.nanoTime() - start) / NANOSECONDS

@@ -11,7 +11,7 @@ import dev.kerasfarm.generation.engine.LanguageModel
  */
 class TokenRun internal constructor(
     private val model: LanguageModel,
-    private val endToken: Int,
+    private val stopTokens: Set<Int>,
     private val prompt: IntArray,
     private val limit: Int,
     private val sampler: Sampler,
@@ -50,7 +50,7 @@ class TokenRun internal constructor(
         model.readLogits(held, logits)
         position++
         current = sampler.choose(logits)
-        if (current == endToken) return end(StopReason.END_TOKEN)
+        if (current in stopTokens) return end(StopReason.END_TOKEN)
         drafter.append(current)
         if (held < drafted.size && drafted[held] == current) {
             held++

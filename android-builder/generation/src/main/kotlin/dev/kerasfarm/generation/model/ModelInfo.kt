@@ -6,7 +6,7 @@ import org.json.JSONObject
 /**
  * What the farm wrote down about the model (`model-info.json`).
  *
- * [startToken] is put before every prompt; generation ends at [endToken]; [context] is the greatest number of tokens,
+ * [startToken] is put before every prompt; generation ends at any of [stopTokens]; [context] is the greatest number of tokens,
  * prompt and completion together. [tokenizer] is null for a model whose text the app cannot read yet. [readsSpecial]:
  * whether special tokens in a prompt are read, and not taken for text. The hashes are hex SHA-256 of the files that belong
  * together; [source] is where the model came from.
@@ -18,7 +18,7 @@ data class ModelInfo(
     val context: Int,
     val vocabularySize: Int,
     val startToken: Int?,
-    val endToken: Int,
+    val stopTokens: Set<Int>,
     val tokenizer: String?,
     val tokenizerSha256: String?,
     val readsSpecial: Boolean,
@@ -30,6 +30,10 @@ data class ModelInfo(
     companion object {
         const val FORMAT = 1
         const val BYTE_LEVEL_BPE = "byte-level-bpe"
+        const val SENTENCEPIECE_BPE = "sentencepiece-bpe"
+
+        /** The kinds of tokenizers that the app runs. */
+        val TOKENIZERS = setOf(BYTE_LEVEL_BPE, SENTENCEPIECE_BPE)
         private const val READ = "read"
 
         /** Reads the JSON text; throws [ModelInfoUnusable] when a field is missing or the format is another. */
@@ -50,7 +54,7 @@ data class ModelInfo(
                 context = json.getInt("context"),
                 vocabularySize = json.getInt("vocabulary_size"),
                 startToken = if (json.isNull("start_token")) null else json.getInt("start_token"),
-                endToken = json.getInt("end_token"),
+                stopTokens = stopTokens(json),
                 tokenizer = text(json, "tokenizer"),
                 tokenizerSha256 = text(json, "tokenizer_sha256"),
                 readsSpecial = text(json, "special_tokens") == READ,
@@ -59,6 +63,12 @@ data class ModelInfo(
                 sourceDigest = text(json, "source_digest"),
                 prompting = Prompting.read(json.optJSONObject("prompting")),
             )
+        }
+
+        private fun stopTokens(json: JSONObject): Set<Int> {
+            val stated = json.optJSONArray("stop_tokens") ?: return setOf(json.getInt("end_token"))
+            if (stated.length() == 0) throw ModelInfoUnusable("model-info.json names no stop token")
+            return (0 until stated.length()).map { stated.getInt(it) }.toSet()
         }
 
         private fun text(json: JSONObject, key: String): String? = if (json.isNull(key)) null else json.getString(key)

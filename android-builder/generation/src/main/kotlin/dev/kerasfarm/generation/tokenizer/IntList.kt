@@ -3,7 +3,10 @@ package dev.kerasfarm.generation.tokenizer
 /** A growing list of ints without boxing. */
 internal class IntList(capacity: Int) {
     private var values = IntArray(capacity.coerceAtLeast(4))
-    private var size = 0
+
+    /** How many values there are. */
+    var size = 0
+        private set
 
     /** Appends one value. */
     fun add(value: Int) {

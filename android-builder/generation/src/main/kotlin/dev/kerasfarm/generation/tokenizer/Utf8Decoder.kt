@@ -1,29 +1,28 @@
 package dev.kerasfarm.generation.tokenizer
 
 /**
- * Turns tokens into text as they come: a character appears once its last byte is there.
+ * Turns bytes into text as they come.
  *
  * Bytes that are no UTF-8 become U+FFFD, one for each longest beginning of a character (Unicode's recommended
  * practice), written out here because the platform's decoders differ in how many they put.
  */
-class StreamDecoder(private val tokenizer: Tokenizer) {
+internal class Utf8Decoder {
     private var point = 0
     private var missing = 0
     private var lowest = CONTINUATION_FIRST
     private var highest = CONTINUATION_LAST
 
-    /** The text that this token completes; may be empty. */
-    fun push(id: Int): String {
-        val text = StringBuilder()
-        for (byte in tokenizer.bytes(id)) accept(byte.toInt() and 0xFF, text)
-        return text.toString()
+    /** Appends what [bytes] complete to [text]. */
+    fun push(bytes: ByteArray, text: StringBuilder) {
+        for (byte in bytes) accept(byte.toInt() and 0xFF, text)
     }
 
-    /** What is left at the end: U+FFFD for a character that was cut off. */
-    fun finish(): String {
-        val text = StringBuilder()
-        abandon(text)
-        return text.toString()
+    /** Appends what is left at the end: U+FFFD for a character that was cut off. */
+    fun finish(text: StringBuilder) {
+        if (missing > 0) text.append(REPLACEMENT)
+        missing = 0
+        lowest = CONTINUATION_FIRST
+        highest = CONTINUATION_LAST
     }
 
     private fun accept(byte: Int, text: StringBuilder) {
@@ -35,7 +34,7 @@ class StreamDecoder(private val tokenizer: Tokenizer) {
                 if (--missing == 0) text.appendCodePoint(point)
                 return
             }
-            abandon(text)
+            finish(text)
         }
         begin(byte, text)
     }
@@ -65,13 +64,6 @@ class StreamDecoder(private val tokenizer: Tokenizer) {
         point = bits
         this.lowest = lowest
         this.highest = highest
-    }
-
-    private fun abandon(text: StringBuilder) {
-        if (missing > 0) text.append(REPLACEMENT)
-        missing = 0
-        lowest = CONTINUATION_FIRST
-        highest = CONTINUATION_LAST
     }
 
     private companion object {

@@ -1,0 +1,47 @@
+package dev.kerasfarm.generation.tokenizer
+
+/** What every kind is made of: the file's [settings], its tokens, and the table of code point classes. */
+internal class TokenizerParts(
+    val settings: TokenizerSettings,
+    val vocabulary: Vocabulary,
+    val merges: MergeTable,
+    val classes: CodePointClasses,
+    val readsSpecial: Boolean,
+) {
+    private val addedById = settings.added.associateBy { it.id }
+    private val raw = finder { !it.normalized }
+    private val normalized = finder { it.normalized }
+
+    /** One more than the largest token id. */
+    val size: Int = maxOf(vocabulary.size, (addedById.keys.maxOrNull() ?: -1) + 1)
+
+    /** The tokenizer of the kind that the settings describe. */
+    fun tokenizer(): Tokenizer = if (settings.byteFallback) SentencePieceBpe(this) else ByteLevelBpe(this)
+
+    /** What a token prints; null for a special token and an id without a token. */
+    fun printed(id: Int): String? {
+        val added = addedById[id] ?: return vocabulary.piece(id)
+        return if (added.special) null else added.content
+    }
+
+    /**
+     * Calls [section] with each part of [text] between added tokens, normalized, and whether the text begins with it;
+     * adds the ids of added tokens to [ids].
+     */
+    fun sections(text: String, ids: IntList, section: (String, Boolean) -> Unit) {
+        raw.split(
+            replaceLoneSurrogates(text),
+            { part, begin ->
+                normalized.split(
+                    settings.normalization.fold(part) { so, step -> step.apply(so) },
+                    { inner, innerBegin -> section(inner, begin == 0 && innerBegin == 0) },
+                    ids::add,
+                )
+            },
+            ids::add,
+        )
+    }
+
+    private fun finder(which: (AddedToken) -> Boolean) =
+        AddedTokens(settings.added.filter(which), classes, readsSpecial)
+}

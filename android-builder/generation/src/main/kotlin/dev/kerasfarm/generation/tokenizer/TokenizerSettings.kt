@@ -1,0 +1,124 @@
+package dev.kerasfarm.generation.tokenizer
+
+import android.util.JsonReader
+import android.util.JsonToken
+
+/** What a `tokenizer.json` says beside its vocabulary and merges. */
+internal class TokenizerSettings(
+    val added: List<AddedToken>,
+    val normalization: List<NormalizationStep>,
+    val preTokenizer: Map<*, *>?,
+    val decoder: Map<*, *>?,
+    val byteFallback: Boolean,
+    val ignoresMerges: Boolean,
+    val unknown: String?,
+)
+
+/**
+ * Reads a `tokenizer.json` as a stream: it may hold a million strings. [vocabulary] and [merges] read the two large
+ * parts from where the reader stands.
+ *
+ * What this app would compute differently is refused, never passed over.
+ */
+internal class SettingsReader(
+    private val json: JsonReader,
+    private val vocabulary: (JsonReader) -> Unit,
+    private val merges: (JsonReader) -> Unit,
+) {
+    private val added = ArrayList<AddedToken>()
+    private var normalizer: Map<*, *>? = null
+    private var preTokenizer: Map<*, *>? = null
+    private var decoder: Map<*, *>? = null
+    private var byteFallback = false
+    private var fusesUnknown = false
+    private var ignoresMerges = false
+    private var unknown: String? = null
+
+    fun read(): TokenizerSettings {
+        readObject { name ->
+            when (name) {
+                "added_tokens" -> readArray { added.add(readAddedToken()) }
+                "normalizer" -> normalizer = readMap()
+                "pre_tokenizer" -> preTokenizer = readMap()
+                "decoder" -> decoder = readMap()
+                "model" -> readModel()
+                else -> json.skipValue()
+            }
+        }
+        if (byteFallback && !fusesUnknown) throw TokenizerUnusable("tokenizer.json has byte_fallback without fuse_unk")
+        if (!byteFallback && unknown != null) throw TokenizerUnusable("tokenizer.json asks for an unk_token")
+        if (!byteFallback && decoder?.get("type") != "ByteLevel") {
+            throw TokenizerUnusable("tokenizer.json prints tokens by ${decoder?.get("type")}, not by ByteLevel")
+        }
+        return TokenizerSettings(
+            added, readNormalizer(normalizer), preTokenizer, decoder, byteFallback, ignoresMerges, unknown,
+        )
+    }
+
+    private fun readAddedToken(): AddedToken {
+        val stated = readMap().orEmpty()
+        val content = stated["content"] as? String ?: throw TokenizerUnusable("tokenizer.json adds a token without text")
+        val id = stated["id"] as? Long ?: throw TokenizerUnusable("tokenizer.json adds $content without an id")
+        if (id !in 0L..MAX_ID) throw TokenizerUnusable("tokenizer.json gives $content the id $id")
+        if (stated["single_word"] == true) throw TokenizerUnusable("tokenizer.json adds $content as a single_word")
+        return AddedToken(
+            id = id.toInt(),
+            content = content,
+            stripsLeft = stated["lstrip"] == true,
+            stripsRight = stated["rstrip"] == true,
+            normalized = stated["normalized"] == true,
+            special = stated["special"] == true,
+        )
+    }
+
+    private fun readModel() = readObject { name ->
+        when (name) {
+            "type" -> {
+                val type = json.nextString()
+                if (type != "BPE") throw TokenizerUnusable("tokenizer.json is of the kind $type, not BPE")
+            }
+            "vocab" -> vocabulary(json)
+            "merges" -> merges(json)
+            "unk_token" -> unknown = readValue() as? String
+            "byte_fallback" -> byteFallback = json.nextBoolean()
+            "fuse_unk" -> fusesUnknown = json.nextBoolean()
+            "ignore_merges" -> ignoresMerges = json.nextBoolean()
+            "dropout", "continuing_subword_prefix", "end_of_word_suffix" -> {
+                val value = readValue()
+                if (value != null && value != "") throw TokenizerUnusable("tokenizer.json asks for a $name")
+            }
+            else -> json.skipValue()
+        }
+    }
+
+    private fun readMap(): Map<*, *>? = when (val value = readValue()) {
+        null -> null
+        is Map<*, *> -> value
+        else -> throw TokenizerUnusable("tokenizer.json has a value of another kind than expected")
+    }
+
+    private fun readValue(): Any? = when (json.peek()) {
+        JsonToken.BEGIN_OBJECT -> LinkedHashMap<String, Any?>().also { map -> readObject { map[it] = readValue() } }
+        JsonToken.BEGIN_ARRAY -> ArrayList<Any?>().also { list -> readArray { list.add(readValue()) } }
+        JsonToken.BOOLEAN -> json.nextBoolean()
+        JsonToken.NUMBER -> json.nextString().let { it.toLongOrNull() ?: it.toDouble() }
+        JsonToken.NULL -> { json.nextNull(); null }
+        else -> json.nextString()
+    }
+
+    private inline fun readObject(field: (String) -> Unit) {
+        json.beginObject()
+        while (json.hasNext()) field(json.nextName())
+        json.endObject()
+    }
+
+    private inline fun readArray(element: () -> Unit) {
+        json.beginArray()
+        while (json.hasNext()) element()
+        json.endArray()
+    }
+
+    companion object {
+        const val MAX_ID = 1L shl 22
+    }
+}
