@@ -71,6 +71,11 @@ class Recipe:
     fold_norms: bool = False
 
     @property
+    def exact(self) -> bool:
+        """Whether nothing is rounded, so that every runtime writes the same text."""
+        return self.weight_format is WeightFormat.FLOAT32 and self.activations is Activations.FLOAT32
+
+    @property
     def calibrated(self) -> bool:
         """Whether a calibration text decides the file."""
         return self.activations is Activations.STATIC_INT8

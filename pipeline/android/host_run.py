@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from farm.errors import HostMismatch, StageCrashed
 from pipeline import process
 from pipeline.android.base import AppBase
 from pipeline.android.golden import Golden, GoldenPrompt
+from pipeline.inference.reference import PromptReference, Reference
 from pipeline.toolchain import tools
 from pipeline.toolchain.maven import Toolchain
 from pipeline.toolchain.pins import Role
@@ -26,12 +29,13 @@ HINT = "the app's code stopped on this machine; see the stage's log."
 @dataclass(frozen=True)
 class HostAnswer:
     """What the app's code gave for one prompt. ids: the text's tokens, None for a model without tokenizer. Times in
-    seconds."""
+    seconds. likeliest: the best token at each step of Keras's own continuation."""
 
     ids: tuple[int, ...] | None
     tokens: tuple[int, ...]
     prefill_seconds: float
     decode_seconds: float
+    likeliest: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,16 @@ class SpecialTokens:
 
 
 @dataclass(frozen=True)
+class Following:
+    """Steps on Keras's own continuation: those that count, those at which the engine's best token is Keras's, and those
+    left out since Keras's two best tokens are too close."""
+
+    compared: int
+    agreed: int
+    near_ties: int
+
+
+@dataclass(frozen=True)
 class Verdict:
     """How one prompt went: steps that agree, and the step of a tie from which on nothing was compared."""
 
@@ -51,9 +65,15 @@ class Verdict:
 
 
 def run(
-    base: AppBase, toolchain: Toolchain, package: Path, golden: Golden, threads: int, scratch: Path
+    base: AppBase,
+    toolchain: Toolchain,
+    package: Path,
+    golden: Golden,
+    reference: Reference,
+    threads: int,
+    scratch: Path,
 ) -> tuple[HostAnswer, ...]:
-    """Start the driver, open the APK as a phone would, and let it answer every golden prompt.
+    """Start the driver, open the APK as a phone would, let it answer every golden prompt and follow Keras's answer.
 
     HostMismatch with the app's own sentence when it refuses something, StageCrashed when the JVM dies.
     """
@@ -66,22 +86,30 @@ def run(
             tools.find(Tool.JAVA), *JVM, f"-Dorg.bytedeco.javacpp.cachedir={scratch}", f"-Djava.io.tmpdir={scratch}",
             "-cp", ":".join(map(str, classpath)), DRIVER,
         ),
-        timeout=TIMEOUT, error=StageCrashed, hint=HINT, stdin=commands(package, golden, threads),
+        timeout=TIMEOUT, error=StageCrashed, hint=HINT, stdin=commands(package, golden, reference, threads, scratch),
     )  # fmt: skip
-    return read_answers(completed.stdout, golden)
+    return read_answers(completed.stdout, golden, reference, scratch)
 
 
-def commands(package: Path, golden: Golden, threads: int) -> bytes:
+def commands(package: Path, golden: Golden, reference: Reference, threads: int, scratch: Path) -> bytes:
     """The JSON lines for the driver."""
     lines: list[dict[str, Any]] = [{"cmd": "open", "apk": str(package), "threads": threads}]
     for prompt in golden.prompts:
         if prompt.text is not None:
             lines.append({"cmd": "tokenize", "text": prompt.text})
         lines.append({"cmd": "generate", "prompt_tokens": list(prompt.prompt_tokens), "max_new_tokens": prompt.steps})
+    for number, followed in enumerate(reference.prompts):
+        tokens = [*followed.tokens, *followed.greedy[:-1]]
+        where = str(_logits(scratch, number))
+        lines.append({"cmd": "score", "tokens": tokens, "from": len(followed.tokens) - 1, "logits": where})
     return b"".join(json.dumps(line).encode() + b"\n" for line in [*lines, {"cmd": "quit"}])
 
 
-def read_answers(output: str, golden: Golden) -> tuple[HostAnswer, ...]:
+def _logits(scratch: Path, number: int) -> Path:
+    return scratch / f"logits-{number}.f32"
+
+
+def read_answers(output: str, golden: Golden, reference: Reference, scratch: Path) -> tuple[HostAnswer, ...]:
     """The driver's JSON lines as one answer a prompt; HostMismatch when one of them is a refusal."""
     try:
         lines = [json.loads(line) for line in output.split("\n") if line.strip()]
@@ -93,24 +121,57 @@ def read_answers(output: str, golden: Golden) -> tuple[HostAnswer, ...]:
             ids = tuple(next(rest)["ids"]) if prompt.text is not None else None
             run = next(rest)
             answers.append(HostAnswer(ids, tuple(run["tokens"]), run["prefill_seconds"], run["decode_seconds"]))
-    except (StopIteration, KeyError, TypeError, json.JSONDecodeError) as error:
+        for number, _ in enumerate(reference.prompts):
+            scored = next(rest)
+            logits = np.fromfile(_logits(scratch, number), "<f4").reshape(scored["rows"], scored["vocabulary_size"])
+            answers[number] = replace(answers[number], likeliest=tuple(logits.argmax(1).tolist()))
+            _logits(scratch, number).unlink()
+    except (StopIteration, KeyError, TypeError, IndexError, ValueError, OSError) as error:
         raise HostMismatch("The app's code gave no usable answer on this machine; see the stage's log.") from error
     return tuple(answers)
 
 
-def judge(number: int, prompt: GoldenPrompt, answer: HostAnswer, special: SpecialTokens, near_tie: float) -> Verdict:
-    """Hold one answer against its golden prompt. HostMismatch names the prompt, the step and both tokens.
+def follow(prompt: PromptReference, likeliest: Sequence[int], near_tie: float) -> Following:
+    """Hold the best tokens along Keras's own continuation against it.
 
-    tie: a lead of the best logit below which another choice counts as a tie.
+    near_tie: a lead of Keras's best logit below which a step does not count. HostMismatch when steps are missing.
     """
-    if answer.ids is not None:
-        right = prompt.text_tokens(special.start)
-        step = _first_difference(answer.ids, right)
-        if step is not None:
-            raise HostMismatch(
-                f"The app's tokenizer reads golden prompt {number} otherwise from token {step} on:"
-                f" {_at(answer.ids, step)} where {_at(right, step)} is right; report this with the tokenizer.json."
-            )
+    if len(likeliest) != len(prompt.greedy):
+        raise HostMismatch("The app's engine did not follow the golden prompts to their end; see the stage's log.")
+    steps = zip(likeliest, prompt.greedy, prompt.margins, strict=True)
+    counting = [found == right for found, right, margin in steps if margin >= near_tie]
+    return Following(compared=len(counting), agreed=sum(counting), near_ties=len(prompt.greedy) - len(counting))
+
+
+def require_agreement(followed: Sequence[Following], least: float, recipe: str) -> None:
+    """HostMismatch when the engine's best tokens are Keras's at fewer than that share (0 to 1) of the steps."""
+    compared, agreed = sum(one.compared for one in followed), sum(one.agreed for one in followed)
+    if agreed < least * compared:
+        share = f"{agreed / compared:.1%} where the recipe {recipe} asks for {least:.0%}"
+        raise HostMismatch(
+            f"The app's engine takes Keras's next token at {agreed} of {compared} decisive steps, {share}; don't ship"
+            " this package, and report it with its model.tflite."
+        )
+
+
+def require_tokens(number: int, prompt: GoldenPrompt, answer: HostAnswer, start_token: int | None) -> None:
+    """HostMismatch when the app's tokenizer reads the prompt's text otherwise; names the prompt and both tokens."""
+    if answer.ids is None:
+        return
+    right = prompt.text_tokens(start_token)
+    step = _first_difference(answer.ids, right)
+    if step is not None:
+        raise HostMismatch(
+            f"The app's tokenizer reads golden prompt {number} otherwise from token {step} on:"
+            f" {_at(answer.ids, step)} where {_at(right, step)} is right; report this with the tokenizer.json."
+        )
+
+
+def judge(number: int, prompt: GoldenPrompt, answer: HostAnswer, special: SpecialTokens, near_tie: float) -> Verdict:
+    """Hold a text of an exact recipe against its golden prompt. HostMismatch names the prompt, the step, both tokens.
+
+    near_tie: a lead of the best logit below which another choice counts as a near-tie.
+    """
     expected = prompt.written(special.stops)
     step = _first_difference(answer.tokens, expected)
     if step is None:

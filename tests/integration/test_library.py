@@ -23,7 +23,7 @@ from farm.modelref import ModelKind
 from farm.stages import StageName
 from pipeline.android import archive, compilation, library_checks, project
 from pipeline.android.archive import Member
-from pipeline.android.assembly import JOB_ASSETS, MODEL_ASSET
+from pipeline.android.assembly import JOB_ASSETS, MODEL_ASSET, TOKEN_TABLE_ASSET
 from pipeline.android.base import AppBase, AppSources
 from pipeline.android.robolectric import Harness
 from pipeline.request import StageRequest
@@ -71,6 +71,7 @@ def made(app_base: AppBase, android_toolchain: Toolchain, tmp_path_factory: pyte
     again = made.project.with_name("again.zip")
     assets = {name: request.input(artifact) for artifact, name in JOB_ASSETS.items()}
     assets["assets/app-settings.json"] = request.scratch / "app-settings.json"
+    assets[TOKEN_TABLE_ASSET] = request.scratch / "tokenizer.bin"
     project.write(again, AppSources(), APP, assets, request.input(ArtifactName.GOLDEN))
     assert digests.of_file(again) == digests.of_file(made.project)
     return made
@@ -113,7 +114,7 @@ def test_without_the_model_the_library_is_the_one_of_the_version(app_base: AppBa
     plain, full = (
         {entry.name: entry for entry in archive.read_entries(path)} for path in (app_base.library_archive, made.library)
     )
-    assert full.keys() - plain.keys() == {*JOB_ASSETS.values()}
+    assert full.keys() - plain.keys() == {*JOB_ASSETS.values(), TOKEN_TABLE_ASSET}
     assert full[MODEL_ASSET].stored
     assert {f"jni/{abi}/libjnitensorflowlite.so" for abi in ("arm64-v8a", "x86_64")} < plain.keys()
     library_checks.require(app_base.library_archive)
@@ -238,7 +239,7 @@ def test_the_project_has_the_sources_that_the_farm_builds_and_the_jobs_model(mad
     assets = {name: content for name, content in found.items() if name.startswith("app/src/main/assets/")}
     own = {f"assets/{path.name}" for path in (sources.main / "assets").iterdir()}
     assert {name.removeprefix("app/src/main/") for name in assets} == {
-        *JOB_ASSETS.values(), "assets/app-settings.json", *own,
+        *JOB_ASSETS.values(), TOKEN_TABLE_ASSET, "assets/app-settings.json", *own,
     }  # fmt: skip
     info = json.loads(assets["app/src/main/assets/model-info.json"])
     assert digests.of_bytes(assets["app/src/main/assets/autocomplete.tflite"]) == info["model_sha256"]

@@ -20,6 +20,8 @@ import java.io.File
 import java.io.IOException
 import java.io.InputStream
 import java.io.RandomAccessFile
+import java.nio.ByteBuffer
+import java.nio.ByteOrder
 
 /** One tokenizer and one model, and the commands that use them. */
 class Driver : Closeable {
@@ -35,7 +37,10 @@ class Driver : Closeable {
                 "tokenize" -> JSONObject().put("ids", JSONArray(needTokenizer().encode(command.getString("text"))))
                 "detokenize" -> detokenize(integers(command, "ids"))
                 "generate" -> generate(command)
-                else -> throw HostError("There is no command $name; use open, tokenize, detokenize, generate or quit.")
+                "score" -> score(command)
+                else -> throw HostError(
+                    "There is no command $name; use open, tokenize, detokenize, generate, score or quit.",
+                )
             }
         } catch (error: ModelUnusable) {
             throw HostError(sentence(error))
@@ -146,6 +151,36 @@ class Driver : Closeable {
             .put("stop_reason", result.reason.name.lowercase())
             .put("prefill_seconds", result.prefillSeconds)
             .put("decode_seconds", result.decodeSeconds)
+    }
+
+    /** Reads the tokens and writes the logits behind each from the position `from` on, as little-endian float32. */
+    private fun score(command: JSONObject): JSONObject {
+        val model = model ?: throw HostError("No model is open; send an open command first.")
+        val tokens = integers(command, "tokens")
+        val from = command.optInt("from")
+        require(from in tokens.indices) { "from is $from, but there are ${tokens.size} tokens" }
+        if (tokens.size > model.context) throw PromptTooLong(tokens.size, model.context)
+        model.reset()
+        var position = 0
+        for (step in model.prefillPlan(from, 0)) {
+            model.runPrefill(step, tokens, position, position)
+            position += step.count
+        }
+        val logits = FloatArray(model.vocabularySize)
+        val row = ByteBuffer.allocate(logits.size * Float.SIZE_BYTES).order(ByteOrder.LITTLE_ENDIAN)
+        File(command.getString("logits")).outputStream().buffered().use { output ->
+            while (position < tokens.size) {
+                val count = minOf(model.roomAt(position), tokens.size - position)
+                model.score(tokens.copyOfRange(position, position + count), position)
+                for (number in 0 until count) {
+                    model.readLogits(number, logits)
+                    row.asFloatBuffer().put(logits)
+                    output.write(row.array())
+                }
+                position += count
+            }
+        }
+        return JSONObject().put("rows", tokens.size - from).put("vocabulary_size", logits.size)
     }
 
     private fun needTokenizer(): Tokenizer =

@@ -66,7 +66,7 @@ data class ModelInfo(
         }
 
         private fun stopTokens(json: JSONObject): Set<Int> {
-            val stated = json.optJSONArray("stop_tokens") ?: return setOf(json.getInt("end_token"))
+            val stated = json.getJSONArray("stop_tokens")
             if (stated.length() == 0) throw ModelInfoUnusable("model-info.json names no stop token")
             return (0 until stated.length()).map { stated.getInt(it) }.toSet()
         }
