@@ -18,7 +18,7 @@ from farm.artifacts import ArtifactName
 from farm.jobspec import AppSpec, JobSpec
 from farm.modelref import ModelKind
 from farm.stages import StageName
-from pipeline.android import assembly, resources
+from pipeline.android import assembly, resources, token_table
 from pipeline.android.base import AppBase, AppSources
 from pipeline.android.robolectric import Harness, JUnitTest
 from pipeline.inference.model_info import ModelInfo
@@ -51,7 +51,10 @@ class TinyJob:
 
     def assets(self) -> dict[str, Path]:
         """What goes into the package."""
-        return {name: self.request.output(artifact) for artifact, name in assembly.JOB_ASSETS.items()}
+        table = self.request.scratch / "tokenizer.bin"
+        token_table.write_token_table(self.request.output(ArtifactName.TOKENIZER), table)
+        files = {name: self.request.output(artifact) for artifact, name in assembly.JOB_ASSETS.items()}
+        return files | {assembly.TOKEN_TABLE_ASSET: table}
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +155,11 @@ def _damage(model: bytes, _tokenizer: bytes) -> dict[str, bytes]:
 
 
 def _another_tokenizer(_model: bytes, tokenizer: bytes) -> dict[str, bytes]:
-    return {assembly.JOB_ASSETS[ArtifactName.TOKENIZER]: tokenizer.replace(b"a", b"b")}
+    return {assembly.TOKEN_TABLE_ASSET: token_table.token_table(tokenizer + b" ")}
+
+
+def _damaged_tokenizer(_model: bytes, tokenizer: bytes) -> dict[str, bytes]:
+    return {assembly.TOKEN_TABLE_ASSET: token_table.token_table(tokenizer)[:-1]}
 
 
 @pytest.mark.parametrize(
@@ -160,6 +167,7 @@ def _another_tokenizer(_model: bytes, tokenizer: bytes) -> dict[str, bytes]:
     [
         (_damage, "the model is damaged"),
         (_another_tokenizer, "its tokenizer is not the one that it was made with"),
+        (_damaged_tokenizer, "tokenizer.bin is cut short"),
         (None, "The file autocomplete.tflite is not in this package"),
     ],
 )

@@ -19,9 +19,9 @@ from cli.main import app as farm_command
 from farm.artifacts import Artifact, ArtifactName
 from farm.errors import FileUnreadable, JobNotFinished, PackageInvalid
 from farm.jobspec import AppSpec
-from pipeline.android import archive, checks, keystore, resources, signing
+from pipeline.android import archive, checks, keystore, resources, signing, token_table
 from pipeline.android.archive import Member
-from pipeline.android.assembly import JOB_ASSETS, MODEL_ASSET
+from pipeline.android.assembly import JOB_ASSETS, MODEL_ASSET, TOKEN_TABLE_ASSET
 from pipeline.android.base import AppBase
 from pipeline.android.package import Package
 from pipeline.android.resources import ANDROID
@@ -193,7 +193,15 @@ def test_another_model(workshop: Workshop) -> None:
 
 def test_another_tokenizer(workshop: Workshop) -> None:
     assert _found(workshop.changed(_replace("assets/tokenizer.json", TOKENIZER + b" "))) == [
-        ("assets", "assets/tokenizer.json differs from what assets/model-info.json says")
+        ("assets", f"{TOKEN_TABLE_ASSET} was made of another tokenizer than assets/tokenizer.json"),
+        ("assets", "assets/tokenizer.json differs from what assets/model-info.json says"),
+    ]
+
+
+def test_a_damaged_token_table(workshop: Workshop) -> None:
+    table = token_table.token_table(TOKENIZER)
+    assert _found(workshop.changed(_replace(TOKEN_TABLE_ASSET, table[:-1] + b"x"))) == [
+        ("assets", f"{TOKEN_TABLE_ASSET} is damaged")
     ]
 
 

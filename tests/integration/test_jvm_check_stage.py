@@ -123,9 +123,7 @@ def test_a_rounded_model_that_is_another_one_is_refused(run: Run, bundle: Golden
     golden = bundle.golden
     for step in range(0, STEPS, 2):
         golden = _changed(golden, 0, "tokens", step, 7)
-    with pytest.raises(
-        HostMismatch, match=r"at \d+ of \d+ decisive steps, .* int8 asks for 90%; don't ship"
-    ):
+    with pytest.raises(HostMismatch, match=r"at \d+ of \d+ decisive steps, .* int8 asks for 90%; don't ship"):
         run(golden, _as_recipe(bundle, "dynamic_wi8_afp32", tmp_path))
 
 

@@ -5,6 +5,7 @@ import android.content.res.Configuration
 import android.os.Bundle
 import android.view.View
 import android.widget.EditText
+import dev.kerasfarm.app.generation.Notice
 import dev.kerasfarm.app.generation.Phase
 import dev.kerasfarm.app.ui.Preferences
 import dev.kerasfarm.app.ui.SettingsActivity
@@ -172,8 +173,23 @@ class CompleteScreenTest : AppTest() {
         Preferences(activity).window = 20
         answer("Nothing of this matters. ".repeat(60) + longest)
         requireNotice("The model read the last 20 tokens")
+    }
+
+    @Test
+    fun nothingIsWrittenAfterNothing() {
+        app.startToken = { null }
+        open()
         answer("")
-        if (session.state.info?.startToken == null) requireNotice("Write something first")
+        requireNotice("Write something first")
+    }
+
+    @Test
+    fun aStartTokenIsEnoughToGoOnFrom() {
+        app.startToken = { info -> info.stopTokens.first() }
+        open()
+        answer("")
+        assertNotEquals(Notice.EmptyPrompt, session.state.notice)
+        assertTrue("${session.state}", session.state.text.isNotEmpty() || session.state.notice == Notice.NothingToSay)
     }
 
     @Test

@@ -15,6 +15,9 @@ class TestApp : AutocompleteApplication() {
     /** What the model is taken for; null: what it is. */
     var mode: Mode? = null
 
+    /** The token that is put before a prompt; null for none. */
+    var startToken: (ModelInfo) -> Int? = { it.startToken }
+
     /** A file that the package is taken to lack. */
     var missing: String? = null
 
@@ -32,7 +35,7 @@ class TestApp : AutocompleteApplication() {
 
     override fun readInfo(): ModelInfo {
         missing?.let { throw ModelMissing(it) }
-        val info = super.readInfo()
+        val info = super.readInfo().let { it.copy(startToken = startToken(it)) }
         return if (mode == Mode.COMPLETE) info.copy(prompting = Prompting()) else info
     }
 

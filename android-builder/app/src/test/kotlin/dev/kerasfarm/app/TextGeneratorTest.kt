@@ -6,6 +6,7 @@ import dev.kerasfarm.generation.ModelRefused
 import dev.kerasfarm.generation.PromptRefused
 import dev.kerasfarm.generation.TextGenerator
 import dev.kerasfarm.screens.AppRunner
+import org.json.JSONObject
 import org.junit.After
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertThrows
@@ -15,6 +16,7 @@ import org.junit.runner.RunWith
 import org.robolectric.RuntimeEnvironment
 import org.robolectric.annotation.Config
 import java.io.File
+import java.nio.file.Files
 
 /** The library's interface, over the assets of the package. */
 @RunWith(AppRunner::class)
@@ -58,10 +60,37 @@ class TextGeneratorTest {
 
     @Test
     fun unsuitableAndEmptyPromptsAreRefused() {
-        for (prompt in listOf("you shit", "")) {
-            val refused = runCatching { generator.generate(prompt).toList() }.exceptionOrNull()
-            if (prompt.isEmpty() && generator.info.startToken != null) continue
-            assertTrue("$prompt: $refused", refused is PromptRefused)
+        withStartToken(null) {
+            for (prompt in listOf("you shit", "")) {
+                assertThrows(prompt, PromptRefused::class.java) { it.generate(prompt) }
+            }
+        }
+    }
+
+    @Test
+    fun aStartTokenIsAPromptByItself() {
+        val token = generator.generate(golden.text, GenerationOptions(maxTokens = 1)) { true }.tokens.single()
+        withStartToken(token) {
+            val result = it.generate("", GenerationOptions(maxTokens = 4)) { true }
+            assertTrue("${result.reason}", result.tokens.isNotEmpty() || result.reason == EndReason.END_OF_TEXT)
+            // The token stands before the text: alone it is what the model goes on from.
+            assertThrows(PromptRefused::class.java) { it.generate("you shit") }
+        }
+    }
+
+    /** The package's model with that start token, opened from a folder. */
+    private fun withStartToken(token: Int?, use: (TextGenerator) -> Unit) {
+        val folder = Files.createTempDirectory("model").toFile()
+        val assets = RuntimeEnvironment.getApplication().assets
+        for (name in listOf("autocomplete.tflite", "tokenizer.bin", "tokenizer.json")) {
+            assets.open(name).use { source -> File(folder, name).outputStream().use { source.copyTo(it) } }
+        }
+        val info = JSONObject(assets.open("model-info.json").bufferedReader().use { it.readText() })
+        File(folder, "model-info.json").writeText(info.put("start_token", token ?: JSONObject.NULL).toString())
+        try {
+            TextGenerator.open(folder, assets).use(use)
+        } finally {
+            folder.deleteRecursively()
         }
     }
 
