@@ -16,9 +16,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from farm.errors import FarmError, ToolMissing
+from farm.errors import FarmError, StageCrashed, ToolMissing
 
+MEMORY_FOLDER = "/dev/shm"  # noqa: S108 # a stage's own
 SENTENCE_CHARACTERS = 300
+# What ends a program that is out of memory, broken or stopped from outside.
+_KILLING = frozenset(
+    {
+        signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGILL, signal.SIGTRAP, signal.SIGABRT, signal.SIGBUS,
+        signal.SIGFPE, signal.SIGKILL, signal.SIGSEGV, signal.SIGPIPE, signal.SIGTERM, signal.SIGXCPU, signal.SIGXFSZ,
+        signal.SIGSYS,
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -60,10 +69,20 @@ def run(
     sys.stderr.write(completed.stdout + completed.stderr)
     if code is None:
         raise error(f"{program} took longer than {timeout:g} s and was stopped; {hint}")
-    if code < 0:
-        raise error(f"{program} was killed by {signal.Signals(-code).name}; {hint}")
+    if (number := killed_by(code)) is not None:
+        # Says nothing of what was worked on, so that the job is tried again.
+        raise StageCrashed(
+            f"{program} was killed by {number.name}, as the kernel does when memory runs out; free memory, then run the"
+            " job again."
+        )
     reason = last_meaningful_line(completed.stderr) or last_meaningful_line(completed.stdout) or f"exit code {code}"
     raise error(f"{program} failed: {reason}; {hint}")
+
+
+def killed_by(code: int) -> signal.Signals | None:
+    """The signal that ended a program; a shell that wraps it gives the signal's number above 128."""
+    number = -code if code < 0 else code - 128
+    return signal.Signals(number) if number in _KILLING else None
 
 
 def last_meaningful_line(text: str) -> str:
@@ -129,7 +148,12 @@ def _wait(pid: int, timeout: float) -> bool:
 
 def _memory_file(data: bytes) -> int:
     """A descriptor from which `data` can be read; it may hold a password, so it never touches a disk."""
-    descriptor = os.memfd_create("stdin")
+    try:
+        descriptor = os.memfd_create("stdin")
+    except OSError:
+        # A sandbox without a control group lets in none, since nothing would count them.
+        with tempfile.TemporaryFile(dir=MEMORY_FOLDER) as kept:
+            descriptor = os.dup(kept.fileno())
     with os.fdopen(os.dup(descriptor), "wb") as stream:
         stream.write(data)
     os.lseek(descriptor, 0, os.SEEK_SET)

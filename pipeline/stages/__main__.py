@@ -14,6 +14,7 @@ import gc
 import importlib
 import os
 import resource
+import shutil
 import sys
 import traceback
 from pathlib import Path
@@ -27,6 +28,8 @@ from pipeline.request import Failure, Metric, StageRequest, StageResult
 # New objects between two looks for garbage: a model's layers and a traced graph are a million small ones that stay, and
 # big arrays hang on few.
 GARBAGE_THRESHOLD = 100_000
+# A disk with so many bytes free is not what was full.
+ROOM = 64 << 20
 
 
 def main(workdir: Path) -> int:
@@ -50,12 +53,18 @@ def translate(error: Exception, request: StageRequest) -> errors.FarmError:
     """Foreign failures as the farm's own."""
     if isinstance(error, errors.FarmError):
         return error
-    if isinstance(error, MemoryError):
+    number = error.errno if isinstance(error, OSError) else None
+    full = number in (errno.ENOSPC, errno.EDQUOT)
+    # Folders in memory are small, and full long before the disk is.
+    in_memory = full and shutil.disk_usage(request.workdir).free > ROOM
+    if isinstance(error, MemoryError) or number == errno.ENOMEM or in_memory:
         return errors.OutOfMemory(
             f"The stage {request.stage} ran out of memory; raise FARM_MEMORY_LIMIT or free memory."
         )
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if full:
         return errors.DiskFull(f"The disk is full in the stage {request.stage}; free some room and run the job again.")
+    if number == errno.EFBIG:
+        return errors.DiskFull(f"The stage {request.stage} wrote a file that is larger than any model; see its log.")
     first_line = str(error).strip().splitlines()[0][:200] if str(error).strip() else "no message"
     return errors.StageCrashed(
         f"The stage {request.stage} failed with {type(error).__name__}: {first_line}; its log tells more."

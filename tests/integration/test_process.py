@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from farm.errors import PackageInvalid, ToolMissing
+from farm.errors import PackageInvalid, StageCrashed, ToolMissing
 from pipeline import process
 
 
@@ -50,8 +50,22 @@ def test_failure_without_output_names_the_exit_code() -> None:
 
 
 def test_signal_is_named() -> None:
-    with pytest.raises(PackageInvalid, match="was killed by SIGSEGV; look again"):
+    with pytest.raises(StageCrashed, match="was killed by SIGSEGV"):
         python("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
+
+
+@pytest.mark.parametrize("code", [137, 139, 134])
+def test_a_signal_behind_a_shell_is_a_crash_too(code: int) -> None:
+    with pytest.raises(StageCrashed, match="was killed by SIG"):
+        python(f"raise SystemExit({code})")
+
+
+def test_standard_input_without_files_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_name: str) -> int:
+        raise OSError(12, "refused")
+
+    monkeypatch.setattr("os.memfd_create", refuse)
+    assert python("import sys; print(sys.stdin.read()[::-1])", stdin=b"secret").stdout == "terces\n"
 
 
 def test_missing_program() -> None:
