@@ -32,11 +32,23 @@ GOALS = {
     "R16": "time limit: the tree is gone within the limit and 10 s",
     "R17": "logs over 20 cut connections: nothing lost, nothing doubled",
     "R18": "8 processes that write for 60 s: no lock reaches a user",
+    "S2": "20 escape probes from inside the sandbox: 0 succeed",
     "S4": "10,000 generated calls: no 5xx; 2,000 generated command lines: no traceback",
     "S6": "a pickled message: not executed",
     "S7": "planted secrets: 0 hits in logs, database, command lines and artifacts",
+    "S10": "20 escape probes as a container's worker runs stages, with the given /proc: 0 succeed",
     "S11": "an upload over its limit or a 1000:1 bomb: 413 or 422, the server grows by less than 100 MB",
     "S12": "roles times endpoints: 0 wrong answers; tokens are kept as hashes only",
+    "A1": "120 probes from a hostile stage, as root and as an ordinary user: 0 succeed",
+    "A2": "100 hostile messages: the worker lives, the job fails with a sentence, nothing poisoned, nothing left",
+    "A3": "150 hostile models, folders and tokenizers: 0 host bytes read, 0 executed, each refused in 10 s",
+    "A4": "a hostile stage is cancelled within 15 s, its worker ends within 5 s of SIGTERM, 50 of 50",
+    "A5": "bombs of memory, processes, disk and logs: the job ends as out of it, other jobs run on",
+    "A6": "an empty, foreign or damaged database: 0 blobs removed",
+    "A7": "200 hostile webhook receivers: a good one is served within 30 s",
+    "A8": "tenants: 0 wrong answers over roles, endpoints and owners",
+    "A9": "clocks 120 s apart: 0 healthy jobs failed",
+    "A10": "fuzzers, 10,000 cases each: 0 crashes, 0 hangs over 10 s",
 }
 SQLITE = "SQLite"
 POSTGRESQL = "PostgreSQL + Redis"

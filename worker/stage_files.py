@@ -34,7 +34,7 @@ class StrangeFile(Exception):
 def opened(path: Path | str, *, folder: int | None = None) -> Iterator[int]:
     """A descriptor of a regular file with one name; StrangeFile, FileNotFoundError."""
     try:
-        descriptor = os.open(path, _FLAGS, dir_fd=folder)
+        descriptor = _open(path, _FLAGS, folder)
     except FileNotFoundError:
         raise
     except OSError:
@@ -48,6 +48,18 @@ def opened(path: Path | str, *, folder: int | None = None) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _open(path: Path | str, flags: int, folder: int | None = None) -> int:
+    """Open it, also where the stage has taken its own user's permission to."""
+    try:
+        return os.open(path, flags, dir_fd=folder)
+    except PermissionError:
+        kind = os.stat(path, dir_fd=folder, follow_symlinks=False).st_mode
+        if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
+            raise
+        os.chmod(path, 0o700, dir_fd=folder)
+        return os.open(path, flags, dir_fd=folder)
 
 
 def read(path: Path, limit: int) -> bytes | None:
@@ -73,7 +85,7 @@ def require_sound(outputs: Path, user: tuple[int, int] | None = None) -> None:
     many, too deep or too large. user: whose the files become, so that no later stage can change them."""
     count = _Count()
     try:
-        root = os.open(outputs, _FLAGS | os.O_DIRECTORY)
+        root = _open(outputs, _FLAGS | os.O_DIRECTORY)
     except OSError:
         raise ArtifactDamaged("The stage put something else in place of its outputs' folder; see its log.") from None
     try:
@@ -98,7 +110,7 @@ def _walk(folder: int, place: str, depth: int, count: _Count, user: tuple[int, i
             name = _require_name(entry.name)
             try:
                 if entry.is_dir(follow_symlinks=False):
-                    below = os.open(entry.name, _FLAGS | os.O_DIRECTORY, dir_fd=folder)
+                    below = _open(entry.name, _FLAGS | os.O_DIRECTORY, folder)
                     try:
                         _walk(below, f"{place}{name}/", depth + 1, count, user)
                     finally:

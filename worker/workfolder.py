@@ -48,6 +48,8 @@ def lay_out(folder: Path, inputs: Mapping[ArtifactName, Artifact], store: Artifa
 
 def read_result(folder: Path, stage: Stage) -> StageResult | None:
     """What the stage says came of it; None when it says nothing. StageCrashed when it says what it may not."""
+    # The stage may have closed its own folder.
+    folder.chmod(0o755)
     try:
         data = stage_files.read(folder / RESULT, stage_files.RESULT_BYTES)
     except StrangeFile as error:

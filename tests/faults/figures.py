@@ -25,7 +25,7 @@ PAGE = ROOT / "docs" / "reliability.md"
 BEGIN, END = "<!-- measured by scripts/faults --write: begin -->", "<!-- measured by scripts/faults --write: end -->"
 # Where the tests of goals stand.
 PLACES = (
-    "tests/faults", "tests/integration/test_api_fuzz.py", "tests/integration/test_api_streams.py",
+    "tests/faults", "tests/security", "tests/integration/test_api_fuzz.py", "tests/integration/test_api_streams.py",
     "tests/unit/server/test_access.py", "tests/unit/cli/test_command_line.py", "tests/unit/farm/test_jobspec.py",
 )  # fmt: skip
 # The longest first, so that none of them is what everybody waits for at the end.
@@ -60,13 +60,13 @@ class Figure:
 def main() -> int:
     """Run, print, write; 1 when a goal was missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="", help="goals, joined by commas")
+    parser.add_argument("--only", default="", help="goals, joined by commas; `security` is A1-A10 and S1-S12")
     parser.add_argument("--scale", type=float, default=1.0, help="part of the full size; 0 is the short form")
     parser.add_argument("--seed", type=int, default=20261)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many goals at a time")
     parser.add_argument("--write", action="store_true", help=f"put the figures into {PAGE.relative_to(ROOT)}")
     arguments = parser.parse_args()
-    chosen = [goal for goal in arguments.only.split(",") if goal] or list(GOALS)
+    chosen = goals_of(arguments.only)
     if unknown := set(chosen) - set(GOALS):
         parser.error(f"there is no goal {', '.join(sorted(unknown))}; choose of {', '.join(GOALS)}")
     chosen.sort(key=lambda goal: LONGEST.index(goal) if goal in LONGEST else len(LONGEST))
@@ -77,6 +77,13 @@ def main() -> int:
     if arguments.write:
         write([figure.cells() for figure in figures])
     return 0 if all(figure.held for figure in figures) else 1
+
+
+def goals_of(words: str) -> list[str]:
+    """The goals that these words name, all when there is none."""
+    security = [goal for goal in GOALS if goal[0] in "AS"]
+    named = [goal for word in words.split(",") if word for goal in (security if word == "security" else [word])]
+    return list(dict.fromkeys(named)) or list(GOALS)
 
 
 def run(goal: str, scale: float, seed: int) -> list[Figure]:

@@ -1,0 +1,56 @@
+"""What a stage's process can reach from inside the sandbox: nothing but its work."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from farm.artifacts import ArtifactName
+from farm.states import JobState
+from tests.security.hostile_farm import HostileFarm
+
+SECRET = "planted-secret-5f0c"  # noqa: S105 # not a real one
+USERS = pytest.mark.parametrize("ordinary", [False, True], ids=["root", "ordinary user"])
+
+
+@pytest.mark.goal(id="A1")
+@USERS
+def test_a_hostile_stage_reaches_nothing(
+    hostile: HostileFarm, trial, ordinary: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if os.geteuid() != 0 and not ordinary:
+        pytest.skip("only root can run the farm as root; the ordinary user's case runs")
+    monkeypatch.setenv("FARM_SECRET_OF_A_TEST", SECRET)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    abstract = f"farm-hostile-{os.getpid()}"
+    shared = Path("/dev/shm") / abstract  # noqa: S108 # planted for the stage
+    shared.write_text(SECRET)
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket(socket.AF_UNIX) as named:
+            named.bind("\0" + abstract)
+            named.listen()
+            home = hostile.settings.home
+            hidden = [home / "farm.db", home / "keys", home / "store", home / "logs", home / "work", tmp_path, shared]
+            given = {
+                "port": listener.getsockname()[1], "abstract": abstract, "supervisor": os.getpid(), "secret": SECRET,
+                "shared": shared.name, "hidden": [str(path) for path in hidden if path.name != "work"],
+            }  # fmt: skip
+            job_id = hostile.attack("probe", given)
+            worker = hostile.work(ordinary=ordinary)
+            assert worker.wait(60) == 0, (home / "workers.log").read_text()[-3000:]
+    finally:
+        shared.unlink()
+    job = hostile.farm.job(job_id)
+    assert job.state is JobState.SUCCEEDED, "\n".join(hostile.farm.logs(job_id))[-3000:]
+    hostile.farm.download(job_id, ArtifactName.REPORT, tmp_path / "report.json")
+    said = json.loads((tmp_path / "report.json").read_text())["attributes"]["check"]
+    trial.measured(
+        f"{said['tried']} probes as {'an ordinary user' if ordinary else 'root'}, {len(said['got'])} succeeded"
+    )
+    assert said["tried"] >= 120
+    assert said["got"] == []
+    assert not any((*home.rglob("hostile"), *Path("/tmp").glob("hostile")))  # noqa: S108 # the stage's try
