@@ -36,7 +36,6 @@ GOALS = {
     "S4": "10,000 generated calls: no 5xx; 2,000 generated command lines: no traceback",
     "S6": "a pickled message: not executed",
     "S7": "planted secrets: 0 hits in logs, database, command lines and artifacts",
-    "S10": "20 escape probes as a container's worker runs stages, with the given /proc: 0 succeed",
     "S11": "an upload over its limit or a 1000:1 bomb: 413 or 422, the server grows by less than 100 MB",
     "S12": "roles times endpoints: 0 wrong answers; tokens are kept as hashes only",
     "A1": "120 probes from a hostile stage, as root and as an ordinary user: 0 succeed",
