@@ -12,9 +12,12 @@ from cli.connection import connect, profile_rules
 from cli.job_request import JobRequest
 from cli.json_views import job_object
 from cli.terminal import Terminal, open_terminal
+from client.local import LocalFarm
 from client.protocol import Submission
-from farm import jobspec, modelref
+from farm import jobspec, modelref, settings
+from farm.settings import SandboxMode, Settings
 from farm.states import JobState
+from worker import sandbox
 
 DEFAULT_PREFILL = ",".join(map(str, jobspec.DEFAULT_PREFILL))
 
@@ -128,6 +131,8 @@ def command(
     if model is not None:
         example_models.make_if_missing(model, terminal)
     farm = connect(ctx)
+    if isinstance(farm, LocalFarm):
+        _ask_for_a_sandbox(settings.load())
     submission = farm.submit(request.spec(farm.job(clone).spec if clone else None))
     if wait:
         exit_status.wait_and_show(farm, submission.job.id, terminal)
@@ -147,3 +152,14 @@ def show(submission: Submission, terminal: Terminal) -> None:
         terminal.remark(f"Job {job.id} {verb}; nothing new is run.")
     terminal.show(job_page.headline(job))
     job_page.suggest(job, terminal)
+
+
+def _ask_for_a_sandbox(own: Settings) -> None:
+    """SandboxUnavailable before a job waits for a worker that would not start; workers elsewhere ask themselves."""
+    if not own.announcing:
+        sandbox.require(own.sandbox)
+    if own.sandbox is SandboxMode.OFF:
+        typer.echo(
+            "Warning: FARM_SANDBOX=off, so this job's stages run without a sandbox; submit only models that you trust.",
+            err=True,
+        )
