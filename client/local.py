@@ -16,7 +16,7 @@ from db import events, jobs, measurements, workers
 from db.jobs import Submitted
 from db.records import JobRecord
 from db.session import Database, open_database
-from farm import aars, code, digests, identity, locations, logs, sources
+from farm import aars, digests, identity, locations, logs, sources
 from farm.artifacts import Artifact, ArtifactName
 from farm.errors import ArtifactMissing, JobNotFinished, SettingsInvalid
 from farm.identity import ProcessIdentity
@@ -27,6 +27,7 @@ from farm.settings import Settings
 from farm.stages import stages_of
 from farm.states import JobState
 from farm.store.choice import open_store
+from pipeline.provenance import stage_code
 
 
 class LocalFarm:
@@ -44,7 +45,7 @@ class LocalFarm:
         submitted = jobs.submit(
             self._open(),
             spec,
-            spec.key(_deciding_files(spec)),
+            spec.key(_deciding_files(spec, self._settings)),
             [stage.name for stage in stages_of(spec)],
             self._all_stored,
             also,
@@ -179,11 +180,12 @@ class LocalFarm:
         return str(identity.of_process(pid))
 
 
-def _deciding_files(spec: JobSpec) -> str:
+def _deciding_files(spec: JobSpec, settings: Settings) -> str:
     """The digest of what decides the result beside the spec: the farm's sources, the user's keystore and AAR."""
     given = (Path(spec.app.keystore) if spec.app.keystore is not None else None, aars.file_of(spec.app.aar))
     files = [digests.of_file(path) for path in given if path is not None and path.is_file()]
-    return digests.of_json([code.of_job(), *files]) if files else code.of_job()
+    code = stage_code.of_job(settings.home)
+    return digests.of_json([code, *files]) if files else code
 
 
 def _alive(process: str) -> bool:

@@ -33,10 +33,14 @@ def canonical_json(value: Any) -> bytes:
 
 
 def of_sources(root: Path, patterns: Iterable[str]) -> str:
-    """Hex SHA-256 over the names and contents of all files below `root` that match one of the glob patterns."""
-    listing = {}
+    """Hex SHA-256 over the names and contents of all files below `root` that match one of the glob patterns.
+
+    FileNotFoundError when a pattern matches none: a folder that was renamed must not leave a digest that never changes.
+    """
+    listing: dict[str, str] = {}
     for pattern in patterns:
-        for path in root.glob(pattern):
-            if path.is_file() and "__pycache__" not in path.parts:
-                listing[path.relative_to(root).as_posix()] = of_file(path)
+        found = [path for path in root.glob(pattern) if path.is_file() and "__pycache__" not in path.parts]
+        if not found:
+            raise FileNotFoundError(f"no file below {root} matches {pattern}")
+        listing |= {path.relative_to(root).as_posix(): of_file(path) for path in found}
     return of_json(listing)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+# Only names of folders: whoever reads a file in them declares it.
+DATA_FILES: tuple[str, ...] = ()
+
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "examples"
 ANDROID_BUILDER = ROOT / "android-builder"

@@ -12,6 +12,7 @@ from farm.errors import UsageError
 from farm.stages import StageName
 
 FOLLOW_SECONDS = 0.1
+STAGE = "|".join(StageName)
 # A line that never ends is cut here, so that a reader's memory stays bounded.
 LINE_BYTES = 1 << 16
 
@@ -27,7 +28,7 @@ def job_logs(logs: Path, job_id: str) -> list[Path]:
     """The job's logs in the order in which they were begun: by attempt, then by stage."""
     found = []
     for path in (logs / job_id).glob("*.log"):
-        if match := re.fullmatch(r"(\d+)-[a-z-]+\.(\d+)\.log", path.name):
+        if match := re.fullmatch(rf"(\d+)-(?:{STAGE})\.(\d+)\.log", path.name):
             found.append((int(match[2]), int(match[1]), path))
     return [path for _, _, path in sorted(found)]
 
@@ -68,7 +69,7 @@ class Cursor:
     @classmethod
     def parse(cls, text: str) -> Cursor:
         """Read what `str` made; UsageError for anything else."""
-        if match := re.fullmatch(r"(\d{1,4}-[a-z-]{1,32}\.\d{1,9}):(\d{1,15})", text, re.ASCII):
+        if match := re.fullmatch(rf"(\d{{1,4}}-(?:{STAGE})\.\d{{1,9}}):(\d{{1,15}})", text, re.ASCII):
             return cls(match[1], int(match[2]))
         raise UsageError(f"{text[:80]!r} is no place in a job's logs; give one that came with a line.")
 

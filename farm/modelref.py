@@ -10,6 +10,9 @@ from pathlib import Path
 from farm import locations
 from farm.errors import ModelNotFound
 
+# The examples are models that a job names, not files that decide how one is treated.
+DATA_FILES: tuple[str, ...] = ()
+
 DEFAULT = "gpt2_base_en"
 
 

@@ -20,6 +20,9 @@ from farm import locations, machine
 from farm.errors import SettingsInvalid
 from farm.oplist import NAME
 
+# The toolchain's artifacts decide by their roles and pinned hashes.
+DATA_FILES: tuple[str, ...] = ()
+
 SECRETS_VARIABLE = "FARM_SECRETS"
 
 

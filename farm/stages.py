@@ -36,6 +36,16 @@ class StageName(StrEnum):
     SDK = "sdk"
 
 
+class Resource(StrEnum):
+    """What a stage may ask for beside its inputs; `worker/resources.py` says what each brings."""
+
+    MODEL = "model"
+    SIGNING_KEY = "signing-key"
+    PERMITTED_OPS = "permitted-ops"
+    SUPPLIED_AAR = "supplied-aar"
+    REFERENCE_ENVIRONMENT = "reference-environment"
+
+
 class Queue(StrEnum):
     """Which kind of worker can run a stage."""
 
@@ -84,14 +94,13 @@ class Stage:
     """One step of a job.
 
     title: what a user reads while it runs. spec_fields: dotted names of the spec's fields that decide the result.
-    code: glob patterns, below the repository, of the sources that decide the result. weight: expected part of the
-    job's time (all add up to about 1), for progress. time_limit in seconds. memory_limit in bytes, None: the farm's
-    setting. network: only the fetching of a model may use it. signs: it is given the key that signs apps.
-    judges_ops: the ops that the farm's operator permits decide its result too. uses_aar: the
-    content of the AAR that the job supplies does. ahead: a later stage whose process is started while this one runs,
+    weight: expected part of the job's time (all add up to about 1), for progress. time_limit in seconds.
+    resources: what it is given beside its inputs. ahead: a later stage whose process is started while this one runs,
     since interpreters and imports take long to start. caches: those that it reads and may add files to; reads_caches:
     further ones that it only reads. may_skip: later stages that it may find this job can't have. when: whether a job
     has the stage at all.
+
+    Its code is not named: it is what its module imports, see pipeline/provenance.
     """
 
     name: StageName
@@ -100,18 +109,19 @@ class Stage:
     inputs: tuple[A, ...]
     outputs: tuple[A, ...]
     spec_fields: tuple[str, ...]
-    code: tuple[str, ...]
     weight: float
     time_limit: float
-    network: bool = False
-    signs: bool = False
-    judges_ops: bool = False
-    uses_aar: bool = False
+    resources: frozenset[Resource] = frozenset()
     ahead: StageName | None = None
     caches: tuple[Cache, ...] = ()
     reads_caches: tuple[str, ...] = ()
     may_skip: tuple[StageName, ...] = ()
     when: Callable[[JobSpec], bool] = _always
+
+    @property
+    def module(self) -> str:
+        """The dotted name of the module that does its work."""
+        return f"pipeline.stages.{self.name.value.replace('-', '_')}"
 
 
 # Weightless graphs by their keys, and the compiled driver of the app's screens.
@@ -135,123 +145,78 @@ _MODEL_FIELDS = (
     "special_tokens",
     "calibration",
 )
-_OP_CODE = (
-    "pipeline/ops/**/*.py",
-    "pipeline/ops/*.toml",
-    "pipeline/ops/known/*.json",
-    "pipeline/inference/inspection.py",
-)
-_CLASS_TABLE = "android-builder/generation/src/main/assets/unicode-classes.bin"
-# The app takes a minute to build, so a change of the checks or of the packaging must not ask for another one.
-_ANDROID_CODE = ("pipeline/android/*.py", "pipeline/toolchain/*.py", "pipeline/binaries/*.py")
-_APP_MODULES = (
-    *(
-        f"pipeline/android/{name}.py"
-        for name in ("archive", "base", "building", "compilation", "library", "prebuilt", "resources")
-    ),
-    "pipeline/toolchain/*.py",
-)
 # The model's description names the reference and its digest, and how the model is spoken to.
 _CONVERT_FIELDS = (*_MODEL_FIELDS, "model", "model_kind", "model_digest", "app.mode", "app.prompt_template")
+
+_PACKS = frozenset({Resource.SIGNING_KEY, Resource.PERMITTED_OPS})
 
 STAGES: tuple[Stage, ...] = (
     Stage(
         StageName.FETCH, "fetching the model", Queue.CONVERT, (), (A.SOURCE,),
-        ("model", "model_kind", "model_digest"),
-        ("pipeline/stages/fetch.py", "pipeline/models/*.py", "pipeline/models/*.json", "farm/sources.py"),
-        0.05, 3600, network=True, ahead=StageName.CONVERT,
+        ("model", "model_kind", "model_digest"), 0.05, 3600,
+        resources=frozenset({Resource.MODEL}), ahead=StageName.CONVERT,
     ),
     Stage(
-        StageName.CHECK, "checking the model's files", Queue.CONVERT, (A.SOURCE,), (A.CHECKED,),
-        (),
-        ("pipeline/stages/check.py", "pipeline/models/*.py", "pipeline/models/*.json", "farm/sources.py",
-         "pipeline/conversion/checkpoints/*", "pipeline/conversion/*.py"),
-        0.02, 300,
+        StageName.CHECK, "checking the model's files", Queue.CONVERT, (A.SOURCE,), (A.CHECKED,), (), 0.02, 300,
     ),
     Stage(
         StageName.CONVERT, "converting", Queue.CONVERT, (A.SOURCE, A.CHECKED),
-        (A.MODEL, A.TOKENIZER, A.DESCRIPTION, A.REFERENCE, A.MODEL_INFO),
-        _CONVERT_FIELDS,
-        ("pipeline/stages/convert.py", "pipeline/conversion/**/*.py", "pipeline/models/*.py", "farm/recipes.py",
-         "farm/prompting.py", "farm/runtimes.py", "pipeline/inference/reference.py", "pipeline/inference/model_info.py",
-         _CLASS_TABLE, *_OP_CODE),
-        0.42, 3600, ahead=StageName.OPS, caches=(GRAPHS,), may_skip=_OF_THE_APP,
+        (A.MODEL, A.TOKENIZER, A.DESCRIPTION, A.REFERENCE, A.MODEL_INFO), _CONVERT_FIELDS, 0.42, 3600,
+        resources=frozenset({Resource.PERMITTED_OPS}), ahead=StageName.OPS, caches=(GRAPHS,), may_skip=_OF_THE_APP,
     ),
     Stage(
         StageName.OPS, "listing the model's ops", Queue.CONVERT, (A.MODEL,), (A.OPS,),
-        ("io_mode", "ops", "allow_ops"), ("pipeline/stages/ops.py", *_OP_CODE), 0.01, 600, judges_ops=True,
-        ahead=StageName.VERIFY,
+        ("io_mode", "ops", "allow_ops"), 0.01, 600,
+        resources=frozenset({Resource.PERMITTED_OPS}), ahead=StageName.VERIFY,
     ),
     Stage(
         StageName.VERIFY, "verifying the model", Queue.CONVERT, (A.MODEL, A.TOKENIZER, A.REFERENCE, A.MODEL_INFO),
-        (A.GOLDEN, A.MODEL_CARD), _MODEL_FIELDS,
-        ("pipeline/stages/verify.py", "pipeline/inference/*.py", "pipeline/flex/*.py", "farm/recipes.py"), 0.15, 1800,
-        ahead=StageName.PACKAGE,
+        (A.GOLDEN, A.MODEL_CARD), _MODEL_FIELDS, 0.15, 1800, ahead=StageName.PACKAGE,
     ),
     Stage(
         StageName.REFERENCE_RUN, "running the model in TensorFlow of the AAR's version", Queue.CONVERT,
-        (A.MODEL, A.MODEL_INFO, A.GOLDEN, A.REFERENCE), (A.REFERENCE_RUN,), ("io_mode", "app.aar"),
-        ("pipeline/stages/reference_run.py", "pipeline/flex/*.py", "pipeline/android/golden.py",
-         "pipeline/inference/reference.py", "pipeline/flex/reference-2.14.lock"),
-        0.05, 1800, reads_caches=("reference-environment",), when=_has_reference_run,
+        (A.MODEL, A.MODEL_INFO, A.GOLDEN, A.REFERENCE), (A.REFERENCE_RUN,), ("io_mode", "app.aar"), 0.05, 1800,
+        resources=frozenset({Resource.REFERENCE_ENVIRONMENT}), reads_caches=("reference-environment",),
+        when=_has_reference_run,
     ),
     Stage(
         StageName.AAR, "checking the AAR against the job", Queue.ANDROID, (A.OPS, A.MODEL), (A.AAR,),
-        ("io_mode", "app.aar", "app.abis"), ("pipeline/stages/aar.py", "android-builder/artifacts.toml", *_OP_CODE),
-        0.02, 900, uses_aar=True, reads_caches=("aars",), when=_has_strings_app,
+        ("io_mode", "app.aar", "app.abis"), 0.02, 900,
+        resources=frozenset({Resource.SUPPLIED_AAR}), reads_caches=("aars",), when=_has_strings_app,
     ),
     Stage(
-        StageName.APP, "building the app (once per version)", Queue.ANDROID, (), (A.APP_BASE,),
-        (), ("pipeline/stages/app.py", *_APP_MODULES, "android-builder/generation/src/main/**/*",
-         "android-builder/generation/consumer-rules.pro", "android-builder/app/src/main/**/*",
-         "android-builder/host/**/*", "android-builder/artifacts.toml"),
-        0.05, 1800, when=_runs_on_jvm,
+        StageName.APP, "building the app (once per version)", Queue.ANDROID, (), (A.APP_BASE,), (), 0.05, 1800,
+        when=_runs_on_jvm,
     ),
     Stage(
         StageName.STRINGS_APP, "building the app of the I/O mode `strings` (once per version and AAR)", Queue.ANDROID,
-        (A.AAR,), (A.APP_BASE,), ("app.aar",),
-        ("pipeline/stages/stringsapp.py", "pipeline/android/strings_base.py", *_APP_MODULES,
-         "android-builder/generation/src/main/**/*", "android-builder/strings/src/main/**/*",
-         "android-builder/strings/proguard-rules.pro", "android-builder/artifacts.toml"),
-        0.05, 1800, uses_aar=True, reads_caches=("aars",), when=_has_strings_app,
+        (A.AAR,), (A.APP_BASE,), ("app.aar",), 0.05, 1800,
+        resources=frozenset({Resource.SUPPLIED_AAR}), reads_caches=("aars",), when=_has_strings_app,
     ),
     Stage(
         StageName.PACKAGE, "packaging and signing the app", Queue.ANDROID,
-        (A.APP_BASE, A.MODEL, A.TOKENIZER, A.MODEL_INFO, A.MODEL_CARD), (A.APK,),
-        ("app",),
-        ("pipeline/stages/package.py", *_ANDROID_CODE, "pipeline/inference/model_info.py",
-         "android-builder/play.toml", *_OP_CODE),
-        0.1, 1800, signs=True, judges_ops=True, ahead=StageName.JVM_CHECK, when=_has_package,
+        (A.APP_BASE, A.MODEL, A.TOKENIZER, A.MODEL_INFO, A.MODEL_CARD), (A.APK,), ("app",), 0.1, 1800,
+        resources=_PACKS, ahead=StageName.JVM_CHECK, when=_has_package,
     ),
     Stage(
         StageName.JVM_CHECK, "running the app's code against the model", Queue.ANDROID,
-        (A.APP_BASE, A.APK, A.GOLDEN, A.REFERENCE), (A.HOST_RUN,), (),
-        ("pipeline/stages/jvm_check.py", *_ANDROID_CODE, "pipeline/inference/reference.py"), 0.1, 1800,
+        (A.APP_BASE, A.APK, A.GOLDEN, A.REFERENCE), (A.HOST_RUN,), (), 0.1, 1800,
         ahead=StageName.SCREENSHOTS, when=_runs_on_jvm,
     ),
     Stage(
         StageName.SCREENSHOTS, "drawing the app's screen", Queue.ANDROID, (A.APP_BASE, A.APK, A.GOLDEN),
-        (A.SCREENSHOT_LIGHT, A.SCREENSHOT_DARK), (),
-        ("pipeline/stages/screenshots.py", *_ANDROID_CODE, "android-builder/screens/**/*",
-         "farm/prompting.py"),
-        0.05, 1800, ahead=StageName.BUNDLE, caches=(SCREENS,), when=_runs_on_jvm,
+        (A.SCREENSHOT_LIGHT, A.SCREENSHOT_DARK), (), 0.05, 1800, ahead=StageName.BUNDLE, caches=(SCREENS,),
+        when=_runs_on_jvm,
     ),
     Stage(
         StageName.BUNDLE, "packaging the app for Google Play", Queue.ANDROID,
-        (A.APP_BASE, A.MODEL, A.TOKENIZER, A.MODEL_INFO, A.MODEL_CARD), (A.BUNDLE,),
-        ("app",),
-        ("pipeline/stages/bundle.py", *_ANDROID_CODE, "pipeline/inference/model_info.py",
-         "android-builder/play.toml", "android-builder/bundler/*",
-         *_OP_CODE),
-        0.03, 1800, signs=True, judges_ops=True, ahead=StageName.SDK, when=_runs_on_jvm,
+        (A.APP_BASE, A.MODEL, A.TOKENIZER, A.MODEL_INFO, A.MODEL_CARD), (A.BUNDLE,), ("app",), 0.03, 1800,
+        resources=_PACKS, ahead=StageName.SDK, when=_runs_on_jvm,
     ),
     Stage(
         StageName.SDK, "packing the library and the project for developers", Queue.ANDROID,
         (A.APP_BASE, A.MODEL, A.TOKENIZER, A.MODEL_INFO, A.MODEL_CARD, A.GOLDEN), (A.LIBRARY, A.PROJECT),
-        ("app",),
-        ("pipeline/stages/sdk.py", *_ANDROID_CODE, "pipeline/inference/model_info.py",
-         "android-builder/**/*", *_OP_CODE),
-        0.02, 1800, judges_ops=True, when=_runs_on_jvm,
+        ("app",), 0.02, 1800, resources=frozenset({Resource.PERMITTED_OPS}), when=_runs_on_jvm,
     ),
 )  # fmt: skip
 

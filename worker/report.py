@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from db.records import AttemptRecord, JobRecord
-from farm import code
+from farm import versions
 from farm.artifacts import PUBLISHED, Artifact, ArtifactName
 from farm.jobspec import JobSpec
 
@@ -90,14 +90,14 @@ def assemble(
     by_name = {artifact.name: artifact for artifact in job.artifacts}
     report = Report(
         format=FORMAT,
-        farm_version=code.farm_version(),
+        farm_version=versions.of_farm(),
         job=job.id,
         created_at=job.created_at.isoformat(),
         started_at=job.started_at.isoformat() if job.started_at else None,
         spec=job.spec,
         model_digest=by_name[ArtifactName.SOURCE].digest if ArtifactName.SOURCE in by_name else None,
         sandbox=sandbox,
-        tools=code.versions(),
+        tools=versions.of_tools(),
         stages=tuple(
             ReportedStage(
                 name=stage.name, state=stage.state, reused=stage.state == "reused", seconds=stage.seconds,

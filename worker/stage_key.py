@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from functools import reduce
 from typing import Any
 
@@ -12,7 +12,7 @@ from farm.jobspec import JobSpec
 from farm.stages import Stage
 
 # Raised when request.json, result.json or the work folder change their meaning.
-CONTRACT = 1
+CONTRACT = 2
 
 
 def stage_key(
@@ -20,14 +20,12 @@ def stage_key(
     spec: JobSpec,
     inputs: Mapping[ArtifactName, Artifact],
     code: str,
-    signing: str | None,
-    permitted_ops: Collection[str] = (),
-    aar: str | None = None,
+    resources: Mapping[str, Any],
 ) -> str:
-    """SHA-256 over the contract, the stage, its fields of the spec, its inputs' content and its code.
+    """SHA-256 over the contract, the stage, its fields of the spec, its inputs' content, its code and its resources.
 
-    signing: the digest of the keystore, for the stage that signs. permitted_ops: what the operator lets in: without it
-    a result would outlive the permission. aar: the digest of the AAR that the job supplies, for stages that use it.
+    code: the digest of all that the stage's module may import or read. resources: what of each of the stage's resources
+    decides its result, by the resource's name.
     """
     fields = spec.model_dump(mode="json")
     if spec.model_digest is not None:
@@ -40,9 +38,7 @@ def stage_key(
             "fields": {field: _field(fields, field) for field in stage.spec_fields},
             "inputs": {name.value: inputs[name].digest for name in stage.inputs},
             "code": code,
-            "signing": signing,
-            "aar": aar if stage.uses_aar else None,
-            "permitted_ops": sorted(permitted_ops) if stage.judges_ops else [],
+            "resources": dict(resources),
         }
     )
 

@@ -13,55 +13,49 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from db import claims, digests, jobs, stages
+from db import claims, jobs, stages
 from db.claims import Claim, LeaseLost
 from db.records import MetricRecord, ResultRecord
 from db.session import Database
-from farm import aars, code, logs
+from farm import logs
 from farm.artifacts import Artifact, ArtifactName
-from farm.digests import of_file
 from farm.durable_writes import disk_full_as_sentence
 from farm.errors import (
     ArtifactDamaged,
     ArtifactMissing,
     DatabaseUnusable,
     FarmError,
-    ModelNotFound,
     StageCrashed,
 )  # fmt: skip
 from farm.jobspec import JobSpec
-from farm.modelref import ModelKind
 from farm.progress import Progress
 from farm.settings import Settings
 from farm.stages import Queue, Stage, StageName, stages_of
 from farm.states import StageState
 from farm.store import ArtifactStore
-from pipeline.android import keystore
-from pipeline.android.keystore import SigningKey
-from pipeline.flex import reference_environment
+from pipeline.provenance import stage_code
 from pipeline.request import StageRequest, StageResult
-from worker import report, workfolder
+from worker import report, resources, workfolder
 from worker.lease import LeaseKeeper
 from worker.limits import Limits
+from worker.resources import Surroundings
 from worker.sandbox import View
 from worker.stage_key import stage_key
 from worker.stage_process import StageJob, StageOutcome, StageRunner
 from worker.termination import Reason, Terminated, Termination
 
-# Where the key lies for a stage that signs, beside its work folder.
-KEY_SUFFIX = ".key"
 _log = logging.getLogger("farm.worker")
 
 
 @dataclass
 class _Running:
-    """What is known of a job while its stages run. code: the digest of each stage's sources. ahead: a later stage whose
-    process is started already. done: work folders that nobody needs any more. skips: stages that it cannot have, and
-    why."""
+    """What is known of a job while its stages run. code: the digest of all that each stage's module imports and reads.
+    ahead: a later stage whose process is started already. done: work folders that nobody needs any more. skips: stages
+    that it cannot have, and why."""
 
     held: Claim
     termination: Termination
-    code: Mapping[StageName, str]
+    code: Mapping[str, str]
     ahead: StageJob | None = None
     done: list[Path] = field(default_factory=list)
     artifacts: dict[ArtifactName, Artifact] = field(default_factory=dict)
@@ -112,6 +106,8 @@ class Supervisor:
     def run_next(self, only: str | None = None) -> str | None:
         """Claim the job that waits longest, or, with `only`, the one of that id, and run it until it ends, one way or
         another, or needs a worker of another queue; its id. None when there is none to claim."""
+        # Before the claim, for once per version it takes a second, and a broken checkout must claim nothing.
+        code = stage_code.of_stages(self._settings.home)
         held = claims.claim(self._database, self._worker_id, self._settings.lease_seconds, self._queues, only)
         if held is None:
             return None
@@ -121,7 +117,7 @@ class Supervisor:
             if self._stopping:
                 termination.request(Reason.STOP)
             try:
-                self._run_and_record(_Running(held, termination, code.of_stages()))
+                self._run_and_record(_Running(held, termination, code))
             except LeaseLost:
                 _log.warning("job %s: %s", held.job_id, Reason.LEASE_LOST.value)
             finally:
@@ -181,10 +177,8 @@ class Supervisor:
             stages.skip(self._database, running.held, stage.name, reason)
             return True
         inputs = {name: running.artifacts[name] for name in stage.inputs}
-        key = stage_key(
-            stage, running.spec, inputs, running.code[stage.name], self._signing(running, stage),
-            self._settings.permitted_ops, _supplied_aar(running.spec) if stage.uses_aar else None,
-        )  # fmt: skip
+        code = running.code[stage.name.value]
+        key = stage_key(stage, running.spec, inputs, code, resources.deciding(stage, self._around(running)))
         record = self._earlier_result(key)
         if record is None or not self._file_reused(running, record):
             record = self._run_stage(running, position, stage, key, inputs)
@@ -223,16 +217,8 @@ class Supervisor:
         lacking = [name for name in stage.inputs if name not in running.artifacts]
         return f"This job has no {lacking[0]}, which the stage needs." if lacking else None
 
-    def _signing(self, running: _Running, stage: Stage) -> str | None:
-        """The digest of the keystore that will sign, for a stage that signs."""
-        if not stage.signs:
-            return None
-        own = running.spec.app.keystore
-        store = Path(own) if own is not None else SigningKey(keystore.ensure(self._settings.keys)).store
-        # A keystore that cannot be read fails, with its sentence, where the key is prepared.
-        with suppress(OSError):
-            return of_file(store)
-        return None
+    def _around(self, running: _Running) -> Surroundings:
+        return Surroundings(running.spec, self._settings, self._database, self._store, self._runner.sandbox.confines)
 
     def _earlier_result(self, key: str) -> ResultRecord | None:
         """What is filed under the key, if it is still whole in the store; else it is forgotten."""
@@ -304,12 +290,9 @@ class Supervisor:
         job = running.take_ahead(stage.name) or self._make_room(running, position, stage)
         workdir = job.request.workdir
         workfolder.lay_out(workdir, inputs, self._store, protected=self._runner.sandbox.confines)
-        if stage.name is StageName.REFERENCE_RUN:
-            reference_environment.ensure(self._settings.caches)
-        if stage.name is StageName.FETCH and running.spec.model_kind is ModelKind.UPLOADED:
-            self._lay_out_upload(running.spec, workdir)
+        for provider in resources.providers(stage):
+            provider.provide(self._around(running), job.request)
         if job.request.keystore is not None:
-            keystore.prepare(running.spec.app, self._settings.keys, job.request.keystore)
             self._runner.sandbox.hand_over(job.view)
         job.request.write()
         return job
@@ -329,48 +312,26 @@ class Supervisor:
         workdir = self._folder(held) / stage.name.value
         workfolder.make(workdir)
         settings.caches.mkdir(parents=True, exist_ok=True)
-        key: Path | None = None
         caches = (*(cache.name for cache in stage.caches), *stage.reads_caches)
-        readable = [*(settings.caches / name for name in caches), settings.toolchain]
-        secrets: tuple[Path, ...] = ()
-        user_files = False
-        if stage.signs:
-            key = workdir.with_name(workdir.name + KEY_SUFFIX)
-            workfolder.remove(key)
-            key.mkdir(mode=0o700)
-            secrets = (key,)
-        supplied = aars.file_of(spec.app.aar)
-        if stage.uses_aar and supplied is not None:
-            readable.append(supplied)
-            user_files = True
-        if stage.name is StageName.FETCH and spec.model_kind.local:
-            readable.append(Path(spec.model))
-            user_files = True
+        readable = (*(settings.caches / name for name in caches), settings.toolchain)
+        access = resources.reserve(stage, self._around(running), workdir)
         request = StageRequest(
             stage=stage.name, spec=spec, workdir=workdir, caches=settings.caches, toolchain=settings.toolchain,
-            keystore=key, threads=settings.threads, permitted_ops=settings.permitted_ops,
+            keystore=access.key, threads=settings.threads, permitted_ops=access.permitted_ops,
         )  # fmt: skip
         return StageJob(
             request=request,
             view=View(
                 workdir,
-                tuple(readable),
-                network=stage.network and spec.model_kind.on_hub,
-                secrets=secrets,
-                user_files=user_files,
+                (*readable, *access.readable),
+                network=access.network,
+                secrets=access.secrets,
+                user_files=access.user_files,
             ),
             limits=Limits(stage.time_limit, settings.memory_limit, settings.disk_reserve),
             mark=self._worker_id,
             log=logs.stage_log(settings.logs, held.job_id, position, stage.name, held.attempt),
         )
-
-    def _lay_out_upload(self, spec: JobSpec, workdir: Path) -> None:
-        """An uploaded model comes out of the store, under the digest that was checked when it was uploaded."""
-        if spec.model_digest is None:
-            raise ModelNotFound(f"The uploaded model {spec.model} has no digest; upload and submit it again.")
-        artifact = Artifact(ArtifactName.SOURCE, spec.model_digest, 0)
-        target = workdir / "inputs" / ArtifactName.SOURCE.value.rstrip("/")
-        self._store.materialise(artifact, target, protected=self._runner.sandbox.confines)
 
     def _take_over(self, running: _Running, stage: Stage, record: ResultRecord, result: StageResult) -> None:
         """What later stages and the report need to know."""
@@ -379,8 +340,8 @@ class Supervisor:
         running.notes = list(dict.fromkeys((*running.notes, *result.notes, *result.skips.values())))
         if result.attributes:
             running.attributes[stage.name.value] = result.attributes
-        if stage.name is StageName.FETCH:
-            digests.remember_model(self._database, running.spec.model, running.artifacts[ArtifactName.SOURCE].digest)
+        for provider in resources.providers(stage):
+            provider.succeeded(self._around(running), running.artifacts)
 
     def _finish(self, running: _Running) -> None:
         """The report, and in one transaction with it the job's success."""
@@ -405,14 +366,6 @@ class Supervisor:
 
     def _folder(self, held: Claim) -> Path:
         return self._settings.work / self._worker_id / f"{held.job_id}.{held.attempt}"
-
-
-def _supplied_aar(spec: JobSpec) -> str | None:
-    """The digest of the AAR that the job supplies. One that cannot be read fails, with its sentence, in its stage."""
-    supplied = aars.file_of(spec.app.aar)
-    with suppress(OSError):
-        return of_file(supplied) if supplied is not None else None
-    return None
 
 
 def _as_sentence(error: Exception, subject: str) -> FarmError:

@@ -8,6 +8,9 @@ from pathlib import Path
 from farm import locations
 from farm.jobspec import Abi
 
+# Only names of folders: whoever reads a file in them declares it.
+DATA_FILES: tuple[str, ...] = ()
+
 
 @dataclass(frozen=True)
 class AppSources:

@@ -13,6 +13,11 @@ from pipeline.android.base import AppBase, AppSources
 from pipeline.toolchain.maven import Toolchain
 from pipeline.toolchain.pins import Role
 
+DATA_FILES = (
+    "android-builder/generation/src/main/**/*", "android-builder/generation/consumer-rules.pro",
+    "android-builder/app/src/main/**/*", "android-builder/host/src/main/kotlin/**/*",
+)  # fmt: skip
+
 # Maven classifiers of the runtime's native jars.
 CLASSIFIERS = {Abi.ARM64: "android-arm64", Abi.X86_64: "android-x86_64"}
 

@@ -18,6 +18,8 @@ from pipeline.toolchain.maven import Toolchain
 from pipeline.toolchain.pins import Role
 from pipeline.toolchain.tools import Tool
 
+DATA_FILES = ("android-builder/bundler/Bundler.java",)
+
 TIMEOUT = 900.0
 # One program that the JVM compiles when it starts: what takes long is starting bundletool, and reading a large bundle.
 DRIVER = locations.ANDROID_BUILDER / "bundler" / "Bundler.java"

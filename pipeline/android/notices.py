@@ -18,6 +18,8 @@ from pipeline.android import written_files
 from pipeline.toolchain import pins
 from pipeline.toolchain.pins import Pins, Role
 
+DATA_FILES = ("android-builder/notices.toml", "android-builder/notices/*")
+
 TABLE = locations.ANDROID_BUILDER / "notices.toml"
 TEXTS = locations.ANDROID_BUILDER / "notices"
 ASSETS = locations.ANDROID_BUILDER / "app" / "src" / "main" / "assets"

@@ -11,6 +11,8 @@ from pathlib import Path
 from farm import locations
 from farm.errors import SettingsInvalid
 
+DATA_FILES = ("android-builder/play.toml",)
+
 TABLE = locations.ANDROID_BUILDER / "play.toml"
 
 

@@ -11,12 +11,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from farm import digests, locations, settings
+from farm import settings
 from farm.errors import FarmError
 from farm.progress import Reporter
-from farm.stages import BY_NAME, StageName
 from pipeline.android import building
 from pipeline.android.base import AppSources
+from pipeline.provenance import stage_code
 from pipeline.toolchain import maven
 from pipeline.toolchain.maven import Toolchain
 
@@ -25,7 +25,7 @@ FOLDER = "app-base"
 
 def name() -> str:
     """Under which the app of these sources is filed."""
-    return digests.of_sources(locations.ROOT, BY_NAME[StageName.APP].code)
+    return stage_code.of_module(building.__name__)
 
 
 def place(tools: Toolchain) -> Path:

@@ -12,20 +12,25 @@ from pipeline.android import archive, resources
 from pipeline.android.archive import Member
 from pipeline.android.base import AppSources
 
+DATA_FILES = (
+    "android-builder/settings.gradle.kts", "android-builder/build.gradle.kts", "android-builder/gradlew",
+    "android-builder/gradlew.bat", "android-builder/gradle.properties", "android-builder/STUDIO.md",
+    "android-builder/gradle/**/*", "android-builder/app/build.gradle.kts", "android-builder/app/src/main/**/*",
+    "android-builder/app/src/androidTest/**/*", "android-builder/generation/build.gradle.kts",
+    "android-builder/generation/consumer-rules.pro", "android-builder/generation/src/main/**/*",
+)  # fmt: skip
+
 # The folder that the archive unpacks to.
 FOLDER = "android-project"
-# Below `android-builder`: what goes into the project as it is. The tests that run on the farm's machines stay here,
-# since they need its stand-in for Android.
-PATTERNS = (
-    "settings.gradle.kts", "build.gradle.kts", "gradlew", "gradlew.bat", "gradle/**/*",
-    "app/build.gradle.kts", "app/src/main/**/*", "app/src/androidTest/**/*",
-    "generation/build.gradle.kts", "generation/consumer-rules.pro", "generation/src/main/**/*",
-)  # fmt: skip
 PROGRAMS = ("gradlew",)
 README = "STUDIO.md"
 PROPERTIES = "gradle.properties"
 GOLDEN = "app/src/androidTest/assets/golden.json"
 LABEL = "app/src/job/res/values/strings.xml"
+# Below `android-builder`: what goes into the project as it is. The tests that run on the farm's machines stay here,
+# since they need its stand-in for Android.
+BUILDER = "android-builder/"
+PATTERNS = tuple(each.removeprefix(BUILDER) for each in DATA_FILES if not each.endswith((README, PROPERTIES)))
 IGNORED = "/.gradle/\n/.idea/\n/local.properties\nbuild/\n"
 
 

@@ -15,6 +15,8 @@ from pipeline.android.golden import Golden
 from pipeline.android.robolectric import Harness
 from pipeline.toolchain import pins
 
+DATA_FILES = ("android-builder/screens/src/main/kotlin/**/*",)
+
 TIMEOUT = 900.0
 HINT = "the app's screen can't be drawn on this machine; see the stage's log."
 CLASS = "dev.kerasfarm.screens.Screenshots"

@@ -18,6 +18,11 @@ from pipeline.android.base import AppBase, AppSources
 from pipeline.toolchain.maven import Toolchain
 from pipeline.toolchain.pins import Role
 
+DATA_FILES = (
+    "android-builder/generation/src/main/**/*", "android-builder/strings/src/main/**/*",
+    "android-builder/strings/proguard-rules.pro",
+)  # fmt: skip
+
 SOURCES = locations.ANDROID_BUILDER / "strings"
 RULES = "proguard.txt"
 LICENCE = "LICENSE"

@@ -13,6 +13,9 @@ from pipeline.android import written_files
 from pipeline.toolchain import pins
 from pipeline.toolchain.pins import Pins, Role
 
+# It writes files; none is read.
+DATA_FILES: tuple[str, ...] = ()
+
 CATALOG = "gradle/libs.versions.toml"
 WRAPPER = "gradle/wrapper/gradle-wrapper.properties"
 WRAPPER_JAR = "gradle/wrapper/gradle-wrapper.jar"

@@ -15,6 +15,8 @@ from farm.stages import GRAPHS
 from pipeline.conversion.description import DecoderDescription
 
 CACHE = GRAPHS.name
+# The modules of this package alone are looked at.
+DATA_FILES: tuple[str, ...] = ()
 # The sources that decide a graph beside its description.
 SOURCES = ("decoder.py", "description.py", "graph.py")
 

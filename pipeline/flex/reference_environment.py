@@ -15,6 +15,8 @@ from farm import digests
 from farm.errors import ReferenceEnvironmentUnavailable
 from pipeline import process
 
+DATA_FILES = ("pipeline/flex/reference-2.14.lock",)
+
 LOCK = Path(__file__).with_name("reference-2.14.lock")
 CACHE = "reference-environment"
 TIMEOUT = 1800.0

@@ -14,6 +14,8 @@ from farm.errors import FileUnreadable, FlexRunFailed, SequenceTooLong
 from pipeline import process
 from pipeline.inference.text_model import Completion, TextAnswer, TextAnswers
 
+DATA_FILES = ("pipeline/flex/program.py",)
+
 PROGRAM = Path(__file__).with_name("program.py")
 TIMEOUT = 1200.0
 HINT = "models of the I/O mode `strings` are run by TensorFlow, which the farm's extra `convert` brings."

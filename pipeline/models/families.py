@@ -7,6 +7,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+DATA_FILES = ("pipeline/models/families.json", "pipeline/models/classes.json", "pipeline/models/presets.json")
+
 FAMILIES = Path(__file__).with_name("families.json")
 CLASSES = Path(__file__).with_name("classes.json")
 PRESETS = Path(__file__).with_name("presets.json")

@@ -20,6 +20,8 @@ from pipeline.ops.aar import Answer
 from pipeline.ops.aar_fitness import INTERPRETER_LIBRARY
 from pipeline.ops.reading import OpKind, OpUse
 
+DATA_FILES = ("android-builder/flex-aar/*",)
+
 CACHE = "aars"
 RECIPE = locations.ANDROID_BUILDER / "flex-aar"
 SETTINGS = RECIPE / "versions.json"

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from pipeline.ops.reading import OpUse
 
+DATA_FILES = ("pipeline/ops/dangers.toml",)
+
 TABLE = Path(__file__).with_name("dangers.toml")
 
 

@@ -6,6 +6,8 @@ import tomllib
 from functools import cache
 from pathlib import Path
 
+DATA_FILES = ("pipeline/ops/versions.toml",)
+
 TABLE = Path(__file__).with_name("versions.toml")
 
 

@@ -25,6 +25,8 @@ from farm import errors, progress
 from farm.loading import gc_paused
 from pipeline.request import Failure, Metric, StageRequest, StageResult
 
+# The module of the stage that is run, which is what its key begins with.
+DYNAMIC_IMPORTS: tuple[str, ...] = ()
 # New objects between two looks for garbage: a model's layers and a traced graph are a million small ones that stay, and
 # big arrays hang on few.
 GARBAGE_THRESHOLD = 100_000
@@ -35,9 +37,9 @@ ROOM = 64 << 20
 def main(workdir: Path) -> int:
     """Run one stage; the exit code is that of its error, or 0."""
     request = StageRequest.read(workdir)
-    module = import_stage(request.stage.value)
     try:
-        result: StageResult = module.run(request, progress.reporter_from_environment())
+        # Within, since a module that cannot be imported is a failure of the stage as any other.
+        result: StageResult = import_stage(request.stage.value).run(request, progress.reporter_from_environment())
     except Exception as error:
         traceback.print_exc()
         known = translate(error, request)

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from db.models import Job
-from farm import code, stages
+from farm import stages
 from farm.stages import STAGES, StageName
 from farm.states import JobState
 from tests.faults.fleet import Fleet
@@ -75,8 +75,7 @@ def test_random_kills(make_yard, trial) -> None:
 @pytest.mark.goal(id="R2")
 def test_wake_ups_under_kills(make_fleet, trial, monkeypatch: pytest.MonkeyPatch) -> None:
     """Many wake-ups: jobs of one stage, which runs in the workers' own processes."""
-    for module in (stages, code):
-        monkeypatch.setattr(module, "STAGES", STAGES[:1])
+    monkeypatch.setattr(stages, "STAGES", STAGES[:1])
     fleet = make_fleet(max_attempts=1000, lease_seconds=20.0, heartbeat_seconds=2.0)
     jobs, kills = trial.size(40, 30_000), trial.size(2, 117)
     submit_many(fleet, jobs)

@@ -12,15 +12,16 @@ from typing import Any
 
 import pytest
 
-from farm import digests, locations, settings
+from farm import settings
 from farm.artifacts import ArtifactName
 from farm.jobspec import IoMode, JobSpec
 from farm.modelref import ModelKind
-from farm.stages import BY_NAME, StageName
+from farm.stages import StageName
 from pipeline.android import building
 from pipeline.android.base import AppBase, AppSources
 from pipeline.flex import reference_environment
 from pipeline.ops import known_aars
+from pipeline.provenance import stage_code
 from pipeline.request import StageRequest
 from pipeline.stages import stringsapp
 from pipeline.toolchain import maven
@@ -116,12 +117,16 @@ def reference_caches(request: pytest.FixtureRequest) -> Path:
     return folder
 
 
+# What decides the bytes of an app without a model: a change of the stage around it needs no other one.
+KEPT = {StageName.APP: "pipeline.android.building", StageName.STRINGS_APP: "pipeline.android.strings_base"}
+
+
 def kept_by_sources(request: pytest.FixtureRequest, stage: StageName, build: Callable[[Path], None]) -> Path:
     """The folder that `build` makes, by the digest of the stage's sources."""
     cache = request.config.cache
     assert cache is not None
     folder = cache.mkdir(f"{stage}-base")
-    finished = folder / digests.of_sources(locations.ROOT, BY_NAME[stage].code)
+    finished = folder / stage_code.of_module(KEPT[stage])
     # Of test processes that run side by side the first one builds, and the others wait for it.
     with (folder.parent / f"{stage}-base.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -20,6 +20,8 @@ from tokenizers import Regex, pre_tokenizers
 
 from farm import locations
 
+DATA_FILES = ("android-builder/generation/src/main/assets/unicode-classes.bin",)
+
 TABLE = locations.ANDROID_BUILDER / "generation/src/main/assets/unicode-classes.bin"
 MAGIC = b"UCL2"
 CODE_POINTS = 0x110000

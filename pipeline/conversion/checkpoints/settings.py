@@ -11,6 +11,8 @@ from typing import Any
 
 from farm.errors import ModelDamaged, UnsupportedArchitecture
 
+DATA_FILES = ("pipeline/conversion/checkpoints/neutral_keys.toml",)
+
 NEUTRAL_KEYS = Path(__file__).with_name("neutral_keys.toml")
 MOST = 1 << 31
 # Whole numbers in JSON may be larger than any float.

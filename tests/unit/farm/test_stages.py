@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import ast
 from functools import reduce
 
 import pytest
@@ -9,7 +8,7 @@ from farm import locations
 from farm.artifacts import PUBLISHED, ArtifactName
 from farm.jobspec import IoMode, JobSpec
 from farm.modelref import ModelKind
-from farm.stages import BY_NAME, STAGES, Stage, StageName, stages_of
+from farm.stages import BY_NAME, STAGES, Resource, Stage, StageName, stages_of
 
 by_io_mode = pytest.mark.parametrize("io_mode", list(IoMode))
 by_name = pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
@@ -44,10 +43,8 @@ def test_every_artifact_has_a_maker() -> None:
 
 
 @by_name
-def test_code_patterns_match_the_stage_itself(stage: Stage) -> None:
-    assert f"pipeline/stages/{stage.name.replace('-', '_')}.py" in stage.code
-    for pattern in stage.code:
-        assert any(locations.ROOT.glob(pattern)), pattern
+def test_every_stage_has_a_module(stage: Stage) -> None:
+    assert (locations.ROOT / f"{stage.module.replace('.', '/')}.py").is_file()
 
 
 @by_name
@@ -57,29 +54,11 @@ def test_spec_fields_exist(stage: Stage) -> None:
         reduce(lambda part, name: part[name], field.split("."), spec)
 
 
-def test_only_fetching_has_a_network() -> None:
-    assert [stage.name for stage in STAGES if stage.network] == [StageName.FETCH]
+def test_only_fetching_is_given_the_models_place() -> None:
+    assert [stage.name for stage in STAGES if Resource.MODEL in stage.resources] == [StageName.FETCH]
 
 
 @by_io_mode
 def test_shares_add_up(io_mode: IoMode) -> None:
     """They are weights; a I/O mode without some stages has a little less."""
     assert 0.8 <= sum(stage.weight for stage in stages_in(io_mode)) <= 1.0 + 1e-9
-
-
-def test_the_apps_code_is_all_that_builds_it() -> None:
-    """Fewer files than the other stages name, so that what is imported must be among them."""
-    todo, found = {"pipeline/stages/app.py"}, set[str]()
-    while todo - found:
-        path = (todo - found).pop()
-        found.add(path)
-        for node in ast.walk(ast.parse((locations.ROOT / path).read_text())):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(
-                ("pipeline.android", "pipeline.toolchain")
-            ):
-                names = [f"{node.module}.{alias.name}" for alias in node.names] + [str(node.module)]
-                files = {f"{name.replace('.', '/')}.py" for name in names}
-                todo |= {file for file in files if (locations.ROOT / file).is_file()}
-    code = BY_NAME[StageName.APP].code
-    named = {str(path.relative_to(locations.ROOT)) for pattern in code for path in locations.ROOT.glob(pattern)}
-    assert found <= named

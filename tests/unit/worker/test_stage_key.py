@@ -16,10 +16,10 @@ SPEC = JobSpec(model_kind=ModelKind.FOLDER, model="/models/one", model_digest="d
 HUB = JobSpec(model_kind=ModelKind.PRESET, model="gpt2_base_en")
 
 
-def key(name: StageName, spec: JobSpec, content: str = "a", code: str = "c", signing: str | None = None) -> str:
+def key(name: StageName, spec: JobSpec, content: str = "a", code: str = "c", **resources: Any) -> str:
     stage = BY_NAME[name]
     inputs = {each: Artifact(each, content * 64, 1) for each in stage.inputs}
-    return stage_key(stage, spec, inputs, code, signing)
+    return stage_key(stage, spec, inputs, code, resources)
 
 
 @pytest.mark.parametrize("name", list(StageName))
@@ -54,22 +54,12 @@ def test_a_hub_reference_stands_for_itself() -> None:
     assert key(StageName.FETCH, HUB) != key(StageName.FETCH, other)
 
 
-def test_the_keystore_decides_what_is_signed() -> None:
+def test_what_the_resources_say_decides() -> None:
     assert key(StageName.PACKAGE, SPEC, signing="x") != key(StageName.PACKAGE, SPEC, signing="y")
-
-
-def test_what_the_operator_permits_decides_where_ops_are_judged() -> None:
-    def permitting(name: StageName, *ops: str) -> str:
-        stage = BY_NAME[name]
-        inputs = {each: Artifact(each, "a" * 64, 1) for each in stage.inputs}
-        return stage_key(stage, SPEC, inputs, "c", None, frozenset(ops))
-
-    changed = {name for name in StageName if permitting(name) != permitting(name, "ReadFile")}
-    assert changed == {StageName.OPS, StageName.PACKAGE, StageName.BUNDLE, StageName.SDK}
 
 
 def test_the_name_of_the_input_counts() -> None:
     stage = BY_NAME[StageName.CHECK]
     source = Artifact(ArtifactName.SOURCE, "a" * 64, 1)
     with pytest.raises(KeyError):
-        stage_key(stage, SPEC, {ArtifactName.MODEL: source}, "c", None)
+        stage_key(stage, SPEC, {ArtifactName.MODEL: source}, "c", {})

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pipeline.ops import allowlist, known_aars, versions
-from pipeline.ops.known_aars import APP, ROLES, STOCK
+from pipeline.ops.known_aars import APP, STOCK
+from pipeline.ops.known_aars_writing import ROLES
 from pipeline.ops.reading import OpKind, OpUse
 from pipeline.toolchain import pins
 

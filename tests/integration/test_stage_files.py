@@ -1,0 +1,69 @@
+"""Real stages open no file of the repository outside the set that their keys are made from."""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from client.local import LocalFarm
+from farm import locations
+from farm.jobspec import IoMode, JobSpec
+from farm.modelref import ModelKind
+from farm.settings import Settings
+from farm.stages import BY_NAME, StageName, stages_of
+from farm.states import JobState
+from pipeline.provenance.closure import Repository
+from pipeline.provenance.stage_code import PINS, TABLE, stage_closure
+from pipeline.toolchain.maven import Toolchain
+from worker import service
+from worker.sandbox import Unconfined
+from worker.stage_process import ProcessRunner
+
+PROGRAM = Path(__file__).parents[1] / "fixtures" / "audited_stage.py"
+# Not the farm's own: the environment, the toolchain, models, and this test's programs.
+FOREIGN = (".venv", ".toolchain", "examples", "tests", ".pytest_cache")
+
+
+@pytest.mark.parametrize("io_mode", [IoMode.TOKENS, IoMode.BYTES])
+def test_a_job(tmp_path: Path, android_toolchain: Toolchain, io_mode: IoMode) -> None:
+    settings = Settings(home=tmp_path / "home", toolchain=android_toolchain.folder)
+    log = tmp_path / "opened"
+    runner = ProcessRunner(Unconfined("a test"), 10.0, (sys.executable, str(PROGRAM), str(log)))
+    farm = LocalFarm(settings)
+    spec = JobSpec(model_kind=ModelKind.FOLDER, model=str(locations.EXAMPLES / "tiny_gpt2"), io_mode=io_mode)
+    job_id = farm.submit(spec).job.id
+    service.serve(settings, once=True, runner=runner)
+    job = farm.job(job_id)
+    assert job.state is JobState.SUCCEEDED, job.error
+    opened = read(log)
+    assert set(opened) == {stage.name for stage in stages_of(spec)}
+    repository = Repository(locations.ROOT)
+    for name, files in opened.items():
+        closure = stage_closure(repository, BY_NAME[name])
+        allowed = closure.files | ({TABLE} if PINS in closure.sources else set())
+        assert files - allowed == set(), f"{name} opens files that its key does not cover"
+        assert f"pipeline/stages/{name.replace('-', '_')}.py" in files
+
+
+def read(log: Path) -> dict[StageName, set[str]]:
+    """The files of the repository by stage; a compiled module stands for its source, a folder for all in it."""
+    found: dict[StageName, set[str]] = defaultdict(set)
+    for line in log.read_text().splitlines():
+        name, _, text = line.partition("\t")
+        path = Path(text)
+        if not path.is_relative_to(locations.ROOT) or any(
+            path.is_relative_to(locations.ROOT / each) for each in FOREIGN
+        ):
+            continue
+        files = [each for each in path.rglob("*") if each.is_file()] if path.is_dir() else [path]
+        found[StageName(name)] |= {source_of(each) for each in files}
+    return found
+
+
+def source_of(path: Path) -> str:
+    if path.parent.name == "__pycache__":
+        path = path.parents[1] / f"{path.name.split('.')[0]}.py"
+    return path.relative_to(locations.ROOT).as_posix()
