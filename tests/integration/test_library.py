@@ -30,7 +30,7 @@ from pipeline.request import StageRequest
 from pipeline.stages import sdk
 from pipeline.toolchain.maven import Toolchain
 from pipeline.toolchain.pins import Role
-from tests.fixtures import golden_models
+from tests.fixtures import golden_models, library_api
 from tests.fixtures.golden_models import END, STEPS, Golden
 
 SAMPLE = locations.ANDROID_BUILDER / "sample" / "src" / "main" / "kotlin"
@@ -118,6 +118,11 @@ def test_without_the_model_the_library_is_the_one_of_the_version(app_base: AppBa
     assert full[MODEL_ASSET].stored
     assert {f"jni/{abi}/libjnitensorflowlite.so" for abi in ("arm64-v8a", "x86_64")} < plain.keys()
     library_checks.require(app_base.library_archive)
+
+
+def test_the_interface_is_the_one_that_is_written_down(app_base: AppBase) -> None:
+    """Whoever changes what apps see of the library sees it in `generation.api`, which then changes too."""
+    assert library_api.dump(app_base.library_jar) == library_api.DUMP.read_text()
 
 
 def _check(path: Path) -> list[tuple[str, str]]:
