@@ -15,14 +15,17 @@ from importlib import metadata
 import psutil
 
 from cli import units
+from farm import locations
 from farm.errors import FarmError, ToolMissing
 from farm.settings import SandboxMode, Settings
+from keras_android_farm import PACKAGES
 from pipeline.toolchain import maven, tools
 from pipeline.toolchain.tools import Tool
 from worker import sandbox
 from worker.sandbox import Bubblewrap
 
 DISTRIBUTION = "keras-android-farm"
+FETCHING = "farm doctor --fetch"
 PYTHON = (3, 11)
 # What one job of a GPT-2 size writes, with its scratch files.
 DISK_WANTED = 4 << 30
@@ -51,6 +54,7 @@ def examine(settings: Settings) -> Iterator[Check]:
     """Every check, one after another; the quick ones first."""
     yield check_python()
     yield from check_packages()
+    yield from check_names()
     for tool in Tool:
         yield check_tool(tool)
     yield check_toolchain(settings)
@@ -66,7 +70,7 @@ def check_python() -> Check:
     if tuple(map(int, platform.python_version_tuple()[:2])) == PYTHON:
         return Check("Python", Health.OK, version)
     wanted = ".".join(map(str, PYTHON))
-    return Check("Python", Health.MISSING, version, f"Run scripts/bootstrap where Python {wanted} is installed.")
+    return Check("Python", Health.MISSING, version, f"Install the farm with Python {wanted}: {installation(wanted)}")
 
 
 def check_packages() -> Iterator[Check]:
@@ -79,12 +83,30 @@ def check_packages() -> Iterator[Check]:
         try:
             found = metadata.version(name)
         except metadata.PackageNotFoundError:
-            yield Check(name, Health.MISSING, "not installed", "Run scripts/bootstrap to install it.")
+            yield Check(name, Health.MISSING, "not installed", f"Run: {installation()}")
             continue
         if found == wanted or relation == ">=":
             yield Check(name, Health.OK, found)
         else:
-            yield Check(name, Health.WARNING, f"{found} instead of {wanted}", "Run scripts/bootstrap to change it.")
+            yield Check(name, Health.WARNING, f"{found} instead of {wanted}", f"Run: {installation()}")
+
+
+def check_names() -> Iterator[Check]:
+    """Packages of the farm whose names another distribution of the environment has too: one overwrites the other."""
+    owners = metadata.packages_distributions()
+    for name in sorted(PACKAGES):
+        if others := sorted(set(owners.get(name, ())) - {DISTRIBUTION}):
+            fix = f"Install the farm in an environment of its own: {installation()}"
+            yield Check(name, Health.WARNING, f"also a package of {', '.join(others)}", fix)
+
+
+def installation(python: str = "3.11") -> str:
+    """The command that installs the farm with all that jobs need."""
+    return (
+        "scripts/bootstrap"
+        if locations.CHECKOUT
+        else (f"uv tool install --reinstall --python {python} '{DISTRIBUTION}[convert,android]'")
+    )
 
 
 def check_tool(tool: Tool) -> Check:
@@ -107,7 +129,7 @@ def check_toolchain(settings: Settings) -> Check:
     total = len(there.pins.artifacts)
     if missing:
         found = f"{len(missing)} of {total} missing, {missing[0].file_name} first"
-        return Check("Android toolchain", Health.MISSING, found, "Run scripts/toolchain to fetch it.")
+        return Check("Android toolchain", Health.MISSING, found, f"Run: {FETCHING}")
     return Check("Android toolchain", Health.OK, f"{units.count(total, 'artifact')} in {settings.toolchain}")
 
 

@@ -159,7 +159,7 @@ class LocalFarm:
     def _start_worker(self, worker_id: str) -> str:
         """Start a background worker in a session of its own; returns its identity."""
         self._settings.logs.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "worker", "--worker-id", worker_id]
+        command = [sys.executable, "-P", "-m", "worker", "--worker-id", worker_id]
         command += ["--idle", str(self._settings.idle_seconds)]
         environment = {**os.environ, "FARM_HOME": str(self._settings.home), "PYTHONPATH": str(locations.ROOT)}
         with (self._settings.logs / "worker.log").open("ab") as log:

@@ -10,3 +10,4 @@ DATA_FILES: tuple[str, ...] = ()
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "examples"
 ANDROID_BUILDER = ROOT / "android-builder"
+CHECKOUT = (ROOT / "pyproject.toml").is_file()  # False where a wheel was installed

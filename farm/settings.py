@@ -34,6 +34,11 @@ class SandboxMode(StrEnum):
     OFF = "off"
 
 
+def _toolchain(home: Path) -> Path:
+    """The toolchain's folder: in the checkout, or with the farm's data where a wheel was installed."""
+    return locations.ROOT / ".toolchain" if locations.CHECKOUT else home / "toolchain"
+
+
 class Settings(BaseSettings):
     """All times in seconds, all sizes in bytes.
 
@@ -67,7 +72,7 @@ class Settings(BaseSettings):
     threads: int = Field(default_factory=machine.processors)
     sandbox: SandboxMode = SandboxMode.REQUIRED
     permitted_ops: Annotated[frozenset[str], NoDecode] = frozenset()
-    toolchain: Path = locations.ROOT / ".toolchain"
+    toolchain: Path = Field(default_factory=lambda given: _toolchain(given["home"]))
     alive: Path | None = None
 
     @field_validator("permitted_ops", mode="before")

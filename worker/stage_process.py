@@ -36,7 +36,7 @@ from worker.stage_log import StageLog
 from worker.termination import Reason, Terminated, Termination
 
 PROGRESS_SECONDS = 0.25
-STAGE_COMMAND = (sys.executable, "-m", "pipeline.stages")
+STAGE_COMMAND = (sys.executable, "-P", "-m", "pipeline.stages")
 # What keeps a stage's processes in bounds where no control group does, and beside one: open files, the size of a file
 # in blocks of 512 bytes, no memory written to disk, processes. Then join the groups, then become the command.
 _LAUNCH = """

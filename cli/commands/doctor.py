@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Annotated
 
 import typer
 from rich.text import Text
@@ -14,16 +15,22 @@ from cli.tables import plain_table
 from cli.terminal import open_terminal, printable
 from farm import settings
 from farm.errors import ToolMissing
+from pipeline.toolchain import maven
 
 STYLES = {Health.OK: "green", Health.WARNING: "yellow", Health.MISSING: "bold red"}
 
 
-def command(as_json: AsJson = False) -> None:
+def command(
+    fetch: Annotated[bool, typer.Option("--fetch", help="First fetch what the Android toolchain lacks.")] = False,
+    as_json: AsJson = False,
+) -> None:
     """Check what this machine has and lacks, each with its fix.
 
     The exit code is 45 when something is missing that jobs cannot do without.
     """
     terminal = open_terminal(as_json)
+    if fetch:
+        maven.fetch(maven.at(settings.load().toolchain), terminal.remark)
     checks = list(checkup.examine(settings.load()))
     missing = [check for check in checks if check.health is Health.MISSING]
     if as_json:
@@ -38,7 +45,7 @@ def command(as_json: AsJson = False) -> None:
     if missing:
         subjects = ", ".join(check.subject for check in missing)
         terminal.complain(
-            ToolMissing(f"{units.count(len(missing), 'thing')} that jobs need: {subjects}; see the mends above.")
+            ToolMissing(f"{units.count(len(missing), 'thing')} that jobs need: {subjects}; see the fixes above.")
         )
         raise typer.Exit(ToolMissing.exit_code)
     if not as_json:

@@ -35,7 +35,7 @@ class Toolchain:
         """Where an artifact lies; ToolMissing when it was not fetched."""
         path = self.folder / artifact.file_name
         if not path.is_file():
-            raise ToolMissing(f"The Android toolchain lacks {artifact.file_name}; run scripts/bootstrap to fetch it.")
+            raise ToolMissing(f"The Android toolchain lacks {artifact.file_name}; run `farm doctor --fetch`.")
         return path
 
     def paths(self, role: Role) -> tuple[Path, ...]:
@@ -97,7 +97,7 @@ def admit(artifact: MavenArtifact, file: Path, folder: Path) -> None:
     if found != artifact.sha256:
         raise ToolMissing(
             f"{artifact.coordinates} is refused: its SHA-256 is {found} where artifacts.toml pins {artifact.sha256};"
-            " remove it from Maven's local repository and run scripts/bootstrap again."
+            " remove it from Maven's local repository and run `farm doctor --fetch` again."
         )
     file.replace(folder / artifact.file_name)
 

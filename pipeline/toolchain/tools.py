@@ -53,7 +53,7 @@ def find(tool: Tool) -> Path:
     if found is None:
         raise ToolMissing(
             f"The program {tool.value} is missing ({ORIGINS[tool].purpose}); install it with"
-            f" `apt-get install {ORIGINS[tool].package}` or run scripts/bootstrap."
+            f" `apt-get install {ORIGINS[tool].package}`."
         )
     return Path(found)
 

@@ -58,7 +58,24 @@ def test_a_missing_program_names_its_debian_package(monkeypatch: pytest.MonkeyPa
 def test_a_toolchain_that_was_not_fetched(tmp_path: Path) -> None:
     found = checkup.check_toolchain(a_farm(tmp_path, toolchain=tmp_path / "none"))
     assert found.health is Health.MISSING
-    assert "scripts/toolchain" in found.fix
+    assert found.fix == "Run: farm doctor --fetch"
+
+
+def test_a_name_of_the_farms_in_another_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    owners = {"db": [checkup.DISTRIBUTION, "other"], "cli": [checkup.DISTRIBUTION], "numpy": ["numpy"]}
+    monkeypatch.setattr(checkup.metadata, "packages_distributions", lambda: owners)
+    (found,) = checkup.check_names()
+    assert (found.subject, found.health, found.found) == ("db", Health.WARNING, "also a package of other")
+    assert "environment of its own" in found.fix
+
+
+@pytest.mark.parametrize(("checkout", "fix"), [(True, "scripts/bootstrap"), (False, "uv tool install")])
+def test_an_installed_farm_is_fixed_without_the_repository(
+    monkeypatch: pytest.MonkeyPatch, checkout: bool, fix: str
+) -> None:
+    monkeypatch.setattr(checkup.locations, "CHECKOUT", checkout)
+    assert checkup.installation().startswith(fix)
+    assert checkup.installation("3.11").count("scripts/") == checkout
 
 
 @pytest.mark.parametrize(("mode", "health"), [("auto", Health.WARNING), ("required", Health.MISSING)])

@@ -56,3 +56,10 @@ def test_a_secret_may_be_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 def test_no_secrets_where_there_is_no_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("FARM_SECRETS", str(tmp_path / "missing"))
     assert settings.load().broker_url is None
+
+
+def test_the_toolchain_lies_with_the_data_of_an_installed_farm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("FARM_HOME", str(tmp_path))
+    assert settings.load().toolchain == settings.locations.ROOT / ".toolchain"
+    monkeypatch.setattr(settings.locations, "CHECKOUT", False)
+    assert settings.load().toolchain == tmp_path / "toolchain"

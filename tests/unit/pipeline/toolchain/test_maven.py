@@ -64,8 +64,8 @@ def test_a_changed_file_is_thrown_out(chain: Toolchain, monkeypatch: pytest.Monk
     assert list(chain.folder.iterdir()) == []
 
 
-def test_a_missing_artifact_names_the_script(chain: Toolchain) -> None:
-    with pytest.raises(ToolMissing, match=r"lacks a-1\.jar; run scripts/bootstrap"):
+def test_a_missing_artifact_names_the_command(chain: Toolchain) -> None:
+    with pytest.raises(ToolMissing, match=r"lacks a-1\.jar; run `farm doctor --fetch`"):
         chain.path(ARTIFACT)
 
 
