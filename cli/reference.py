@@ -14,6 +14,7 @@ from cli.main import COMMANDS, load_command
 from farm import errors, locations
 from farm.artifacts import PUBLISHED
 from farm.recipes import RECIPES
+from farm.settings import Settings
 
 DOCS = locations.ROOT / "docs"
 HEADER = "<!-- Written by scripts/docs; change the sources instead. -->\n"
@@ -25,6 +26,7 @@ def pages() -> dict[Path, str]:
         Path("cli.md"): command_page(),
         Path("recipes.md"): recipe_page(),
         Path("errors.md"): error_page(),
+        Path("http-api.md"): http_page(),
     }
 
 
@@ -99,6 +101,28 @@ def error_page() -> str:
             for cls in errors.all_errors()
         ],
     )
+    return "\n".join(lines) + "\n"
+
+
+def http_page() -> str:
+    """Every operation of the HTTP API with its parameters."""
+    from server.app import make_app
+    from server.settings import ServerSettings
+
+    described = make_app(Settings(home=Path("/nonexistent")), ServerSettings()).openapi()
+    lines = [
+        HEADER,
+        "# HTTP API\n",
+        "[Server](server.md) explains tokens, scopes and quotas. Send the token as `Authorization: Bearer TOKEN`."
+        " An error is a problem document (RFC 9457) whose `code` is one of [these](errors.md)."
+        " A running farm serves its whole description at `/openapi.json`.\n",
+    ]
+    rows = []
+    for path, operations in described["paths"].items():
+        for method, operation in operations.items():
+            parameters = ", ".join(f"`{one['name']}`" for one in operation.get("parameters", ()))
+            rows.append((f"`{method.upper()} {path}`", " ".join(operation.get("description", "").split()), parameters))
+    lines += _table(("operation", "what it does", "parameters"), rows)
     return "\n".join(lines) + "\n"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import time
@@ -45,6 +46,8 @@ def sealed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
 
         monkeypatch.setattr(socket.socket, "connect", refuse)
         monkeypatch.setattr(subprocess, "Popen", refuse)
+        for name in ("posix_spawn", "posix_spawnp", "system"):
+            monkeypatch.setattr(os, name, refuse)
     yield
 
 

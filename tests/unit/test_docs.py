@@ -80,3 +80,37 @@ def test_scripts_and_variables_that_are_named_are_there() -> None:
     known |= {f"FARM_{name.upper()}" for name in Settings.model_fields}
     known |= {f"FARM_SERVER_{name.upper()}" for name in ServerSettings.model_fields}
     assert set(re.findall(r"\bFARM_[A-Z_]+[A-Z]\b", text)) <= known
+
+
+def test_every_page_has_its_place_in_the_site() -> None:
+    text = (locations.ROOT / "mkdocs.yml").read_text()
+    placed = re.findall(r"- ([\w/-]+\.md)$", text.split("\nnav:\n")[1], re.MULTILINE)
+    pages = {str(path.relative_to(locations.ROOT / "docs")) for path in (locations.ROOT / "docs").rglob("*.md")}
+    assert set(placed) == pages
+    assert len(placed) == len(pages)
+
+
+def test_every_operation_of_the_api_is_described() -> None:
+    from server.routes import artifacts, jobs, logs, tokens, uploads
+
+    page = read("http-api.md")
+    routers = (artifacts.router, jobs.router, logs.router, tokens.router, uploads.router)
+    for route in (route for router in routers for route in router.routes):
+        assert f"{route.path}`" in page
+
+
+def test_the_metadata_page_has_every_field() -> None:
+    from pipeline.models.metadata import Metadata
+
+    rows = set(re.findall(r"^\| `(\w+)` \|", read("metadata.md"), re.MULTILINE))
+    assert rows == set(Metadata.model_fields)
+
+
+def test_the_tutorials_commands_have_the_options_that_they_use() -> None:
+    folders = ("tutorial", "how-to")
+    text = "\n".join(page.read_text() for name in folders for page in (locations.ROOT / "docs" / name).glob("*.md"))
+    calls = re.findall(r"^(?:\w+=\$\()?farm ([a-z-]+)(.*)$", text, re.MULTILINE)
+    assert len(calls) >= 6
+    for name, rest in calls:
+        known = {option for parameter in load_command(name).params for option in parameter.opts}
+        assert set(re.findall(r"--[a-z-]+", rest)) <= known, name
