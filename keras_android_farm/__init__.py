@@ -34,7 +34,7 @@ class OwnPackages(MetaPathFinder):
 
 def main() -> None:
     """Run the command line."""
-    sys.meta_path.insert(0, OwnPackages)  # type: ignore[arg-type]  # a class with class methods, as PathFinder is
+    sys.meta_path.insert(0, OwnPackages)
     from cli.main import main as run
 
     run()
