@@ -18,7 +18,6 @@ from cli import units
 from farm import locations
 from farm.errors import FarmError, ToolMissing
 from farm.settings import SandboxMode, Settings
-from keras_android_farm import PACKAGES
 from pipeline.toolchain import maven, tools
 from pipeline.toolchain.tools import Tool
 from worker import sandbox
@@ -94,7 +93,7 @@ def check_packages() -> Iterator[Check]:
 def check_names() -> Iterator[Check]:
     """Packages of the farm whose names another distribution of the environment has too: one overwrites the other."""
     owners = metadata.packages_distributions()
-    for name in sorted(PACKAGES):
+    for name in sorted(locations.PACKAGES):
         if others := sorted(set(owners.get(name, ())) - {DISTRIBUTION}):
             fix = f"Install the farm in an environment of its own: {installation()}"
             yield Check(name, Health.WARNING, f"also a package of {', '.join(others)}", fix)

@@ -10,4 +10,5 @@ DATA_FILES: tuple[str, ...] = ()
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "examples"
 ANDROID_BUILDER = ROOT / "android-builder"
+PACKAGES = ("farm", "db", "client", "pipeline", "worker", "server", "cli")
 CHECKOUT = (ROOT / "pyproject.toml").is_file()  # False where a wheel was installed

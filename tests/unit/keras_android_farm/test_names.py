@@ -71,3 +71,4 @@ def test_the_list_of_packages_is_that_of_the_wheel() -> None:
 
     table = tomllib.loads((locations.ROOT / "pyproject.toml").read_text())
     assert set(table["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]) == PACKAGES | {"keras_android_farm"}
+    assert set(locations.PACKAGES) == PACKAGES
