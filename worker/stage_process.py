@@ -24,11 +24,9 @@ from farm import locations, progress
 from farm.durable_writes import go_on
 from farm.errors import FarmError, OutOfMemory, StageCrashed
 from farm.progress import PROGRESS_FD_VARIABLE, Progress
-from farm.settings import SandboxMode
 from farm.stages import BY_NAME
 from pipeline.request import StageRequest, StageResult
 from worker import control_group, limits, process_tree, stage_files, stage_user, workfolder
-from worker import sandbox as sandboxes
 from worker.control_group import ControlGroup
 from worker.limits import Limits, Meter
 from worker.sandbox import Sandbox, View
@@ -103,9 +101,6 @@ class StageRunner(Protocol):
 
     sandbox: Sandbox
 
-    def confined(self) -> StageRunner:
-        """One whose stages run in a sandbox; SandboxUnavailable when none works here."""
-
     def get_ready(self, job: StageJob) -> None:
         """Start ahead what `run` of this very job will need; its work folder is there, its inputs and order are not."""
 
@@ -135,12 +130,6 @@ class ProcessRunner:
         # By work folder. Several threads may run jobs, each those of its own folder.
         self._ready: dict[Path, _Process] = {}
         self._groups = control_group.find()
-
-    def confined(self) -> ProcessRunner:
-        """See StageRunner."""
-        if self.sandbox.confines:
-            return self
-        return ProcessRunner(sandboxes.choose(SandboxMode.REQUIRED), self._grace, self._command)
 
     def get_ready(self, job: StageJob) -> None:
         """Start its process ahead; see StageRunner."""
