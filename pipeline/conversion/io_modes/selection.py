@@ -22,7 +22,9 @@ from pipeline.tokenizers.export import TokenizerExport
 # The prompt is read in pieces of the longest prefill length up to this one: longer ones waste work on short prompts.
 LONGEST_PIECE = 32
 # The sources that decide a graph with text in it, beside those of the I/O mode `tokens`.
-TEXT_SOURCES = ("byte_bpe/*.py", "io_modes/*.py", "generation.py", "drafting.py", "sampling.py")
+TEXT_SOURCES = (
+    "byte_bpe/*.py", "io_modes/*.py", "generation.py", "drafting.py", "sampling.py", "../tokenizers/byte_level.py",
+)  # fmt: skip
 
 # How the I/O modes with text in the graph make it.
 CONVERTERS = {IoMode.BYTES: bytes_mode.convert, IoMode.STRINGS: strings_mode.convert}
