@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -109,7 +110,9 @@ def http_page() -> str:
     from server.app import make_app
     from server.settings import ServerSettings
 
-    described = make_app(Settings(home=Path("/nonexistent")), ServerSettings()).openapi()
+    # The application opens its farm's database when it is made.
+    with tempfile.TemporaryDirectory() as home:
+        described = make_app(Settings(home=Path(home)), ServerSettings()).openapi()
     lines = [
         HEADER,
         "# HTTP API\n",
