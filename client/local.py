@@ -38,14 +38,20 @@ class LocalFarm:
         self._database = database
         self._store = open_store(settings)
 
-    def submit(self, spec: JobSpec, also: Callable[[Connection, Submitted], None] | None = None) -> Submission:
-        """Enqueue a job, or find its equal; `also` takes part in the transaction, see db.jobs.submit."""
+    def submit(
+        self, spec: JobSpec, also: Callable[[Connection, Submitted], None] | None = None, owner: str | None = None
+    ) -> Submission:
+        """Enqueue a job, or find its equal; `also` takes part in the transaction, see db.jobs.submit.
+
+        owner: the token among whose jobs an equal one is looked for; results of stages are shared all the same.
+        """
         if spec.model_kind.local:
             spec = spec.model_copy(update={"model_digest": self._model_digest(spec.model_ref)})
+        key = spec.key(_deciding_files(spec, self._settings))
         submitted = jobs.submit(
             self._open(),
             spec,
-            spec.key(_deciding_files(spec, self._settings)),
+            key if owner is None else digests.of_json([key, owner]),
             [stage.name for stage in stages_of(spec)],
             self._all_stored,
             also,
@@ -92,9 +98,11 @@ class LocalFarm:
         """Queue a failed or cancelled job again."""
         return self.job(jobs.retry(self._open(), job_id))
 
-    def import_measurement(self, measurement: Measurement, job_id: str | None = None) -> JobView:
-        """File what a phone measured with a job that made the model."""
-        return self.job(measurements.add(self._open(), measurement, job_id))
+    def import_measurement(
+        self, measurement: Measurement, job_id: str | None = None, owner: str | None = None
+    ) -> JobView:
+        """File what a phone measured with a job that made the model, on behalf of `owner` one of that token's."""
+        return self.job(measurements.add(self._open(), measurement, job_id, owner))
 
     def download(self, job_id: str, name: ArtifactName, target: Path) -> None:
         """Write one artifact to `target`, verified, whole or not at all."""

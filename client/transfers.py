@@ -67,8 +67,10 @@ def upload(http: HttpFarm, path: Path, digest: str, offset: int) -> None:
                     "Content-Length": str(size - offset),
                     "Content-Type": "application/octet-stream",
                 },
-            ):
-                return
+            ) as answer:
+                # The farm ends a request that takes long; the rest goes in the next one.
+                if int(answer.headers.get("Upload-Offset", size)) >= size:
+                    return
         except (FarmUnreachable, UploadConflict) as error:
             # After a cut the farm may still be writing what it got, and have more than this side knows of.
             patience.use(offset, error)

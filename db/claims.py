@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection
 from db import events, jobs, outbox, tokens
 from db.events import EventKind
 from db.models import Attempt, Job, JobOwner
-from db.session import Database, now
+from db.session import Database, moment
 from farm.errors import FarmError, WorkerLost
 from farm.jobspec import FORMAT, JobSpec
 from farm.stages import Queue
@@ -77,15 +77,15 @@ def claim(
         job_id = connection.scalar(_next(connection, waiting).with_for_update(skip_locked=True, of=Job))
         if job_id is None or not tokens.may_run(connection, job_id):
             return None
-        moment = now()
+        started = moment(connection)
         row = connection.execute(
             sa.update(Job)
             .where(Job.id == job_id, Job.state == JobState.QUEUED.value)
             .values(
                 state=JobState.RUNNING.value, attempt=Job.attempt + 1,
                 counted_attempts=Job.counted_attempts + 1, worker_id=worker_id,
-                lease_until=moment + timedelta(seconds=lease_seconds),
-                started_at=sa.func.coalesce(Job.started_at, sa.literal(moment, Job.started_at.type)),
+                lease_until=started + timedelta(seconds=lease_seconds),
+                started_at=sa.func.coalesce(Job.started_at, sa.literal(started, Job.started_at.type)),
             )
             .returning(Job.attempt, Job.counted_attempts, Job.spec)
         ).one_or_none()  # fmt: skip
@@ -93,7 +93,7 @@ def claim(
             return None
         connection.execute(
             sa.insert(Attempt).values(
-                job_id=job_id, number=row.attempt, worker_id=worker_id, started_at=moment, counted=True
+                job_id=job_id, number=row.attempt, worker_id=worker_id, started_at=started, counted=True
             )
         )
         events.append(connection, job_id, EventKind.CLAIMED, f"attempt {row.counted_attempts}")
@@ -103,7 +103,7 @@ def claim(
 def hold(connection: Connection, held: Claim, **changes: Any) -> None:
     """Renew the lease, with further changes of the job's row; LeaseLost when the job is another's or has ended."""
     statement = _HOLD.values(changes) if changes else _HOLD
-    lease_until = now() + timedelta(seconds=held.lease_seconds)
+    lease_until = moment(connection) + timedelta(seconds=held.lease_seconds)
     changed = connection.execute(
         statement, {"held_id": held.job_id, "held_attempt": held.attempt, "lease_until": lease_until}
     )
@@ -150,7 +150,7 @@ def requeue_for(database: Database, held: Claim, queue: Queue) -> None:
 
 def finish(connection: Connection, held: Claim) -> None:
     """The job has succeeded; part of the transaction that files its last artifact."""
-    hold(connection, held, state=JobState.SUCCEEDED.value, finished_at=now())
+    hold(connection, held, state=JobState.SUCCEEDED.value, finished_at=moment(connection))
     _end_attempt(connection, held.job_id, held.attempt, None, None, counted=True)
     events.append(connection, held.job_id, EventKind.SUCCEEDED, "done")
 
@@ -176,16 +176,13 @@ def requeue_lost(database: Database, dead_workers: Sequence[str], max_attempts: 
 
     A job with attempts left is queued again; one whose cancellation was asked for is cancelled; else it has failed.
     """
-    lost = sa.and_(
-        Job.state == JobState.RUNNING.value, sa.or_(Job.lease_until < now(), Job.worker_id.in_(dead_workers))
-    )
     with database.read() as connection:
-        if connection.scalar(sa.select(Job.id).where(lost).limit(1)) is None:
+        if connection.scalar(sa.select(Job.id).where(_lost(connection, dead_workers)).limit(1)) is None:
             return []
     with database.write(durable=True) as connection:
         rows = connection.execute(
             sa.select(Job.id, Job.attempt, Job.counted_attempts, Job.cancel_requested)
-            .where(lost)
+            .where(_lost(connection, dead_workers))
             .with_for_update(skip_locked=True)
         ).all()
         for row in rows:
@@ -198,6 +195,11 @@ def requeue_lost(database: Database, dead_workers: Sequence[str], max_attempts: 
             else:
                 _end_badly(connection, row.id, row.attempt, error, retry=row.counted_attempts < max_attempts)
         return [row.id for row in rows]
+
+
+def _lost(connection: Connection, dead_workers: Sequence[str]) -> sa.ColumnElement[bool]:
+    overdue = Job.lease_until < moment(connection)
+    return sa.and_(Job.state == JobState.RUNNING.value, sa.or_(overdue, Job.worker_id.in_(dead_workers)))
 
 
 def _waiting(queues: Collection[Queue], only: str | None) -> sa.Select[str]:
@@ -225,7 +227,12 @@ def _end_badly(connection: Connection, job_id: str, attempt: int, error: FarmErr
     connection.execute(
         sa.update(Job)
         .where(Job.id == job_id)
-        .values(state=JobState.FAILED.value, finished_at=now(), error_code=error.code(), error_sentence=error.sentence)
+        .values(
+            state=JobState.FAILED.value,
+            finished_at=moment(connection),
+            error_code=error.code(),
+            error_sentence=error.sentence,
+        )
     )
     events.append(connection, job_id, EventKind.FAILED, error.sentence)
     return JobState.FAILED
@@ -248,7 +255,9 @@ def _queue(connection: Connection, job_id: str, queue: Queue, **changes: Any) ->
 
 
 def _cancel(connection: Connection, job_id: str) -> None:
-    connection.execute(sa.update(Job).where(Job.id == job_id).values(state=JobState.CANCELLED.value, finished_at=now()))
+    connection.execute(
+        sa.update(Job).where(Job.id == job_id).values(state=JobState.CANCELLED.value, finished_at=moment(connection))
+    )
     events.append(connection, job_id, EventKind.CANCELLED, "cancelled while it ran")
 
 
@@ -258,5 +267,5 @@ def _end_attempt(
     connection.execute(
         sa.update(Attempt)
         .where(Attempt.job_id == job_id, Attempt.number == attempt)
-        .values(ended_at=now(), error_code=code, reason=reason, counted=counted)
+        .values(ended_at=moment(connection), error_code=code, reason=reason, counted=counted)
     )

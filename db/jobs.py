@@ -15,9 +15,19 @@ from sqlalchemy.exc import IntegrityError
 
 from db import events, outbox
 from db.events import EventKind
-from db.models import ID_LENGTH, SHARING_STATES, ArtifactRow, Attempt, Job, JobStage, MeasurementRow, MetricRow
+from db.models import (
+    ID_LENGTH,
+    SHARING_STATES,
+    ArtifactRow,
+    Attempt,
+    Job,
+    JobOwner,
+    JobStage,
+    MeasurementRow,
+    MetricRow,
+)
 from db.records import AttemptRecord, JobRecord, MetricRecord, StageRecord
-from db.session import Database, now
+from db.session import Database, moment
 from farm import states
 from farm.artifacts import Artifact, ArtifactName
 from farm.errors import AmbiguousJob, JobNotFound, NoJobYet, TransitionRefused
@@ -38,6 +48,7 @@ _MEASUREMENTS = (
 )
 _JOB = sa.select(Job.__table__).where(Job.id == sa.bindparam("id"))
 _JOB_ID = sa.select(Job.id).where(Job.id == sa.bindparam("id"))
+_OWN_JOB_ID = _JOB_ID.join(JobOwner, JobOwner.job_id == Job.id).where(JobOwner.token_id == sa.bindparam("owner"))
 _EQUAL = sa.select(Job.id, Job.state).where(Job.key == sa.bindparam("key"), sa.text(SHARING_STATES))
 _INSERT = sa.insert(Job)
 _INSERT_STAGES = sa.insert(JobStage)
@@ -99,23 +110,36 @@ def submit(
             continue
 
 
-def get(connection: Connection, prefix: str) -> JobRecord:
-    """The one job whose id begins with `prefix`; JobNotFound, AmbiguousJob."""
-    return _load(connection, _JOB, {"id": find(connection, prefix)})[0]
+def get(connection: Connection, prefix: str, owner: str | None = None) -> JobRecord:
+    """The one job whose id begins with `prefix`; JobNotFound, AmbiguousJob. owner: see `find`."""
+    return _load(connection, _JOB, {"id": find(connection, prefix, owner)})[0]
 
 
-def find(connection: Connection, prefix: str) -> str:
-    """The id that begins with `prefix`; JobNotFound, AmbiguousJob."""
+def find(connection: Connection, prefix: str, owner: str | None = None) -> str:
+    """The id that begins with `prefix`; JobNotFound, AmbiguousJob.
+
+    owner: the token whose jobs are looked through, None for all. Another's job is answered like one that is not there.
+    """
     # A whole id is looked up; only for a part of one all are looked through.
-    if connection.scalar(_JOB_ID, {"id": prefix.lower()}) is not None:
+    if connection.scalar(_JOB_ID if owner is None else _OWN_JOB_ID, {"id": prefix.lower(), "owner": owner}) is not None:
         return prefix.lower()
-    matches = Job.id.startswith(prefix.lower(), autoescape=True)
-    found = list(connection.scalars(sa.select(Job.id).where(matches).limit(4))) if prefix else []
+    matching = sa.select(Job.id).where(Job.id.startswith(prefix.lower(), autoescape=True))
+    if owner is not None:
+        matching = matching.where(_of(owner))
+    found = list(connection.scalars(matching.limit(4))) if prefix else []
     if not found:
         raise JobNotFound(f"There is no job {prefix!r}; `farm list` shows the jobs.")
     if len(found) > 1:
         raise AmbiguousJob(f"More than one job begins with {prefix!r} ({', '.join(found[:3])}); give more letters.")
     return found[0]
+
+
+def state(connection: Connection, job_id: str) -> JobState:
+    """The job's state alone, for those who ask often; JobNotFound."""
+    found = connection.scalar(sa.select(Job.state).where(Job.id == job_id))
+    if found is None:
+        raise JobNotFound(f"There is no job {job_id!r}; `farm list` shows the jobs.")
+    return JobState(found)
 
 
 def newest(
@@ -125,12 +149,15 @@ def newest(
     recipe: str | None,
     limit: int,
     before: str | None = None,
+    owner: str | None = None,
 ) -> list[JobRecord]:
     """The newest jobs first: of these states (all when empty), with `model` in their reference, of that recipe.
 
-    before: only those that come after the job of that id in this order, for the next page.
+    before: only those that come after the job of that id in this order, for the next page. owner: see `find`.
     """
     query = sa.select(Job).order_by(Job.created_at.desc(), Job.id).limit(limit)
+    if owner is not None:
+        query = query.where(_of(owner))
     if chosen:
         query = query.where(Job.state.in_([state.value for state in chosen]))
     if model is not None:
@@ -138,7 +165,7 @@ def newest(
     if recipe is not None:
         query = query.where(Job.recipe == recipe)
     if before is not None:
-        last = sa.select(Job.created_at).where(Job.id == find(connection, before)).scalar_subquery()
+        last = sa.select(Job.created_at).where(Job.id == find(connection, before, owner)).scalar_subquery()
         query = query.where(sa.or_(Job.created_at < last, sa.and_(Job.created_at == last, Job.id > before)))
     return _load(connection, query)
 
@@ -191,7 +218,7 @@ def cancel(database: Database, prefix: str) -> str:
         states.require(state, JobState.CANCELLED, job_id)
         change: dict[str, Any] = {"cancel_requested": True, "shareable": False}
         if state == JobState.QUEUED:
-            change |= {"state": JobState.CANCELLED.value, "finished_at": now()}
+            change |= {"state": JobState.CANCELLED.value, "finished_at": moment(connection)}
             events.append(connection, job_id, EventKind.CANCELLED, "cancelled before it ran")
         else:
             events.append(connection, job_id, EventKind.CANCEL_REQUESTED, "cancellation was asked for")
@@ -216,9 +243,9 @@ def retry(database: Database, prefix: str, also: Callable[[Connection, str], Non
                 sa.update(Job)
                 .where(Job.id == job_id)
                 .values(
-                    state=JobState.QUEUED.value, queued_at=now(), started_at=None, finished_at=None, counted_attempts=0,
-                    shareable=True, cancel_requested=False, error_code=None, error_sentence=None, notes=[],
-                    queue=Queue.CONVERT.value,
+                    state=JobState.QUEUED.value, queued_at=moment(connection), started_at=None, finished_at=None,
+                    counted_attempts=0, shareable=True, cancel_requested=False, error_code=None, error_sentence=None,
+                    notes=[], queue=Queue.CONVERT.value,
                 )
             )  # fmt: skip
             reset_stages(connection, job_id)
@@ -249,6 +276,11 @@ def reset_stages(connection: Connection, job_id: str) -> None:
     )
 
 
+def _of(owner: str) -> sa.ColumnElement[bool]:
+    """Whether the job is that token's."""
+    return sa.exists().where(JobOwner.job_id == Job.id, JobOwner.token_id == owner)
+
+
 def _locked_state(connection: Connection, job_id: str) -> JobState:
     return JobState(connection.execute(sa.select(Job.state).where(Job.id == job_id).with_for_update()).scalar_one())
 
@@ -258,13 +290,13 @@ def _equal(connection: Connection, key: str) -> sa.Row[str, str] | None:
 
 
 def _insert(connection: Connection, spec: JobSpec, key: str, stages: Sequence[StageName]) -> str:
-    job_id, moment = new_id(), now()
+    job_id, submitted = new_id(), moment(connection)
     connection.execute(
         _INSERT,
         {
             "id": job_id, "key": key, "state": JobState.QUEUED.value, "shareable": True,
-            "spec": spec.model_dump(mode="json"), "model": spec.model, "recipe": spec.recipe, "created_at": moment,
-            "queued_at": moment, "attempt": 0, "counted_attempts": 0, "cancel_requested": False, "notes": [],
+            "spec": spec.model_dump(mode="json"), "model": spec.model, "recipe": spec.recipe, "created_at": submitted,
+            "queued_at": submitted, "attempt": 0, "counted_attempts": 0, "cancel_requested": False, "notes": [],
             "queue": Queue.CONVERT.value, "format": FORMAT,
         },
     )  # fmt: skip

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from db import jobs
-from db.models import ArtifactRow, Job, MeasurementRow
+from db.models import ArtifactRow, Job, JobOwner, MeasurementRow
 from db.session import Database, now, replace
 from farm.artifacts import ArtifactName
 from farm.errors import JobNotFound, MeasurementForeign
@@ -16,13 +16,14 @@ from farm.measurement import Measurement
 MOST_DEVICES = 100
 
 
-def add(database: Database, measurement: Measurement, prefix: str | None) -> str:
+def add(database: Database, measurement: Measurement, prefix: str | None, owner: str | None = None) -> str:
     """File a measurement with the job that it names, else with the newest one that made this model; the job's id.
 
-    An earlier one of the same kind of phone is replaced. JobNotFound, AmbiguousJob, MeasurementForeign.
+    An earlier one of the same kind of phone is replaced. owner: only a job of this token. JobNotFound, AmbiguousJob,
+    MeasurementForeign.
     """
     with database.write() as connection:
-        made = _jobs_of(connection, measurement.model_sha256)
+        made = _jobs_of(connection, measurement.model_sha256, owner)
         if prefix is None:
             if not made:
                 raise JobNotFound(
@@ -31,7 +32,7 @@ def add(database: Database, measurement: Measurement, prefix: str | None) -> str
                 )
             job_id = made[0]
         else:
-            job_id = jobs.find(connection, prefix)
+            job_id = jobs.find(connection, prefix, owner)
             if job_id not in made:
                 raise MeasurementForeign(
                     f"Job {job_id} did not make the model that was measured; leave --job out to find the one that did."
@@ -45,7 +46,7 @@ def add(database: Database, measurement: Measurement, prefix: str | None) -> str
     return job_id
 
 
-def _jobs_of(connection: Connection, model_sha256: str) -> list[str]:
+def _jobs_of(connection: Connection, model_sha256: str, owner: str | None) -> list[str]:
     """The jobs that made this model, the newest first."""
     query = (
         sa.select(Job.id)
@@ -53,6 +54,8 @@ def _jobs_of(connection: Connection, model_sha256: str) -> list[str]:
         .where(ArtifactRow.name == ArtifactName.MODEL.value, ArtifactRow.digest == model_sha256)
         .order_by(Job.created_at.desc(), Job.id)
     )
+    if owner is not None:
+        query = query.join(JobOwner, JobOwner.job_id == Job.id).where(JobOwner.token_id == owner)
     return list(connection.scalars(query))
 
 

@@ -272,8 +272,23 @@ class JobOwner(Base):
     __table_args__ = (Index("ix_job_owners_token_id", "token_id"),)
 
 
-class Upload(Base):
-    """A file of a model that was announced; its content is in the store once completed_at is set."""
+class FarmIdentity(Base):
+    """One row: the random id of this database, which its store repeats, so that no other database removes files."""
+
+    __tablename__ = "farm_identity"
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+
+
+class UnknownFile(Base):
+    """A file of the store to which nothing refers, and when that was first seen."""
+
+    __tablename__ = "unknown_files"
+    digest: Mapped[str] = mapped_column(String(DIGEST_LENGTH), primary_key=True)
+    seen_at: Mapped[datetime]
+
+
+class FormerUpload(Base):
+    """A file that was uploaded before uploads belonged to tokens: read only, so that its content is kept."""
 
     __tablename__ = "uploads"
     digest: Mapped[str] = mapped_column(String(DIGEST_LENGTH), primary_key=True)
@@ -285,10 +300,31 @@ class Upload(Base):
     __table_args__ = (Index("ix_uploads_token_id", "token_id"),)
 
 
-class UploadedModel(Base):
-    """A model whose files were all uploaded: the digest is that of its listing in the store; size of all files."""
+class FormerUploadedModel(Base):
+    """A model that was uploaded before models belonged to tokens: read only, so that its listing is kept."""
 
     __tablename__ = "uploaded_models"
+    digest: Mapped[str] = mapped_column(String(DIGEST_LENGTH), primary_key=True)
+    size: Mapped[int]
+    created_at: Mapped[datetime]
+
+
+class Upload(Base):
+    """A file of a model that a token announced; its content is in the store once completed_at is set."""
+
+    __tablename__ = "token_uploads"
+    token_id: Mapped[str] = mapped_column(ForeignKey("tokens.id"), primary_key=True)
+    digest: Mapped[str] = mapped_column(String(DIGEST_LENGTH), primary_key=True)
+    size: Mapped[int]
+    created_at: Mapped[datetime]
+    completed_at: Mapped[datetime | None]
+
+
+class UploadedModel(Base):
+    """A model whose files a token uploaded: the digest is that of its listing in the store; size of all files."""
+
+    __tablename__ = "token_models"
+    token_id: Mapped[str] = mapped_column(ForeignKey("tokens.id"), primary_key=True)
     digest: Mapped[str] = mapped_column(String(DIGEST_LENGTH), primary_key=True)
     size: Mapped[int]
     created_at: Mapped[datetime]

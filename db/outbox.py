@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from db.models import Job, Outgoing
-from db.session import Database, now
+from db.session import Database, moment
 from farm.stages import Queue
 from farm.states import JobState
 
@@ -29,7 +29,7 @@ def announce(connection: Connection, job_id: str, queue: Queue, *, started: bool
     """The job waits in this queue; part of the transaction that makes it true. Nothing where there is no broker."""
     if connection.get_execution_options().get("farm_announcing"):
         connection.execute(sa.insert(Outgoing).values(job_id=job_id, queue=queue.value, started=started))
-        connection.execute(sa.update(Job).where(Job.id == job_id).values(woken_at=now()))
+        connection.execute(sa.update(Job).where(Job.id == job_id).values(woken_at=moment(connection)))
 
 
 def pending(database: Database, limit: int) -> list[WakeUp]:
@@ -63,7 +63,8 @@ def announce_forgotten(database: Database, queues: Mapping[Queue, int], after_se
 
     queues: of each at most so many, the longest-waiting first.
     """
-    before = now() - timedelta(seconds=after_seconds)
+    with database.read() as connection:
+        before = moment(connection) - timedelta(seconds=after_seconds)
     count = 0
     for queue, limit in queues.items():
         forgotten = (

@@ -26,11 +26,11 @@ class Expired:
     results: tuple[str, ...]
 
 
-def expired(connection: Connection, before: datetime) -> Expired:
-    """What would be forgotten."""
+def expired(connection: Connection, before: datetime, *, lock: bool = False) -> Expired:
+    """What would be forgotten. lock: for the transaction that forgets it; one that only reads must not."""
     old = sa.select(StageResultRow.key, StageResultRow.outputs).where(StageResultRow.created_at < before)
     # Locked before the jobs' artifacts are read: whoever uses one of these results has filed them by then, or waits.
-    results = connection.execute(old.with_for_update()).all()
+    results = connection.execute(old.with_for_update() if lock else old).all()
     ended = list(connection.scalars(sa.select(Job.id).where(Job.finished_at < before).order_by(Job.finished_at)))
     going = set(ended)
     kept = {row.digest for row in connection.execute(sa.select(ArtifactRow.__table__)) if row.job_id not in going}
@@ -41,7 +41,7 @@ def expired(connection: Connection, before: datetime) -> Expired:
 def forget(database: Database, before: datetime) -> Expired:
     """Forget jobs that ended before that moment and results that are older and that no other job refers to."""
     with database.write(durable=True) as connection:
-        found = expired(connection, before)
+        found = expired(connection, before, lock=True)
         for table, column, gone in ((Job, Job.id, found.jobs), (StageResultRow, StageResultRow.key, found.results)):
             for one in gone:
                 connection.execute(sa.delete(table).where(column == one))

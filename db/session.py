@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -23,8 +24,10 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from farm.errors import DatabaseUnusable, DiskFull, SettingsInvalid
 
 # The newest migration. Known here without Alembic, whose import would cost every command a fifth of a second.
-HEAD = "0007"
+HEAD = "0008"
 BUSY_MILLISECONDS = 60_000
+# Less than SQLite needs for the smallest change.
+NO_ROOM_BYTES = 1 << 20
 # PostgreSQL's advisory locks: the farm's own number, and what is locked.
 _LOCKS = 0x6661726D
 MIGRATION, WORKERS = 1, 2
@@ -35,6 +38,16 @@ OUR_FAULTS = (sa.exc.IntegrityError, sa.exc.ProgrammingError, sa.exc.InterfaceEr
 def now() -> datetime:
     """This moment in UTC."""
     return datetime.now(UTC)
+
+
+def moment(connection: Connection) -> datetime:
+    """This moment by the database's clock, by which leases are kept: those of machines may differ by minutes.
+
+    A SQLite database is used by one machine, whose clock it is.
+    """
+    if connection.dialect.name != "postgresql":
+        return now()
+    return connection.execute(sa.select(sa.func.clock_timestamp(type_=sa.DateTime(timezone=True)))).scalar_one()
 
 
 class Database:
@@ -55,7 +68,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that sees one state of the database and changes nothing."""
-        with _translated(), self.engine.connect() as connection:
+        with _translated(self.engine), self.engine.connect() as connection:
             if self.one_writer:
                 connection = connection.execution_options(farm_begin="BEGIN")
             else:
@@ -71,7 +84,7 @@ class Database:
         death of the process, and a durable one makes those before it durable too. In PostgreSQL every commit is
         durable: its server can die alone, and a claim that it forgot would give the fence's number to two workers.
         """
-        with _translated(), self.engine.connect() as connection:
+        with _translated(self.engine), self.engine.connect() as connection:
             connection = connection.execution_options(
                 farm_begin="BEGIN IMMEDIATE", farm_synchronous="FULL" if durable else "NORMAL",
                 farm_announcing=self.announcing,
@@ -226,7 +239,7 @@ def _use_write_ahead_log(database: Database) -> None:
     """Readers and a writer at once. Kept in the file; the switch wants the database to itself and does not wait."""
     if database.engine.dialect.name == "sqlite":
         database.close()
-        with _translated(), closing(database.engine.raw_connection()) as connection:
+        with _translated(database.engine), closing(database.engine.raw_connection()) as connection:
             connection.cursor().execute("PRAGMA journal_mode = WAL")
 
 
@@ -249,7 +262,7 @@ def _migration_lock(engine: Engine, kind: int) -> Iterator[None]:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translated(engine: Engine) -> Iterator[None]:
     """What a database cannot do, as one sentence."""
     try:
         yield
@@ -258,9 +271,15 @@ def _translated() -> Iterator[None]:
         if isinstance(error, OUR_FAULTS) and not lost:
             raise
         reason = str(getattr(error, "orig", error)).splitlines()[0]
-        if "disk is full" in reason:
+        # Without a single free byte SQLite can't write its log and calls that an I/O error.
+        if "disk is full" in reason or ("disk I/O error" in reason and _no_room(engine)):
             raise DiskFull("The disk that holds the farm's database is full; free some room and try again.") from error
         raise DatabaseUnusable(f"The farm's database cannot be used ({reason}); {_advice(error)}.") from error
+
+
+def _no_room(engine: Engine) -> bool:
+    place = engine.url.database
+    return place is not None and shutil.disk_usage(Path(place).parent).free < NO_ROOM_BYTES
 
 
 def _advice(error: DBAPIError | sqlite3.Error) -> str:

@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 from db import claims, events
 from db.claims import Claim
 from db.events import EventKind
-from db.models import ArtifactRow, JobStage, MetricRow, StageResultRow
+from db.models import ArtifactRow, JobOwner, JobStage, MetricRow, StageResultRow
 from db.records import MetricRecord, ResultRecord
 from db.session import Database, now, replace
 from farm.artifacts import Artifact, ArtifactName
@@ -99,6 +99,8 @@ def succeed(
             _file(connection, record)
         elif connection.execute(_HOLD_RESULT, {"of_key": record.key}).one_or_none() is None:
             raise ResultForgotten(record.key)
+        # That somebody else has converted the same is not for this job's owner to know.
+        reused = reused and _known_to_owner(connection, held.job_id, record.key)
         _set(
             connection, held, record.stage,
             state=StageState.REUSED if reused else StageState.SUCCEEDED, key=record.key, progress=1.0, activity="",
@@ -206,6 +208,16 @@ def typical_seconds(connection: Connection) -> dict[StageName, float]:
 
 def _outputs(rows: Sequence[dict[str, Any]]) -> tuple[Artifact, ...]:
     return tuple(Artifact(ArtifactName(row["name"]), row["digest"], row["size"]) for row in rows)
+
+
+def _known_to_owner(connection: Connection, job_id: str, key: str) -> bool:
+    """Whether a job that the owner of this one sees had the result before; whoever owns no token sees all."""
+    owner = connection.scalar(sa.select(JobOwner.token_id).where(JobOwner.job_id == job_id))
+    if owner is None:
+        return True
+    own = sa.select(JobStage.job_id).join(JobOwner, JobOwner.job_id == JobStage.job_id)
+    earlier = own.where(JobOwner.token_id == owner, JobStage.key == key, JobStage.job_id != job_id).limit(1)
+    return connection.scalar(earlier) is not None
 
 
 def _set(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from db import stages, workers
-from db.models import Attempt, Job, StageResultRow, Worker
+from db.models import Attempt, Job, JobOwner, StageResultRow, Worker
 from farm.stages import StageName
 from farm.states import JobState
 
@@ -43,18 +43,24 @@ class BusyWorker:
     silent: bool
 
 
-def jobs_by_state(connection: Connection) -> dict[JobState, int]:
-    """How many jobs are in each state."""
+def jobs_by_state(connection: Connection, owner: str | None = None) -> dict[JobState, int]:
+    """How many jobs (of that token) are in each state."""
     found = dict.fromkeys(JobState, 0)
-    for state, count in connection.execute(sa.select(Job.state, sa.func.count()).group_by(Job.state)):
+    query = sa.select(Job.state, sa.func.count()).where(_of(owner)).group_by(Job.state)
+    for state, count in connection.execute(query):
         found[JobState(state)] = count
     return found
 
 
-def oldest_queued(connection: Connection) -> datetime | None:
-    """Since when the job that waits longest is queued."""
+def oldest_queued(connection: Connection, owner: str | None = None) -> datetime | None:
+    """Since when the job (of that token) that waits longest is queued."""
     query = sa.select(Job.queued_at).where(Job.state == JobState.QUEUED.value).order_by(Job.queued_at).limit(1)
-    return connection.scalar(query)
+    return connection.scalar(query.where(_of(owner)))
+
+
+def owned(connection: Connection, job_ids: Collection[str], owner: str | None) -> set[str]:
+    """Which of these jobs are that token's; all for None."""
+    return set(connection.scalars(sa.select(Job.id).where(Job.id.in_(job_ids), _of(owner))))
 
 
 def stage_times(connection: Connection) -> list[StageTimes]:
@@ -66,7 +72,7 @@ def stage_times(connection: Connection) -> list[StageTimes]:
 
 def history(connection: Connection) -> History:
     """The latest runs of stages, and the workers that are there now: one where none is, since one will be started."""
-    alive = connection.scalar(sa.select(sa.func.count()).select_from(Worker).where(~workers.silent()))
+    alive = connection.scalar(sa.select(sa.func.count()).select_from(Worker).where(~workers.silent(connection)))
     return History(stages.typical_seconds(connection), max(1, alive or 0))
 
 
@@ -81,7 +87,11 @@ def busy_workers(connection: Connection) -> list[BusyWorker]:
     running = sa.and_(Job.worker_id == Worker.id, Job.state == JobState.RUNNING.value)
     query = (
         sa.select(
-            Worker.id, Worker.process, Worker.started_at, Job.id.label("job_id"), workers.silent().label("silent")
+            Worker.id,
+            Worker.process,
+            Worker.started_at,
+            Job.id.label("job_id"),
+            workers.silent(connection).label("silent"),
         )
         .outerjoin(Job, running)
         .order_by(Worker.started_at, Worker.id)
@@ -90,3 +100,10 @@ def busy_workers(connection: Connection) -> list[BusyWorker]:
         BusyWorker(row.id, row.process, row.started_at, row.job_id, bool(row.silent))
         for row in connection.execute(query)
     ]
+
+
+def _of(owner: str | None) -> sa.ColumnElement[bool]:
+    """Whether a job is that token's; any is for None."""
+    if owner is None:
+        return sa.true()
+    return sa.exists().where(JobOwner.job_id == Job.id, JobOwner.token_id == owner)

@@ -15,7 +15,7 @@ from sqlalchemy.orm import aliased
 
 from db.models import Job, Worker
 from db.records import WorkerRecord
-from db.session import WORKERS, Database, now, take_turns
+from db.session import WORKERS, Database, moment, take_turns
 from farm.states import JobState
 
 # A worker says every so often that it is there, and is taken for dead after such a silence. Both in seconds.
@@ -33,7 +33,7 @@ def register(database: Database, worker_id: str, process: str) -> None:
 def seen(database: Database, worker_id: str, process: str) -> None:
     """The worker is there still."""
     with database.write() as connection:
-        mine = sa.update(Worker).where(Worker.id == worker_id).values(seen_at=now())
+        mine = sa.update(Worker).where(Worker.id == worker_id).values(seen_at=moment(connection))
         if connection.execute(mine).rowcount == 0:
             _insert(connection, worker_id, process)
 
@@ -60,20 +60,22 @@ def leave_if_idle(database: Database, worker_id: str) -> bool:
 
 def registered(connection: Connection) -> list[WorkerRecord]:
     """Every registered worker, dead or alive."""
-    rows = connection.execute(sa.select(Worker.__table__, silent().label("silent")).order_by(Worker.started_at))
+    rows = connection.execute(
+        sa.select(Worker.__table__, silent(connection).label("silent")).order_by(Worker.started_at)
+    )
     return [WorkerRecord(row.id, row.process, row.started_at, bool(row.silent)) for row in rows]
 
 
-def silent() -> sa.ColumnElement[bool]:
+def silent(connection: Connection) -> sa.ColumnElement[bool]:
     """Whether a worker was not seen for too long; while it runs a job, its lease is what tells that it lives."""
-    moment = now()
+    current = moment(connection)
     # By another name, since whoever asks may look at jobs too.
     job = aliased(Job)
-    running = sa.and_(job.worker_id == Worker.id, job.state == JobState.RUNNING.value, job.lease_until >= moment)
+    running = sa.and_(job.worker_id == Worker.id, job.state == JobState.RUNNING.value, job.lease_until >= current)
     # A worker of a version that did not say when it was there is none of those.
     return sa.and_(
-        sa.func.coalesce(Worker.seen_at, moment, type_=Worker.seen_at.type)
-        < moment - timedelta(seconds=SILENT_SECONDS),
+        sa.func.coalesce(Worker.seen_at, current, type_=Worker.seen_at.type)
+        < current - timedelta(seconds=SILENT_SECONDS),
         ~sa.select(job.id).where(running).exists(),
     )
 
@@ -114,5 +116,5 @@ def _wanted(connection: Connection, alive: Callable[[str], bool]) -> bool:
 
 
 def _insert(connection: Connection, worker_id: str, process: str) -> None:
-    moment = now()
-    connection.execute(sa.insert(Worker).values(id=worker_id, process=process, started_at=moment, seen_at=moment))
+    current = moment(connection)
+    connection.execute(sa.insert(Worker).values(id=worker_id, process=process, started_at=current, seen_at=current))

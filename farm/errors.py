@@ -60,6 +60,7 @@
     │   ├── ArtifactMissing 71
     │   ├── DatabaseUnusable 72
     │   ├── StoreUnusable 73
+    │   ├── StoreForeign 74
     │   └── BrokerUnusable 75
     ├── JobLookupError
     │   ├── JobNotFound 80
@@ -81,6 +82,7 @@
     │   ├── AnswerUnusable 97
     │   ├── ProfileUnknown 98
     │   └── TokenNotFound 99
+    ├── PortInUse 89
     └── SettingsInvalid 90
 
 The number is the process's exit code. A class without one is a family and is never raised itself.
@@ -456,6 +458,12 @@ class StoreUnusable(StoreError):
     retryable = True
 
 
+class StoreForeign(StoreError):
+    """The artifact store belongs to another database."""
+
+    exit_code = 74
+
+
 class BrokerUnusable(StoreError):
     """The broker does not answer or refuses a message."""
 
@@ -579,6 +587,12 @@ class TokenNotFound(RemoteError):
     """No token of that id."""
 
     exit_code = 99
+
+
+class PortInUse(FarmError):
+    """The API cannot listen at the address that was asked for."""
+
+    exit_code = 89
 
 
 class SettingsInvalid(FarmError):

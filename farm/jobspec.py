@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from enum import StrEnum
-from pathlib import Path
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, StrictInt, field_validator, model_validator
@@ -141,7 +140,8 @@ class AppSpec(BaseModel):
     @field_validator("aar")
     @classmethod
     def _aar(cls, value: str) -> str:
-        if value not in (aars.STOCK, aars.BAZEL) and not Path(value.removeprefix(aars.FILE_PREFIX)).is_absolute():
+        file = aars.file_of(value)
+        if value not in (aars.STOCK, aars.BAZEL) and (file is None or not file.is_absolute()):
             raise BadAppSetting(f"{value[:60]!r} is refused as an AAR; use {aars.STOCK}, {aars.BAZEL} or file:PATH.")
         return value
 
@@ -302,8 +302,10 @@ class JobSpec(BaseModel):
     def key(self, code: str) -> str:
         """SHA-256 over everything that decides the result; `code` is the digest of the farm's own sources."""
         spec = self.model_dump(mode="json")
-        if self.model_digest is not None:
-            del spec["model"], spec["model_kind"]
+        if self.model_digest is not None and not self.model_kind.on_hub:
+            # Where the files lie does not matter, but a job shows the name that its model was handed in by.
+            del spec["model_kind"]
+            spec["model"] = self.model_ref.short_name
         return digests.of_json({"spec": spec, "code": code})
 
 

@@ -17,6 +17,11 @@ STAGE = "|".join(StageName)
 LINE_BYTES = 1 << 16
 
 
+def printable(text: str) -> str:
+    """The text as one line that moves no cursor and starts no line of its own: controls are spelled out."""
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
+
+
 def stage_log(logs: Path, job_id: str, position: int, stage: StageName, attempt: int) -> Path:
     """Where a stage's attempt writes; the folder is made."""
     folder = logs / job_id

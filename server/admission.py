@@ -21,10 +21,11 @@ _REFERENCES = {
 }
 
 
-def admit(database: Database, spec: JobSpec) -> JobSpec:
+def admit(database: Database, spec: JobSpec, owner: str | None) -> JobSpec:
     """The spec as it may be run here. ModelNotFound, KeystoreUnusable, ContextTooLong, SequenceTooLong.
 
-    A local model is one of the client's machine: it is taken from the store, where it was uploaded.
+    owner: the token whose uploads may be named; None for any. A local model is one of the client's machine: it is taken
+    from the store, where it was uploaded.
     """
     if aars.file_of(spec.app.aar) is not None:
         raise AarUnusable("A remote farm reads no file of yours; choose --aar stock or bazel, or run the job locally.")
@@ -36,13 +37,13 @@ def admit(database: Database, spec: JobSpec) -> JobSpec:
         raise SequenceTooLong(f"Give at most {MAX_PREFILLS} prefill lengths, each from 2 to {MAX_CONTEXT}.")
     if spec.model_kind.on_hub:
         return _known_form(spec).model_copy(update={"model_digest": None})
-    return _uploaded(database, spec)
+    return _uploaded(database, spec, owner)
 
 
-def _uploaded(database: Database, spec: JobSpec) -> JobSpec:
+def _uploaded(database: Database, spec: JobSpec, owner: str | None) -> JobSpec:
     digest = spec.model_digest or ""
     with database.read() as connection:
-        known = re.fullmatch(r"[0-9a-f]{64}", digest) is not None and uploads.has_model(connection, digest)
+        known = re.fullmatch(r"[0-9a-f]{64}", digest) is not None and uploads.has_model(connection, digest, owner)
     if not known:
         raise ModelNotFound("This farm has no model of that digest; upload the model's files, then submit again.")
     name = spec.model_ref.short_name

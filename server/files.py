@@ -15,6 +15,7 @@ from db import uploads
 from db.session import Database
 from db.uploads import UploadRecord
 from farm import digests
+from farm.access import TokenView
 from farm.artifacts import Artifact, ArtifactName
 from farm.durable_writes import disk_full_as_sentence
 from farm.errors import ArtifactDamaged, DiskFull, UploadConflict, UploadTooLarge
@@ -35,10 +36,16 @@ class UploadFolder:
         """How many bytes of the file are there."""
         if self.stored(record):
             return record.size
+        part = self._part(record)
         try:
-            return min(self._part(record.digest).stat().st_size, record.size)
+            there = part.stat().st_size
         except FileNotFoundError:
             return 0
+        if there > record.size:
+            # Announced anew with another size: what came under the wrong one is of no use.
+            part.unlink(missing_ok=True)
+            return 0
+        return there
 
     def stored(self, record: UploadRecord) -> bool:
         """Whether the store has the file; one that it lost is asked for again."""
@@ -54,7 +61,7 @@ class UploadFolder:
         """Write on from `offset`; UploadConflict when the file does not end there or somebody else writes it."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Not truncated on opening: what an earlier connection brought stays.
-        descriptor = os.open(self._part(record.digest), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(self._part(record), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "r+b", buffering=0) as stream:
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -71,7 +78,7 @@ class UploadFolder:
 
     def finish(self, record: UploadRecord) -> None:
         """Check a file that has all its bytes and move it into the store; ArtifactDamaged removes it."""
-        part = self._part(record.digest)
+        part = self._part(record)
         if digests.of_file(part) != record.digest:
             part.unlink()
             raise ArtifactDamaged(
@@ -79,9 +86,9 @@ class UploadFolder:
             )
         with self._not_reconciling():
             self._store.put({ArtifactName.MODEL_FILE: part})
-            uploads.complete(self._database, record.digest)
+            uploads.complete(self._database, record)
 
-    def assemble(self, files: Mapping[str, Artifact]) -> Artifact:
+    def assemble(self, token: TokenView, files: Mapping[str, Artifact]) -> Artifact:
         """Make a model of files that the store has: the listing under whose digest a stage finds them."""
         listing = digests.canonical_json(
             {name: {"digest": file.digest, "size": file.size} for name, file in sorted(files.items())}
@@ -89,11 +96,12 @@ class UploadFolder:
         size = sum(file.size for file in files.values())
         with self._not_reconciling():
             stored = self._store.put_bytes(ArtifactName.SOURCE, listing)
-            uploads.complete_model(self._database, stored.digest, size)
+            uploads.complete_model(self._database, token, stored.digest, size)
         return Artifact(ArtifactName.SOURCE, stored.digest, size)
 
-    def _part(self, digest: str) -> Path:
-        return self._folder / f"{digest}.part"
+    def _part(self, record: UploadRecord) -> Path:
+        """A file of the token's own: nobody waits for, or learns of, what another sends."""
+        return self._folder / f"{record.token_id}-{record.digest}.part"
 
     @contextmanager
     def _not_reconciling(self) -> Iterator[None]:

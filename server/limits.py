@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from farm.errors import UploadTooLarge
+from farm.errors import UploadTooLarge, UsageError
 from server.metrics import Metrics
 from server.problems import problem
 
@@ -49,6 +50,11 @@ class Guard:
             await problem(error, headers={"Connection": "close"})(scope, receive, counted)
             return
 
+        if not _storable(b"".join(message.get("body", b"") for message in messages)):
+            error_of_text = UsageError("The request has a text with a NUL or half a character; send whole characters.")
+            await problem(error_of_text)(scope, receive, counted)
+            return
+
         async def replay() -> Message:
             return messages.pop(0) if messages else await receive()
 
@@ -69,3 +75,25 @@ class Guard:
                 return None
             if not message.get("more_body", False):
                 return messages
+
+
+def _storable(body: bytes) -> bool:
+    """Whether no text of a JSON body holds a NUL, which databases refuse, or half of a surrogate pair.
+
+    Both get through JSON by an escape only, so that other bodies are not looked through. What is no JSON is for the
+    route to refuse.
+    """
+    if b"\\u" not in body:
+        return True
+    try:
+        return _whole(json.loads(body))
+    except (ValueError, RecursionError):
+        return True
+
+
+def _whole(value: object) -> bool:
+    if isinstance(value, str):
+        return "\x00" not in value and not any("\ud800" <= letter <= "\udfff" for letter in value)
+    if isinstance(value, dict):
+        return all(_whole(key) and _whole(each) for key, each in value.items())
+    return all(map(_whole, value)) if isinstance(value, list) else True

@@ -29,7 +29,7 @@ class FarmCollector(Collector):
             oldest = statistics.oldest_queued(connection)
             times = statistics.stage_times(connection)
             failures = statistics.failures(connection)
-            workers = worker_views(connection)
+            workers = worker_views(connection, None)
         jobs = GaugeMetricFamily("farm_jobs", "Jobs by state.", labels=["state"])
         for state, count in states.items():
             jobs.add_metric([state.value], count)

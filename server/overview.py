@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
@@ -35,17 +35,21 @@ class WorkerView:
     job_id: str | None
 
 
-def queue_view(connection: Connection) -> QueueView:
-    """The queue now."""
-    states = statistics.jobs_by_state(connection)
-    oldest = statistics.oldest_queued(connection)
+def queue_view(connection: Connection, owner: str | None) -> QueueView:
+    """The queue now, as far as it is of that token's jobs."""
+    states = statistics.jobs_by_state(connection, owner)
+    oldest = statistics.oldest_queued(connection, owner)
     waits = max(0.0, (now() - oldest).total_seconds()) if oldest else 0.0
     return QueueView(states[JobState.QUEUED], states[JobState.RUNNING], waits)
 
 
-def worker_views(connection: Connection) -> list[WorkerView]:
-    """Every registered worker."""
-    return [_worker_view(each) for each in statistics.busy_workers(connection)]
+def worker_views(connection: Connection, owner: str | None) -> list[WorkerView]:
+    """Every registered worker; what it does is shown of that token's jobs, and else only that it is busy."""
+    views = [_worker_view(each) for each in statistics.busy_workers(connection)]
+    if owner is None:
+        return views
+    own = statistics.owned(connection, [view.job_id for view in views if view.job_id], owner)
+    return [view if view.job_id in own else replace(view, job_id=None, host="") for view in views]
 
 
 def _worker_view(worker: statistics.BusyWorker) -> WorkerView:

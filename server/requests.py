@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from typing import Annotated
+from urllib.parse import urlsplit
 
+import httpx
 from fastapi import Path as PathParameter
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
@@ -27,6 +29,15 @@ def _web_address(url: str) -> str:
     """Whether anything may be sent there is decided when it is, of the address that the name then has."""
     if re.fullmatch(r"https?://[!-~]+", url) is None:
         raise ValueError("a webhook is an http:// or https:// address")
+    try:
+        host = httpx.URL(url).host
+        # The parts that resolving and connecting would look at; both raise what is no address.
+        host.encode("idna")
+        _ = urlsplit(url).port
+    except (httpx.InvalidURL, ValueError) as error:
+        raise ValueError("a webhook's address has a host and a port that can be connected to") from error
+    if not host:
+        raise ValueError("a webhook's address names a host")
     return url
 
 

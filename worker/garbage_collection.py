@@ -7,15 +7,17 @@ which is longer than any job takes to refer to it.
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
 from dataclasses import dataclass
 from datetime import timedelta
 
-from db import retention
+from db import retention, store_files
 from db.session import Database, now
 from farm.settings import Settings
 from farm.store import GRACE_SECONDS, ArtifactStore
+from worker import store_ownership
 
 
 @dataclass(frozen=True)
@@ -37,21 +39,34 @@ def collect(
     dry_run: bool = False,
     grace_seconds: float = GRACE_SECONDS,
 ) -> Collected:
-    """Forget jobs that ended longer ago than that, results that no other job needs, and remove unreferenced files."""
+    """Forget jobs that ended longer ago than that, results that no other job needs, and remove unreferenced files.
+
+    Files of what is forgotten now go at once; others to which nothing refers once they were unknown for the grace.
+    StoreForeign when the store is another database's.
+    """
+    store_ownership.require(database, store)
     # Counted from here: how long the search takes must not shorten the grace.
     stored_before = time.time() - grace_seconds
     before = now() - older_than
-    if dry_run:
-        with database.read() as connection:
-            going = retention.expired(connection, before)
-            referenced = retention.referenced(connection, going)
-    else:
+    grace = timedelta(seconds=grace_seconds)
+    with database.read() as connection:
+        known = retention.referenced(connection)
+        going = retention.expired(connection, before)
+        referenced = retention.referenced(connection, going)
+    if not dry_run:
         going = retention.forget(database, before)
         for job_id in going.jobs:
             shutil.rmtree(settings.logs / job_id, ignore_errors=True)
         with database.read() as connection:
             referenced = retention.referenced(connection)
     unused = store.unreferenced(referenced, stored_before=stored_before)
+    unknown = store.unreferenced(known, stored_before=math.inf)
+    if dry_run:
+        with database.read() as connection:
+            old = store_files.seen_unknown(connection, grace)
+    else:
+        old = store_files.long_unknown(database, unknown, grace)
+    chosen = {digest: size for digest, size in unused.items() if digest not in unknown or digest in old}
     if not dry_run:
-        store.remove(unused, stored_before=stored_before)
-    return Collected(len(going.jobs), len(going.results), len(unused), sum(unused.values()))
+        store.remove(chosen, stored_before=stored_before)
+    return Collected(len(going.jobs), len(going.results), len(chosen), sum(chosen.values()))

@@ -9,15 +9,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
-from db import claims, retention, stages, workers
+from db import claims, retention, stages, store_files, workers
 from db.records import WorkerRecord
 from db.session import Database
 from farm import identity
 from farm.identity import ProcessIdentity
 from farm.settings import Settings
-from farm.store import ArtifactStore
-from worker import control_group, process_tree
+from farm.store import GRACE_SECONDS, ArtifactStore
+from worker import control_group, process_tree, store_ownership
 from worker.removal import ASIDE, remove
 
 _log = logging.getLogger("farm.worker")
@@ -39,7 +40,8 @@ def register_and_reconcile(settings: Settings, database: Database, store: Artifa
     """Register this worker and clean up after dead ones.
 
     One worker at a time does this, and files are only removed while no other worker is alive, so that nothing that
-    somebody is about to use is taken away. Of a store that others may share nothing is removed or looked through.
+    somebody is about to use is taken away. Of a store that others may share, or that belongs to another database,
+    nothing is removed. A file to which nothing refers stays for a day after that was first seen.
     """
     if (groups := control_group.find()) is not None:
         groups.remove_abandoned()
@@ -50,14 +52,14 @@ def register_and_reconcile(settings: Settings, database: Database, store: Artifa
         keep = {worker_id, *(worker.id for worker in alive)}
         folders = _remove_work_folders(settings, keep)
         incoming = unreferenced = forgotten = 0
-        if not alive:
+        if not alive and not store_ownership.owns(database, store):
+            _log.warning("the store belongs to another database: nothing is removed from it; see `farm gc`")
+        elif not alive and settings.store_url is not None:
             incoming = store.remove_incoming()
-        if not alive and settings.store_url is None:
+        elif not alive:
+            incoming = store.remove_incoming()
             forgotten = _forget_results_without_files(database, store)
-            with database.read() as connection:
-                referenced = retention.referenced(connection)
-            unused = store.unreferenced(referenced, stored_before=math.inf)
-            unreferenced = store.remove(unused, stored_before=math.inf)
+            unreferenced = _remove_long_unknown(database, store)
     found = Reconciled(tuple(worker.id for worker in dead), tuple(freed), folders, incoming, forgotten, unreferenced)
     _log.info("reconciled: %s", found)
     return found
@@ -119,6 +121,16 @@ def _forget_results_without_files(database: Database, store: ArtifactStore) -> i
     for key in lost:
         stages.forget_result(database, key)
     return len(lost)
+
+
+def _remove_long_unknown(database: Database, store: ArtifactStore) -> int:
+    """Remove files to which nothing has referred for the whole grace."""
+    stored_before = time.time() - GRACE_SECONDS
+    with database.read() as connection:
+        referenced = retention.referenced(connection)
+    unknown = store.unreferenced(referenced, stored_before=math.inf)
+    old = store_files.long_unknown(database, unknown, timedelta(seconds=GRACE_SECONDS))
+    return store.remove(sorted(old), stored_before=stored_before)
 
 
 @contextmanager

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from db.records import AttemptRecord, JobRecord
-from farm import versions
+from farm import aars, versions
 from farm.artifacts import PUBLISHED, Artifact, ArtifactName
 from farm.jobspec import JobSpec
 
@@ -94,7 +95,7 @@ def assemble(
         job=job.id,
         created_at=job.created_at.isoformat(),
         started_at=job.started_at.isoformat() if job.started_at else None,
-        spec=job.spec,
+        spec=without_paths(job.spec),
         model_digest=by_name[ArtifactName.SOURCE].digest if ArtifactName.SOURCE in by_name else None,
         sandbox=sandbox,
         tools=versions.of_tools(),
@@ -126,3 +127,19 @@ def assemble(
 
 def _artifact(artifact: Artifact) -> ReportedArtifact:
     return ReportedArtifact(name=artifact.name, size=artifact.size, sha256=artifact.digest)
+
+
+def without_paths(spec: JobSpec) -> JobSpec:
+    """The spec as it may leave this machine: files are named without their folders."""
+    app = spec.app
+    aar = aars.file_of(app.aar)
+    given = {
+        "keystore": Path(app.keystore).name if app.keystore is not None else None,
+        "password_source": app.password_source.partition(":")[0] + ":" if app.password_source is not None else None,
+        "aar": f"{aars.FILE_PREFIX}{aar.name}" if aar is not None else app.aar,
+    }
+    return spec.model_copy(update={"model": _public_name(spec), "app": app.model_copy(update=given)})
+
+
+def _public_name(spec: JobSpec) -> str:
+    return spec.model if spec.model_kind.on_hub else spec.model_ref.short_name

@@ -28,8 +28,8 @@ def stage_key(
     decides its result, by the resource's name.
     """
     fields = spec.model_dump(mode="json")
-    if spec.model_digest is not None:
-        # Where a model lies does not matter once its content is known.
+    if spec.model_digest is not None and not spec.model_kind.on_hub:
+        # Where a model lies, and what its owner calls it, is no part of a result that others share.
         fields |= {"model": None, "model_kind": None}
     return digests.of_json(
         {

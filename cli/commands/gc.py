@@ -14,6 +14,7 @@ from cli.terminal import open_terminal
 from db.session import open_database
 from farm import settings
 from farm.store.choice import open_store
+from worker import store_ownership
 from worker.garbage_collection import collect
 
 DAYS = 30
@@ -24,6 +25,9 @@ def command(
         int, typer.Option(min=1, max=36500, metavar="DAYS", help="Forget jobs that ended longer ago than this.")
     ] = DAYS,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
+    adopt_store: Annotated[
+        bool, typer.Option("--adopt-store", help="Take over a store whose own database is gone for good.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Forget old jobs of this machine's farm and remove the files that no other job needs.
@@ -34,7 +38,10 @@ def command(
     chosen = settings.load()
     database = open_database(chosen.database, migrate=chosen.migrate)
     try:
-        found = collect(chosen, database, open_store(chosen), timedelta(days=older_than), dry_run=dry_run)
+        store = open_store(chosen)
+        if adopt_store and not dry_run:
+            store_ownership.adopt(database, store)
+        found = collect(chosen, database, store, timedelta(days=older_than), dry_run=dry_run)
     finally:
         database.close()
     if as_json:

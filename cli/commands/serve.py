@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from copy import deepcopy
 from typing import Annotated
 
@@ -10,15 +11,21 @@ import typer
 from cli.arguments import AsJson
 from cli.terminal import open_terminal
 from farm import settings
-from farm.errors import ToolMissing
+from farm.errors import PortInUse, ToolMissing
 
 # Streams of log lines would otherwise keep a process that is to stop.
 STOP_SECONDS = 5
+KEEP_ALIVE_SECONDS = 15
+# More than that get the answer 503 at once instead of the memory of all.
+MOST_CONNECTIONS = 1000
 
 
 def command(
     host: Annotated[str, typer.Option(metavar="ADDRESS", help="Where to listen.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, metavar="PORT", help="On which port.")] = 8765,
+    shared: Annotated[
+        bool, typer.Option("--shared", help="Show all jobs and models to every token, not only its own.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Offer this machine's farm to others over HTTP.
@@ -37,7 +44,11 @@ def command(
             f"The package {error.name} is not installed; run: pip install 'keras-android-farm[server]'"
         ) from error
 
-    application = app.make_app(settings.load(), server_settings.load())
+    chosen = server_settings.load()
+    if shared:
+        chosen = chosen.model_copy(update={"shared": True})
+    require_free(host, port)
+    application = app.make_app(settings.load(), chosen)
     logging = deepcopy(LOGGING_CONFIG)
     logging["handlers"]["access"]["stream"] = "ext://sys.stderr"
     if as_json:
@@ -49,4 +60,19 @@ def command(
         timeout_graceful_shutdown=STOP_SECONDS,
         server_header=False,
         log_config=logging,
+        # A connection that has asked nothing for so long is ended.
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        limit_concurrency=MOST_CONNECTIONS,
     )
+
+
+def require_free(host: str, port: int) -> None:
+    """PortInUse unless the farm can listen there."""
+    try:
+        with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
+            return
+    except OSError as error:
+        raise PortInUse(
+            f"The farm cannot listen on {host} port {port} ({error.strerror}); stop what does, or choose --port and"
+            " --host."
+        ) from error

@@ -1,6 +1,7 @@
 """The store in an S3-compatible service, with a folder of this machine in front of it.
 
 s3://BUCKET/PREFIX/blobs/<SHA-256>     a file's content, or a folder's listing
+s3://BUCKET/PREFIX/owner/id            the id of the database that refers to the files
 s3://BUCKET/PREFIX/removals/<random>   somebody removes files at this moment
 
 The service shows an object whole or not at all, and its key is its digest, so it needs no temporary name. What is read
@@ -106,6 +107,21 @@ class BucketStore:
                     self._service.rm_file(self._key(digest))
             except ArtifactMissing:
                 continue
+
+    def owner(self) -> str | None:
+        """The id of the store's database; see ArtifactStore."""
+        try:
+            with _translated():
+                content: bytes = self._service.cat_file(self._owner_key)
+        except FileNotFoundError:
+            return None
+        return content.decode().strip() or None
+
+    def set_owner(self, database_id: str, *, replace: bool = False) -> None:
+        """Write the id down; see ArtifactStore."""
+        if replace or self.owner() is None:
+            with _translated():
+                self._service.pipe_file(self._owner_key, f"{database_id}\n".encode())
 
     def remove_incoming(self) -> int:
         """Remove what a dead process left in the folder; see ArtifactStore."""
@@ -254,6 +270,10 @@ class BucketStore:
             found = self._service.find(f"{self._place}/{kind}", withdirs=False, detail=True)
         # Where there is no object the service's library answers with the folder itself.
         return {key.rsplit("/", 1)[1]: status for key, status in found.items() if status["type"] == "file"}
+
+    @property
+    def _owner_key(self) -> str:
+        return f"{self._place}/owner/id"
 
     def _key(self, digest: str) -> str:
         return f"{self._place}/blobs/{digest}"

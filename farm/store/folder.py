@@ -2,6 +2,7 @@
 
 STORE/blobs/<SHA-256>   a file's content, or a folder's listing
 STORE/incoming/         files on their way in
+STORE/owner             the id of the database that refers to the files
 STORE/lock              shared while files are published, exclusive while some are removed
 """
 
@@ -14,7 +15,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -124,6 +125,29 @@ class LocalStore:
             return self.path(artifact.digest).open("rb")
         except FileNotFoundError as error:
             raise missing(artifact.name) from error
+
+    def owner(self) -> str | None:
+        """The id of the store's database; see ArtifactStore."""
+        try:
+            return (self._root / "owner").read_text().strip() or None
+        except FileNotFoundError:
+            return None
+
+    def set_owner(self, database_id: str, *, replace: bool = False) -> None:
+        """Write the id down; see ArtifactStore."""
+        with disk_full_as_sentence():
+            draft = self._draft(f"{database_id}\n".encode())
+            seal(draft)
+            try:
+                if replace:
+                    draft.rename(self._root / "owner")
+                else:
+                    # A link, unlike a rename, leaves what is there: of two databases at once one gets the store.
+                    with suppress(FileExistsError):
+                        (self._root / "owner").hardlink_to(draft)
+            finally:
+                draft.unlink(missing_ok=True)
+            fsync_folder(self._root)
 
     def remove_incoming(self) -> int:
         """Remove what a dead process left half-way in; returns how many files. Only while nobody else writes."""

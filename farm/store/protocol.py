@@ -48,6 +48,12 @@ class ArtifactStore(Protocol):
     def export(self, artifact: Artifact, target: Path) -> None:
         """Copy it to `target`, whole or not at all; DiskFull, FileUnreadable."""
 
+    def owner(self) -> str | None:
+        """The id of the database that refers to the files; None of a store that no database has taken yet."""
+
+    def set_owner(self, database_id: str, *, replace: bool = False) -> None:
+        """Write the id down; one that is there already stays unless it is to be replaced."""
+
     def remove_incoming(self) -> int:
         """Remove what a dead process left half-way in; returns how many files. Only while nobody else writes."""
 

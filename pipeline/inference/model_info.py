@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from farm.errors import BadPromptTemplate, FileUnreadable
+from farm.modelref import ModelRef
 from farm.prompting import Prompting
 
 
@@ -15,14 +16,14 @@ class ModelInfo(BaseModel):
     """The content of `model-info.json`.
 
     context and prefill in tokens; start_token is put before every prompt, None for no such token; an answer ends
-    before any of stop_tokens, of which end_token is one; source is the model
-    reference as text, source_digest the SHA-256 of the fetched files; recipe by its full name. prompt_bytes and
-    output_tokens: the longest prompt and answer of a I/O mode that takes text, None for the I/O mode `tokens`.
-    prompting: whether the model continues a text or answers a question, and how it wants to be asked. runtime: the
-    oldest one that the file was made for; weights: the form in which matrices are stored; tokenizer_graph: whose
-    tokenizer is in a file of the I/O mode `strings`; special_tokens: what the farm's own tokenizer, in the file or in
-    the app, takes those in a prompt for, `text` or `read`; None without such a tokenizer. licence: of the model, as
-    its own metadata say.
+    before any of stop_tokens, of which end_token is one; name and source say what the model is and never where its
+    owner keeps it, see `identity`; source_digest is the SHA-256 of the fetched files; recipe by its full name.
+    prompt_bytes and output_tokens: the longest prompt and answer of a I/O mode that takes text, None for the I/O
+    mode `tokens`. prompting: whether the model continues a text or answers a question, and how it wants to be
+    asked. runtime: the oldest one that the file was made for; weights: the form in which matrices are stored;
+    tokenizer_graph: whose tokenizer is in a file of the I/O mode `strings`; special_tokens: what the farm's own
+    tokenizer, in the file or in the app, takes those in a prompt for, `text` or `read`; None without such a
+    tokenizer. licence: of the model, as its own metadata say.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
@@ -91,3 +92,14 @@ class ModelInfo(BaseModel):
     def write(self, path: Path) -> None:
         """Write the file, readable for people."""
         path.write_text(self.model_dump_json(indent=2) + "\n")
+
+
+def identity(reference: ModelRef, family: str, digest: str | None) -> tuple[str, str]:
+    """What an artifact calls a model, and where it says that it came from.
+
+    Only a hub's reference is public. Paths and file names of a machine are not: equal files of several owners share one
+    conversion, and artifacts are handed on to strangers. Such a model is named by family and digest.
+    """
+    if reference.kind.on_hub:
+        return reference.short_name, reference.text
+    return f"{family} {digest[:8]}" if digest else family, f"sha256:{digest}" if digest else "local files"

@@ -44,7 +44,7 @@ from pipeline.conversion.quantization.formats import HOST_RUNTIME, format_for
 from pipeline.conversion.reference import Reference
 from pipeline.conversion.reference_plan import Plan
 from pipeline.conversion.weights import Float32
-from pipeline.inference.model_info import ModelInfo
+from pipeline.inference.model_info import ModelInfo, identity
 from pipeline.models import metadata
 from pipeline.models.metadata import Metadata
 from pipeline.ops import allowlist
@@ -277,8 +277,9 @@ def write_metadata(
     request.output(ArtifactName.DESCRIPTION).write_bytes(description.canonical_json())
     request.output(ArtifactName.TOKENIZER).write_bytes(export.content)
     reference.write(request.output(ArtifactName.REFERENCE))
+    name, source = identity(spec.model_ref, model.family, spec.model_digest)
     ModelInfo(
-        name=spec.model_ref.short_name,
+        name=name,
         family=model.family,
         io_mode=spec.io_mode.value,
         recipe=recipes.find(spec.recipe).name,
@@ -294,7 +295,7 @@ def write_metadata(
         tokenizer=export.kind,
         tokenizer_sha256=None if export.tokenizer is None else digests.of_bytes(export.content),
         model_sha256=digests.of_file(request.output(ArtifactName.MODEL)),
-        source=spec.model_ref.text,
+        source=source,
         source_digest=spec.model_digest,
         prompt_bytes=spec.prompt_bytes if own and spec.io_mode is not IoMode.TOKENS else None,
         output_tokens=None if spec.io_mode is IoMode.TOKENS else spec.longest_answer,

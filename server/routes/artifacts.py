@@ -14,6 +14,7 @@ from farm.artifacts import Artifact, ArtifactName
 from farm.digests import CHUNK_BYTES
 from farm.errors import AmbiguousJob, ArtifactDamaged, ArtifactMissing, JobNotFinished, JobNotFound
 from farm.store import ArtifactStore
+from server import visibility
 from server.auth import Reader
 from server.problems import documented
 from server.requests import JobId
@@ -36,7 +37,7 @@ _BINARY = {"content": {"application/octet-stream": {"schema": {"type": "string",
 )
 def get_artifact(
     state: FarmState,
-    _token: Reader,
+    token: Reader,
     job_id: JobId,
     name: ArtifactName,
     byte_range: Annotated[str | None, Header(alias="Range")] = None,
@@ -44,7 +45,7 @@ def get_artifact(
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
     """The file's content; its ETag is its SHA-256."""
-    artifact = _find(state, job_id, name)
+    artifact = _find(state, visibility.job_id(state, token, job_id), name)
     tag = f'"{artifact.digest}"'
     headers = {"ETag": tag, "Accept-Ranges": "bytes", "Cache-Control": "private, no-cache"}
     if if_none_match and (if_none_match.strip() == "*" or tag in if_none_match):

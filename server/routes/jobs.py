@@ -16,7 +16,7 @@ from db.jobs import Submitted
 from farm import recipes as recipe_table
 from farm.errors import AmbiguousJob, JobNotFound, KeystoreUnusable, ModelNotFound, QuotaExceeded, TransitionRefused
 from farm.states import JobState
-from server import admission
+from server import admission, visibility
 from server.auth import Reader, Submitter
 from server.problems import documented
 from server.requests import LARGEST, PRINTABLE, JobId, SubmitRequest
@@ -41,15 +41,17 @@ class JobPage:
 )
 def submit(state: FarmState, token: Submitter, request: SubmitRequest, response: Response) -> Submission:
     """Queue a job (201), or find its equal (200)."""
-    spec = admission.admit(state.database, request.spec)
+    owner = visibility.owner(state, token)
+    spec = admission.admit(state.database, request.spec, owner)
 
     def account(connection: Connection, submitted: Submitted) -> None:
         if not submitted.reused:
             tokens.own_job(connection, token, submitted.job_id)
         if request.webhook is not None:
+            webhooks.require_room(connection, token, state.server.webhook_pending)
             webhooks.add(connection, submitted.job_id, request.webhook.url, request.webhook.secret)
 
-    submission = state.farm.submit(spec, account)
+    submission = state.farm.submit(spec, account, owner)
     if submission.reused:
         response.status_code = 200
     _see_to_a_worker(state)
@@ -59,7 +61,7 @@ def submit(state: FarmState, token: Submitter, request: SubmitRequest, response:
 @router.get("", responses=documented(JobNotFound))
 def list_jobs(
     state: FarmState,
-    _token: Reader,
+    token: Reader,
     job_state: Annotated[list[JobState], Query(alias="state", max_length=5)] = [],  # noqa: B006 # FastAPI copies it
     model: Annotated[str | None, Query(max_length=200, pattern=PRINTABLE, description="A part of its name.")] = None,
     recipe: Annotated[str | None, Query(max_length=64, pattern=PRINTABLE)] = None,
@@ -69,35 +71,35 @@ def list_jobs(
     """A page of jobs, the newest first."""
     name = None if recipe is None else recipe_table.find(recipe).name
     with state.database.read() as connection:
-        found = job_store.newest(connection, job_state, model, name, limit + 1, before)
+        found = job_store.newest(connection, job_state, model, name, limit + 1, before, visibility.owner(state, token))
         shown = views.job_views(connection, found[:limit])
     return JobPage(shown, shown[-1].id if len(found) > limit else None)
 
 
 @router.get("/{job_id}", responses=documented(*_LOOKUP))
-def get_job(state: FarmState, _token: Reader, job_id: JobId) -> JobView:
+def get_job(state: FarmState, token: Reader, job_id: JobId) -> JobView:
     """One job."""
-    return state.farm.job(job_id)
+    return state.farm.job(visibility.job_id(state, token, job_id))
 
 
 @router.get("/{job_id}/events", responses=documented(*_LOOKUP))
 def get_events(
-    state: FarmState, _token: Reader, job_id: JobId, after: Annotated[int, Query(ge=0, le=LARGEST)] = 0
+    state: FarmState, token: Reader, job_id: JobId, after: Annotated[int, Query(ge=0, le=LARGEST)] = 0
 ) -> list[EventView]:
     """What happened to the job, in order, from the event after that id on."""
-    return state.farm.events(job_id, after)
+    return state.farm.events(visibility.job_id(state, token, job_id), after)
 
 
 @router.post("/{job_id}/cancel", responses=documented(*_LOOKUP, TransitionRefused))
-def cancel_job(state: FarmState, _token: Submitter, job_id: JobId) -> JobView:
+def cancel_job(state: FarmState, token: Submitter, job_id: JobId) -> JobView:
     """Cancel a queued job, ask for it when it is running."""
-    return state.farm.cancel(job_id)
+    return state.farm.cancel(visibility.job_id(state, token, job_id))
 
 
 @router.post("/{job_id}/retry", responses=documented(*_LOOKUP, TransitionRefused, QuotaExceeded))
-def retry_job(state: FarmState, _token: Submitter, job_id: JobId) -> JobView:
+def retry_job(state: FarmState, token: Submitter, job_id: JobId) -> JobView:
     """Queue a failed or cancelled job again."""
-    retried = job_store.retry(state.database, job_id, tokens.require_queue_room)
+    retried = job_store.retry(state.database, visibility.job_id(state, token, job_id), tokens.require_queue_room)
     _see_to_a_worker(state)
     return state.farm.job(retried)
 

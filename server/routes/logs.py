@@ -7,7 +7,6 @@ import json
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query
@@ -18,6 +17,7 @@ from db import jobs
 from farm import logs
 from farm.errors import AmbiguousJob, JobNotFound
 from farm.logs import Cursor, LogLine
+from server import visibility
 from server.auth import Reader
 from server.problems import documented
 from server.requests import JobId
@@ -27,6 +27,7 @@ router = APIRouter(prefix="/v1/jobs/{job_id}/logs", tags=["logs"])
 POLL_SECONDS = 0.25
 QUIET_SECONDS = 15.0
 CHUNK_LINES = 500
+CHUNK_BYTES = 256 << 10
 _LOOKUP = documented(JobNotFound, AmbiguousJob)
 _EVENT = {"type": "object", "properties": {name: {"type": "string"} for name in ("id", "event", "data")}}
 Place = Annotated[str | None, Query(max_length=80, description="The `next` of an earlier page, or an event's id.")]
@@ -44,14 +45,14 @@ class LogPage:
 @router.get("", responses=_LOOKUP)
 def get_logs(
     state: FarmState,
-    _token: Reader,
+    token: Reader,
     job_id: JobId,
     after: Place = None,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
 ) -> LogPage:
-    """The lines after a place, as many as there are now or `limit` allows."""
-    found, cursor = _find(state, job_id), _cursor(after)
-    lines, ended = _read(state, found, cursor, limit)
+    """The lines after a place, as many as there are now, `limit` allows, and one answer may hold in bytes."""
+    found, cursor = visibility.job_id(state, token, job_id), _cursor(after)
+    lines, ended = _read(state, found, cursor, limit, state.server.log_page_bytes)
     return LogPage([line.text for line in lines], str(lines[-1].cursor) if lines else after, ended)
 
 
@@ -62,7 +63,7 @@ def get_logs(
 )
 def stream_logs(
     state: FarmState,
-    _token: Reader,
+    token: Reader,
     job_id: JobId,
     after: Place = None,
     last_event_id: Annotated[str | None, Header(max_length=80)] = None,
@@ -71,7 +72,7 @@ def stream_logs(
 
     A stream may break off at any time: connect again with the last event's id, and nothing is lost or doubled.
     """
-    found, cursor = _find(state, job_id), _cursor(last_event_id or after)
+    found, cursor = visibility.job_id(state, token, job_id), _cursor(last_event_id or after)
     return StreamingResponse(_events(state, found, cursor), media_type="text/event-stream")
 
 
@@ -80,7 +81,7 @@ async def _events(state: State, job_id: str, cursor: Cursor | None) -> AsyncIter
     spoken = time.monotonic()
     yield ": connected\n\n"
     while time.monotonic() < until:
-        lines, ended = await run_in_threadpool(_read, state, job_id, cursor, CHUNK_LINES)
+        lines, ended = await run_in_threadpool(_read, state, job_id, cursor, CHUNK_LINES, CHUNK_BYTES)
         if lines:
             yield "".join(f"id: {line.cursor}\ndata: {json.dumps(line.text)}\n\n" for line in lines)
             cursor, spoken = lines[-1].cursor, time.monotonic()
@@ -95,18 +96,21 @@ async def _events(state: State, job_id: str, cursor: Cursor | None) -> AsyncIter
             await asyncio.sleep(POLL_SECONDS)
 
 
-def _read(state: State, job_id: str, cursor: Cursor | None, limit: int) -> tuple[list[LogLine], bool]:
-    """The next lines, and whether they are the last."""
+def _read(
+    state: State, job_id: str, cursor: Cursor | None, most_lines: int, most_bytes: int
+) -> tuple[list[LogLine], bool]:
+    """The next lines, at most so many and about so many bytes of them, and whether they are the last."""
     # Asked before looking: what was written before the job's end is then surely read.
     with state.database.read() as connection:
-        ended = jobs.get(connection, job_id).state.terminal
-    found = list(islice(logs.since(state.settings.logs, job_id, cursor, ended=ended), limit + 1))
-    return found[:limit], ended and len(found) <= limit
-
-
-def _find(state: State, job_id: str) -> str:
-    with state.database.read() as connection:
-        return jobs.find(connection, job_id)
+        ended = jobs.state(connection, job_id).terminal
+    found: list[LogLine] = []
+    size = 0
+    for line in logs.since(state.settings.logs, job_id, cursor, ended=ended):
+        if len(found) == most_lines or size >= most_bytes:
+            return found, False
+        found.append(line)
+        size += len(line.text)
+    return found, ended
 
 
 def _cursor(text: str | None) -> Cursor | None:

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 
 from client.protocol import JobView
 from farm.errors import AmbiguousJob, JobNotFound, MeasurementForeign
+from server import visibility
 from server.auth import Submitter
 from server.problems import documented
 from server.requests import MeasurementRequest
@@ -15,6 +16,6 @@ router = APIRouter(prefix="/v1/measurements", tags=["jobs"])
 
 
 @router.post("", responses=documented(JobNotFound, AmbiguousJob, MeasurementForeign))
-def import_measurement(state: FarmState, _token: Submitter, request: MeasurementRequest) -> JobView:
+def import_measurement(state: FarmState, token: Submitter, request: MeasurementRequest) -> JobView:
     """File a measurement with the job that made the model."""
-    return state.farm.import_measurement(request.measurement, request.job)
+    return state.farm.import_measurement(request.measurement, request.job, visibility.owner(state, token))

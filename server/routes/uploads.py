@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Annotated
@@ -28,6 +30,7 @@ from server.auth import Submitter
 from server.files import UploadWriter
 from server.problems import documented
 from server.requests import LARGEST, Digest, ModelRequest
+from server.settings import ServerSettings
 from server.state import FarmState
 
 router = APIRouter(prefix="/v1", tags=["models"])
@@ -73,10 +76,10 @@ def announce_model(state: FarmState, token: Submitter, request: ModelRequest) ->
     total = sum(file.size for file in files.values())
     if total > state.server.model_bytes:
         raise UploadTooLarge(f"The model has {total} bytes and this farm takes at most {state.server.model_bytes}.")
-    uploads.announce(state.database, token, list(files.values()))
+    uploads.announce(state.database, token, list(files.values()), shared=state.server.shared)
     missing = []
     for file in {file.digest: file for file in files.values()}.values():
-        record = uploads.find(state.database, file.digest)
+        record = uploads.find(state.database, token, file.digest)
         if record.size != file.size:
             raise UploadConflict(f"The file {file.digest[:12]} has {record.size} bytes and not {file.size}; check it.")
         if not state.uploads.stored(record):
@@ -86,13 +89,13 @@ def announce_model(state: FarmState, token: Submitter, request: ModelRequest) ->
     }
     if missing:
         return ModelView(sources.digest_of_listing(listing), False, missing)
-    return ModelView(state.uploads.assemble(files).digest, True, [])
+    return ModelView(state.uploads.assemble(token, files).digest, True, [])
 
 
 @router.get("/uploads/{digest}", responses=documented(ArtifactMissing))
-def get_upload(state: FarmState, _token: Submitter, digest: Digest) -> UploadView:
+def get_upload(state: FarmState, token: Submitter, digest: Digest) -> UploadView:
     """How far the upload of an announced file is."""
-    record = uploads.find(state.database, digest)
+    record = uploads.find(state.database, token, digest)
     return UploadView(record.digest, record.size, state.uploads.offset(record), state.uploads.stored(record))
 
 
@@ -111,21 +114,21 @@ def get_upload(state: FarmState, _token: Submitter, digest: Digest) -> UploadVie
 )
 async def send_upload(
     state: FarmState,
-    _token: Submitter,
+    token: Submitter,
     request: Request,
     digest: Digest,
     upload_offset: Annotated[int, Header(ge=0, le=LARGEST)],
     content_length: Annotated[int | None, Header(ge=0, le=LARGEST, include_in_schema=False)] = None,
 ) -> Response:
     """Send bytes of an announced file from an offset on; the last of them are checked against the digest."""
-    record = await run_in_threadpool(uploads.find, state.database, digest)
+    record = await run_in_threadpool(uploads.find, state.database, token, digest)
     if await run_in_threadpool(state.uploads.stored, record):
         return _accepted(record.size)
     if upload_offset + (content_length or 0) > record.size:
         raise UploadTooLarge(f"The file {digest[:12]} was announced with {record.size} bytes and this would be more.")
     with ExitStack() as stack:
         writer = await run_in_threadpool(stack.enter_context, state.uploads.writing(record, upload_offset))
-        await _receive(request, writer)
+        await _receive(request, writer, state.server)
         if writer.complete:
             await run_in_threadpool(state.uploads.finish, record)
         return _accepted(writer.offset)
@@ -144,13 +147,19 @@ def require_model_names(names: list[str]) -> None:
         raise ModelEmpty(f"A model's folder holds a {sources.CONFIG}; send it with the others.")
 
 
-async def _receive(request: Request, writer: UploadWriter) -> None:
-    """The body to the disk, in chunks that are few enough for threads and small enough for memory."""
+async def _receive(request: Request, writer: UploadWriter, limits: ServerSettings) -> None:
+    """The body to the disk, in chunks that are few enough for threads and small enough for memory.
+
+    A client that sends nothing for a while, or sends for long, is answered with how far it has come: the file's lock
+    and the connection must not be held for ever.
+    """
     held = bytearray()
+    until = time.monotonic() + limits.upload_seconds
+    chunks = aiter(request.stream())
     # What came before the client went away is kept for when it comes back.
-    with suppress(ClientDisconnect):
-        async for chunk in request.stream():
-            held += chunk
+    with suppress(ClientDisconnect, TimeoutError, StopAsyncIteration):
+        while time.monotonic() < until:
+            held += await asyncio.wait_for(anext(chunks), limits.upload_idle)
             if len(held) >= CHUNK_BYTES:
                 await run_in_threadpool(writer.write, bytes(held))
                 held.clear()

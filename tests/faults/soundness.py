@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from db import retention
-from db.models import ArtifactRow, Attempt, Event, Job, Outgoing
+from db.models import ArtifactRow, Attempt, Event, Job, Outgoing, UnknownFile
 from farm import digests
 from farm.artifacts import ArtifactName
 from farm.states import JobState
@@ -20,7 +20,8 @@ from tests.faults.yard import Yard
 class Soundness:
     """How much is wrong of what, in numbers. lost: jobs that have not succeeded (or ended); twice: jobs with more
     than one success, report or good attempt; damaged: files whose content is not their name; missing: files that a
-    job refers to and the store has not; left: drafts, work folders and files that nothing refers to."""
+    job refers to and the store has not; left: drafts, work folders and files that nothing refers to
+    and that are not noted for removal."""
 
     jobs: int
     lost: int
@@ -60,10 +61,12 @@ def examine(yard: Yard, jobs: int, *, all_succeed: bool = True) -> Soundness:
         }
         referenced = retention.referenced(connection)
         wanted = set(connection.scalars(sa.select(ArtifactRow.digest)))
+        # What a dead worker stored before its job referred to it is noted, and goes a day later.
+        noted = set(connection.scalars(sa.select(UnknownFile.digest)))
     stored = {path.name: path for path in (yard.settings.store / "blobs").iterdir()}
     damaged = [name for name, path in stored.items() if digests.of_file(path) != name]
     left = [*(yard.settings.store / "incoming").glob("*"), *yard.settings.work.glob("*/*")]
-    unreferenced = yard.store.unreferenced(referenced, stored_before=math.inf)
+    unreferenced = yard.store.unreferenced(referenced, stored_before=math.inf).keys() - noted
     return Soundness(
         sum(states.values()),
         jobs - good,

@@ -192,14 +192,14 @@ def test_the_api_dies_at_every_point_of_an_upload(yard, trial) -> None:
         own = yard.database()
         folder = UploadFolder(yard.settings, own, yard.store)
         uploads.announce(own, token, list(files.values()))
-        record = uploads.find(own, digest)
+        record = uploads.find(own, token, digest)
         if not folder.stored(record):
             offset = folder.offset(record)
             if offset < record.size:
                 with folder.writing(record, offset) as writer:
                     writer.write(content[offset:])
             folder.finish(record)
-        folder.assemble(files)
+        folder.assemble(token, files)
         own.close()
 
     def check() -> None:

@@ -9,13 +9,16 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from pydantic import ValidationError
 
 from db import claims, jobs, webhooks
 from db.jobs import Submitted
@@ -26,6 +29,7 @@ from farm.modelref import ModelKind
 from farm.stages import StageName
 from server import addresses
 from server.addresses import AddressRefused
+from server.requests import WebhookRequest
 from server.settings import ServerSettings
 from server.webhooks import WebhookSender, signature
 
@@ -203,3 +207,64 @@ def test_one_delivery_is_not_taken_twice(database: Database) -> None:
     submit(database, "http://example.org/")
     assert webhooks.take_due(database, busy_seconds=60) is not None
     assert webhooks.take_due(database, busy_seconds=60) is None
+
+
+@pytest.mark.parametrize("url", ["http://xn--/", "http://[::1", "http://a..b/", "http://\udcff/", "http://x:99999/"])
+def test_an_address_that_cannot_be_read_is_a_failed_try(database: Database, url: str, listener: Listener) -> None:
+    """It was taken by an earlier version, or gets past the check: the next webhook is delivered all the same."""
+    if url.isascii():
+        submit(database, url)
+        assert sender(database, webhook_tries=1).deliver_next()
+        assert not row(database).delivered
+        assert row(database).next_at is None
+    with pytest.raises(ValidationError):
+        WebhookRequest(url=url, secret=SECRET)
+
+
+def test_two_hundred_receivers_that_never_answer_hold_up_nobody(database: Database, listener: Listener) -> None:
+    """A7: they accept, and send a byte of the answer's head now and then; the good one is served meanwhile."""
+    with socket.create_server(("127.0.0.1", 0), backlog=500) as silent:
+        port = silent.getsockname()[1]
+        ended = threading.Event()
+
+        def drip() -> None:
+            taken: list[socket.socket] = []
+            silent.settimeout(0.02)
+            while not ended.is_set():
+                with suppress(TimeoutError):
+                    taken.append(silent.accept()[0])
+                for one in taken:
+                    with suppress(OSError):
+                        one.send(b"H")
+            for one in taken:
+                one.close()
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        spec = JobSpec(model_kind=ModelKind.PRESET, model="gpt2")
+        urls = [f"http://localhost:{port}/{number}" for number in range(200)] + [listener.url]
+        for number, url in enumerate(urls):
+            also = partial(webhooks_add, url)
+            jobs.submit(database, spec, str(number), [StageName.FETCH], lambda _artifacts: True, also)
+            end(database)
+        running = sender(database, webhook_timeout=0.5, webhook_poll=0.01)
+        running.start()
+        try:
+            with database.read() as connection:
+                last = connection.scalar(sa.select(sa.func.max(Webhook.id)))
+            # Behind 200 of them in the queue, 64 at a time, half a second each.
+            for _ in range(600):
+                with database.read() as connection:
+                    good = connection.execute(sa.select(Webhook.delivered).where(Webhook.id == last)).scalar_one()
+                if good:
+                    break
+                ended.wait(0.05)
+            assert good
+        finally:
+            running.stop()
+            ended.set()
+            thread.join()
+
+
+def webhooks_add(url: str, connection: sa.Connection, submitted: Submitted) -> None:
+    webhooks.add(connection, submitted.job_id, url, SECRET)

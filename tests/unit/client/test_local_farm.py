@@ -65,10 +65,14 @@ def test_an_equal_job_is_found_in_another_process_as_well(farm: LocalFarm, tmp_p
 def test_a_local_models_content_decides(farm: LocalFarm, folder: JobSpec, tmp_path: Path) -> None:
     first = farm.submit(folder).job
     assert first.spec.model_digest == sources.digest(folder.model_ref)
-    copy = tmp_path / "copy"
+    copy = tmp_path / "elsewhere" / Path(folder.model).name
+    copy.parent.mkdir()
     Path(folder.model).rename(copy)
     moved = folder.model_copy(update={"model": str(copy)})
     assert farm.submit(moved).job.id == first.id
+    renamed = copy.rename(tmp_path / "copy")
+    assert farm.submit(folder.model_copy(update={"model": str(renamed)})).job.spec.model_ref.short_name == "copy"
+    renamed.rename(copy)
     (copy / "model.weights.h5").write_bytes(b"other weights")
     assert farm.submit(moved).job.id != first.id
 

@@ -154,8 +154,9 @@ def test_an_unknown_field_is_refused() -> None:
 
 def test_the_key_follows_the_digest_and_not_the_path() -> None:
     one = spec(model="/models/a", model_digest="d" * 64)
-    same = spec(model="/elsewhere/b", model_digest="d" * 64)
+    same = spec(model="/elsewhere/a", model_digest="d" * 64)
     assert one.key("code") == same.key("code")
+    assert one.key("code") != spec(model="/models/b", model_digest="d" * 64).key("code")
     assert one.key("code") != spec(model="/models/a", model_digest="e" * 64).key("code")
 
 

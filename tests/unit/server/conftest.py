@@ -47,7 +47,9 @@ class Api:
 
 @pytest.fixture
 def server_settings() -> ServerSettings:
-    return ServerSettings(embedded_worker=False, model_bytes=50_000_000, stream_seconds=0.2, webhook_poll=0.05)
+    return ServerSettings(
+        embedded_worker=False, model_bytes=50_000_000, stream_seconds=0.2, webhook_poll=0.05, shared=True
+    )
 
 
 @pytest.fixture

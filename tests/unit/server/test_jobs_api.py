@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from client import transfers
 from client.local import LocalFarm
 from client.protocol import JobView
-from db import claims, stages, workers
+from db import claims, jobs, stages, workers
 from db.events import EventKind
 from db.models import StageResultRow, Webhook, Worker
 from db.session import now
@@ -139,7 +139,9 @@ def test_an_unexpected_fault_tells_nothing(api, monkeypatch: pytest.MonkeyPatch)
         raise RuntimeError("the password is hunter2")
 
     monkeypatch.setattr(api.state.farm, "job", fail)
-    answer = api.client.get("/v1/jobs/abc", headers=api.headers(Scope.READ))
+    spec = JobSpec(model_kind=ModelKind.PRESET, model="gpt2")
+    job_id = jobs.submit(api.database, spec, "k", [StageName.FETCH], lambda _artifacts: True).job_id
+    answer = api.client.get(f"/v1/jobs/{job_id}", headers=api.headers(Scope.READ))
     assert (answer.status_code, answer.json()["code"]) == (500, "farm-error")
     assert "hunter2" not in answer.text
     assert answer.headers["content-type"] == "application/problem+json"

@@ -14,16 +14,20 @@ import sqlalchemy as sa
 
 from db import claims, jobs, retention, stages
 from db.claims import Claim
-from db.models import Job, StageResultRow
+from db.models import Job, StageResultRow, UnknownFile
 from db.records import ResultRecord
 from db.session import Database, now, open_database
+from db.workers import leave
 from farm.artifacts import Artifact, ArtifactName
+from farm.errors import StoreForeign
 from farm.jobspec import JobSpec
 from farm.modelref import ModelKind
 from farm.settings import Settings
 from farm.stages import STAGES, StageName
 from farm.store import LocalStore
 from worker.garbage_collection import Collected, collect
+from worker.reconciliation import register_and_reconcile
+from worker.store_ownership import adopt, owns
 
 MONTH = timedelta(days=30)
 DAY = 24 * 3600.0
@@ -118,13 +122,81 @@ def test_old_jobs_go_and_what_others_need_stays(database: Database, store: Local
 def test_a_young_file_stays_though_nothing_refers_to_it_yet(
     database: Database, store: LocalStore, settings: Settings
 ) -> None:
+    owns(database, store)
     artifact = store.put_bytes(ArtifactName.REPORT, b"{}")
     path = settings.store / "blobs" / artifact.digest
     os.utime(path, (time.time() - DAY - 60,) * 2)
     store.put_bytes(ArtifactName.REPORT, b"{}")
     assert collect(settings, database, store, MONTH).files == 0
     os.utime(path, (time.time() - DAY - 60,) * 2)
+    assert collect(settings, database, store, MONTH).files == 0
+    unknown_for_a_day(database)
+    assert collect(settings, database, store, MONTH, dry_run=True).files == 1
     assert collect(settings, database, store, MONTH).files == 1
+
+
+def unknown_for_a_day(database: Database) -> None:
+    with database.write() as connection:
+        connection.execute(sa.update(UnknownFile).values(seen_at=now() - timedelta(days=1, seconds=1)))
+
+
+@pytest.mark.parametrize("kept", ["an empty database", "another farm's database"])
+def test_a_foreign_database_removes_nothing(
+    database: Database, store: LocalStore, settings: Settings, kept: str, tmp_path: Path
+) -> None:
+    """A6: whatever reconciliation and collection find unknown, and however old it is."""
+    register_and_reconcile(settings, database, store, "w" * 10)
+    for number in range(50):
+        held = start(database, f"job {number}")
+        make(database, store, held, f"result {number}".encode())
+        finish(database, held)
+    long_ago(database, store, settings)
+    before = sorted((settings.store / "blobs").iterdir())
+    foreign = open_database(f"sqlite:///{tmp_path / 'foreign.db'}")
+    if kept == "another farm's database":
+        finish(foreign, start(foreign, "other"))
+    for _ in range(2):
+        found = register_and_reconcile(settings, foreign, store, "v" * 10)
+        assert (found.unreferenced_files, found.forgotten_results) == (0, 0)
+        with pytest.raises(StoreForeign, match="gc --adopt-store"):
+            collect(settings, foreign, store, timedelta(days=1))
+        leave(foreign, "v" * 10)
+    assert sorted((settings.store / "blobs").iterdir()) == before
+
+    adopt(foreign, store)
+    assert collect(settings, foreign, store, MONTH).files == 0
+    assert sorted((settings.store / "blobs").iterdir()) == before
+    unknown_for_a_day(foreign)
+    assert collect(settings, foreign, store, MONTH).files == len(before)
+    foreign.close()
+
+
+def test_a_store_of_an_earlier_version_is_taken_by_the_database_that_knows_it(
+    database: Database, store: LocalStore, settings: Settings, tmp_path: Path
+) -> None:
+    held = start(database, "first")
+    make(database, store, held, b"result")
+    finish(database, held)
+    foreign = open_database(f"sqlite:///{tmp_path / 'foreign.db'}")
+    assert not owns(foreign, store)
+    assert store.owner() is None
+    assert owns(database, store)
+    assert not owns(foreign, store)
+    foreign.close()
+
+
+def test_a_restored_database_first_sees_what_was_made_since(
+    database: Database, store: LocalStore, settings: Settings
+) -> None:
+    """Files that are old and unknown, since the database is an older copy, stay for a day."""
+    register_and_reconcile(settings, database, store, "w" * 10)
+    leave(database, "w" * 10)
+    artifact = store.put_bytes(ArtifactName.REPORT, b"made since")
+    os.utime(settings.store / "blobs" / artifact.digest, (0, 0))
+    assert register_and_reconcile(settings, database, store, "v" * 10).unreferenced_files == 0
+    leave(database, "v" * 10)
+    unknown_for_a_day(database)
+    assert register_and_reconcile(settings, database, store, "u" * 10).unreferenced_files == 1
 
 
 def test_an_earlier_result_that_was_just_collected_is_not_used(

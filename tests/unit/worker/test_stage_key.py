@@ -54,6 +54,12 @@ def test_a_hub_reference_stands_for_itself() -> None:
     assert key(StageName.FETCH, HUB) != key(StageName.FETCH, other)
 
 
+def test_a_hub_reference_stands_for_itself_when_its_digest_is_known() -> None:
+    """Artifacts name it."""
+    one, other = (HUB.model_copy(update={"model": name, "model_digest": "d" * 64}) for name in ("a", "b"))
+    assert key(StageName.CONVERT, one) != key(StageName.CONVERT, other)
+
+
 def test_what_the_resources_say_decides() -> None:
     assert key(StageName.PACKAGE, SPEC, signing="x") != key(StageName.PACKAGE, SPEC, signing="y")
 
