@@ -12,12 +12,10 @@ from cli.connection import connect, profile_rules
 from cli.job_request import JobRequest
 from cli.json_views import job_object
 from cli.terminal import Terminal, open_terminal
-from client.local import LocalFarm
 from client.protocol import Submission
 from farm import jobspec, modelref, settings
 from farm.settings import SandboxMode, Settings
 from farm.states import JobState
-from worker import sandbox
 
 DEFAULT_PREFILL = ",".join(map(str, jobspec.DEFAULT_PREFILL))
 
@@ -131,6 +129,9 @@ def command(
     if model is not None:
         example_models.make_if_missing(model, terminal)
     farm = connect(ctx)
+    # Its import is that of the database's library, which only the embedded farm needs.
+    from client.local import LocalFarm
+
     if isinstance(farm, LocalFarm):
         _ask_for_a_sandbox(settings.load())
     submission = farm.submit(request.spec(farm.job(clone).spec if clone else None))
@@ -157,6 +158,8 @@ def show(submission: Submission, terminal: Terminal) -> None:
 def _ask_for_a_sandbox(own: Settings) -> None:
     """SandboxUnavailable before a job waits for a worker that would not start; workers elsewhere ask themselves."""
     if not own.announcing:
+        from worker import sandbox
+
         sandbox.require(own.sandbox)
     if own.sandbox is SandboxMode.OFF:
         typer.echo(

@@ -22,6 +22,8 @@ class WorkerlessFarm(LocalFarm):
 @pytest.fixture
 def embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("FARM_HOME", str(tmp_path / "home"))
+    # Asking for one starts a program.
+    monkeypatch.setenv("FARM_SANDBOX", "off")
 
     def call(*words: str):
         return CliRunner().invoke(app, list(words), obj=lambda: WorkerlessFarm(settings.load()))

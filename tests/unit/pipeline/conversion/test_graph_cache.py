@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from farm import caches as cache_files
+from farm import digests
 from pipeline.conversion import graph_cache
 from pipeline.conversion.description import Activation, DecoderDescription, Layer, Norm
 
@@ -57,7 +59,9 @@ def test_a_graph_is_converted_once(tmp_path: Path) -> None:
     assert first.path.read_bytes() == b"graph"
 
     (caches / graph_cache.CACHE).mkdir(parents=True)
-    first.path.rename(caches / graph_cache.CACHE / first.path.name)
+    kept = caches / graph_cache.CACHE / first.path.name
+    first.path.rename(kept)
+    cache_files.record(kept, digests.of_bytes(b"graph"))
     second = graph_cache.find_graph("key", caches, adopt, lambda: pytest.fail("converted again"))
     assert second.cached
     assert second.path.read_bytes() == b"graph"
