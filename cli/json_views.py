@@ -85,9 +85,11 @@ def recipe_object(recipe: Recipe) -> dict[str, Any]:
         "size_ratio": recipe.size_ratio,
         "summary": recipe.summary,
         "limits": {
+            "divergence": recipe.limits.divergence,
+            "top1_agreement": recipe.limits.top1_agreement,
+            "perplexity_ratio": recipe.limits.perplexity_ratio,
             "greedy_agreement": recipe.limits.greedy_agreement,
             "logit_difference": recipe.limits.logit_difference,
-            "perplexity_ratio": recipe.limits.perplexity_ratio,
         },
     }
 

@@ -13,7 +13,7 @@ CUSTOM_OPS = {"flex": "kinds of Flex", "tftext": "of TF Text", "custom": "custom
 
 
 def headlines(job: JobView) -> Iterator[tuple[str, str]]:
-    """Size, agreement, logits, perplexity, speed; what was not measured is left out."""
+    """Size, agreement, divergence, logits, perplexity, speed; what was not measured is left out."""
     found = {(metric.stage, metric.name): metric.value for metric in job.metrics}
     limits = recipes.find(job.spec.recipe).limits
 
@@ -32,7 +32,16 @@ def headlines(job: JobView) -> Iterator[tuple[str, str]]:
         agreement, steps = found[verify, "greedy_agreement"], found[verify, "greedy_steps"]
         limit = f"at least {limits.greedy_agreement * 100:g} %"
         yield "agreement", f"{_percent(agreement)} of {steps:.0f} greedy steps as in Keras ({limit})"
-    if has(verify, "logit_difference"):
+    if has(verify, "divergence", "top1_agreement"):
+        off, same = found[verify, "divergence"], found[verify, "top1_agreement"]
+        yield (
+            "on text",
+            (
+                f"{off:.2g} nats from Keras ({limits.divergence:g} allowed), {_percent(same)} of the best tokens"
+                f" the same (at least {limits.top1_agreement * 100:g} %)"
+            ),
+        )
+    if has(verify, "logit_difference") and limits.logit_difference is not None:
         difference = found[verify, "logit_difference"]
         yield "logits", f"{_percent(difference)} off at most ({limits.logit_difference * 100:g} % allowed)"
     if has(verify, "perplexity", "keras_perplexity", "perplexity_ratio"):

@@ -61,19 +61,24 @@ def recipe_page() -> str:
         "## Limits\n",
         "The written `.tflite` is opened again and compared with Keras's full forward pass. A job whose file misses"
         " a limit fails with the figures.\n",
-        "* agreement: the least share of steps on Keras's own greedy path at which the file's best token is Keras's;"
-        " steps that are a tie for Keras do not count.",
-        "* logits: the largest difference over random tokens, as a share of Keras's largest logit.",
-        "* perplexity: the file's on held-out text, divided by Keras's.\n",
+        "* divergence: the mean Kullback-Leibler divergence from Keras over texts behind the start token, in nats.",
+        "* top-1: the least share of these positions at which the file's likeliest token is Keras's.",
+        "* perplexity: the file's on these texts, divided by Keras's.",
+        "* greedy: the least share of steps on Keras's own greedy path at which the file's best token is Keras's;"
+        " near-ties do not count.",
+        "* logits: the largest difference over random tokens, as a share of Keras's largest logit; only for a recipe"
+        " that rounds nothing.\n",
     ]
     lines += _table(
-        ("recipe", "agreement at least", "logits at most", "perplexity at most"),
+        ("recipe", "divergence at most", "top-1 at least", "perplexity at most", "greedy at least", "logits at most"),
         [
             (
                 f"`{one.alias}`",
-                f"{one.limits.greedy_agreement * 100:g} %",
-                f"{one.limits.logit_difference * 100:g} %",
+                f"{one.limits.divergence:g}",
+                f"{one.limits.top1_agreement * 100:g} %",
                 f"{one.limits.perplexity_ratio:g} times Keras's",
+                f"{one.limits.greedy_agreement * 100:g} %",
+                "" if one.limits.logit_difference is None else f"{one.limits.logit_difference * 100:g} %",
             )
             for one in RECIPES
         ],

@@ -18,16 +18,17 @@ def command(as_json: AsJson = False) -> None:
         terminal.write_json([recipe_object(recipe) for recipe in RECIPES])
         return
     names = plain_table("recipe", "full name", "what it is")
-    limits = plain_table("recipe", "size", "agreement", "logits", "perplexity",
-                         right=("size", "agreement", "logits", "perplexity"))  # fmt: skip
+    limits = plain_table("recipe", "size", "divergence", "top-1", "perplexity", "greedy",
+                         right=("size", "divergence", "top-1", "perplexity", "greedy"))  # fmt: skip
     for recipe in RECIPES:
         names.add_row(Text(recipe.alias, "bold"), recipe.name, recipe.summary)
         limits.add_row(
             Text(recipe.alias, "bold"),
             f"{recipe.size_ratio * 100:g} %",
-            f"\u2265 {recipe.limits.greedy_agreement * 100:g} %",
-            f"\u2264 {recipe.limits.logit_difference * 100:g} %",
+            f"\u2264 {recipe.limits.divergence:g}",
+            f"\u2265 {recipe.limits.top1_agreement * 100:g} %",
             f"\u2264 x {recipe.limits.perplexity_ratio:g}",
+            f"\u2265 {recipe.limits.greedy_agreement * 100:g} %",
         )
     terminal.show(names)
     terminal.show("")

@@ -14,7 +14,8 @@ import tensorflow as tf
 
 from pipeline.conversion.reference_plan import Int32, Plan
 from pipeline.conversion.weights import Float32
-from pipeline.inference.reference import negative_log_likelihood
+from pipeline.inference import divergence
+from pipeline.inference.reference import TextReference, negative_log_likelihood
 
 # How many tokens ahead a greedy pass looks.
 GUESSES = 4
@@ -114,7 +115,13 @@ def _accept(
     return len(choices)
 
 
-def held_out_nll(forward: Forward, tokens: Int32) -> Float32:
-    """Negative log-likelihood of each token but the first, in nats, [M-1]."""
-    pairs = zip(forward.logits_after(tokens)[:-1], tokens[1:], strict=True)
-    return np.array([negative_log_likelihood(row, int(token)) for row, token in pairs], np.float32)
+def read_texts(forward: Forward, texts: Sequence[Int32]) -> tuple[TextReference, ...]:
+    """What Keras holds to come next after every token of each text."""
+    return tuple(_read_text(forward, tokens) for tokens in texts)
+
+
+def _read_text(forward: Forward, tokens: Int32) -> TextReference:
+    logits = forward.logits_after(tokens)
+    pairs = zip(logits[:-1], tokens[1:], strict=True)
+    nll = np.array([negative_log_likelihood(row, int(token)) for row, token in pairs], np.float32)
+    return TextReference(tokens, *divergence.likeliest(logits), nll)

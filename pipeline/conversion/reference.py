@@ -12,22 +12,22 @@ from numpy.typing import NDArray
 from pipeline.conversion.full_forward import Continuation
 from pipeline.conversion.reference_plan import Plan
 from pipeline.conversion.weights import Float32
+from pipeline.inference.reference import TextReference
 
 
 @dataclass(frozen=True)
 class Reference:
-    """Keras's answers. probe_logits [N,V] after each forced token; held_out_nll [M-1] in nats of each token but the
-    first."""
+    """Keras's answers. probe_logits [N,V] after each probe token; texts: what it holds to come next in each text."""
 
     plan: Plan
     continuations: tuple[Continuation, ...]
     probe_logits: Float32
-    held_out_nll: Float32
+    texts: tuple[TextReference, ...]
 
     @property
     def perplexity(self) -> float:
-        """Keras's on the held-out text."""
-        return float(np.exp(self.held_out_nll.astype(np.float64).mean()))
+        """Keras's on the texts."""
+        return float(np.exp(np.concatenate([text.nll for text in self.texts]).astype(np.float64).mean()))
 
     def write(self, path: Path) -> None:
         """Write `reference.npz`."""
@@ -35,12 +35,16 @@ class Reference:
             "prompt_texts": np.array([prompt.text for prompt in self.plan.prompts]),
             "probe_tokens": self.plan.probe_tokens,
             "probe_logits": self.probe_logits,
-            "held_out_tokens": self.plan.held_out_tokens,
-            "held_out_nll": self.held_out_nll,
+            "texts": np.array(len(self.texts)),
         }
         for index, (prompt, continuation) in enumerate(zip(self.plan.prompts, self.continuations, strict=True)):
             arrays[f"prompt_{index}"] = np.array(prompt.tokens, np.int32)
             arrays[f"greedy_{index}"] = np.array(continuation.tokens, np.int32)
             arrays[f"margin_{index}"] = np.array(continuation.margins, np.float32)
+        for index, text in enumerate(self.texts):
+            arrays[f"text_{index}"] = text.tokens
+            arrays[f"likeliest_{index}"] = text.likeliest
+            arrays[f"log_probabilities_{index}"] = text.log_probabilities
+            arrays[f"nll_{index}"] = text.nll
         with path.open("wb") as stream:
             np.savez(stream, allow_pickle=False, **arrays)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,19 +10,22 @@ from numpy.typing import NDArray
 
 from farm.prompting import Mode, Prompting
 from pipeline.conversion.description import DecoderDescription
-from pipeline.conversion.held_out import GOLDEN_PROMPTS, HELD_OUT_TEXT
+from pipeline.conversion.evaluation_text import ANSWER, GOLDEN_PROMPTS, QUESTION, TEXTS
 from pipeline.tokenizers.export import TokenizerExport
 
 Int32 = NDArray[np.int32]
 
 FORCED_TOKENS = 40
-HELD_OUT_TOKENS = 160
 GREEDY_TOKENS = 16
 PROMPT_TOKENS = 8
 SEED = 20260101
 # Products of a parameter with a token that the greedy passes may cost at most, all in all: some seconds.
 GREEDY_BUDGET = 64e9
 LEAST_PASSES = 3
+# The same for reading the texts, of which at least and at most so many tokens are read in all.
+TEXT_BUDGET = 150e9
+TEXT_TOKENS = (256, 2048)
+SHORTEST_WINDOW = 24
 
 
 @dataclass(frozen=True)
@@ -36,21 +39,22 @@ class Prompt:
 @dataclass(frozen=True)
 class Plan:
     """What Keras is asked: prompts to go on with for `greedy_tokens` in at most `passes` forward passes, random tokens,
-    and a text."""
+    and windows of text, each behind the start token."""
 
     prompts: tuple[Prompt, ...]
     greedy_tokens: int
     passes: int
     probe_tokens: Int32
-    held_out_tokens: Int32
+    texts: tuple[Int32, ...]
 
 
 def plan_reference(
     description: DecoderDescription, context: int, export: TokenizerExport, prompting: Prompting,
-    read: Callable[[str], list[int]],
+    read: Callable[[str], list[int]], evaluation: str | None = None,
 ) -> Plan:  # fmt: skip
     """What to ask a model of this size and tokenizer, in the way it wants to be asked; everything fits into the
-    context. read: gives a prompt's tokens as the file will, which need not be those of the reference tokenizer."""
+    context. read: gives a prompt's tokens as the file will, which need not be those of the reference tokenizer.
+    evaluation: a text of the user's own in place of the farm's."""
     random = np.random.default_rng(SEED)
     vocabulary = description.vocabulary_size
     greedy_tokens = min(GREEDY_TOKENS, context // 4)
@@ -61,9 +65,6 @@ def plan_reference(
         if export.tokenizer is None or len(tokens) > room:
             text, tokens = "", random.integers(0, vocabulary, min(PROMPT_TOKENS, room)).tolist()
         prompts.append(Prompt(text, tuple(tokens)))
-    held_out = export.encode(HELD_OUT_TEXT) if export.tokenizer is not None else []
-    if not held_out:
-        held_out = random.integers(0, vocabulary, HELD_OUT_TOKENS).tolist()
     parameters = sum(int(np.prod(shape)) for shape in description.weight_shapes().values())
     tokens_a_pass = sum(len(prompt.tokens) + greedy_tokens // 2 for prompt in prompts)
     return Plan(
@@ -71,7 +72,7 @@ def plan_reference(
         greedy_tokens=greedy_tokens,
         passes=max(LEAST_PASSES, min(greedy_tokens, int(GREEDY_BUDGET / (parameters * tokens_a_pass)))),
         probe_tokens=random.integers(0, vocabulary, min(FORCED_TOKENS, context)).astype(np.int32),
-        held_out_tokens=np.array(held_out[: min(HELD_OUT_TOKENS, context)], np.int32),
+        texts=_windows(parameters, context, export, prompting, vocabulary, evaluation),
     )
 
 
@@ -79,3 +80,31 @@ def _texts(prompting: Prompting) -> tuple[str, ...]:
     """What a model that answers is asked: its own questions first."""
     asked = GOLDEN_PROMPTS if prompting.mode is Mode.COMPLETE else (*prompting.prompts, *GOLDEN_PROMPTS)
     return tuple(prompting.fill(text) for text in asked[: len(GOLDEN_PROMPTS)])
+
+
+def _windows(
+    parameters: int, context: int, export: TokenizerExport, prompting: Prompting, vocabulary: int, own: str | None
+) -> tuple[Int32, ...]:
+    """Windows of text, as many tokens in all as the model's size allows; random tokens where it reads no text."""
+    least, most = TEXT_TOKENS
+    total = int(min(max(TEXT_BUDGET / parameters, least), most))
+    texts = [export.encode(text) for text in (TEXTS if own is None else [own])]
+    if own is None and prompting.mode is Mode.INSTRUCT:
+        texts.insert(0, export.encode(prompting.fill(QUESTION) + ANSWER))
+    if export.tokenizer is None or not any(len(tokens) > 1 for tokens in texts):
+        random = np.random.default_rng(SEED + 1)
+        return (random.integers(0, vocabulary, max(2, min(160, context))).astype(np.int32),)
+    window = min(context, max(SHORTEST_WINDOW, total // len(texts)))
+    if own is not None:
+        texts = list(_cut(texts[0], min(context, total), total, export))
+        window = context
+    return tuple(np.array(tokens[:window], np.int32) for tokens in texts if len(tokens[:window]) > 1)
+
+
+def _cut(tokens: list[int], window: int, total: int, export: TokenizerExport) -> Iterator[list[int]]:
+    """A long text as windows, each behind the start token."""
+    start = [] if export.start_token is None else [export.start_token]
+    text = tokens[len(start) :][:total]
+    step = max(1, window - len(start))
+    for first in range(0, len(text), step):
+        yield start + text[first : first + step]

@@ -12,7 +12,8 @@ class ModelCard(BaseModel):
     """The content of `model-card.json`: shares from 0 to 1, perplexities per token.
 
     Nothing in it depends on the machine, so that equal models make equal packages. licence: what the model's own
-    metadata say, None for nothing. logit_difference and the perplexities: None for a model that shows only text.
+    metadata say, None for nothing. divergence in nats. What was not measured is None: all but the
+    greedy steps of a model that shows only text, logit_difference of a recipe that rounds.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
@@ -23,6 +24,8 @@ class ModelCard(BaseModel):
     greedy_agreement: float
     greedy_steps: int
     logit_difference: float | None = None
+    divergence: float | None = None
+    top1_agreement: float | None = None
     perplexity: float | None = None
     keras_perplexity: float | None = None
 

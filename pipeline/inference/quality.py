@@ -1,25 +1,21 @@
-"""How far a written artifact is from Keras: greedy tokens, logits, perplexity.
+"""How far a written artifact is from Keras: greedy tokens and logits, and whether its signatures agree.
 
 All of it goes through the interpreter on the file itself, so that it covers conversion, quantization and file alike.
 """
 
 from __future__ import annotations
 
-import math
-import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
+from pipeline.inference import divergence
 from pipeline.inference.generation import greedy
 from pipeline.inference.interpreter import Float32, TokenModel
 from pipeline.inference.prefill import Feed
-from pipeline.inference.reference import PromptReference, Reference, centre, negative_log_likelihood
-
-# A broken model's likelihood can be too small for its perplexity to be a float.
-LARGEST_NLL = math.log(sys.float_info.max)
+from pipeline.inference.reference import PromptReference, Reference, TextReference, centre
 
 
 @dataclass(frozen=True)
@@ -101,7 +97,8 @@ def largest_logit_difference(model: TokenModel, reference: Reference) -> float:
     tokens = [int(token) for token in reference.probe_tokens][: model.contract.context]
     model.rewind()
     differences = [_difference(model.step(token), reference.centred_logits[at]) for at, token in enumerate(tokens)]
-    differences += [_difference(row, reference.centred_logits[at]) for at, row in enumerate(_scored(model, tokens))]
+    scored = enumerate(divergence.read(model, tokens))
+    differences += [_difference(row, reference.centred_logits[at]) for at, row in scored]
     for feeds, count in _prefills(model, len(tokens)):
         model.rewind()
         model.prefill(tokens[:count], feeds)
@@ -109,13 +106,6 @@ def largest_logit_difference(model: TokenModel, reference: Reference) -> float:
             differences.append(_difference(model.step(tokens[at]), reference.centred_logits[at]))
     # Python's max passes over a NaN.
     return float(np.max(differences)) / reference.logit_scale
-
-
-def _scored(model: TokenModel, tokens: Sequence[int]) -> Iterator[Float32]:
-    """The logits [V] after each token, as many in a call as the model takes, from position 0."""
-    model.rewind()
-    while model.position < len(tokens):
-        yield from model.score(tokens[model.position : model.position + model.room_to_score()])
 
 
 def _prefills(model: TokenModel, available: int) -> Iterator[tuple[Sequence[Feed] | None, int]]:
@@ -155,28 +145,16 @@ def _difference(actual: Float32, expected: Float32) -> float:
     return float(np.abs(centre(actual) - expected).max())
 
 
-@dataclass(frozen=True)
-class Perplexities:
-    """Perplexity of the artifact and of Keras on the same held-out text."""
-
-    artifact: float
-    keras: float
-
-    @property
-    def ratio(self) -> float:
-        """The artifact's over Keras's."""
-        return self.artifact / self.keras
-
-
-def perplexities(model: TokenModel, reference: Reference) -> Perplexities:
-    """Read the held-out text, as much of it as fits into the context."""
-    tokens = [int(token) for token in reference.held_out_tokens][: model.contract.context]
-    scored = zip(_scored(model, tokens[:-1]), tokens[1:], strict=True)
-    nll = [negative_log_likelihood(row, following) for row, following in scored]
-    keras = reference.held_out_nll[: len(nll)].astype(np.float64)
-    return Perplexities(_perplexity(float(np.mean(nll))), _perplexity(float(np.mean(keras))))
-
-
-def _perplexity(mean_nll: float) -> float:
-    """The largest float stands for everything beyond it."""
-    return math.exp(mean_nll) if not mean_nll > LARGEST_NLL else sys.float_info.max
+def prefill_divergence(model: TokenModel, text: TextReference) -> float:
+    """The mean divergence from Keras of the next two tokens behind every way to read the text's first tokens in
+    calls of the prefill signatures; 0.0 where the text is too short for any."""
+    tokens = text.tokens[: model.contract.context].tolist()
+    found = []
+    for feeds, count in _prefills(model, len(tokens)):
+        if count < 1:
+            continue
+        model.rewind()
+        model.prefill(tokens[:count], feeds)
+        behind = [model.step(token) for token in tokens[count : count + 2]]
+        found += [row.divergence for row in divergence.compare(text, behind, count)]
+    return float(np.mean(found)) if found else 0.0

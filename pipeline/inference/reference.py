@@ -29,15 +29,24 @@ class PromptReference:
 
 
 @dataclass(frozen=True)
+class TextReference:
+    """A window of text behind the start token. tokens [N]; likeliest [N,K] and log_probabilities [N,K]: what Keras
+    holds to come next after each, the likeliest first, in nats; nll [N-1] of each token but the first."""
+
+    tokens: Int32
+    likeliest: Int32
+    log_probabilities: Float32
+    nll: Float32
+
+
+@dataclass(frozen=True)
 class Reference:
-    """The whole file. probe_tokens [N] with Keras's logits [N,V] after each; held_out_tokens [M] with the negative
-    log-likelihood [M-1] in nats of each but the first."""
+    """The whole file. probe_tokens [N] with Keras's logits [N,V] after each; texts: where quality is measured."""
 
     prompts: tuple[PromptReference, ...]
     probe_tokens: Int32
     probe_logits: Float32
-    held_out_tokens: Int32
-    held_out_nll: Float32
+    texts: tuple[TextReference, ...]
 
     @cached_property
     def centred_logits(self) -> Float32:
@@ -72,8 +81,7 @@ def read_reference(path: Path) -> Reference:
                 prompts,
                 arrays["probe_tokens"],
                 arrays["probe_logits"],
-                arrays["held_out_tokens"],
-                arrays["held_out_nll"],
+                tuple(_text(arrays, index) for index in range(int(arrays["texts"]))),
             )
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise FileUnreadable(f"{path.name} is no reference of the conversion ({error}); run the job again.") from error
@@ -90,6 +98,26 @@ def _prompt(arrays: Any, index: int) -> PromptReference:
     )
 
 
+def _text(arrays: Any, index: int) -> TextReference:
+    return TextReference(
+        tokens=arrays[f"text_{index}"],
+        likeliest=arrays[f"likeliest_{index}"],
+        log_probabilities=arrays[f"log_probabilities_{index}"],
+        nll=arrays[f"nll_{index}"],
+    )
+
+
+def _complete(text: TextReference) -> bool:
+    count = len(text.tokens)
+    return (
+        count >= 2
+        and text.likeliest.ndim == 2
+        and text.likeliest.shape == text.log_probabilities.shape
+        and len(text.likeliest) == count
+        and len(text.nll) == count - 1
+    )
+
+
 def _require_complete(reference: Reference, path: Path) -> None:
     """Nothing may pass because there was nothing to compare."""
     rows = len(reference.probe_tokens)
@@ -99,11 +127,10 @@ def _require_complete(reference: Reference, path: Path) -> None:
         and rows >= 2
         and reference.probe_logits.ndim == 2
         and len(reference.probe_logits) == rows
-        and len(reference.held_out_tokens) >= 2
-        and len(reference.held_out_nll) == len(reference.held_out_tokens) - 1
+        and len(reference.texts) > 0
+        and all(_complete(text) for text in reference.texts)
     )
     if not sound:
         raise FileUnreadable(
-            f"{path.name} lacks golden prompts, forced tokens or held-out text, or their lengths differ; run the job"
-            " again."
+            f"{path.name} lacks golden prompts, probe tokens or texts, or their lengths differ; run the job again."
         )

@@ -136,8 +136,8 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
     report(0.75, "asking Keras for the golden tokens")
     with timer.measure("reference_seconds"):
         continuations = full_forward.continue_greedily(forward, plan, model_stop_tokens(model, export))
-        held_out_nll = full_forward.held_out_nll(forward, plan.held_out_tokens)
-    reference = Reference(plan, continuations, probe_logits, held_out_nll)
+        texts = full_forward.read_texts(forward, plan.texts)
+    reference = Reference(plan, continuations, probe_logits, texts)
     report(0.95, "writing the model's papers")
     write_metadata(request, model, export, reference, said, made.weight_format, reading.special_tokens)
     sizes = model.description.weight_shapes().values()

@@ -32,6 +32,7 @@ from farm.modelref import ModelKind
 from farm.stages import StageName
 from pipeline.conversion import graph
 from pipeline.conversion.description import from_json
+from pipeline.conversion.evaluation_text import TEXTS
 from pipeline.conversion.loading import load_causal_lm
 from pipeline.inference.interpreter import TokenModel
 from pipeline.inference.model_info import ModelInfo
@@ -177,12 +178,15 @@ def test_the_reference_is_keras_full_forward_pass(preset: Path, make_request: Ca
             assert margin == pytest.approx(last[-1] - last[-2], abs=1e-3)
             assert token == int(logits(tokens)[-1].argmax()) or margin < 1e-3
             tokens.append(token)
-    held_out = reference.held_out_tokens.tolist()
-    assert len(held_out) == CONTEXT
-    rows = logits(held_out).astype(np.float64)[:-1]
-    shares = rows - np.log(np.exp(rows).sum(-1, keepdims=True))
-    expected = -shares[np.arange(len(rows)), held_out[1:]]
-    np.testing.assert_allclose(reference.held_out_nll, expected, atol=1e-3)
+    assert len(reference.texts) == len(TEXTS)
+    for text in reference.texts[:3]:
+        rows = logits(text.tokens.tolist()).astype(np.float64)
+        log_shares = rows - np.log(np.exp(rows).sum(-1, keepdims=True))
+        expected = -log_shares[np.arange(len(rows) - 1), text.tokens[1:]]
+        np.testing.assert_allclose(text.nll, expected, atol=1e-3)
+        kept = np.take_along_axis(log_shares, text.likeliest, 1)
+        np.testing.assert_allclose(text.log_probabilities, kept, atol=1e-3)
+        assert (np.diff(text.log_probabilities, axis=1) <= 0).all()
 
 
 def test_a_second_model_of_the_architecture_needs_no_conversion(

@@ -67,8 +67,10 @@ def _write_reference(path: Path, golden: Golden) -> None:
         arrays[f"greedy_{number}"] = np.array(one["tokens"], np.int32)
         arrays[f"margin_{number}"] = np.array(one["margins"], np.float32)
     tokens, nll = np.zeros(2, np.int32), np.zeros(1, np.float32)
+    arrays |= {"texts": np.array(1), "text_0": tokens, "nll_0": nll}
+    arrays |= {"likeliest_0": np.zeros((2, 1), np.int32), "log_probabilities_0": np.zeros((2, 1), np.float32)}
     with path.open("wb") as stream:
-        np.savez(stream, **arrays, probe_tokens=tokens, probe_logits=logits, held_out_tokens=tokens, held_out_nll=nll)
+        np.savez(stream, **arrays, probe_tokens=tokens, probe_logits=logits)
 
 
 def _changed(golden: Golden, prompt: int, field: str, step: int, token: int) -> Golden:

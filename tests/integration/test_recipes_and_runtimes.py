@@ -77,7 +77,7 @@ def test_every_recipe_passes_its_limits(verified: dict[str, tuple[Path, StageRes
         assert figure(result, "perplexity") < 1000
         assert figure(result, "greedy_steps") > 20
     assert figure(verified["none"][1], "greedy_agreement") == 1.0
-    differences = [figure(verified[alias][1], "logit_difference") for alias in ("none", "fp16", "int8")]
+    differences = [figure(verified[alias][1], "divergence") for alias in ("none", "fp16", "int8")]
     assert differences == sorted(differences)
 
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from farm.recipes import WeightFormat
-from pipeline.inference import quality
+from pipeline.inference import divergence, quality
 from pipeline.inference.generation import generate
 from pipeline.inference.interpreter import TokenModel
-from pipeline.inference.reference import PromptReference, Reference, centre
+from pipeline.inference.reference import PromptReference, Reference, TextReference, centre
 from tests.fixtures import bound_models
 from tests.fixtures.weightless_graphs import GPT2_LIKE
 
@@ -30,12 +30,12 @@ def greedy_reference(model: TokenModel, steps: int = 10) -> PromptReference:
 @pytest.fixture
 def reference(model: TokenModel) -> Reference:
     forced = np.random.default_rng(1).integers(0, 300, 30).astype(np.int32)
-    held_out = np.random.default_rng(2).integers(0, 300, 40).astype(np.int32)
-    logits = model.logits_for(held_out.tolist()).astype(np.float64)[:-1]
-    nll = np.log(np.exp(logits).sum(-1)) - logits[np.arange(39), held_out[1:]]
-    return Reference(
-        (greedy_reference(model),), forced, model.logits_for(forced.tolist()), held_out, nll.astype(np.float32)
-    )
+    tokens = np.random.default_rng(2).integers(0, 300, 40).astype(np.int32)
+    logits = model.logits_for(tokens.tolist())
+    wide = logits.astype(np.float64)[:-1]
+    nll = np.log(np.exp(wide).sum(-1)) - wide[np.arange(39), tokens[1:]]
+    text = TextReference(tokens, *divergence.likeliest(logits), nll.astype(np.float32))
+    return Reference((greedy_reference(model),), forced, model.logits_for(forced.tolist()), (text,))
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,11 @@ def test_a_model_agrees_with_itself(model: TokenModel, reference: Reference) -> 
     assert outcome.identical
     assert outcome.margins == pytest.approx(reference.prompts[0].margins)
     assert quality.largest_logit_difference(model, reference) < 1e-6
-    assert quality.perplexities(model, reference).ratio == pytest.approx(1.0, abs=1e-5)
+    measured = divergence.measure(model, reference.texts)
+    assert measured.ratio == pytest.approx(1.0, abs=1e-5)
+    assert measured.mean < 1e-9
+    assert (measured.positions, measured.top1_agreement) == (40, 1.0)
+    assert quality.prefill_divergence(model, reference.texts[0]) < 1e-9
     assert quality.largest_cache_change(model, reference) == 0.0
 
 
@@ -87,9 +91,10 @@ def test_the_own_path_ends_with_the_end_token(model: TokenModel, reference: Refe
 def test_quantization_shows_but_stays_small(other_model: Path, reference: Reference) -> None:
     model = TokenModel(other_model)
     assert 1e-4 < quality.largest_logit_difference(model, reference) < 0.15
-    ratio = quality.perplexities(model, reference).ratio
-    assert ratio != 1.0
-    assert 0.9 < ratio < 1.1
+    measured = divergence.measure(model, reference.texts)
+    assert measured.ratio != 1.0
+    assert 0.9 < measured.ratio < 1.1
+    assert 1e-6 < measured.mean < 0.05
 
 
 def test_what_all_logits_share_is_no_difference(model: TokenModel, reference: Reference) -> None:
@@ -118,6 +123,7 @@ def test_a_prefill_that_reads_otherwise_is_found(model: TokenModel, reference: R
         model.put_caches(caches)
 
     signature.run = lossy  # type: ignore[method-assign]
+    assert quality.prefill_divergence(model, reference.texts[0]) > 1e-4
     assert quality.largest_logit_difference(model, reference) > 0.01
 
 
@@ -145,12 +151,6 @@ def test_not_a_number_is_no_small_difference(model: TokenModel, reference: Refer
     assert broken.logit_scale > 0
     broken.centred_logits[3, 3] = np.nan
     assert math.isnan(quality.largest_logit_difference(model, broken))
-
-
-def test_an_impossible_text_has_a_finite_perplexity() -> None:
-    assert quality._perplexity(1e6) == pytest.approx(1.797e308, rel=1e-3)
-    assert quality._perplexity(0.0) == 1.0
-    assert math.isnan(quality._perplexity(math.nan))
 
 
 def test_margin_is_the_lead_of_the_best() -> None:

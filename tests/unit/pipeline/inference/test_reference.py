@@ -21,8 +21,11 @@ def arrays() -> dict[str, Any]:
         "margin_1": np.array([1.0], np.float32),
         "probe_tokens": np.array([1, 2, 3], np.int32),
         "probe_logits": np.arange(12, dtype=np.float32).reshape(3, 4),
-        "held_out_tokens": np.array([1, 2, 3], np.int32),
-        "held_out_nll": np.array([2.0, 3.0], np.float32),
+        "texts": np.array(1),
+        "text_0": np.array([1, 2, 3], np.int32),
+        "likeliest_0": np.array([[2, 0], [3, 1], [0, 1]], np.int32),
+        "log_probabilities_0": np.full((3, 2), -1.0, np.float32),
+        "nll_0": np.array([2.0, 3.0], np.float32),
     }
 
 
@@ -37,7 +40,7 @@ def test_everything_is_read(tmp_path: Path) -> None:
     assert reference.logit_scale == 1.5
 
 
-@pytest.mark.parametrize("missing", ["prompt_texts", "greedy_1", "probe_logits", "held_out_nll"])
+@pytest.mark.parametrize("missing", ["prompt_texts", "greedy_1", "probe_logits", "nll_0"])
 def test_a_missing_array_is_named(tmp_path: Path, missing: str) -> None:
     kept = {name: value for name, value in arrays().items() if name != missing}
     np.savez(tmp_path / "reference.npz", **kept)
@@ -52,8 +55,10 @@ def test_a_missing_array_is_named(tmp_path: Path, missing: str) -> None:
         ("margin_0", np.array([0.5], np.float32)),
         ("prompt_1", np.array([], np.int32)),
         ("probe_logits", np.zeros((2, 4), np.float32)),
-        ("held_out_nll", np.zeros(3, np.float32)),
-        ("held_out_tokens", np.array([], np.int32)),
+        ("nll_0", np.zeros(3, np.float32)),
+        ("text_0", np.array([], np.int32)),
+        ("likeliest_0", np.zeros((3, 1), np.int32)),
+        ("texts", np.array(0)),
     ],
 )
 def test_nothing_to_compare_is_refused(tmp_path: Path, name: str, value: np.ndarray) -> None:

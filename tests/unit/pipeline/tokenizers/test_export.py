@@ -178,7 +178,8 @@ def test_a_plan_fits_into_the_context() -> None:
             assert len(plan.prompts) == 4
             assert all(0 < len(p.tokens) <= context - plan.greedy_tokens for p in plan.prompts)
             assert len(plan.probe_tokens) == min(FORCED_TOKENS, context)
-            assert 2 <= len(plan.held_out_tokens) <= context
+            assert plan.texts
+            assert all(2 <= len(tokens) <= context for tokens in plan.texts)
             assert plan.passes >= 3
             assert plan.probe_tokens.max() < len(VOCABULARY)
             with_text = [p for p in plan.prompts if p.text]
