@@ -124,7 +124,7 @@ RECIPES: tuple[Recipe, ...] = (
         size_ratio=0.5,
         summary="float16 weights, float32 arithmetic: half the size, close to exact, slow on a CPU",
         limits=QualityLimits(
-            divergence=0.001, top1_agreement=0.98, perplexity_ratio=1.005, greedy_agreement=0.98, near_tie=2e-3
+            divergence=0.001, top1_agreement=0.95, perplexity_ratio=1.005, greedy_agreement=0.98, near_tie=2e-3
         ),
     ),
     Recipe(

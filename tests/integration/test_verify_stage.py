@@ -158,7 +158,7 @@ def test_a_broken_model_fails_with_figures_and_limits(
     replace_model(request, weights, weight_format)
     with pytest.raises(QualityMissed) as caught:
         verify.run(request, say_nothing)
-    assert re.search(r"too far from Keras: .* (at most|at least) [\d.e-]+", caught.value.sentence)
+    assert re.search(r"too far from Keras: .* \((at most|at least) [\d.e-]+\)", caught.value.sentence)
     assert not request.output(ArtifactName.GOLDEN).exists()
 
 

@@ -60,7 +60,7 @@ class Written:
 
 def reference(*prompts: PromptReference) -> Reference:
     logits = np.array([[1.0, -1.0]] * 2, np.float32)
-    return Reference(prompts, np.zeros(2, np.int32), logits, np.zeros(2, np.int32), np.zeros(1, np.float32))
+    return Reference(prompts, np.zeros(2, np.int32), logits, ())
 
 
 def test_figures_and_limits() -> None:

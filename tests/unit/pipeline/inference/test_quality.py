@@ -52,9 +52,9 @@ def test_a_model_agrees_with_itself(model: TokenModel, reference: Reference) -> 
     assert quality.largest_logit_difference(model, reference) < 1e-6
     measured = divergence.measure(model, reference.texts)
     assert measured.ratio == pytest.approx(1.0, abs=1e-5)
-    assert measured.mean < 1e-9
+    assert measured.mean < 1e-6
     assert (measured.positions, measured.top1_agreement) == (40, 1.0)
-    assert quality.prefill_divergence(model, reference.texts[0]) < 1e-9
+    assert quality.prefill_divergence(model, reference.texts[0]) < 1e-6
     assert quality.largest_cache_change(model, reference) == 0.0
 
 
