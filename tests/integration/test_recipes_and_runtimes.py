@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from farm import locations, recipes
+from farm import caches, digests, locations, recipes
 from farm.artifacts import ArtifactName
 from farm.errors import StageCrashed
 from farm.jobspec import JobSpec
@@ -60,11 +60,12 @@ def verified(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, 
         convert.run(request, say_nothing)
         for made in (workdir / "adopt" / "graphs").glob("*.tflite"):
             shutil.copy(made, graphs)
+            caches.record(graphs / made.name, digests.of_file(made))
         for artifact in HANDED_ON:
             shutil.copy(request.output(artifact), request.input(artifact))
         result = verify.run(request.model_copy(update={"stage": StageName.VERIFY}), say_nothing)
         found[recipe.alias] = (workdir / "outputs", result)
-    assert len(list(graphs.iterdir())) == 1
+    assert len(list(graphs.glob("*.tflite"))) == 1
     return found
 
 
@@ -74,7 +75,8 @@ def figure(result: StageResult, name: str) -> float:
 
 def test_every_recipe_passes_its_limits(verified: dict[str, tuple[Path, StageResult]]) -> None:
     for _, result in verified.values():
-        assert figure(result, "perplexity") < 1000
+        # Of text in five languages, of which the model knows one; a broken file has hundreds of times as much.
+        assert 1 < figure(result, "perplexity") < 5000
         assert figure(result, "greedy_steps") > 20
     assert figure(verified["none"][1], "greedy_agreement") == 1.0
     differences = [figure(verified[alias][1], "divergence") for alias in ("none", "fp16", "int8")]
