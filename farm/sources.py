@@ -15,6 +15,17 @@ from farm.modelref import ModelKind, ModelRef
 KERAS_FILE = "model.keras"
 CONFIG = "config.json"
 CONFIG_LIMIT = 16 << 20
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+ZIP = b"PK\x03\x04"
+HEAD_BYTES = 16
+# What is taken for a model: (mark, at which byte, what it is and what to hand in instead).
+OTHER_FILES = (
+    (b"GGUF", 0, "a GGUF file, which holds quantized weights; give the Keras model or the Transformers folder it was"
+     " made from"),
+    (b"\x89HDF\r\n\x1a\n", 0, "a file of weights alone (HDF5); give the whole model, as .keras file or preset"),
+    (b"TFL3", 4, "a .tflite file already; farm inspect shows what is in it, farm run runs it"),
+    (b"\x80\x02", 0, "a pickle, which runs code when it is read; save the model as .keras or as .safetensors"),
+)  # fmt: skip
 
 # All that KerasHub's `from_preset` reads of a folder that `save_to_preset` wrote.
 PRESET_FILES = (
@@ -62,6 +73,7 @@ def files(ref: ModelRef) -> dict[str, Path]:
         if not path.exists():
             raise ModelNotFound(f"There is no model file {path}; check the path.")
         _refuse_special(path, path)
+        _require_keras_file(path)
         return {KERAS_FILE: path}
     if not path.is_dir():
         raise ModelNotFound(f"There is no model folder {path}; check the path.")
@@ -104,11 +116,18 @@ def _folder_files(folder: Path) -> dict[str, Path]:
             " wrote."
         )
     _refuse_special(config, folder)
-    names, shard = _names(transformers=is_transformers(_read_json(config)))
+    stated = _read_json(config)
+    if _is_unzipped_model(stated):
+        raise ModelDamaged(
+            f"The folder {folder} is a .keras model that was saved with zipped=False; zip what is in it (zip -0 -r"
+            f" ../model.keras . in that folder) and give the model.keras."
+        )
+    names, shard = _names(transformers=is_transformers(stated))
     shards = sorted(path.name for path in folder.iterdir() if re.fullmatch(shard, path.name))
     found = {name: folder / name for name in (*names, *shards) if _present(folder / name)}
     for path in found.values():
         _refuse_special(path, folder)
+        _refuse_pointer(path)
     return dict(sorted(found.items()))
 
 
@@ -125,9 +144,10 @@ def _present(path: Path) -> bool:
 def _refuse_special(path: Path, root: Path) -> None:
     """Only ordinary files; symbolic links only to files inside `root` (a model file may itself be reached by one)."""
     real = path.resolve()
+    root = _hub_cache(root.resolve())
     if not real.exists():
         raise ModelNotFound(f"The model's file {path} is a symbolic link that leads nowhere; mend the link.")
-    if not real.is_relative_to(root.resolve()):
+    if not real.is_relative_to(root):
         raise ModelUnsafe(
             f"The model's file {path} is a symbolic link out of the model's folder; copy the file itself."
         )
@@ -139,6 +159,47 @@ def _read_json(path: Path) -> object:
     if path.stat().st_size > CONFIG_LIMIT:
         raise ModelUnsafe(f"The model's {path} is larger than {CONFIG_LIMIT >> 20} MiB; a model's config is small.")
     try:
-        return json.loads(path.read_bytes())
+        # Editors on Windows begin a text with a byte order mark.
+        return json.loads(path.read_bytes().decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        raise ModelDamaged(f"The model's {path} is not valid JSON ({error}); save or copy the model again.") from error
+        raise ModelDamaged(f"The model's {path} is not valid JSON; save or copy the model again.") from error
+
+
+def _hub_cache(folder: Path) -> Path:
+    """The model's own folder in a hub's cache, to whose `blobs` a snapshot's files are links; else the folder."""
+    model = folder.parent.parent
+    in_cache = folder.parent.name == "snapshots" and (model / "blobs").is_dir() and not (model / "blobs").is_symlink()
+    return model if in_cache else folder
+
+
+def _is_unzipped_model(config: object) -> bool:
+    """Whether a folder's config.json is that of a whole language model, as a .keras file holds it."""
+    settings = config.get("config") if isinstance(config, dict) else None
+    return isinstance(settings, dict) and isinstance(settings.get("backbone"), dict)
+
+
+def _refuse_pointer(path: Path) -> None:
+    """ModelDamaged for what Git LFS leaves in the place of a file that was not fetched."""
+    with path.open("rb") as stream:
+        if stream.read(len(LFS_POINTER)) == LFS_POINTER:
+            raise ModelDamaged(
+                f"The model's file {path} is a pointer of Git LFS and not the file itself; run git lfs pull in the"
+                " model's folder."
+            )
+
+
+def _require_keras_file(path: Path) -> None:
+    """ModelDamaged names what a file is that is no .keras file, and what to hand in instead."""
+    _refuse_pointer(path)
+    with path.open("rb") as stream:
+        head = stream.read(HEAD_BYTES)
+    if head.startswith(ZIP):
+        return
+    kind = next((what for mark, place, what in OTHER_FILES if head[place : place + len(mark)] == mark), None)
+    if kind is None and path.name.endswith(".safetensors"):
+        kind = "a file of weights alone; give the folder that holds it with its config.json"
+    if kind is None and path.suffix == ".keras":
+        return  # damaged, as the check will say
+    if kind is None:
+        kind = "no .keras file; give a file that Keras 3 saved, or a model's folder"
+    raise ModelDamaged(f"The file {path} is {kind}.")

@@ -5,20 +5,22 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+import traceback
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 import keras
 import keras_hub
-import numpy as np
 
 from farm.errors import ModelDamaged, NotCausalLM, UnsupportedArchitecture
+from pipeline.conversion import prepared_preset
 from pipeline.conversion.families import FAMILIES
 from pipeline.conversion.mapping import unsupported_family
 from pipeline.conversion.quick_loading import quick_loading
+from pipeline.models import jsonfile
 
 CausalLM = Any
 Json = Any
@@ -27,6 +29,8 @@ KERAS_FILE = "model.keras"
 PRESET_CONFIG = "config.json"
 FLOAT32 = "float32"
 OTHER_FLOATS = frozenset({"float16", "bfloat16", "mixed_float16", "mixed_bfloat16"})
+QUANTIZED_POLICIES = frozenset({"QuantizedDTypePolicy", "QuantizedFloat8DTypePolicy", "GPTQDTypePolicy"})
+POLICY_MAP = "DTypePolicyMap"
 # What Keras, h5py and zipfile raise on files that are truncated or do not belong together.
 READING_FAILURES = (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile)
 
@@ -41,7 +45,7 @@ def load_causal_lm(source: Path) -> CausalLM:
     config = _read_keras_config(keras_file) if keras_file.is_file() else _read_preset_config(source)
     _refuse_quantized(config)
     _offer_keras_nlp_modules()
-    with quick_loading(), warnings.catch_warnings():
+    with quick_loading() as assigned, warnings.catch_warnings():
         # Keras says so of every KerasHub task; its layers are built by their own call.
         warnings.filterwarnings("ignore", message=r"`build\(\)` was called on layer", category=UserWarning)
         # What it leaves unread is found below.
@@ -51,17 +55,14 @@ def load_causal_lm(source: Path) -> CausalLM:
         raise NotCausalLM(
             f"The model is a {type(model).__name__} and not a KerasHub CausalLM; save the CausalLM that generates text."
         )
-    _require_weights(model)
+    require_weights(model, assigned)
     return model
 
 
-def _require_weights(model: CausalLM) -> None:
-    """ModelDamaged when a matrix was in none of the files: quick loading leaves zeros where Keras would draft."""
+def require_weights(model: CausalLM, assigned: Collection[int]) -> None:
+    """ModelDamaged when a matrix was in none of the files: quick loading leaves zeros where Keras would draw."""
     for variable in model.weights:
-        if len(variable.shape) < 2 or "lora" in variable.path:
-            continue
-        values = np.asarray(variable.value.read_value())
-        if not values[0].any() and not values.any():
+        if len(variable.shape) >= 2 and "lora" not in variable.path and id(variable) not in assigned:
             raise ModelDamaged(
                 f"The model's files hold no values for {variable.path}; save the model again or copy all its files."
             )
@@ -69,9 +70,9 @@ def _require_weights(model: CausalLM) -> None:
 
 def _read_preset_config(source: Path) -> Json:
     try:
-        return json.loads((source / PRESET_CONFIG).read_bytes())
-    except (OSError, ValueError) as error:
-        raise ModelDamaged(f"{PRESET_CONFIG} cannot be read: {_first_line(error)}; save the preset again.") from error
+        return jsonfile.parse((source / PRESET_CONFIG).read_bytes(), PRESET_CONFIG)
+    except OSError as error:
+        raise ModelDamaged(f"{PRESET_CONFIG} cannot be read; save the preset again.") from error
 
 
 def _read_keras_config(path: Path) -> Json:
@@ -80,7 +81,7 @@ def _read_keras_config(path: Path) -> Json:
             return json.loads(archive.read(PRESET_CONFIG))
     except READING_FAILURES as error:
         raise ModelDamaged(
-            f"The .keras file cannot be read: {_first_line(error)}; save the model again or copy the file anew."
+            "The .keras file cannot be read, it is cut or damaged; save the model again or copy the file anew."
         ) from error
 
 
@@ -93,24 +94,51 @@ def _load_preset(source: Path, config: Json) -> CausalLM:
         raise NotCausalLM(
             f"The preset holds a {class_name}, for which KerasHub has no CausalLM; give a model that generates text."
         )
-    try:
-        return keras_hub.models.CausalLM.from_preset(str(source), dtype=FLOAT32)
-    except READING_FAILURES as error:
-        raise ModelDamaged(
-            f"The preset cannot be loaded: {_first_line(error)}; save it again with save_to_preset."
-        ) from error
+    with prepared_preset.prepared_preset(source) as folder:
+        try:
+            return keras_hub.models.CausalLM.from_preset(str(folder), dtype=FLOAT32)
+        except READING_FAILURES:
+            # The tokenizer may be what KerasHub cannot load again: the backbone is tried alone.
+            traceback.print_exc()
+        try:
+            backbone = keras_hub.models.Backbone.from_preset(str(folder), dtype=FLOAT32)
+            return _task_of(backbone)(backbone=backbone, preprocessor=None)
+        except READING_FAILURES as error:
+            raise ModelDamaged(
+                "The preset cannot be loaded: its weights do not fit its configuration, or are of a version of KerasHub"
+                f" that {keras_hub.__version__} does not read; save it again with save_to_preset."
+            ) from error
+
+
+def _task_of(backbone: Any) -> type[Any]:
+    """The class of language models with that backbone."""
+    return next(cls for cls in _causal_lm_classes() if cls.backbone_cls is type(backbone))
 
 
 def _load_keras_file(path: Path, config: Json) -> CausalLM:
     with tempfile.TemporaryDirectory(prefix="keras-") as folder:
         try:
-            if _widen_floats(config):
+            if any([_widen_floats(config), _state_tying(path, config)]):
                 path = _with_config(path, config, Path(folder) / KERAS_FILE)
             return keras.saving.load_model(path, compile=False, safe_mode=True)
         except READING_FAILURES as error:
             raise ModelDamaged(
-                f"The .keras file cannot be loaded: {_first_line(error)}; save the model again with Keras 3."
+                "The .keras file cannot be loaded: its weights do not fit its configuration, or are of a version of"
+                f" Keras that {keras.__version__} does not read; save the model again with Keras 3."
             ) from error
+
+
+def _state_tying(path: Path, config: Json) -> bool:
+    """Whether the configuration had to be told that output and embedding are one."""
+    backbone = config["config"].get("backbone") if isinstance(config.get("config"), dict) else None
+    if not isinstance(backbone, dict) or backbone.get("class_name") not in prepared_preset.FORGETFUL:
+        return False
+    with zipfile.ZipFile(path) as archive:
+        if prepared_preset.WEIGHTS not in archive.namelist():
+            return False
+        with archive.open(prepared_preset.WEIGHTS) as weights:
+            prepared_preset.state_tying(config, prepared_preset.has_one_embedding(weights))
+    return True
 
 
 def _causal_lm_classes() -> Iterator[type[Any]]:
@@ -135,7 +163,7 @@ def _nodes(value: Json) -> Iterator[dict[str, Any]]:
 
 def _refuse_quantized(config: Json) -> None:
     for node in _nodes(config):
-        if node.get("class_name") in ("QuantizedDTypePolicy", "DTypePolicyMap", "GPTQDTypePolicy"):
+        if node.get("class_name") in QUANTIZED_POLICIES:
             raise UnsupportedArchitecture(
                 "The model was quantized by Keras, whose codes are not the weights; give the model before quantization"
                 " and let the recipe quantize it."
@@ -143,13 +171,17 @@ def _refuse_quantized(config: Json) -> None:
 
 
 def _widen_floats(config: Json) -> bool:
-    """Set every dtype policy of a shorter float to float32, in place; whether there was one.
+    """Set every dtype policy of a shorter float to float32, in place; whether there was one. A map of policies by layer
+    becomes one policy.
 
     The reference must not be computed in less precision than the decoder has.
     """
     changed = False
     for node in _nodes(config):
-        if node.get("class_name") == "DTypePolicy" and node["config"]["name"] in OTHER_FLOATS:
+        if node.get("class_name") == POLICY_MAP:
+            node.update(module="keras", class_name="DTypePolicy", config={"name": FLOAT32}, registered_name=None)
+            changed = True
+        elif node.get("class_name") == "DTypePolicy" and node["config"]["name"] in OTHER_FLOATS:
             node["config"]["name"] = FLOAT32
             changed = True
         if isinstance(node.get("dtype"), str) and node["dtype"] in OTHER_FLOATS:
@@ -184,8 +216,3 @@ def _offer_keras_nlp_modules() -> None:
             sys.modules[f"keras_nlp.{rest}" if rest else "keras_nlp"] = module
             if rest.startswith("src."):
                 sys.modules.setdefault(f"keras_nlp.{rest.removeprefix('src.')}", module)
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return (lines[0] if lines else type(error).__name__).rstrip(".")[:200]

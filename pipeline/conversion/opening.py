@@ -14,6 +14,7 @@ from pipeline.conversion.full_forward import Forward, FullForward
 from pipeline.conversion.loading import CausalLM
 from pipeline.conversion.mapping import MappedModel
 from pipeline.conversion.numpy_forward import NumpyForward
+from pipeline.conversion.preset_tokenizer import read_tokenizer
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,17 @@ def open_model(source: Path, graph: TokenizerGraph) -> OpenedModel:
             )
         return _open_checkpoint(source)
     causal_lm = loading.load_causal_lm(source)
+    preprocessor = causal_lm.preprocessor
+    notes: tuple[str, ...] = ()
+    if preprocessor is None and (forgotten := read_tokenizer(source)) is not None:
+        preprocessor, notes = forgotten.preprocessor, (forgotten.note,)
     return OpenedModel(
         model=mapping.map_model(causal_lm),
         forward=FullForward(causal_lm),
-        preprocessor=causal_lm.preprocessor,
+        preprocessor=preprocessor,
         causal_lm=causal_lm,
         witness="Keras's full forward pass",
+        notes=notes,
     )
 
 

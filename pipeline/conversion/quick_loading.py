@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from keras.src.backend.common.variables import Variable as KerasVariable
 from keras.src.backend.tensorflow.core import Variable
 from keras.src.saving import saving_lib
 from keras_hub.tokenizers import BytePairTokenizer
@@ -31,12 +32,23 @@ SHARED_FROM = 1 << 16
 
 _read_entry = saving_lib.H5IOStore.__getitem__
 _convert_to_tensor = Variable._convert_to_tensor
+_assign = KerasVariable.assign
 
 
 @contextmanager
-def quick_loading() -> Iterator[None]:
-    """While the context lasts, Keras loads the quick way. The loaded model's tokenizer knows its tables only."""
+def quick_loading() -> Iterator[dict[int, Any]]:
+    """While the context lasts, Keras loads the quick way. The loaded model's tokenizer knows its tables only.
+
+    Gives the variables that were assigned, as those in the files are, by their ids.
+    """
+    assigned: dict[int, Any] = {}
+
+    def assign(variable: Any, value: Any) -> Any:
+        assigned[id(variable)] = variable
+        return _assign(variable, value)
+
     with ExitStack() as stack:
+        stack.enter_context(_replaced(KerasVariable, "assign", assign))
         for initializer in RANDOM_INITIALIZERS:
             stack.enter_context(_replaced(initializer, "__call__", _zeros))
         stack.enter_context(_replaced(saving_lib.H5IOStore, "__getitem__", _read_aligned))
@@ -44,7 +56,7 @@ def quick_loading() -> Iterator[None]:
         stack.enter_context(_replaced(BytePairTokenizer, "_set_vocabulary_and_merges_tf", _keep_vocabulary))
         stack.enter_context(_replaced(BytePairTokenizer, "_set_vocabulary_and_merges_tokenizers", _keep_vocabulary))
         stack.enter_context(_replaced(BytePairTokenizer, "_token_to_id_tokenizers", _token_id))
-        yield
+        yield assigned
 
 
 @contextmanager

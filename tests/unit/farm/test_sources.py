@@ -126,3 +126,56 @@ def test_a_huge_config_is_not_read(preset: Path) -> None:
         stream.truncate(sources.CONFIG_LIMIT + 1)
     with pytest.raises(ModelUnsafe, match="larger than"):
         sources.files(reference(preset))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("model.gguf", b"GGUF\x03\x00", "is a GGUF file"),
+        ("story.weights.h5", b"\x89HDF\r\n\x1a\n", "weights alone"),
+        ("model.tflite", b"\x1c\x00\x00\x00TFL3", "is a .tflite file already"),
+        ("model.safetensors", b"\x10\x00\x00\x00\x00\x00\x00\x00{}", "give the folder"),
+        ("model.keras", b"version https://git-lfs.github.com/spec/v1\noid", "git lfs pull"),
+        ("key.p12", b"0\x82\x0a", "is no .keras file"),
+    ],
+)
+def test_other_files_are_named_for_what_they_are(tmp_path: Path, name: str, content: bytes, words: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ModelDamaged, match=words):
+        sources.files(ModelRef(ModelKind.KERAS_FILE, str(tmp_path / name)))
+
+
+def snapshot(root: Path) -> Path:
+    """A model in a hub's cache: a folder of links to the blobs beside it."""
+    folder = root / "models--org--name" / "snapshots" / "0123"
+    blobs = root / "models--org--name" / "blobs"
+    folder.mkdir(parents=True)
+    blobs.mkdir()
+    (blobs / "abcd").write_text('{"model_type": "gpt2"}')
+    (folder / "config.json").symlink_to("../../blobs/abcd")
+    return folder
+
+
+def test_a_snapshot_in_a_hubs_cache(tmp_path: Path) -> None:
+    folder = snapshot(tmp_path)
+    assert sources.files(ModelRef(ModelKind.FOLDER, str(folder))) == {"config.json": folder / "config.json"}
+
+
+def test_a_link_out_of_the_models_own_cache(tmp_path: Path) -> None:
+    folder = snapshot(tmp_path)
+    (tmp_path / "secret").write_text("secret")
+    (folder / "tokenizer.json").symlink_to(tmp_path / "secret")
+    with pytest.raises(ModelUnsafe, match="symbolic link out of"):
+        sources.files(ModelRef(ModelKind.FOLDER, str(folder)))
+
+
+def test_a_model_that_was_saved_without_zip(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"class_name": "GPT2CausalLM", "config": {"backbone": {}}}')
+    with pytest.raises(ModelDamaged, match="zipped=False"):
+        sources.files(ModelRef(ModelKind.FOLDER, str(tmp_path)))
+
+
+def test_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_bytes(b'\xef\xbb\xbf{"model_type": "gpt2"}')
+    (tmp_path / "model.safetensors").write_bytes(b"x")
+    assert list(sources.files(ModelRef(ModelKind.FOLDER, str(tmp_path)))) == ["config.json", "model.safetensors"]
