@@ -46,11 +46,15 @@ def test_killed_just_after_a_stage(make_yard, stage: StageName) -> None:
     """
     yard = make_yard(max_attempts=1000)
     chance = random.Random(stage.value)  # noqa: S311 # reproducible
-    job_id = yard.submit({stage.value: ["kill-worker-later", [chance.uniform(0, 0.02) for _ in range(20)]]})
+    # From one millisecond to one second, so that some attempt gets through on a slow machine too.
+    delays = [0.5 ** chance.uniform(0, 10) for _ in range(20)]
+    job_id = yard.submit({stage.value: ["kill-worker-later", delays]})
     for _ in range(100):
         yard.start_worker(idle_seconds=0.0).wait()
         if yard.farm.job(job_id).state.terminal:
             break
+    # The next worker would be this process.
+    assert yard.farm.job(job_id).state.terminal
     yard.serve()
     assert examine(yard, 1).sound
 
