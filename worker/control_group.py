@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -43,9 +44,18 @@ class ControlGroup:
                         return int(value)
         return 0
 
+    def _kill_members(self) -> None:
+        """End what a stage has left behind: its own process has ended, and nothing may outlive it."""
+        for folder in dict.fromkeys(self.folders.values()):
+            with suppress(OSError):
+                for member in (folder / "cgroup.procs").read_text().split():
+                    with suppress(ProcessLookupError):
+                        os.kill(int(member), signal.SIGKILL)
+
     def remove(self) -> None:
         """Remove the group once its processes have ended; the kernel may take a moment to see that."""
         deadline = time.monotonic() + _REMOVE_SECONDS
+        self._kill_members()
         for folder in dict.fromkeys(self.folders.values()):
             while True:
                 try:

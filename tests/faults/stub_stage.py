@@ -6,6 +6,7 @@ without the farm's packages, so that hundreds of jobs run in seconds.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -163,8 +164,14 @@ def detach(code: str) -> None:
     """Run code that outlives the stage, without its mark; its standard input ends with the stage."""
     reading, writing = os.pipe()
     os.set_inheritable(writing, False)
-    subprocess.Popen([sys.executable, "-I", "-S", "-c", code], start_new_session=True, env={}, stdin=reading)
+    # A log that somebody could still write to has not ended.
+    streams = {"stdin": reading, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    helper = subprocess.Popen([sys.executable, "-I", "-S", "-c", code], start_new_session=True, env={}, **streams)
     os.close(reading)
+    # Out of the stage's control groups, whose members end with the stage.
+    for group in ("memory/", "pids/", "cpu/", ""):
+        with contextlib.suppress(OSError):
+            Path(f"/sys/fs/cgroup/{group}cgroup.procs").write_text(str(helper.pid))
 
 
 def spawn_grandchildren(folder: Path) -> None:
