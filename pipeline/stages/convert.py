@@ -55,7 +55,7 @@ from pipeline.tokenizers.export import TokenizerExport, export_tokenizer
 # Without a tokenizer of the app's kind there is nothing to package.
 NEEDS_TOKENIZER = BY_NAME[StageName.CONVERT].may_skip
 
-LANE_NOTES: dict[IoMode, tuple[str, ...]] = {
+IO_MODE_NOTES: dict[IoMode, tuple[str, ...]] = {
     IoMode.TOKENS: (),
     IoMode.BYTES: (
         "The app runs this file token by token through its signatures prefill and decode, with the app's own tokenizer;"
@@ -149,7 +149,7 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
         Metric(name="keras_perplexity", value=reference.perplexity, unit="perplexity"),
     )
     ends = export.why_no_app(request.spec.io_mode) or made.ends
-    io_mode_notes = LANE_NOTES[request.spec.io_mode] if ends is None else ()
+    io_mode_notes = IO_MODE_NOTES[request.spec.io_mode] if ends is None else ()
     return StageResult(
         metrics=(*timer.metrics, *made.metrics, *figures),
         notes=(*opened.notes, *made.notes, *io_mode_notes, *reading.notes),

@@ -10,7 +10,7 @@ import numpy as np
 from farm.errors import ModelDamaged, UnsupportedArchitecture
 from pipeline.conversion.checkpoints.settings import Settings
 from pipeline.conversion.checkpoints.tensors import Tensors
-from pipeline.conversion.description import OUTPUT_EMBEDDING, TOKEN_EMBEDDING, DecoderDescription, layer_weight
+from pipeline.conversion.description import OUTPUT_EMBEDDING, TOKEN_EMBEDDING, DecoderDescription
 from pipeline.conversion.viewed_weights import Array, Parameter, ViewedWeights
 
 HEAD = "lm_head.weight"
@@ -168,11 +168,6 @@ class Builder:
                 " other values; set tie_word_embeddings to false, or leave the tensor out."
             )
         self._ignored.add(head)
-
-
-def per_layer(index: int, name: str) -> str:
-    """The decoder's name of a layer's weight, without `_weight` and the like."""
-    return layer_weight(index, name)
 
 
 def _view(shape: tuple[int, ...], view: Callable[[Array], Array]) -> Callable[[Array], Array]:

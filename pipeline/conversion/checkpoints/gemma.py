@@ -6,11 +6,11 @@ import math
 from collections.abc import Callable
 
 from pipeline.conversion.checkpoints.activation import read_activation
-from pipeline.conversion.checkpoints.builder import Architecture, Builder, per_layer
+from pipeline.conversion.checkpoints.builder import Architecture, Builder
 from pipeline.conversion.checkpoints.llama import FULL, SLIDING, Defaults, Sizes, layer_kind, plain, read_sizes
 from pipeline.conversion.checkpoints.rope import read_rope
 from pipeline.conversion.checkpoints.settings import Settings
-from pipeline.conversion.description import DecoderDescription, Layer, Norm, RotaryEmbedding
+from pipeline.conversion.description import DecoderDescription, Layer, Norm, RotaryEmbedding, layer_weight
 
 # Gemma's norms multiply by 1 + the file's scale.
 OFFSET = 1.0
@@ -117,23 +117,23 @@ def _read(
         place = f"layers.{index}."
         attention, network = f"{place}self_attn.", f"{place}mlp."
         builder.ignore(f"{attention}rotary_emb.inv_freq")
-        norm(per_layer(index, "attention_norm"), f"{place}input_layernorm")
+        norm(layer_weight(index, "attention_norm"), f"{place}input_layernorm")
         names = [f"{attention}{name}_proj" for name in "qkv"]
-        builder.fused(per_layer(index, "qkv"), names, sizes.qkv, hidden, bias=biased)
+        builder.fused(layer_weight(index, "qkv"), names, sizes.qkv, hidden, bias=biased)
         if query_key_norm:
-            norm(per_layer(index, "query_norm"), f"{attention}q_norm", sizes.head_size)
-            norm(per_layer(index, "key_norm"), f"{attention}k_norm", sizes.head_size)
-        builder.linear(per_layer(index, "attention_output"), f"{attention}o_proj", hidden, sizes.qkv[0], bias=biased)
+            norm(layer_weight(index, "query_norm"), f"{attention}q_norm", sizes.head_size)
+            norm(layer_weight(index, "key_norm"), f"{attention}k_norm", sizes.head_size)
+        builder.linear(layer_weight(index, "attention_output"), f"{attention}o_proj", hidden, sizes.qkv[0], bias=biased)
         if post_norms:
-            norm(per_layer(index, "attention_output_norm"), f"{place}post_attention_layernorm")
-            norm(per_layer(index, "feed_forward_norm"), f"{place}pre_feedforward_layernorm")
+            norm(layer_weight(index, "attention_output_norm"), f"{place}post_attention_layernorm")
+            norm(layer_weight(index, "feed_forward_norm"), f"{place}pre_feedforward_layernorm")
         else:
-            norm(per_layer(index, "feed_forward_norm"), f"{place}post_attention_layernorm")
+            norm(layer_weight(index, "feed_forward_norm"), f"{place}post_attention_layernorm")
         for name in ("gate", "up"):
-            builder.linear(per_layer(index, name), f"{network}{name}_proj", wide, hidden, bias=False)
-        builder.linear(per_layer(index, "down"), f"{network}down_proj", hidden, wide, bias=False)
+            builder.linear(layer_weight(index, name), f"{network}{name}_proj", wide, hidden, bias=False)
+        builder.linear(layer_weight(index, "down"), f"{network}down_proj", hidden, wide, bias=False)
         if post_norms:
-            norm(per_layer(index, "feed_forward_output_norm"), f"{place}post_feedforward_layernorm")
+            norm(layer_weight(index, "feed_forward_output_norm"), f"{place}post_feedforward_layernorm")
     norm("final_norm", "norm")
     description = DecoderDescription(
         vocabulary_size=sizes.vocabulary, hidden_size=hidden, intermediate_size=wide, query_heads=sizes.heads,

@@ -11,7 +11,7 @@ import numpy as np
 from farm.errors import ModelDamaged
 from pipeline.conversion.alibi import linear_slopes
 from pipeline.conversion.checkpoints.activation import read_activation
-from pipeline.conversion.checkpoints.builder import Architecture, Builder, per_layer
+from pipeline.conversion.checkpoints.builder import Architecture, Builder
 from pipeline.conversion.checkpoints.rope import read_rope
 from pipeline.conversion.description import (
     EMBEDDING_PROJECTION,
@@ -21,6 +21,7 @@ from pipeline.conversion.description import (
     DecoderDescription,
     Layer,
     Norm,
+    layer_weight,
 )
 from pipeline.conversion.viewed_weights import Array
 
@@ -51,15 +52,15 @@ def read_gpt2(builder: Builder) -> Architecture:
     for index in range(layers):
         place = f"h.{index}."
         builder.ignore(f"{place}attn.bias", f"{place}attn.masked_bias")
-        builder.norm(per_layer(index, "attention_norm"), f"{place}ln_1", hidden, bias=True)
+        builder.norm(layer_weight(index, "attention_norm"), f"{place}ln_1", hidden, bias=True)
         for target, name, out, inputs in (
             ("qkv", "attn.c_attn", 3 * hidden, hidden),
             ("attention_output", "attn.c_proj", hidden, hidden),
             ("up", "mlp.c_fc", wide, hidden),
             ("down", "mlp.c_proj", hidden, wide),
         ):
-            builder.linear(per_layer(index, target), place + name, out, inputs, bias=True, transposed=True)
-        builder.norm(per_layer(index, "feed_forward_norm"), f"{place}ln_2", hidden, bias=True)
+            builder.linear(layer_weight(index, target), place + name, out, inputs, bias=True, transposed=True)
+        builder.norm(layer_weight(index, "feed_forward_norm"), f"{place}ln_2", hidden, bias=True)
     builder.norm("final_norm", "ln_f", hidden, bias=True)
     description = _describe(
         vocabulary, hidden, wide, heads, head_size, embeddings.tied,
@@ -103,13 +104,15 @@ def read_opt(builder: Builder) -> Architecture:
 
     for index in range(layers):
         place = f"layers.{index}."
-        norm(per_layer(index, "attention_norm"), f"{place}self_attn_layer_norm")
+        norm(layer_weight(index, "attention_norm"), f"{place}self_attn_layer_norm")
         names = [f"{place}self_attn.{name}_proj" for name in "qkv"]
-        builder.fused(per_layer(index, "qkv"), names, [hidden] * 3, hidden, bias=biased)
-        builder.linear(per_layer(index, "attention_output"), f"{place}self_attn.out_proj", hidden, hidden, bias=biased)
-        norm(per_layer(index, "feed_forward_norm"), f"{place}final_layer_norm")
-        builder.linear(per_layer(index, "up"), f"{place}fc1", wide, hidden, bias=biased)
-        builder.linear(per_layer(index, "down"), f"{place}fc2", hidden, wide, bias=biased)
+        builder.fused(layer_weight(index, "qkv"), names, [hidden] * 3, hidden, bias=biased)
+        builder.linear(
+            layer_weight(index, "attention_output"), f"{place}self_attn.out_proj", hidden, hidden, bias=biased
+        )
+        norm(layer_weight(index, "feed_forward_norm"), f"{place}final_layer_norm")
+        builder.linear(layer_weight(index, "up"), f"{place}fc1", wide, hidden, bias=biased)
+        builder.linear(layer_weight(index, "down"), f"{place}fc2", hidden, wide, bias=biased)
     if final_norm:
         norm("final_norm", "final_layer_norm")
     description = _describe(
@@ -143,13 +146,15 @@ def read_gpt_neox(builder: Builder) -> Architecture:
     for index in range(layers):
         place = f"layers.{index}."
         builder.ignore(*(f"{place}attention.{name}" for name in ("bias", "masked_bias", "rotary_emb.inv_freq")))
-        builder.norm(per_layer(index, "attention_norm"), f"{place}input_layernorm", hidden, bias=True)
+        builder.norm(layer_weight(index, "attention_norm"), f"{place}input_layernorm", hidden, bias=True)
         shape = (heads, 3, head_size, hidden)
-        builder.sliced(per_layer(index, "qkv"), f"{place}attention.query_key_value", shape, THIRDS, axes=2, bias=biased)
-        builder.linear(per_layer(index, "attention_output"), f"{place}attention.dense", hidden, hidden, bias=biased)
-        builder.norm(per_layer(index, "feed_forward_norm"), f"{place}post_attention_layernorm", hidden, bias=True)
-        builder.linear(per_layer(index, "up"), f"{place}mlp.dense_h_to_4h", wide, hidden, bias=True)
-        builder.linear(per_layer(index, "down"), f"{place}mlp.dense_4h_to_h", hidden, wide, bias=True)
+        builder.sliced(
+            layer_weight(index, "qkv"), f"{place}attention.query_key_value", shape, THIRDS, axes=2, bias=biased
+        )
+        builder.linear(layer_weight(index, "attention_output"), f"{place}attention.dense", hidden, hidden, bias=biased)
+        builder.norm(layer_weight(index, "feed_forward_norm"), f"{place}post_attention_layernorm", hidden, bias=True)
+        builder.linear(layer_weight(index, "up"), f"{place}mlp.dense_h_to_4h", wide, hidden, bias=True)
+        builder.linear(layer_weight(index, "down"), f"{place}mlp.dense_4h_to_h", hidden, wide, bias=True)
     builder.norm("final_norm", "final_layer_norm", hidden, bias=True)
     description = _describe(
         vocabulary, hidden, wide, heads, head_size, embeddings.tied, [Layer(rope.embedding)] * layers,
@@ -177,15 +182,17 @@ def read_bloom(builder: Builder) -> Architecture:
     builder.norm("embedding_norm", "word_embeddings_layernorm", hidden, bias=True)
     for index in range(layers):
         place = f"h.{index}."
-        builder.norm(per_layer(index, "attention_norm"), f"{place}input_layernorm", hidden, bias=True)
+        builder.norm(layer_weight(index, "attention_norm"), f"{place}input_layernorm", hidden, bias=True)
         builder.sliced(
-            per_layer(index, "qkv"), f"{place}self_attention.query_key_value", (heads, 3, head_size, hidden), THIRDS,
+            layer_weight(index, "qkv"), f"{place}self_attention.query_key_value", (heads, 3, head_size, hidden), THIRDS,
             axes=2, bias=True,
         )  # fmt: skip
-        builder.linear(per_layer(index, "attention_output"), f"{place}self_attention.dense", hidden, hidden, bias=True)
-        builder.norm(per_layer(index, "feed_forward_norm"), f"{place}post_attention_layernorm", hidden, bias=True)
-        builder.linear(per_layer(index, "up"), f"{place}mlp.dense_h_to_4h", wide, hidden, bias=True)
-        builder.linear(per_layer(index, "down"), f"{place}mlp.dense_4h_to_h", hidden, wide, bias=True)
+        builder.linear(
+            layer_weight(index, "attention_output"), f"{place}self_attention.dense", hidden, hidden, bias=True
+        )
+        builder.norm(layer_weight(index, "feed_forward_norm"), f"{place}post_attention_layernorm", hidden, bias=True)
+        builder.linear(layer_weight(index, "up"), f"{place}mlp.dense_h_to_4h", wide, hidden, bias=True)
+        builder.linear(layer_weight(index, "down"), f"{place}mlp.dense_4h_to_h", hidden, wide, bias=True)
     builder.norm("final_norm", "ln_f", hidden, bias=True)
     description = _describe(
         vocabulary, hidden, wide, heads, head_size, embeddings.tied, [Layer()] * layers, epsilon=epsilon,
@@ -228,17 +235,17 @@ def read_falcon(builder: Builder) -> Architecture:
     second = second if parallel else "post_attention_layernorm"
     for index in range(layers):
         place = f"h.{index}."
-        builder.norm(per_layer(index, "attention_norm"), place + first, hidden, bias=True)
+        builder.norm(layer_weight(index, "attention_norm"), place + first, hidden, bias=True)
         builder.sliced(
-            per_layer(index, "qkv"), f"{place}self_attention.query_key_value", shape, views, axes=len(shape) - 2,
+            layer_weight(index, "qkv"), f"{place}self_attention.query_key_value", shape, views, axes=len(shape) - 2,
             bias=biased,
         )  # fmt: skip
         builder.linear(
-            per_layer(index, "attention_output"), f"{place}self_attention.dense", hidden, hidden, bias=biased
+            layer_weight(index, "attention_output"), f"{place}self_attention.dense", hidden, hidden, bias=biased
         )
-        builder.norm(per_layer(index, "feed_forward_norm"), place + second, hidden, bias=True)
-        builder.linear(per_layer(index, "up"), f"{place}mlp.dense_h_to_4h", wide, hidden, bias=biased)
-        builder.linear(per_layer(index, "down"), f"{place}mlp.dense_4h_to_h", hidden, wide, bias=biased)
+        builder.norm(layer_weight(index, "feed_forward_norm"), place + second, hidden, bias=True)
+        builder.linear(layer_weight(index, "up"), f"{place}mlp.dense_h_to_4h", wide, hidden, bias=biased)
+        builder.linear(layer_weight(index, "down"), f"{place}mlp.dense_4h_to_h", hidden, wide, bias=biased)
     builder.norm("final_norm", "ln_f", hidden, bias=True)
     description = _describe(
         vocabulary, hidden, wide, heads, head_size, embeddings.tied,

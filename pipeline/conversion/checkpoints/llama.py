@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.conversion.checkpoints.activation import read_activation
-from pipeline.conversion.checkpoints.builder import Architecture, Builder, per_layer
+from pipeline.conversion.checkpoints.builder import Architecture, Builder
 from pipeline.conversion.checkpoints.rope import Rope, read_long_rope, read_rope
 from pipeline.conversion.checkpoints.settings import Settings
-from pipeline.conversion.description import DecoderDescription, Layer, Norm, RotaryEmbedding
+from pipeline.conversion.description import DecoderDescription, Layer, Norm, RotaryEmbedding, layer_weight
 
 SLIDING, FULL = "sliding_attention", "full_attention"
 
@@ -179,30 +179,30 @@ def _read(
         place = f"layers.{index}."
         attention, network = f"{place}self_attn.", f"{place}mlp."
         builder.ignore(f"{attention}rotary_emb.inv_freq")
-        builder.norm(per_layer(index, "attention_norm"), f"{place}input_layernorm", hidden)
-        qkv = per_layer(index, "qkv")
+        builder.norm(layer_weight(index, "attention_norm"), f"{place}input_layernorm", hidden)
+        qkv = layer_weight(index, "qkv")
         if fused:
             builder.linear(qkv, f"{attention}qkv_proj", sum(sizes.qkv), hidden, bias=False)
         else:
             names = [f"{attention}{name}_proj" for name in "qkv"]
             builder.fused(qkv, names, sizes.qkv, hidden, bias=qkv_bias)
         if query_key_norm:
-            builder.norm(per_layer(index, "query_norm"), f"{attention}q_norm", sizes.head_size)
-            builder.norm(per_layer(index, "key_norm"), f"{attention}k_norm", sizes.head_size)
+            builder.norm(layer_weight(index, "query_norm"), f"{attention}q_norm", sizes.head_size)
+            builder.norm(layer_weight(index, "key_norm"), f"{attention}k_norm", sizes.head_size)
         builder.linear(
-            per_layer(index, "attention_output"), f"{attention}o_proj", hidden, sizes.qkv[0], bias=output_bias
+            layer_weight(index, "attention_output"), f"{attention}o_proj", hidden, sizes.qkv[0], bias=output_bias
         )
-        builder.norm(per_layer(index, "feed_forward_norm"), f"{place}post_attention_layernorm", hidden)
+        builder.norm(layer_weight(index, "feed_forward_norm"), f"{place}post_attention_layernorm", hidden)
         if fused:
             halves = (lambda both: both[0], lambda both: both[1])
             for name, half in zip(("gate", "up"), halves, strict=True):
                 builder.sliced(
-                    per_layer(index, name), f"{network}gate_up_proj", (2, wide, hidden), (half,), axes=1, bias=False
+                    layer_weight(index, name), f"{network}gate_up_proj", (2, wide, hidden), (half,), axes=1, bias=False
                 )
         else:
             for name in ("gate", "up"):
-                builder.linear(per_layer(index, name), f"{network}{name}_proj", wide, hidden, bias=feed_forward_bias)
-        builder.linear(per_layer(index, "down"), f"{network}down_proj", hidden, wide, bias=feed_forward_bias)
+                builder.linear(layer_weight(index, name), f"{network}{name}_proj", wide, hidden, bias=feed_forward_bias)
+        builder.linear(layer_weight(index, "down"), f"{network}down_proj", hidden, wide, bias=feed_forward_bias)
     builder.norm("final_norm", "norm", hidden)
     description = DecoderDescription(
         vocabulary_size=sizes.vocabulary, hidden_size=hidden, intermediate_size=wide, query_heads=sizes.heads,
