@@ -178,7 +178,7 @@ class ProcessRunner:
                 f" {job.limits.memory >> 20} MiB of memory, files in memory included; raise FARM_MEMORY_LIMIT or use a"
                 " smaller model."
             )
-        elif isinstance(error, StageCrashed) and limits.out_of_memory_kills() > kills:
+        elif isinstance(error, StageCrashed) and stage.group is None and limits.out_of_memory_kills() > kills:
             error = OutOfMemory(
                 f"The kernel stopped the stage {job.request.stage} because the machine ran out of memory; free"
                 " memory or use a smaller model."

@@ -43,9 +43,9 @@ def graph_key(description: DecoderDescription, context: int, prefill_lengths: Se
 
 
 def io_mode_key(tokens_key: str, settings: Mapping[str, Any], sources: Sequence[str]) -> str:
-    """The key of a I/O mode's graph: that of the I/O mode `tokens`'s, the I/O mode's own settings, and its sources as
-    patterns."""
-    own = digests.of_sources(Path(__file__).parent, sources)
+    """The key of an I/O mode's graph: that of the I/O mode `tokens`'s, its own settings, and its sources as patterns
+    below `pipeline`."""
+    own = digests.of_sources(Path(__file__).parents[1], sources)
     return digests.of_json({"tokens": tokens_key, "settings": dict(settings), "sources": own})
 
 

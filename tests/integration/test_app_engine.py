@@ -267,11 +267,15 @@ def test_closed_models_give_their_memory_back(host_driver: HostDriver, built: Bu
             assert "error" not in opened(host_driver, built)
             assert len(host_driver.ask(cmd="generate", prompt_tokens=[1], max_new_tokens=2)["tokens"]) == 2
 
+    def growth(times: int) -> int:
+        before = resident()
+        reopen(times)
+        return resident() - before
+
     reopen(20)
-    before = resident()
-    reopen(60)
-    # Sixty leaked models would hold 60 caches of 98 kB, 60 mapped files and as many packed weights: 30 MB.
-    assert resident() - before < 15 << 20
+    # Sixty leaked models would hold 60 caches of 98 kB, 60 mapped files and as many packed weights: 30 MB, each time.
+    # What the virtual machine itself grows by, its heap and its compiler's, it grows by once.
+    assert min(growth(60) for _ in range(3)) < 15 << 20
 
 
 def test_a_prefill_holds_the_weights_only_once_a_prompt_needs_it(

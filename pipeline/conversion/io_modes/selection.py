@@ -23,7 +23,8 @@ from pipeline.tokenizers.export import TokenizerExport
 LONGEST_PIECE = 32
 # The sources that decide a graph with text in it, beside those of the I/O mode `tokens`.
 TEXT_SOURCES = (
-    "byte_bpe/*.py", "io_modes/*.py", "generation.py", "drafting.py", "sampling.py", "../tokenizers/byte_level.py",
+    "conversion/byte_bpe/*.py", "conversion/io_modes/*.py", "conversion/generation.py", "conversion/drafting.py",
+    "conversion/sampling.py", "tokenizers/byte_level.py",
 )  # fmt: skip
 
 # How the I/O modes with text in the graph make it.

@@ -50,7 +50,7 @@ def test_the_tokenizer_is_held_against_the_prompt_without_its_start_token() -> N
 
 
 KERAS = PromptReference("Hi", (1, 7, 8), greedy=(20, 21, 22), margins=(3.0, 0.001, 2.0))
-REFERENCE = Reference((KERAS,), *(np.zeros(2) for _ in range(4)))
+REFERENCE = Reference((KERAS,), *(np.zeros(2) for _ in range(3)))
 
 
 def test_steps_on_keras_own_path_are_counted_without_near_ties() -> None:
