@@ -18,6 +18,7 @@ CONFIG_LIMIT = 16 << 20
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 ZIP = b"PK\x03\x04"
 HEAD_BYTES = 16
+HUB_BLOBS = "blobs"
 # What is taken for a model: (mark, at which byte, what it is and what to hand in instead).
 OTHER_FILES = (
     (b"GGUF", 0, "a GGUF file, which holds quantized weights; give the Keras model or the Transformers folder it was"
@@ -78,6 +79,13 @@ def files(ref: ModelRef) -> dict[str, Path]:
     if not path.is_dir():
         raise ModelNotFound(f"There is no model folder {path}; check the path.")
     return _folder_files(path)
+
+
+def places(ref: ModelRef) -> tuple[Path, ...]:
+    """Where a local model's files lie: the file or folder, and the files that a snapshot in a hub's cache links to."""
+    path = Path(ref.value)
+    model = _hub_cache(path)
+    return (path,) if model == path else (path, model / HUB_BLOBS)
 
 
 def digest(ref: ModelRef) -> str:
@@ -168,7 +176,8 @@ def _read_json(path: Path) -> object:
 def _hub_cache(folder: Path) -> Path:
     """The model's own folder in a hub's cache, to whose `blobs` a snapshot's files are links; else the folder."""
     model = folder.parent.parent
-    in_cache = folder.parent.name == "snapshots" and (model / "blobs").is_dir() and not (model / "blobs").is_symlink()
+    blobs = model / HUB_BLOBS
+    in_cache = folder.parent.name == "snapshots" and blobs.is_dir() and not blobs.is_symlink()
     return model if in_cache else folder
 
 

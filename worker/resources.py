@@ -10,7 +10,7 @@ from typing import Any
 
 from db import digests
 from db.session import Database
-from farm import aars
+from farm import aars, sources
 from farm.artifacts import Artifact, ArtifactName
 from farm.digests import of_file
 from farm.errors import ModelNotFound
@@ -87,7 +87,7 @@ class Model(Provider):
     def reserve(self, around: Surroundings, workdir: Path) -> Access:
         """The network for a model on a hub, the file or folder for one of this machine."""
         kind = around.spec.model_kind
-        local = (Path(around.spec.model),) if kind.local else ()
+        local = sources.places(around.spec.model_ref) if kind.local else ()
         return Access(readable=local, user_files=bool(local), network=kind.on_hub)
 
     def provide(self, around: Surroundings, request: StageRequest) -> None:

@@ -39,12 +39,13 @@ class Embeddings:
 
 class Builder:
     """One checkpoint's settings, tensors and the weights made of them. prefix: of the names of all tensors but the
-    head's."""
+    head's; head: the name of the output embedding, where it is not tied."""
 
-    def __init__(self, settings: Settings, tensors: Tensors, prefixes: Sequence[str]) -> None:
+    def __init__(self, settings: Settings, tensors: Tensors, prefixes: Sequence[str], head: str = HEAD) -> None:
         self.settings = settings
         self.tensors = tensors
         self.weights = ViewedWeights()
+        self.head = head
         self._ignored: set[str] = set()
         # A base model is saved without the prefix of the model with a head.
         self.prefix = next((prefix for prefix in prefixes if any(t.path.startswith(prefix) for t in tensors)), "")
@@ -67,9 +68,10 @@ class Builder:
             )
         return count
 
-    def add_embeddings(self, name: str, rows: int, size: int, *, tied: bool, head: str = HEAD) -> Embeddings:
+    def add_embeddings(self, name: str, rows: int, size: int, *, tied: bool, head: str | None = None) -> Embeddings:
         """The token embedding, and the output embedding where it is another."""
         self.weights.add_table(TOKEN_EMBEDDING, self.parameter(name, (rows, size)))
+        head = head or self.head
         notes: tuple[str, ...] = ()
         if head in self.tensors:
             if tied:
@@ -137,6 +139,12 @@ class Builder:
     def ignore(self, *names: str) -> None:
         """Tensors behind the prefix that older releases wrote and that nothing computes with, where they are there."""
         self._ignored |= {self.prefix + name for name in names}
+
+    def leave_out(self, prefixes: tuple[str, ...]) -> int:
+        """Parts of the checkpoint that are none of the language model's; how many tensors they have."""
+        found = [tensor.path for tensor in self.tensors if tensor.path.startswith(prefixes)]
+        self._ignored.update(found)
+        return len(found)
 
     def finish(self) -> None:
         """Every key and every element of every tensor is used; UnsupportedArchitecture names the first that is not."""

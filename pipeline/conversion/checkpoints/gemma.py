@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 from pipeline.conversion.checkpoints.activation import read_activation
 from pipeline.conversion.checkpoints.builder import Architecture, Builder
-from pipeline.conversion.checkpoints.llama import FULL, SLIDING, Defaults, Sizes, layer_kind, plain, read_sizes
-from pipeline.conversion.checkpoints.rope import read_rope
+from pipeline.conversion.checkpoints.llama import FULL, SLIDING, Defaults, Sizes, layer_kind, read_sizes
+from pipeline.conversion.checkpoints.rope import Rope, read_rope, read_scaled
 from pipeline.conversion.checkpoints.settings import Settings
 from pipeline.conversion.description import DecoderDescription, Layer, Norm, RotaryEmbedding, layer_weight
 
@@ -44,23 +45,26 @@ def read_gemma2(builder: Builder) -> Architecture:
 
 def read_gemma3(builder: Builder) -> Architecture:
     """Gemma 3 without images: another rotary base in the layers with a window."""
-    sizes = read_sizes(
-        builder, Defaults(262208, 2304, 9216, 26, 8, 4, 131072, head_size=256, base=1000000.0, tied=True)
-    )
+    sizes = read_sizes(builder, Defaults(262208, 2304, 9216, 26, 8, 4, 131072, head_size=256, tied=True))
     settings = builder.settings
     settings.value("cache_implementation", None)
     settings.require("use_bidirectional_attention", False, False)
     pattern = settings.natural("sliding_window_pattern", settings.value("_sliding_window_pattern", 6))
     windows = _windows(settings, sizes, 4096, lambda index: (index + 1) % pattern != 0)
+    if "attn_logit_softcapping" in settings:
+        raise settings.disputed(
+            "attn_logit_softcapping", "Transformers ignores it in Gemma 3 and KerasHub does not; remove it"
+        )
     full, local = _gemma3_ropes(settings, sizes)
-    layers = [Layer(full if window is None else local, window) for window in windows]
+    layers = [Layer((full if window is None else local).embedding, window) for window in windows]
+    limits = [sizes.positions, *(rope.positions for rope in (full, local) if rope.positions is not None)]
     return _read(
-        builder, sizes, layers, query_size=settings.number("query_pre_attn_scalar", 256),
-        post_norms=True, query_key_norm=True, caps=(None, None),
+        builder, replace(sizes, positions=min(limits)), layers,
+        query_size=settings.number("query_pre_attn_scalar", 256), post_norms=True, query_key_norm=True,
     )  # fmt: skip
 
 
-def _gemma3_ropes(settings: Settings, sizes: Sizes) -> tuple[RotaryEmbedding, RotaryEmbedding]:
+def _gemma3_ropes(settings: Settings, sizes: Sizes) -> tuple[Rope, Rope]:
     """The rotary embeddings of full layers and of those with a window."""
     five = settings.table("rope_parameters")
     if five is not None:
@@ -69,16 +73,13 @@ def _gemma3_ropes(settings: Settings, sizes: Sizes) -> tuple[RotaryEmbedding, Ro
             table = five.table(name)
             if table is None:
                 raise settings.unsupported("rope_parameters", settings.value("rope_parameters"))
-            kind = table.text("rope_type", "default")
-            if kind not in ("default", "linear"):
-                raise table.unsupported("rope_type", kind)
-            scale = table.number("factor") if kind == "linear" else 1.0
-            found.append(plain(table.number("rope_theta"), sizes.head_size, scale))
+            found.append(read_scaled(table, table.number("rope_theta"), sizes.head_size, sizes.positions))
             table.finish()
         five.finish()
         return found[0], found[1]
-    full = read_rope(settings, sizes.head_size, sizes.positions, base=1000000.0).embedding
-    return full, plain(settings.number("rope_local_base_freq", 10000.0), sizes.head_size)
+    full = read_rope(settings, sizes.head_size, sizes.positions, base=1000000.0)
+    local = RotaryEmbedding(settings.number("rope_local_base_freq", 10000.0), sizes.head_size)
+    return full, Rope(local)
 
 
 def _query_default(settings: Settings) -> int:

@@ -9,7 +9,7 @@ from pipeline.conversion.checkpoints.activation import read_activation
 from pipeline.conversion.checkpoints.builder import Architecture, Builder
 from pipeline.conversion.checkpoints.rope import Rope, read_long_rope, read_rope
 from pipeline.conversion.checkpoints.settings import Settings
-from pipeline.conversion.description import DecoderDescription, Layer, Norm, RotaryEmbedding, layer_weight
+from pipeline.conversion.description import DecoderDescription, Layer, Norm, layer_weight
 
 SLIDING, FULL = "sliding_attention", "full_attention"
 
@@ -27,7 +27,6 @@ class Defaults:
     positions: int
     epsilon: float = 1e-6
     head_size: int | None = None
-    base: float = 10000.0
     tied: bool = False
 
 
@@ -115,7 +114,7 @@ def read_qwen3(builder: Builder) -> Architecture:
 
 def read_smollm3(builder: Builder) -> Architecture:
     """SmolLM 3: no rotation in every fourth layer."""
-    sizes = read_sizes(builder, Defaults(128256, 2048, 11008, 36, 16, 4, 32768, base=2000000.0))
+    sizes = read_sizes(builder, Defaults(128256, 2048, 11008, 36, 16, 4, 32768, tied=True))
     settings = builder.settings
     biased = settings.flag("attention_bias", False)
     rope = read_rope(settings, sizes.head_size, sizes.positions, base=2000000.0)
@@ -123,12 +122,26 @@ def read_smollm3(builder: Builder) -> Architecture:
     turned = settings.items("no_rope_layers", sizes.layers)
     if turned is None:
         turned = [int((index + 1) % interval != 0) for index in range(sizes.layers)]
-    windows = _windows(settings, sizes, settings.flag("use_sliding_window", False))
+    windows = _smollm3_windows(settings, sizes, turned)
     layers = [Layer(rope.embedding if turns else None, window) for turns, window in zip(turned, windows, strict=True)]
     return _read(
         builder, sizes, layers, rope, qkv_bias=biased, output_bias=biased,
         feed_forward_bias=settings.flag("mlp_bias", False),
     )  # fmt: skip
+
+
+def _smollm3_windows(settings: Settings, sizes: Sizes, turned: Sequence[object]) -> list[int | None]:
+    """The windows: as `layer_types` says, else of the layers without rotation."""
+    used = settings.flag("use_sliding_window", False)
+    window = settings.natural("sliding_window") if "sliding_window" in settings else None
+    settings.value("sliding_window", None)
+    kinds = settings.items("layer_types", sizes.layers)
+    if kinds is None:
+        return [window if used and not turns else None for turns in turned]
+    slide = [layer_kind(settings, kind) for kind in kinds]
+    if any(slide) and (not used or window is None):
+        raise settings.disputed("layer_types", "it names windows that the other settings leave out; correct them")
+    return [window if slides else None for slides in slide]
 
 
 def read_phi3(builder: Builder) -> Architecture:
@@ -213,8 +226,3 @@ def _read(
         query_key_norm_epsilon=sizes.epsilon if query_key_norm else None, tied_embedding=embeddings.tied,
     )  # fmt: skip
     return Architecture(description, min(sizes.positions, rope.positions or sizes.positions), embeddings.notes)
-
-
-def plain(base: float, size: int, scale: float = 1.0) -> RotaryEmbedding:
-    """A rotary embedding of all features."""
-    return RotaryEmbedding(base, size, position_scale=scale)

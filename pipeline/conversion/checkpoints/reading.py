@@ -8,7 +8,7 @@ from pathlib import Path
 
 from farm import sources
 from farm.errors import ModelDamaged, UnsupportedArchitecture, UnsupportedFamily
-from pipeline.conversion.checkpoints import gemma, layer_norm, llama
+from pipeline.conversion.checkpoints import gemma, layer_norm, llama, multimodal
 from pipeline.conversion.checkpoints.builder import Architecture, Builder
 from pipeline.conversion.checkpoints.settings import Settings
 from pipeline.conversion.checkpoints.tensors import Tensors
@@ -34,6 +34,7 @@ FAMILIES: dict[str, Family] = {
     "falcon": Family("Falcon", layer_norm.read_falcon, TRANSFORMER),
     "gemma": Family("Gemma", gemma.read_gemma, MODEL),
     "gemma2": Family("Gemma", gemma.read_gemma2, MODEL),
+    "gemma3": Family("Gemma3", multimodal.read_gemma3, (multimodal.PUBLISHED, multimodal.CURRENT)),
     "gemma3_text": Family("Gemma3", gemma.read_gemma3, ("language_model.model.", *MODEL)),
     "gpt2": Family("GPT2", layer_norm.read_gpt2, TRANSFORMER),
     "gpt_neox": Family("GPTNeoX", layer_norm.read_gpt_neox, ("gpt_neox.",)),

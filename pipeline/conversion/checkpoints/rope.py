@@ -37,16 +37,16 @@ def read_rope(
     size = int(head_size * partial)
     if size < 2 or size % 2:
         raise ModelDamaged(f"config.json turns {size} of {head_size} features of a head; an even number is needed.")
-    rope = _scaled(scaling, base, size, positions)
-    if scaling is not None:
-        scaling.finish()
+    if scaling is None:
+        return Rope(RotaryEmbedding(base, size))
+    rope = read_scaled(scaling, base, size, positions)
+    scaling.finish()
     return rope
 
 
-def _scaled(scaling: Settings | None, base: float, size: int, positions: int) -> Rope:
+def read_scaled(scaling: Settings, base: float, size: int, positions: int) -> Rope:
+    """The rotary embedding of a table that names a kind; UnsupportedArchitecture for another kind."""
     plain = RotaryEmbedding(base, size)
-    if scaling is None:
-        return Rope(plain)
     # Older files call it `type`; both may stand there.
     kind = scaling.text("rope_type", scaling.value("type", "default"))
     scaling.value("type", None)

@@ -103,6 +103,10 @@ class Settings:
             f"{self._place} sets {key} to {_shown(value)}, which the farm cannot express; give a model without it."
         )
 
+    def disputed(self, key: str, why: str) -> UnsupportedArchitecture:
+        """The refusal of a setting that does not mean one thing: why, and what to do."""
+        return UnsupportedArchitecture(f"{self._place} sets {key} to {_shown(self._values.get(key))}: {why}.")
+
     def finish(self) -> None:
         """UnsupportedArchitecture names the first key that nothing reads and that may change the result."""
         for key, value in self._values.items():

@@ -44,6 +44,17 @@ def test_only_a_model_on_a_hub_brings_the_network(around: Surroundings, tmp_path
             assert not resources.reserve(stage, around, tmp_path).network, stage.name
 
 
+def test_a_snapshot_of_a_hub_brings_the_files_that_it_links_to(around: Surroundings, tmp_path: Path) -> None:
+    snapshot, blobs = tmp_path / "model" / "snapshots" / "0123", tmp_path / "model" / "blobs"
+    snapshot.mkdir(parents=True)
+    blobs.mkdir()
+    local = dataclasses.replace(around, spec=JobSpec(model_kind=ModelKind.FOLDER, model=str(snapshot)))
+    assert resources.reserve(BY_NAME[StageName.FETCH], local, tmp_path).readable == (snapshot, blobs)
+    blobs.rmdir()
+    blobs.symlink_to("/etc")
+    assert resources.reserve(BY_NAME[StageName.FETCH], local, tmp_path).readable == (snapshot,)
+
+
 def test_a_stage_that_signs_gets_a_folder_for_the_key_and_its_store_decides(
     around: Surroundings, tmp_path: Path
 ) -> None:

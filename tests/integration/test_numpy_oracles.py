@@ -1,0 +1,137 @@
+"""Folders of the families that the oracle's release of Transformers lacks are read as what the families compute."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from farm.errors import FarmError, UnsupportedArchitecture
+from pipeline.conversion import decoder_check
+from pipeline.conversion.checkpoints.reading import read_checkpoint
+from pipeline.conversion.numpy_forward import NumpyForward
+from pipeline.models import checking
+from tests.oracle import numpy_families
+from tests.oracle.numpy_cases import CASES
+
+# Of the largest logit: float32's rounding.
+TOLERANCE = 1e-4
+NAMES = [(family, case) for family, cases in CASES.items() for case in cases]
+
+
+@pytest.mark.parametrize(("family", "case"), NAMES)
+def test_the_decoder_and_the_witness_compute_what_the_family_does(tmp_path: Path, family: str, case: str) -> None:
+    folder = tmp_path / "model"
+    numpy_families.write(family, CASES[family][case], folder)
+    require_same(folder)
+
+
+@pytest.mark.parametrize("family", CASES)
+def test_every_case_changes_the_result(family: str) -> None:
+    """A setting whose value does not matter would be read rightly by anything."""
+    plain = logits(family, "plain")
+    for case in set(CASES[family]) - {"plain"}:
+        other = logits(family, case)
+        assert other.shape != plain.shape or np.abs(other - plain).max() > 2 * TOLERANCE * np.abs(plain).max(), case
+
+
+def published(name: str) -> str:
+    return f"language_model.{name}"
+
+
+def since_release_5(name: str) -> str:
+    return name if name.startswith("lm_head") else name.replace("model.", "model.language_model.", 1)
+
+
+@pytest.mark.parametrize("rename", [published, since_release_5])
+@pytest.mark.parametrize("case", ["plain", "untied"])
+def test_the_text_of_a_model_with_images(tmp_path: Path, rename: Callable[[str], str], case: str) -> None:
+    folder = with_images(tmp_path / "model", CASES["gemma3_text"][case], rename)
+    require_same(folder)
+    assert "2 tensors" in read_checkpoint(folder).notes[-1]
+    for name in ("tokens.npy", "logits.npy"):
+        (folder / name).unlink()
+    assert checking.check(folder, tmp_path).backbone == "Gemma3Backbone"
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [({"text_config": None}, "text_config"), ({"audio_config": {"layers": 2}}, "audio_config"),
+     ({"tie_word_embeddings": False}, "tie_word_embeddings")],
+)  # fmt: skip
+def test_a_model_with_images_and_settings_that_are_not_known(
+    tmp_path: Path, changes: dict[str, object], named: str
+) -> None:
+    folder = with_images(tmp_path / "model", CASES["gemma3_text"]["plain"], published)
+    change(folder, changes)
+    with pytest.raises(FarmError, match=named):
+        read_checkpoint(folder)
+
+
+def test_a_tensor_that_belongs_neither_to_text_nor_to_images(tmp_path: Path) -> None:
+    folder = with_images(tmp_path / "model", CASES["gemma3_text"]["plain"], published)
+    tensors = load_file(folder / "model.safetensors")
+    save_file({**tensors, "audio_tower.weight": np.ones(3, np.float32)}, folder / "model.safetensors")
+    with pytest.raises(FarmError, match=r"audio_tower\.weight"):
+        read_checkpoint(folder)
+
+
+@pytest.mark.parametrize(
+    ("family", "key", "value"),
+    [("gemma3_text", "attn_logit_softcapping", 50.0), ("gemma3_text", "use_bidirectional_attention", True),
+     ("smollm3", "layer_types", ["sliding_attention"] * 5), ("qwen3", "mlp_bias", True)],
+)  # fmt: skip
+def test_a_setting_without_one_meaning_is_refused_by_key(tmp_path: Path, family: str, key: str, value: object) -> None:
+    folder = tmp_path / "model"
+    numpy_families.write(family, CASES[family]["plain"], folder)
+    change(folder, {key: value})
+    with pytest.raises(UnsupportedArchitecture, match=key):
+        read_checkpoint(folder)
+
+
+def with_images(folder: Path, text: dict[str, Any], rename: Callable[[str], str]) -> Path:
+    """A Gemma 3 with images, whose language model is that of the settings."""
+    numpy_families.write("gemma3_text", text, folder)
+    tensors = load_file(folder / "model.safetensors")
+    image = "" if rename is published else "model."
+    parts = {
+        f"{image}vision_tower.vision_model.embeddings.patch_embedding.bias": np.ones(4, np.float32),
+        f"{image}multi_modal_projector.mm_input_projection_weight": np.ones((4, 32), np.float32),
+    }
+    save_file({rename(name): value for name, value in tensors.items()} | parts, folder / "model.safetensors")
+    config = {
+        "model_type": "gemma3", "architectures": ["Gemma3ForConditionalGeneration"], "eos_token_id": [1, 3],
+        "text_config": {"model_type": "gemma3_text", **text}, "vision_config": {"hidden_size": 4},
+        "image_token_index": 60, "boi_token_index": 58, "eoi_token_index": 59, "mm_tokens_per_image": 4,
+    }  # fmt: skip
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+def change(folder: Path, settings: dict[str, object]) -> None:
+    """Other settings; None takes a key away."""
+    config = json.loads((folder / "config.json").read_text()) | settings
+    (folder / "config.json").write_text(json.dumps({key: value for key, value in config.items() if value is not None}))
+
+
+def logits(family: str, case: str) -> np.ndarray:
+    settings = CASES[family][case]
+    tensors = numpy_families.random_tensors(family, settings)
+    return numpy_families.logits(family, settings, tensors, np.arange(numpy_families.TOKENS))
+
+
+def require_same(folder: Path) -> None:
+    """The decoder and the witness agree with the logits beside the checkpoint."""
+    checkpoint = read_checkpoint(folder)
+    tokens = np.load(folder / "tokens.npy").astype(np.int32)
+    expected = np.load(folder / "logits.npy")
+    allowed = TOLERANCE * np.abs(expected).max()
+    decoded = decoder_check.run_decoder(checkpoint.description, checkpoint.weights, tokens)
+    assert np.abs(decoded - expected).max() < allowed
+    witnessed = NumpyForward(checkpoint.description, checkpoint.weights).logits_after(tokens)
+    assert np.abs(witnessed - expected).max() < allowed
