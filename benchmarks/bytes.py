@@ -34,7 +34,8 @@ from benchmarks.spine import (
     random_base,
     say,
 )
-from farm.jobspec import Abi, ConversionRoute, IoMode, TokenizerGraph
+from farm.appspec import Abi
+from farm.jobspec import ConversionRoute, IoMode, TokenizerGraph
 
 ABI = Abi.ARM64
 LONG_PROMPT = 256

@@ -13,25 +13,26 @@ import tempfile
 import time
 from pathlib import Path
 
-from cli.job_request import JobRequest
 from cli.package_parts import package_parts
 from client.local import LocalFarm
 from farm import settings
 from farm.artifacts import ArtifactName
+from farm.job_request import Layer, build_spec
+from farm.jobspec import JobSpec
 from farm.states import JobState
 
 MEGABYTE = 1e6
 BYTES_LANE_LIMIT = 14.0
 
 
-def finished_package(farm: LocalFarm, request: JobRequest, folder: Path) -> Path:
+def finished_package(farm: LocalFarm, spec: JobSpec, folder: Path) -> Path:
     """The APK of the job, which is run to its end here."""
-    job = farm.submit(request.spec()).job
+    job = farm.submit(spec).job
     farm.ensure_worker()
     while not (found := farm.job(job.id)).state.terminal:
         time.sleep(1.0)
     assert found.state is JobState.SUCCEEDED, found.error
-    path = folder / f"{request.io_mode}.apk"
+    path = folder / f"{spec.io_mode}.apk"
     farm.download(job.id, ArtifactName.APK, path)
     return path
 
@@ -48,8 +49,8 @@ def main() -> None:
     totals = {}
     with tempfile.TemporaryDirectory() as folder:
         for io_mode in ("bytes", "strings"):
-            request = JobRequest(model=given.model, recipe=given.quant, io_mode=io_mode, abis=abis)
-            path = finished_package(farm, request, Path(folder))
+            options = Layer({"recipe": given.quant, "io_mode": io_mode, "abis": abis})
+            path = finished_package(farm, build_spec(given.model, [options]), Path(folder))
             parts = {part.kind: part.packed / MEGABYTE for part in package_parts(path)}
             totals[io_mode] = path.stat().st_size / MEGABYTE
             print(f"{io_mode} io_mode: {totals[io_mode]:.1f} MB, model + {totals[io_mode] - parts['model']:.1f} MB")

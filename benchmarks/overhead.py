@@ -17,7 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from client.local import LocalFarm
-from farm.jobspec import AppSpec, JobSpec
+from farm.appspec import AppSpec
+from farm.jobspec import JobSpec
 from farm.modelref import ModelKind
 from farm.progress import Progress
 from farm.settings import SandboxMode, Settings

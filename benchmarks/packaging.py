@@ -23,7 +23,7 @@ from benchmarks import spine
 from benchmarks.rows import Row, table
 from benchmarks.spine import Farm, Report, say
 from farm import settings
-from farm.jobspec import Abi
+from farm.appspec import Abi
 from pipeline.android import host_run, prebuilt, screenshots
 from pipeline.android.archive import CHUNK_BYTES
 from pipeline.android.assembly import MODEL_ASSET

@@ -6,8 +6,8 @@ import typer
 
 from cli.connection import connect
 from cli.downloads import NAMES
+from farm.appspec import Abi
 from farm.errors import FarmError
-from farm.jobspec import Abi
 from farm.recipes import RECIPES
 
 MOST_JOBS = 30

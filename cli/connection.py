@@ -11,6 +11,7 @@ from cli import profile_option
 from client import profiles
 from client.protocol import Farm
 from farm import settings
+from farm.job_request import Layer
 from farm.loading import gc_paused
 
 if TYPE_CHECKING:
@@ -50,9 +51,9 @@ def chosen_profile(ctx: typer.Context) -> profiles.Profile | None:
     return profiles.load().choose(ctx.meta.get(profile_option.META_KEY))
 
 
-def profile_rules(ctx: typer.Context) -> profiles.OpRules:
-    """What the chosen profile says about the ops of new jobs. ProfileUnknown."""
-    return profiles.load().rules(ctx.meta.get(profile_option.META_KEY))
+def profile_options(ctx: typer.Context) -> tuple[Layer, ...]:
+    """What the chosen profile asks for in new jobs. ProfileUnknown."""
+    return profiles.load().layers(ctx.meta.get(profile_option.META_KEY))
 
 
 def _http(profile: profiles.Profile) -> HttpFarm:

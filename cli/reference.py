@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -14,8 +15,12 @@ from cli.downloads import MEASUREMENTS
 from cli.main import COMMANDS, load_command
 from farm import errors, locations
 from farm.artifacts import PUBLISHED
+from farm.job_request import FIELDS
+from farm.options import OptionField
+from farm.prompting import LONGEST_SUGGESTION, LONGEST_TEMPLATE, MOST_SUGGESTIONS, PLACE
 from farm.recipes import RECIPES
 from farm.settings import Settings
+from pipeline.models.metadata import LONGEST_LICENCE
 
 DOCS = locations.ROOT / "docs"
 HEADER = "<!-- Written by scripts/docs; change the sources instead. -->\n"
@@ -28,6 +33,7 @@ def pages() -> dict[Path, str]:
         Path("recipes.md"): recipe_page(),
         Path("errors.md"): error_page(),
         Path("http-api.md"): http_page(),
+        Path("metadata.md"): metadata_page(),
     }
 
 
@@ -134,6 +140,58 @@ def http_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def metadata_page() -> str:
+    """Everything that a model's metadata may say to the farm."""
+    lines = [
+        HEADER,
+        "# The metadata key `farm`\n",
+        "A model says how it wants to be used in `metadata.json` (in its folder, or inside the `.keras` file), below"
+        " the key `farm`. KerasHub ignores the key. All fields are optional; an unknown one is refused.\n",
+        "```json",
+        json.dumps(
+            {"farm": {"mode": "instruct", "prompt_template": "Q: {prompt}\nA:", "licence": "MIT", "recipe": "int8"}}
+        ),
+        "```\n",
+        "## How the model is spoken to\n",
+        "Read by the conversion, wherever the model comes from. `farm submit` goes first where it has the option.\n",
+    ]
+    lines += _table(("field", "type", "meaning"), [(f"`{name}`", *text) for name, text in _OF_THE_MODEL.items()])
+    lines += [
+        "",
+        "## Options of `farm submit`\n",
+        "Read by `farm submit` from a local model. The command line goes first, then `farm.toml`, then the metadata."
+        " Where an option names a file, the field holds the file's content. What a model from elsewhere must not decide"
+        " is refused: " + ", ".join(f"`{name}`" for name, each in FIELDS.items() if not each.option.of_model) + ".\n",
+    ]
+    fields = [each for name, each in FIELDS.items() if each.option.of_model and name not in _OF_THE_MODEL]
+    lines += _table(
+        ("field", "option", "type", "meaning"),
+        [(f"`{each.name}`", f"`{each.flags[0]}`", json_type(each), each.help) for each in fields],
+    )
+    lines += ["", "`farm.toml` takes the same fields, and those that a model must not set ([more](server.md))."]
+    return "\n".join(lines) + "\n"
+
+
+_OF_THE_MODEL = {
+    "mode": ("`complete` or `instruct`", "continue the text (default), or answer a question"),
+    "prompt_template": (
+        f"text with `{PLACE}` once, at most {LONGEST_TEMPLATE} characters",
+        "what the model reads in the mode `instruct`",
+    ),
+    "prompts": (f"at most {MOST_SUGGESTIONS} lines of {LONGEST_SUGGESTION} characters", "suggestions in the app"),
+    "licence": (f"one line of at most {LONGEST_LICENCE} characters", "the model's licence, in the app and its card"),
+}
+
+
+def json_type(field: OptionField) -> str:
+    """What the option is in JSON and TOML."""
+    if field.option.repeated:
+        return "list of texts"
+    if isinstance(field.default, tuple):
+        return "list of numbers"
+    return {bool: "true or false", int: "number", str: "text"}[field.kind]
+
+
 def _common_rules() -> list[str]:
     names = ", ".join(f"`{name}`" for name in PUBLISHED)
     return [
@@ -156,13 +214,17 @@ def _command_section(name: str, command: TyperCommand) -> list[str]:
     context = typer.Context(command, info_name=f"farm {name}")
     lines = [f"## farm {name}\n", "```", command.get_usage(context).removeprefix("Usage: "), "```\n"]
     lines.append((command.help or "").strip() + "\n")
-    rows = []
+    groups: dict[str, list[tuple[str, str]]] = {}
     for parameter in command.params:
+        rows = groups.setdefault(getattr(parameter, "rich_help_panel", None) or "", [])
         if isinstance(parameter, TyperArgument):
             rows.append((f"`{parameter.metavar or parameter.name}`", parameter.help or ""))
         elif isinstance(parameter, TyperOption):
             rows.append((_option(parameter), _option_help(parameter)))
-    return [*lines, *_table(("argument or option", "what it does"), rows), ""]
+    for group, rows in groups.items():
+        head = f"{group}: argument or option" if group else "argument or option"
+        lines += [*_table((head, "what it does"), rows), ""]
+    return lines
 
 
 def _option(option: TyperOption) -> str:

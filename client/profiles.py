@@ -2,22 +2,25 @@
 
     default = "office"
 
+    [submit]
+    label = "Story"
+
     [profiles.office]
     url = "https://farm.example.org"
+    recipe = "int8"
     ops = "flex"
     allow_ops = ["RegexSplitWithOffsets"]
 
 `farm.toml` lies in the user's configuration folder; one in the current folder or above it adds to that and goes
-first. The name `local` stands for the embedded farm of this machine. `ops` (a set's name, or a file of names, whose
-path is relative to `farm.toml`) and `allow_ops` are what jobs of that profile allow where the command line says nothing
-else. Tokens are filed under the farm's address and not under the profile's name, so that a `farm.toml` that came with a
-stranger's repository cannot have them sent anywhere else.
+first. The name `local` stands for the embedded farm of this machine. A profile, and `submit` for all of them, hold what
+jobs ask for where the command line says nothing else: every option of `farm submit` by its field's name. Relative paths
+are relative to `farm.toml`. Tokens are filed under the farm's address and not under the profile's name, so that a
+`farm.toml` that came with a stranger's repository cannot have them sent anywhere else.
 """
 
 from __future__ import annotations
 
 import difflib
-import json
 import os
 import re
 import secrets
@@ -25,12 +28,14 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import platformdirs
+from pydantic import BaseModel, ConfigDict, StrictStr, ValidationError, create_model
 
-from farm.errors import NotAuthenticated, ProfileUnknown, SettingsInvalid, UsageError
-from farm.oplist import OpSet, find_ops, parse_names, parse_ops
+from farm.errors import NotAuthenticated, ProfileUnknown, SettingsInvalid
+from farm.job_request import JobOptions, Layer, refusal
 
 LOCAL = "local"
 FILE = "farm.toml"
@@ -47,34 +52,34 @@ class Profile:
     url: str
 
 
-@dataclass(frozen=True)
-class OpRules:
-    """Which ops the models of new jobs may hold: as `--ops` and `--allow-op` say it.
+_ProfileTable: type[BaseModel] = create_model("_ProfileTable", __base__=JobOptions, url=(StrictStr | None, None))
 
-    folder: of `farm.toml`, from where a file of names is found.
-    """
 
-    ops: str | None = None
-    allow_ops: tuple[str, ...] = ()
-    folder: Path = field(default=Path(), compare=False)
+class _File(BaseModel):
+    """`farm.toml`."""
 
-    def allowed(self) -> tuple[OpSet | None, tuple[str, ...]]:
-        """The set, None for what a job needs, and all names; FileUnreadable or UsageError for a file that has none."""
-        return (None, self.allow_ops) if self.ops is None else parse_ops(self.ops, self.allow_ops, self.folder)
+    model_config = ConfigDict(extra="forbid")
+
+    default: StrictStr | None = None
+    submit: JobOptions = JobOptions()
+    profiles: dict[str, _ProfileTable] = {}
 
 
 @dataclass(frozen=True)
 class Profiles:
-    """All profiles by name, and the name of the one that is used when none is asked for; rules about ops by name."""
+    """All profiles by name, and the name of the one that is used when none is asked for.
+
+    options: what jobs ask for, by the profile's name, `""` for all of them; later layers go before earlier ones.
+    """
 
     default: str = LOCAL
     urls: Mapping[str, str] = field(default_factory=dict)
-    op_rules: Mapping[str, OpRules] = field(default_factory=dict)
+    options: Mapping[str, tuple[Layer, ...]] = field(default_factory=dict)
 
-    def rules(self, name: str | None) -> OpRules:
-        """The rules of the profile of that name, or of the default one; ProfileUnknown."""
+    def layers(self, name: str | None) -> tuple[Layer, ...]:
+        """What the profile of that name, or the default one, asks for in new jobs; ProfileUnknown."""
         chosen = self.choose(name)
-        return self.op_rules.get(chosen.name if chosen else LOCAL, OpRules())
+        return (*self.options.get("", ()), *self.options.get(chosen.name if chosen else LOCAL, ()))
 
     def choose(self, name: str | None) -> Profile | None:
         """The profile of that name, or the default one; None for the embedded farm. ProfileUnknown."""
@@ -97,32 +102,37 @@ def user_folder() -> Path:
 
 def load(start: Path | None = None) -> Profiles:
     """The user's profiles and those of the folder `start` (default: the current one); SettingsInvalid."""
-    found = _read(user_folder() / FILE)
+    own = user_folder() / FILE
+    found = _read(own)
     folder = (start or Path.cwd()).absolute()
     for path in (parent / FILE for parent in (folder, *folder.parents)):
-        if path.is_file() and path != user_folder() / FILE:
+        if path.is_file() and path != own:
             near = _read(path)
-            default = near.default if near.default != LOCAL or _names_default(path) else found.default
-            return Profiles(default, {**found.urls, **near.urls}, {**found.op_rules, **near.op_rules})
-    return found
+            names = dict.fromkeys((*found.options, *near.options))
+            options = {name: (*found.options.get(name, ()), *near.options.get(name, ())) for name in names}
+            return Profiles(near.default or found.default or LOCAL, {**found.urls, **near.urls}, options)
+    return Profiles(found.default or LOCAL, found.urls, found.options)
 
 
 def add(profile: Profile, token: str, *, default: bool) -> None:
     """Remember a farm and its token; `default` makes it the one that is used when none is asked for."""
     if profile.name == LOCAL or re.fullmatch(NAME, profile.name) is None:
         raise ProfileUnknown(f"A profile cannot be called {profile.name!r}; use letters, digits, - and _, not `local`.")
+    # Only who logs in writes these files.
+    import tomlkit
+
     folder = user_folder()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    tokens = {**_tokens(folder / CREDENTIALS), profile.url: token}
-    lines = ["# Written by `farm login`; whoever reads it can act in your name.", "[tokens]"]
-    _write(folder / CREDENTIALS, [*lines, *(f"{_quoted(url)} = {_quoted(each)}" for url, each in tokens.items())])
-    known = _read(folder / FILE)
-    lines = [f"default = {_quoted(profile.name if default else known.default)}"]
-    urls = {**known.urls, profile.name: profile.url}
-    for name in dict.fromkeys((*urls, *known.op_rules)):
-        lines += ["", f"[profiles.{name}]", *([f"url = {_quoted(urls[name])}"] if name in urls else [])]
-        lines += _rule_lines(known.op_rules.get(name, OpRules()))
-    _write(folder / FILE, lines)
+    kept = {"tokens": {**_tokens(folder / CREDENTIALS), profile.url: token}}
+    head = "# Written by `farm login`; whoever reads it can act in your name.\n"
+    _write(folder / CREDENTIALS, head + tomlkit.dumps(kept))
+    _read(folder / FILE)  # refuses what could not be read back
+    document = tomlkit.parse(_text(folder / FILE))
+    if default:
+        document["default"] = profile.name
+    tables = document.setdefault("profiles", tomlkit.table(is_super_table=True))
+    tables.setdefault(profile.name, tomlkit.table())["url"] = profile.url
+    _write(folder / FILE, tomlkit.dumps(document))
 
 
 def token(profile: Profile) -> str:
@@ -149,50 +159,32 @@ def normal_url(text: str, *, insecure: bool) -> str:
 
 
 def _read(path: Path) -> Profiles:
-    """The profiles of one file; none when there is no file."""
-    document = _document(path)
-    default = document.get("default", LOCAL)
-    tables = document.get("profiles", {})
-    if not isinstance(default, str) or not isinstance(tables, dict):
-        raise SettingsInvalid(f"{path} is not of the form that docs/server.md describes; mend it.")
-    urls, rules = {}, {}
-    for name, table in tables.items():
-        if re.fullmatch(NAME, name) is None or not isinstance(table, dict):
-            raise SettingsInvalid(f"The profile {name!r} in {path} has no `url`; mend it.")
-        rules[name] = _rules(table, name, path)
-        if name == LOCAL and "url" not in table:
-            continue
-        if not isinstance(table.get("url"), str):
-            raise SettingsInvalid(f"The profile {name!r} in {path} has no `url`; mend it.")
-        urls[name] = normal_url(table["url"], insecure=True)
-    return Profiles(default, urls, {name: each for name, each in rules.items() if each != OpRules()})
-
-
-def _rules(table: Mapping[str, object], name: str, path: Path) -> OpRules:
-    """What a profile says about ops; SettingsInvalid."""
-    names, ops = table.get("allow_ops", []), table.get("ops")
+    """The profiles of one file, whose default is empty where it has none; none when there is no file."""
     try:
-        if not isinstance(names, list) or not all(isinstance(each, str) for each in names):
-            raise ValueError("allow_ops is no list of names")
-        if ops is not None and not isinstance(ops, str):
-            raise ValueError("ops is no set's name and no file")
-        if ops is not None:
-            find_ops(ops, path.parent)
-        return OpRules(ops, parse_names(names), path.parent)
-    except (ValueError, UsageError) as error:
-        reason = str(error).split(";")[0]
-        raise SettingsInvalid(
-            f"The profile {name!r} in {path} has wrong rules about ops ({reason}); mend it."
-        ) from error
+        document = _File.model_validate(_document(path))
+    except ValidationError as error:
+        place = error.errors()[0]["loc"]
+        raise refusal(error, str(path), _KEYS_BY_DEPTH.get(len(place), ())) from error
+    urls, options = {}, {"": _layers(document.submit.model_dump(exclude_unset=True), path)}
+    for name, table in document.profiles.items():
+        if re.fullmatch(NAME, name) is None:
+            raise SettingsInvalid(f"{path} has a profile {name!r}; use letters, digits, - and _ in its name.")
+        given: dict[str, Any] = table.model_dump(exclude_unset=True)
+        url = given.pop("url", None)
+        options[name] = _layers(given, path)
+        if url is not None:
+            urls[name] = normal_url(url, insecure=True)
+        elif name != LOCAL:
+            raise SettingsInvalid(f"The profile {name!r} in {path} has no `url`; add the farm's address.")
+    return Profiles(document.default or "", urls, options)
 
 
-def _rule_lines(rules: OpRules) -> list[str]:
-    found = [f"ops = {_quoted(rules.ops)}"] if rules.ops else []
-    return found + ([f"allow_ops = {json.dumps(rules.allow_ops)}"] if rules.allow_ops else [])
+# At the top of farm.toml, and in a profile.
+_KEYS_BY_DEPTH = {1: ("default", "submit", "profiles"), 3: ("url",)}
 
 
-def _names_default(path: Path) -> bool:
-    return "default" in _document(path)
+def _layers(options: Mapping[str, Any], path: Path) -> tuple[Layer, ...]:
+    return (Layer(options, path.parent, str(path)),) if options else ()
 
 
 def _tokens(path: Path) -> dict[str, str]:
@@ -203,27 +195,30 @@ def _tokens(path: Path) -> dict[str, str]:
     return found
 
 
-def _document(path: Path) -> dict[str, object]:
+def _document(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text())
+        return tomllib.loads(_text(path))
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsInvalid(f"{path} is no TOML ({error}); correct it.") from error
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        return {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SettingsInvalid(f"{path} cannot be read ({error}); mend it.") from error
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise SettingsInvalid(f"{path} cannot be read ({reason}); correct it.") from error
 
 
-def _quoted(text: str) -> str:
-    # A JSON string of printable ASCII is a TOML basic string too.
-    return json.dumps(text)
-
-
-def _write(path: Path, lines: list[str]) -> None:
+def _write(path: Path, text: str) -> None:
     """Whole or not at all, and never readable by others, not even for a moment."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as stream:
-            stream.write("\n".join(lines) + "\n")
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(text)
         draft.rename(path)
     except OSError as error:
         draft.unlink(missing_ok=True)

@@ -13,13 +13,13 @@ FILE_PREFIX = "file:"
 ARCHIVE = b"PK\x03\x04"
 
 
-def parse(text: str) -> str:
+def parse(text: str, folder: Path = Path()) -> str:
     """`stock`, `bazel`, or `file:PATH` with an absolute path; UsageError, AarUnusable when there is no such archive."""
     if text in (STOCK, BAZEL):
         return text
     if not text.startswith(FILE_PREFIX) or not text.removeprefix(FILE_PREFIX):
         raise UsageError(f"There is no AAR {text[:60]!r}; choose {STOCK}, {BAZEL} or file:PATH.")
-    path = Path(text.removeprefix(FILE_PREFIX)).expanduser().absolute()
+    path = (folder / Path(text.removeprefix(FILE_PREFIX)).expanduser()).absolute()
     if not path.is_file():
         raise AarUnusable(f"There is no AAR at {path}; give the path of an .aar file.")
     try:

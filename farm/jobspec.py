@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from enum import StrEnum
-from typing import Self
+from pathlib import Path
+from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, StrictInt, field_validator, model_validator
 
-from farm import aars, digests, recipes
+from farm import aars, digests, option_texts, recipes
+from farm.appspec import AppSpec
 from farm.errors import (
-    BadApplicationId,
-    BadAppSetting,
     CalibrationUnusable,
     ContextTooLong,
     RecipeNotRunnable,
     SequenceTooLong,
     SettingNotForIoMode,
-    UnknownAbi,
     UnknownIoMode,
 )
 from farm.modelref import ModelKind, ModelRef
-from farm.oplist import OpSet, parse_names
-from farm.prompting import Mode, Prompting
+from farm.oplist import OpSet, find_ops, parse_names
+from farm.options import OneOf, Option, OptionGroup
 from farm.runtimes import APP_RUNTIME, FLEX_APP_RUNTIME, Runtime
 
 DEFAULT_CONTEXT = 256
@@ -31,13 +28,9 @@ DEFAULT_PREFILL = (8, 32, 128)
 DEFAULT_PROMPT_BYTES = 512
 MAX_PROMPT_BYTES = 65536
 MIN_CALIBRATION, MAX_CALIBRATION = 200, 65536
-MAX_VERSION_CODE = 2_100_000_000
-JAVA_KEYWORDS = frozenset(
-    "abstract assert boolean break byte case catch char class const continue default do double else enum extends false"
-    " final finally float for goto if implements import instanceof int interface long native new null package private"
-    " protected public return short static strictfp super switch synchronized this throw throws transient true try"
-    " void volatile while".split()
-)
+
+
+_QUANTIZATION, _LIMITS = OptionGroup.QUANTIZATION, OptionGroup.LIMITS
 
 
 class IoMode(StrEnum):
@@ -70,87 +63,8 @@ class SpecialTokens(StrEnum):
     READ = "read"
 
 
-class Abi(StrEnum):
-    """The CPU types that the app carries a runtime for."""
-
-    ARM64 = "arm64-v8a"
-    X86_64 = "x86_64"
-
-
-class AppSpec(BaseModel):
-    """What the packaged app is called, what it does and how it is signed.
-
-    keystore: path of the user's own PKCS12 or JKS file, None for the farm's; password_source: `file:PATH` or
-    `env:NAME`, never the password itself. filter: whether the app refuses unsuitable words. mode and prompt_template:
-    None for what the model's own metadata say. library_model: whether `generation.aar` brings the model with it.
-    aar: the library of the I/O mode `strings`, as farm.aars spells it.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    application_id: str = "dev.kerasfarm.autocomplete"
-    label: str = "Autocomplete"
-    version_code: StrictInt = 1
-    version_name: str = "1.0"
-    abis: tuple[Abi, ...] = (Abi.ARM64, Abi.X86_64)
-    keystore: str | None = None
-    key_alias: str | None = None
-    password_source: str | None = None
-    filter: bool = True
-    library_model: bool = False
-    aar: str = aars.STOCK
-    mode: Mode | None = None
-    prompt_template: str | None = None
-
-    @model_validator(mode="after")
-    def _prompting(self) -> Self:
-        self.prompting(Prompting())
-        return self
-
-    def prompting(self, own: Prompting) -> Prompting:
-        """How the app speaks to a model that says `own` of itself."""
-        return own.changed(self.mode, self.prompt_template)
-
-    @field_validator("application_id")
-    @classmethod
-    def _application_id(cls, value: str) -> str:
-        words = value.split(".")
-        legal = all(re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", word) and word not in JAVA_KEYWORDS for word in words)
-        if len(words) < 2 or not legal or len(value) > 150:
-            raise BadApplicationId(
-                f"Android refuses the application id {value!r}; use at least two parts joined by dots, each a letter"
-                " followed by letters, digits or underscores and no Java keyword, as in org.example.story."
-            )
-        return value
-
-    @field_validator("version_code")
-    @classmethod
-    def _version_code(cls, value: int) -> int:
-        if not 1 <= value <= MAX_VERSION_CODE:
-            raise BadAppSetting(f"The version code {value} is refused; use a number from 1 to {MAX_VERSION_CODE}.")
-        return value
-
-    @field_validator("label", "version_name")
-    @classmethod
-    def _one_line(cls, value: str) -> str:
-        if not value.strip() or len(value) > 100 or any(ord(letter) < 32 for letter in value):
-            raise BadAppSetting(f"{value[:40]!r} is refused as a name or version; use one line of 1 to 100 characters.")
-        return value
-
-    @field_validator("aar")
-    @classmethod
-    def _aar(cls, value: str) -> str:
-        file = aars.file_of(value)
-        if value not in (aars.STOCK, aars.BAZEL) and (file is None or not file.is_absolute()):
-            raise BadAppSetting(f"{value[:60]!r} is refused as an AAR; use {aars.STOCK}, {aars.BAZEL} or file:PATH.")
-        return value
-
-    @field_validator("abis")
-    @classmethod
-    def _some_abi(cls, value: tuple[Abi, ...]) -> tuple[Abi, ...]:
-        if not value:
-            raise UnknownAbi(f"An app needs at least one ABI of {', '.join(Abi)}.")
-        return tuple(sorted(set(value)))
+def _recipe_name(text: str, folder: Path) -> str:  # noqa: ARG001  no paths in it
+    return recipes.find(text).name
 
 
 # Raised when a worker of an earlier version could not do a job of this one: a new field of the spec, a new stage,
@@ -174,18 +88,81 @@ class JobSpec(BaseModel):
     model_kind: ModelKind
     model: str
     model_digest: str | None = None
-    io_mode: IoMode = IoMode.TOKENS
-    tokenizer_graph: TokenizerGraph = TokenizerGraph.PORTABLE
-    conversion_route: ConversionRoute = ConversionRoute.SAVED_MODEL
-    recipe: str = "none"
-    context: StrictInt = DEFAULT_CONTEXT
-    prefill: tuple[StrictInt, ...] = DEFAULT_PREFILL
-    prompt_bytes: StrictInt = DEFAULT_PROMPT_BYTES
-    output_tokens: StrictInt | None = None
-    special_tokens: SpecialTokens = SpecialTokens.TEXT
-    calibration: str | None = None
-    ops: OpSet | None = None
-    allow_ops: tuple[str, ...] = ()
+    recipe: Annotated[
+        str,
+        Option(
+            "How the weights are stored; `farm recipes` lists them.",
+            "RECIPE", _QUANTIZATION, ("--quant",), parse=_recipe_name,
+        ),
+    ] = "none"  # fmt: skip
+    calibration: Annotated[
+        str | None,
+        Option(
+            "A text like those that the model will read, for the recipe full-int8.",
+            "FILE", _QUANTIZATION, default="the farm's own", parse=option_texts.read_calibration,
+            reads_file=True,
+        ),
+    ] = None  # fmt: skip
+    io_mode: Annotated[
+        IoMode,
+        Option(
+            f"How text gets in and out of the model: {', '.join(IoMode)}.",
+            "IO_MODE", flags=("--io",), parse=OneOf(IoMode, "I/O mode", UnknownIoMode),
+        ),
+    ] = IoMode.TOKENS  # fmt: skip
+    tokenizer_graph: Annotated[
+        TokenizerGraph,
+        Option(
+            f"Whose tokenizer is in a file of the I/O mode {IoMode.STRINGS}: {', '.join(TokenizerGraph)}.",
+            "GRAPH", parse=OneOf(TokenizerGraph, "tokenizer graph", UnknownIoMode),
+        ),
+    ] = TokenizerGraph.PORTABLE  # fmt: skip
+    conversion_route: Annotated[
+        ConversionRoute,
+        Option(
+            f"How the graph {TokenizerGraph.TFTEXT} is converted: {', '.join(ConversionRoute)}.",
+            "ROUTE", parse=OneOf(ConversionRoute, "conversion route", UnknownIoMode),
+        ),
+    ] = ConversionRoute.SAVED_MODEL  # fmt: skip
+    special_tokens: Annotated[
+        SpecialTokens,
+        Option(
+            "What the farm's own tokenizer in a graph takes special tokens in a prompt for:"
+            f" {', '.join(SpecialTokens)}.",
+            "WAY", parse=OneOf(SpecialTokens, "way of reading special tokens", UnknownIoMode),
+        ),
+    ] = SpecialTokens.TEXT  # fmt: skip
+    context: Annotated[StrictInt, Option("The longest text, prompt included.", "TOKENS", _LIMITS)] = DEFAULT_CONTEXT
+    prefill: Annotated[
+        tuple[StrictInt, ...],
+        Option(
+            "Prefill chunk sizes.", "N,N,...", _LIMITS,
+            default=",".join(map(str, DEFAULT_PREFILL)), parse=option_texts.parse_prefill,
+        ),
+    ] = DEFAULT_PREFILL  # fmt: skip
+    prompt_bytes: Annotated[
+        StrictInt, Option("The longest prompt of an I/O mode that takes text.", "BYTES", _LIMITS)
+    ] = DEFAULT_PROMPT_BYTES
+    output_tokens: Annotated[
+        StrictInt | None,
+        Option(
+            "The longest answer of an I/O mode that takes text.", "TOKENS", _LIMITS, default="what the context holds"
+        ),
+    ] = None
+    ops: Annotated[
+        OpSet | None,
+        Option(
+            "Which ops the model may hold: builtin, flex (what the stock Flex AAR has), tftext, or a file of names.",
+            "SET|FILE", _LIMITS, default="what the I/O mode needs", parse=find_ops, of_model=False,
+        ),
+    ] = None  # fmt: skip
+    allow_ops: Annotated[
+        tuple[str, ...],
+        Option(
+            "An op that the model may hold beside these; may be repeated.", "OP", _LIMITS, ("--allow-op",),
+            repeated=True, of_model=False,
+        ),
+    ] = ()  # fmt: skip
     app: AppSpec = AppSpec()
 
     @field_validator("recipe")
@@ -307,52 +284,3 @@ class JobSpec(BaseModel):
             del spec["model_kind"]
             spec["model"] = self.model_ref.short_name
         return digests.of_json({"spec": spec, "code": code})
-
-
-def parse_io_mode(text: str) -> IoMode:
-    """The I/O mode of that name, or UnknownIoMode."""
-    try:
-        return IoMode(text)
-    except ValueError:
-        raise UnknownIoMode(f"There is no I/O mode {text!r}; choose one of {', '.join(IoMode)}.") from None
-
-
-def parse_tokenizer_graph(text: str) -> TokenizerGraph:
-    """The tokenizer graph of that name, or UnknownIoMode."""
-    try:
-        return TokenizerGraph(text)
-    except ValueError:
-        raise UnknownIoMode(
-            f"There is no tokenizer graph {text!r}; choose one of {', '.join(TokenizerGraph)}."
-        ) from None
-
-
-def parse_conversion_route(text: str) -> ConversionRoute:
-    """The conversion route of that name, or UnknownIoMode."""
-    try:
-        return ConversionRoute(text)
-    except ValueError:
-        raise UnknownIoMode(
-            f"There is no conversion route {text!r}; choose one of {', '.join(ConversionRoute)}."
-        ) from None
-
-
-def parse_special_tokens(text: str) -> SpecialTokens:
-    """The way of reading special tokens of that name, or UnknownIoMode."""
-    try:
-        return SpecialTokens(text)
-    except ValueError:
-        raise UnknownIoMode(
-            f"Special tokens can't be taken for {text!r}; choose one of {', '.join(SpecialTokens)}."
-        ) from None
-
-
-def parse_abis(texts: Sequence[str]) -> tuple[Abi, ...]:
-    """The ABIs of these names, or UnknownAbi."""
-    found = []
-    for text in texts:
-        try:
-            found.append(Abi(text))
-        except ValueError:
-            raise UnknownAbi(f"There is no runtime for the ABI {text!r}; choose from {', '.join(Abi)}.") from None
-    return tuple(found)

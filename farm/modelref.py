@@ -13,8 +13,6 @@ from farm.errors import ModelNotFound
 # The examples are models that a job names, not files that decide how one is treated.
 DATA_FILES: tuple[str, ...] = ()
 
-DEFAULT = "gpt2_base_en"
-
 
 class ModelKind(StrEnum):
     """Where a model comes from."""

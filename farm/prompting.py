@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from farm.errors import BadPromptTemplate, UnknownMode
+from farm.errors import BadPromptTemplate
 
 PLACE = "{prompt}"
 LONGEST_TEMPLATE = 4000
@@ -83,11 +83,3 @@ def require_template(text: str) -> str:
             f"A prompt template is plain text of at most {LONGEST_TEMPLATE} characters; shorten it."
         )
     return text
-
-
-def parse_mode(text: str) -> Mode:
-    """The mode of that name, or UnknownMode."""
-    try:
-        return Mode(text)
-    except ValueError:
-        raise UnknownMode(f"There is no mode {text!r}; choose one of {', '.join(Mode)}.") from None

@@ -12,7 +12,8 @@ from cli import completion
 from cli.arguments import AsJson
 from cli.targets import model_files
 from cli.terminal import open_terminal
-from farm import jobspec, settings
+from farm import settings
+from farm.appspec import Abi, parse_abi
 from farm.artifacts import ArtifactName
 
 
@@ -31,7 +32,7 @@ def command(
         list[str] | None,
         typer.Option(
             metavar="ABI",
-            help=f"A CPU type to build for; may be repeated (default: {', '.join(jobspec.Abi)}).",
+            help=f"A CPU type to build for; may be repeated (default: {', '.join(Abi)}).",
             autocompletion=completion.abis,
             show_default=False,
         ),
@@ -50,9 +51,7 @@ def command(
     caches = settings.load().caches
     with model_files(ctx, target, (ArtifactName.MODEL,)) as path:
         model = path / ArtifactName.MODEL if path.is_dir() else path
-        wanted = aar_builds.key_for(
-            reading.read_operators(model), jobspec.parse_abis(abi or [one.value for one in jobspec.Abi])
-        )
+        wanted = aar_builds.key_for(reading.read_operators(model), tuple(map(parse_abi, abi or list(Abi))))
     with redirect_stderr(io.StringIO()):  # the build's command line; its own log tells of failures
         found = aar_builds.cached(caches, wanted) or aar_builds.build(caches, wanted)
     if as_json:

@@ -12,13 +12,15 @@ import typer
 
 from cli import completion, units
 from cli.arguments import AsJson
-from cli.job_request import read_template
 from cli.targets import model_files
 from cli.terminal import open_terminal, printable
 from farm.artifacts import ArtifactName
+from farm.errors import UnknownMode
 from farm.jobspec import IoMode
 from farm.native_output import stdout_suppressed
-from farm.prompting import PLACE, Mode, parse_mode
+from farm.option_texts import read_template
+from farm.options import OneOf
+from farm.prompting import PLACE, Mode
 
 NEEDED = (ArtifactName.MODEL, ArtifactName.TOKENIZER, ArtifactName.MODEL_INFO)
 DEFAULT_TOKENS = 64
@@ -99,7 +101,7 @@ def command(
     from pipeline.inference import archive, generation
 
     terminal = open_terminal(as_json)
-    wanted_mode = None if mode is None else parse_mode(mode)
+    wanted_mode = None if mode is None else OneOf(Mode, "mode", UnknownMode)(mode)
     template = None if prompt_template is None else read_template(prompt_template)
     threads = threads or archive.default_threads()
     with model_files(ctx, target, NEEDED) as path, stdout_suppressed(), archive.find_files(path) as files:

@@ -2,71 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from cli import app_options, completion, example_models, exit_status, io_options, job_page
+from cli import completion, example_models, exit_status, job_options, job_page
 from cli.arguments import AsJson, Wait
-from cli.connection import connect, profile_rules
-from cli.job_request import JobRequest
+from cli.connection import connect, profile_options
 from cli.json_views import job_object
 from cli.terminal import Terminal, open_terminal
 from client.protocol import Submission
-from farm import jobspec, modelref, settings
+from farm import job_request, modelref, settings
+from farm.errors import UsageError
+from farm.options import OptionGroup
 from farm.settings import SandboxMode, Settings
 from farm.states import JobState
+from pipeline.models import metadata
 
-DEFAULT_PREFILL = ",".join(map(str, jobspec.DEFAULT_PREFILL))
+USAGE = (
+    "farm submit needs a model, as in: farm submit ./my_model --quant int8 --wait, or farm submit examples/tiny_gpt2;"
+    " `farm submit --help` tells more."
+)
 
 
+@job_options.with_job_options
 def command(
     ctx: typer.Context,
     model: Annotated[
         str | None,
         typer.Argument(
             metavar="MODEL",
-            help="A KerasHub preset, kaggle:// or hf:// address, preset folder, .keras file or examples/NAME"
-            f" (default: {modelref.DEFAULT}).",
+            help="A preset folder, .keras file, folder of Transformers, KerasHub preset, kaggle:// or hf:// address, or"
+            " examples/NAME.",
             show_default=False,
         ),
     ] = None,
-    quant: Annotated[
-        str | None,
-        typer.Option(
-            metavar="RECIPE",
-            help="How the weights are stored; `farm recipes` lists them (default: none).",
-            autocompletion=completion.recipes,
-            show_default=False,
-        ),
-    ] = None,
-    wait: Wait = False,
-    context: Annotated[
-        int | None,
-        typer.Option(
-            min=16,
-            metavar="TOKENS",
-            help=f"The longest text, prompt included (default: {jobspec.DEFAULT_CONTEXT}).",
-            show_default=False,
-        ),
-    ] = None,
-    prefill: Annotated[
-        str | None,
-        typer.Option(
-            metavar="N,N,...",
-            help=f"The lengths in which a prompt is read (default: {DEFAULT_PREFILL}).",
-            show_default=False,
-        ),
-    ] = None,
-    io_mode: io_options.IoModeName = None,
-    tokenizer_graph: io_options.TokenizerGraphName = None,
-    conversion_route: io_options.ConversionRouteName = None,
-    prompt_bytes: io_options.PromptBytes = None,
-    output_tokens: io_options.OutputTokens = None,
-    special_tokens: io_options.SpecialTokensName = None,
-    calibration: io_options.CalibrationFile = None,
-    ops: io_options.Ops = None,
-    allow_op: io_options.AllowOp = None,
     clone: Annotated[
         str | None,
         typer.Option(
@@ -74,57 +44,20 @@ def command(
             help="Take an earlier job's settings; other options change them.",
             autocompletion=completion.jobs,
             show_default=False,
+            rich_help_panel=OptionGroup.MODEL.value,
         ),
     ] = None,
-    name: app_options.Label = None,
-    app_id: app_options.ApplicationId = None,
-    app_version: app_options.VersionName = None,
-    version_code: app_options.VersionCode = None,
-    abi: app_options.Abis = None,
-    word_filter: app_options.WordFilter = None,
-    aar_with_model: app_options.LibraryModel = None,
-    mode: app_options.ModeName = None,
-    prompt_template: app_options.PromptTemplate = None,
-    aar: app_options.Aar = None,
-    keystore: app_options.Keystore = None,
-    key_alias: app_options.KeyAlias = None,
-    keystore_password_source: app_options.PasswordSource = None,
+    wait: Wait = False,
     as_json: AsJson = False,
+    **options: Any,
 ) -> None:
     """Turn a Keras language model into a verified .tflite and a signed APK.
 
-    Prints the job's id and goes on in the background, or waits for the end with --wait. An equal job that is there
-    already is not run again.
+    Prints the job's id and goes on in the background, or waits for the end with --wait. Identical jobs are reused.
+    Options may also stand in farm.toml and in the metadata of a local model.
     """
-    request = JobRequest(
-        model=model,
-        recipe=quant,
-        io_mode=io_mode,
-        tokenizer_graph=tokenizer_graph,
-        conversion_route=conversion_route,
-        context=context,
-        prefill=prefill,
-        prompt_bytes=prompt_bytes,
-        output_tokens=output_tokens,
-        special_tokens=special_tokens,
-        calibration=calibration,
-        ops=ops,
-        allow_ops=tuple(allow_op or ()),
-        rules=profile_rules(ctx),
-        label=name,
-        application_id=app_id,
-        version_name=app_version,
-        version_code=version_code,
-        abis=tuple(abi or ()),
-        aar=aar,
-        keystore=keystore,
-        key_alias=key_alias,
-        password_source=keystore_password_source,
-        filter=word_filter,
-        mode=mode,
-        prompt_template=prompt_template,
-        library_model=aar_with_model,
-    )
+    if model is None and clone is None:
+        raise UsageError(USAGE)
     terminal = open_terminal(as_json)
     if model is not None:
         example_models.make_if_missing(model, terminal)
@@ -134,7 +67,12 @@ def command(
 
     if isinstance(farm, LocalFarm):
         _ask_for_a_sandbox(settings.load())
-    submission = farm.submit(request.spec(farm.job(clone).spec if clone else None))
+    template = farm.job(clone).spec if clone else None
+    layers = [job_options.command_line(options)]
+    if model is not None and template is None:
+        layers = [metadata.options_of(modelref.parse(model)), *profile_options(ctx), *layers]
+    spec = job_request.build_spec(model, layers, template)
+    submission = farm.submit(spec)
     if wait:
         exit_status.wait_and_show(farm, submission.job.id, terminal)
     else:

@@ -7,8 +7,8 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from farm.appspec import Abi, AppSpec
 from farm.artifacts import ArtifactName
-from farm.jobspec import Abi, AppSpec
 from pipeline.android import archive, token_table
 from pipeline.android.archive import Member
 from pipeline.android.base import AppBase

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from farm import locations
-from farm.jobspec import Abi
+from farm.appspec import Abi
 
 # Only names of folders: whoever reads a file in them declares it.
 DATA_FILES: tuple[str, ...] = ()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from farm.appspec import Abi
 from farm.errors import PackageInvalid
-from farm.jobspec import Abi
 from farm.progress import Reporter
 from pipeline.android import compilation, library, resources
 from pipeline.android.base import AppBase, AppSources

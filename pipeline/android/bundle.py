@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from xml.etree import ElementTree
 
+from farm.appspec import AppSpec
 from farm.errors import KeystoreUnusable, PackageInvalid
-from farm.jobspec import AppSpec
 from pipeline import process
 from pipeline.android import archive, resources
 from pipeline.android.archive import Member

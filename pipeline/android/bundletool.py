@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from farm import locations
+from farm.appspec import Abi
 from farm.errors import PackageInvalid
-from farm.jobspec import Abi
 from pipeline import process
 from pipeline.android.assembly import MODEL_ASSET
 from pipeline.toolchain import tools

@@ -11,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import chain
 
+from farm.appspec import Abi, AppSpec
 from farm.artifacts import ArtifactName
 from farm.errors import FileUnreadable, PackageInvalid
-from farm.jobspec import Abi, AppSpec
 from pipeline.android import findings, play, token_table
 from pipeline.android.assembly import JOB_ASSETS, MODEL_ASSET, TOKEN_TABLE_ASSET
 from pipeline.android.findings import Check, Fault, Finding, Severity

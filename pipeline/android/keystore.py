@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from farm.appspec import AppSpec
 from farm.errors import KeystorePasswordMissing, KeystoreUnusable
-from farm.jobspec import AppSpec
 from pipeline import process
 from pipeline.toolchain import tools
 from pipeline.toolchain.tools import Tool

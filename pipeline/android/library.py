@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from farm.jobspec import Abi
+from farm.appspec import Abi
 from pipeline.android import archive, resources
 from pipeline.android.archive import Member
 from pipeline.android.base import AppBase, AppSources

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from farm.appspec import AppSpec
 from farm.errors import StageCrashed
-from farm.jobspec import AppSpec
 from pipeline.android import archive, resources
 from pipeline.android.archive import Member
 from pipeline.android.base import AppSources

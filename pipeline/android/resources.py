@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from xml.etree import ElementTree
 
+from farm.appspec import AppSpec
 from farm.errors import PackageInvalid
-from farm.jobspec import AppSpec
 from pipeline import process
 from pipeline.toolchain import tools
 from pipeline.toolchain.pins import AndroidTarget

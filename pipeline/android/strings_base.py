@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from farm import locations
+from farm.appspec import Abi
 from farm.errors import AarUnusable
-from farm.jobspec import Abi
 from farm.progress import Reporter
 from pipeline.android import compilation, resources
 from pipeline.android.base import AppBase, AppSources

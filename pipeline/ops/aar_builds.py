@@ -12,8 +12,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from farm import digests, locations
+from farm.appspec import Abi
 from farm.errors import AarBuildFailed, AarUnfit
-from farm.jobspec import Abi
 from pipeline import process
 from pipeline.ops import aar
 from pipeline.ops.aar import Answer

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from farm.appspec import Abi
 from farm.errors import AarUnfit
-from farm.jobspec import Abi
 from pipeline.ops import aar, known_aars, versions
 from pipeline.ops.aar import AarReading, Answer
 from pipeline.ops.reading import OpKind, OpUse

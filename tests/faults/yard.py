@@ -16,7 +16,8 @@ from typing import Any, NoReturn
 from client.local import LocalFarm
 from client.protocol import JobView
 from db.session import Database, open_database
-from farm.jobspec import AppSpec, JobSpec
+from farm.appspec import AppSpec
+from farm.jobspec import JobSpec
 from farm.modelref import ModelKind
 from farm.settings import Settings
 from farm.store import LocalStore

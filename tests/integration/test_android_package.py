@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from farm import digests
+from farm.appspec import Abi, AppSpec
 from farm.errors import KeystoreUnusable, PackageInvalid
-from farm.jobspec import Abi, AppSpec
 from pipeline.android import archive, checks, keystore
 from pipeline.android.assembly import MODEL_ASSET
 from pipeline.android.base import AppBase

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from farm.appspec import Abi
 from farm.errors import StageCrashed
-from farm.jobspec import Abi
 from pipeline.android import compilation, notices, resources
 from pipeline.android.base import AppBase, AppSources
 from pipeline.binaries import native

@@ -14,8 +14,9 @@ from typer.testing import CliRunner
 
 from cli.main import app as farm_command
 from farm import digests, locations, measurement
+from farm.appspec import AppSpec
 from farm.artifacts import ArtifactName
-from farm.jobspec import AppSpec, JobSpec
+from farm.jobspec import JobSpec
 from farm.modelref import ModelKind
 from farm.stages import StageName
 from pipeline.android import assembly, resources, token_table

@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 
 from cli.main import app as farm_command
 from farm import digests
+from farm.appspec import AppSpec
 from farm.artifacts import ArtifactName
 from farm.errors import PackageInvalid
-from farm.jobspec import AppSpec
 from farm.stages import StageName
 from pipeline.android import bundle, bundle_checks, bundletool, checks, keystore, play, signing
 from pipeline.android.assembly import MODEL_ASSET

@@ -16,9 +16,9 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.main import app as farm_command
+from farm.appspec import AppSpec
 from farm.artifacts import Artifact, ArtifactName
 from farm.errors import FileUnreadable, JobNotFinished, PackageInvalid
-from farm.jobspec import AppSpec
 from pipeline.android import archive, checks, keystore, resources, signing, token_table
 from pipeline.android.archive import Member
 from pipeline.android.assembly import JOB_ASSETS, MODEL_ASSET, TOKEN_TABLE_ASSET

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from farm import digests
+from farm.appspec import Abi, AppSpec
 from farm.artifacts import ArtifactName
 from farm.errors import AarUnusable
-from farm.jobspec import Abi, AppSpec, IoMode, JobSpec
+from farm.jobspec import IoMode, JobSpec
 from farm.modelref import ModelKind
 from farm.stages import StageName
 from pipeline.android import checks, findings, keystore, strings_base

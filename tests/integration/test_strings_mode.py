@@ -10,8 +10,9 @@ import pytest
 from tokenizers import Tokenizer
 
 from farm import recipes
+from farm.appspec import Abi, AppSpec
 from farm.artifacts import ArtifactName
-from farm.jobspec import Abi, AppSpec, IoMode, TokenizerGraph
+from farm.jobspec import IoMode, TokenizerGraph
 from farm.stages import BY_NAME, StageName
 from pipeline.android import golden, keystore
 from pipeline.android.base import AppBase

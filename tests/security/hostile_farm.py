@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from farm.jobspec import AppSpec, JobSpec
+from farm.appspec import AppSpec
+from farm.jobspec import JobSpec
 from farm.modelref import ModelKind
 from tests.faults.yard import ForkedWorker, Yard
 from worker import stage_view

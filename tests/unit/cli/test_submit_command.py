@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from farm import errors
-from farm.jobspec import Abi
+from farm.appspec import Abi, AppSpec
+from farm.job_request import FIELDS
+from farm.jobspec import JobSpec
 from farm.oplist import OpSet
 from farm.prompting import Mode
 from farm.stages import StageName
@@ -32,9 +35,12 @@ def test_json_without_wait(farm, memory_farm) -> None:
     assert ran.stderr == ""
 
 
-def test_the_default_model_is_a_preset(farm, memory_farm) -> None:
-    assert farm("submit").code == 0
-    assert memory_farm.latest().spec.model == "gpt2_base_en"
+@pytest.mark.parametrize("words", [[], ["--quant", "int8"]])
+def test_without_a_model_it_says_how_to_name_one(farm, memory_farm, words) -> None:
+    ran = farm("submit", *words)
+    assert ran.code == errors.UsageError.exit_code
+    assert "farm submit ./my_model" in ran.error
+    assert not memory_farm.views
 
 
 def test_wait_shows_progress_on_stderr_and_the_result_on_stdout(farm, memory_farm) -> None:
@@ -181,7 +187,7 @@ def test_clone_takes_an_earlier_job_and_options_change_it(farm, memory_farm) -> 
         (["model", "--prefill", "8,x"], errors.UsageError, "8,32"),
         (["model", "--prefill", "1"], errors.UsageError, "8,32"),
         (["model", "--prefill", "512"], errors.SequenceTooLong, "--context"),
-        (["model", "--context", "4"], errors.UsageError, "--context"),
+        (["model", "--context", "4"], errors.ContextTooLong, "context of 4"),
         (["model", "--keystore", "no.p12"], errors.KeystoreUnusable, "no.p12"),
         (["model", "--key-alias", "me"], errors.UsageError, "--keystore"),
         (["model", "--keystore-password-source", "hunter2"], errors.KeystorePasswordMissing, "env:NAME"),
@@ -237,3 +243,84 @@ def test_the_ops_of_the_command_line_and_of_the_profile(farm, memory_farm) -> No
         ran = farm("submit", "model", *words)
         assert ran.code == errors.UsageError.exit_code
         assert "Traceback" not in ran.stderr
+
+
+def test_the_nearest_place_goes_first(farm, memory_farm) -> None:
+    """Command line, then farm.toml, then the model's metadata, then the default; --clone takes the job's alone."""
+    said = {"recipe": "fp16", "label": "Model", "context": 64, "mode": "instruct", "licence": "MIT"}
+    Path("model/metadata.json").write_text(json.dumps({"farm": said}))
+    Path("farm.toml").write_text('[submit]\nlabel = "File"\nversion_code = 7\n[profiles.local]\nversion_name = "2"\n')
+    assert farm("submit", "model", "--app-version", "3").code == 0
+    spec = memory_farm.latest().spec
+    assert (spec.recipe, spec.context) == ("weight_only_wf16_afp32", 64)
+    assert (spec.app.label, spec.app.version_code, spec.app.version_name) == ("File", 7, "3")
+    assert spec.app.mode is None, "the conversion takes it from the metadata"
+    Path("farm.toml").write_text('[submit]\nlabel = "Other"\n')
+    farm("submit", "--clone", memory_farm.latest().id, "--version-code", "8")
+    assert (memory_farm.latest().spec.app.label, memory_farm.latest().spec.app.version_code) == ("File", 8)
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "said"),
+    [
+        ('[submit]\nrecipe = "int9"', errors.UnknownRecipe, "farm.toml: There is no recipe 'int9'"),
+        ('[profiles.local]\nops = "all"', errors.UsageError, "farm.toml: There is no set of ops"),
+        ('[profiles.local]\nallow_ops = ["a b"]', errors.UsageError, "no name of an op"),
+        ('[submit]\ncalibration = "no.txt"\nrecipe = "full-int8"', errors.CalibrationUnusable, "no.txt"),
+        ("[submit]\ncontxt = 64", errors.SettingsInvalid, "did you mean context"),
+    ],
+)
+def test_a_wrong_default_names_its_file(farm, memory_farm, text, error, said) -> None:
+    Path("farm.toml").write_text(text)
+    ran = farm("submit", "model")
+    assert ran.code == error.exit_code
+    assert said in ran.error
+    assert not memory_farm.views
+
+
+def test_a_file_of_ops_in_farm_toml_is_read_when_a_job_needs_it(farm, memory_farm) -> None:
+    Path("farm.toml").write_text('[profiles.local]\nops = "gone.txt"\n')
+    assert farm("list").code == 0
+    assert farm("submit", "model").code == errors.FileUnreadable.exit_code
+    assert farm("submit", "model", "--ops", "flex").code == 0
+
+
+@pytest.mark.parametrize(
+    ("said", "named"),
+    [
+        ({"keystore": "/k.p12"}, "sets keystore"),
+        ({"allow_ops": ["ReadFile"]}, "sets allow_ops"),
+        ({"recip": "int8"}, "did you mean recipe"),
+        ({"context": "x"}, "whole number"),
+        ({"context": 4}, "context of 4"),
+        ({"recipe": "int9"}, "There is no recipe"),
+        ("int8", "no table"),
+    ],
+)
+def test_a_models_metadata_may_ask_for_nothing_else(farm, memory_farm, said, named) -> None:
+    Path("model/metadata.json").write_text(json.dumps({"farm": said}))
+    ran = farm("submit", "model")
+    assert ran.code not in (0, 1)
+    assert named in ran.error
+    assert not memory_farm.views
+
+
+def test_a_models_metadata_name_no_file(farm, memory_farm) -> None:
+    """A stranger's model must not have a file of this machine read and sent to a farm."""
+    Path("secret.txt").write_text("secret " * 100)
+    said = {"recipe": "full-int8", "calibration": str(Path("secret.txt").absolute())}
+    Path("model/metadata.json").write_text(json.dumps({"farm": said}))
+    assert farm("submit", "model").code == errors.CalibrationUnusable.exit_code
+    said["calibration"] = "a text of the model's own, " * 20
+    Path("model/metadata.json").write_text(json.dumps({"farm": said}))
+    assert farm("submit", "model").code == 0
+    assert memory_farm.latest().spec.calibration == said["calibration"]
+
+
+def test_every_option_of_a_job_is_an_option_of_submit(farm) -> None:
+    """And is in farm.toml and in a model's metadata, since all of them are made from the fields of the spec."""
+    shown = farm("submit", "--help", env={"COLUMNS": "200"}).stdout
+    for field in FIELDS.values():
+        assert all(flag in shown for flag in field.flags[0].split("/")), field.name
+    names = {*JobSpec.model_fields, *AppSpec.model_fields}
+    assert names - set(FIELDS) == {"model_kind", "model", "model_digest", "app"}

@@ -11,6 +11,7 @@ import pytest
 
 from client.local import LocalFarm
 from farm import digests, sources
+from farm.appspec import AppSpec
 from farm.artifacts import ArtifactName
 from farm.errors import (
     ArtifactMissing,
@@ -21,7 +22,7 @@ from farm.errors import (
     ModelNotFound,
     SettingsInvalid,
 )  # fmt: skip
-from farm.jobspec import AppSpec, JobSpec
+from farm.jobspec import JobSpec
 from farm.modelref import ModelKind
 from farm.settings import Settings
 from farm.stages import stages_of

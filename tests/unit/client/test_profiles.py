@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from client import profiles
-from client.profiles import OpRules, Profile
-from farm.errors import FileUnreadable, NotAuthenticated, ProfileUnknown, SettingsInvalid
-from farm.oplist import OpSet
+from client.profiles import Profile
+from farm.errors import NotAuthenticated, ProfileUnknown, SettingsInvalid
+from farm.job_request import FIELDS, JobOptions
 
 OFFICE = Profile("office", "https://farm.example.org")
+
+
+def options(name: str | None) -> dict[str, Any]:
+    return {key: value for layer in profiles.load().layers(name) for key, value in layer.values.items()}
 
 
 @pytest.fixture(autouse=True)
@@ -54,38 +59,64 @@ def test_a_project_may_name_farms_but_gets_no_token(home: Path) -> None:
 
 def test_a_profile_may_say_which_ops_its_jobs_allow(home: Path) -> None:
     profiles.add(OFFICE, "farm_one", default=True)
-    assert profiles.load().rules(None) == profiles.load().rules("local") == OpRules()
+    assert options(None) == options("local") == {}
     path = home / "config" / "farm.toml"
     path.write_text(path.read_text() + 'ops = "flex"\nallow_ops = ["B", "A"]\n[profiles.local]\nallow_ops = ["C"]\n')
     profiles.add(Profile("attic", "http://127.0.0.1:8765"), "farm_two", default=False)  # writes the file anew
-    found = profiles.load()
-    assert found.rules(None) == found.rules("office") == OpRules(OpSet.FLEX, ("A", "B"))
-    assert found.rules("local") == OpRules(None, ("C",))
-    assert found.rules("attic") == OpRules()
+    assert options(None) == options("office") == {"ops": "flex", "allow_ops": ["B", "A"]}
+    assert options("local") == {"allow_ops": ["C"]}
+    assert options("attic") == {}
     (home / "here" / "farm.toml").write_text('[profiles.local]\nops = "tftext"\n')
-    assert profiles.load().rules("local") == OpRules(OpSet.TFTEXT)
+    assert options("local") == {"ops": "tftext", "allow_ops": ["C"]}
     assert profiles.load().choose("local") is None
 
 
-def test_a_profiles_ops_may_be_a_file_beside_it(home: Path) -> None:
-    """Read when a job needs it: a file that is gone stops no other command."""
-    (home / "here" / "farm.toml").write_text('[profiles.local]\nops = "lists/ops.txt"\nallow_ops = ["C"]\n')
-    rules = profiles.load().rules("local")
-    with pytest.raises(FileUnreadable, match=r"here/lists/ops\.txt can't be read"):
-        rules.allowed()
-    (home / "here" / "lists").mkdir()
-    (home / "here" / "lists" / "ops.txt").write_text("B  # a remark\nA\n")
-    assert rules.allowed() == (OpSet.LISTED, ("A", "B", "C"))
-    assert OpRules("flex", ("C",)).allowed() == (OpSet.FLEX, ("C",))
-    assert OpRules(None, ("C",)).allowed() == (None, ("C",))
-
-
-def test_a_users_file_of_ops_outlives_a_login(home: Path) -> None:
+def test_a_login_keeps_what_the_file_says(home: Path) -> None:
     (home / "config").mkdir()
-    (home / "config" / "farm.toml").write_text('[profiles.local]\nops = "ops.txt"\n')
-    profiles.add(OFFICE, "farm_one", default=False)  # writes the file anew
-    (home / "config" / "ops.txt").write_text("A\n")
-    assert profiles.load().rules("local").allowed() == (OpSet.LISTED, ("A",))
+    path = home / "config" / "farm.toml"
+    path.write_text('# mine\n[submit]\nlabel = "Story" # a remark\n\n[profiles.local]\nops = "ops.txt"\n')
+    profiles.add(OFFICE, "farm_one", default=False)
+    assert '# mine\n[submit]\nlabel = "Story" # a remark\n' in path.read_text()
+    assert (options("local"), profiles.load().urls) == ({"label": "Story", "ops": "ops.txt"}, {"office": OFFICE.url})
+    assert profiles.load().choose(None) is None
+    profiles.add(Profile("office", "https://b.example.org"), "farm_two", default=True)
+    assert profiles.load().choose(None) == Profile("office", "https://b.example.org")
+
+
+def test_every_option_of_a_job_may_be_in_the_file(home: Path) -> None:
+    (home / "here" / "farm.toml").write_text(
+        'default = "lab"\n[submit]\ncontext = 64\nrecipe = "fp16"\nprefill = [8, 32]\nfilter = false\n'
+        '[profiles.lab]\nurl = "https://lab.example.org"\nrecipe = "int8"\nabis = ["arm64"]\ncalibration = "t.txt"\n'
+    )
+    (home / "here" / "t.txt").write_text("text")
+    layers = profiles.load().layers(None)
+    assert [layer.values for layer in layers] == [
+        {"context": 64, "recipe": "fp16", "prefill": [8, 32], "filter": False},
+        {"recipe": "int8", "abis": ["arm64"], "calibration": "t.txt"},
+    ]
+    assert layers[1].value("calibration") == "text", "found beside farm.toml, not in the current folder"
+    assert set(JobOptions.model_fields) == set(FIELDS)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[submit]\ncontxt = 64", "unknown key submit.contxt; did you mean context"),
+        ('[submit]\nquant = "int8"', "did you mean recipe"),
+        ("[profiles.local]\nabi = []", "profiles.local.abi; did you mean abis"),
+        ('[profiles.lab]\nulr = "https://x.org"', "did you mean url"),
+        ('defualt = "lab"', "unknown key defualt; did you mean default"),
+        ('[submit]\ncontext = "64"', "submit.context .*whole number"),
+        ("[submit]\nlabel = 3", "submit.label .*a text"),
+        ('[submit]\nfilter = "no"', "submit.filter .*true or false"),
+        ('submit = "x"', "at submit .*a table"),
+        ("zzzzz = 1", "it may hold .*recipe"),
+    ],
+)
+def test_what_the_file_may_not_hold_is_named(home: Path, text: str, said: str) -> None:
+    (home / "here" / "farm.toml").write_text(text)
+    with pytest.raises(SettingsInvalid, match=said):
+        profiles.load()
 
 
 def test_a_project_without_default_leaves_the_users(home: Path) -> None:
@@ -113,8 +144,8 @@ def test_tokens_that_others_can_read_are_refused(home: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     ["not toml", 'profiles = "x"', "[profiles.x]\n", '[profiles."a b"]\nurl = "https://x.org"', "default = 3",
-     '[profiles.x]\nurl = "ftp://x.org"', '[profiles.local]\nops = "all"', '[profiles.local]\nallow_ops = "x"',
-     '[profiles.local]\nops = 3', '[profiles.local]\nallow_ops = ["a b"]', '[profiles.x]\nops = "flex"'],
+     '[profiles.x]\nurl = "ftp://x.org"', '[profiles.local]\nallow_ops = "x"',
+     '[profiles.local]\nops = 3', '[profiles.x]\nops = "flex"'],
 )  # fmt: skip
 def test_a_damaged_file_is_one_sentence(home: Path, text: str) -> None:
     (home / "here" / "farm.toml").write_text(text)

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from farm import aars
+from farm.appspec import AppSpec
 from farm.errors import AarUnusable, BadAppSetting, UsageError
-from farm.jobspec import AppSpec, IoMode, JobSpec, TokenizerGraph
+from farm.jobspec import IoMode, JobSpec, TokenizerGraph
 from farm.modelref import ModelKind
 from farm.stages import StageName, stages_of
 

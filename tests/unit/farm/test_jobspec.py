@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given, seed, settings
 from pydantic import ValidationError
 
-from farm import jobspec
+from farm.appspec import AppSpec
 from farm.errors import (
     BadApplicationId,
     BadAppSetting,
@@ -18,11 +17,9 @@ from farm.errors import (
     RecipeNotRunnable,
     SequenceTooLong,
     SettingNotForIoMode,
-    UnknownAbi,
-    UnknownIoMode,
     UnknownRecipe,
 )
-from farm.jobspec import Abi, AppSpec, ConversionRoute, IoMode, JobSpec, SpecialTokens, TokenizerGraph
+from farm.jobspec import ConversionRoute, IoMode, JobSpec, SpecialTokens, TokenizerGraph
 from farm.modelref import ModelKind
 from farm.oplist import OpSet
 
@@ -110,20 +107,6 @@ def test_keras_hubs_graph_counts_the_prompt_among_the_output() -> None:
     assert (keras.longest_text, keras.allowed_ops) == (100, OpSet.TFTEXT)
 
 
-@pytest.mark.parametrize(
-    "parse",
-    [
-        jobspec.parse_io_mode,
-        jobspec.parse_tokenizer_graph,
-        jobspec.parse_conversion_route,
-        jobspec.parse_special_tokens,
-    ],
-)
-def test_unknown_names_of_io_mode_are_refused(parse: Callable[[str], object]) -> None:
-    with pytest.raises(UnknownIoMode, match="choose one of"):
-        parse("other")
-
-
 def test_a_context_too_short_to_use() -> None:
     with pytest.raises(ContextTooLong):
         spec(context=4)
@@ -169,14 +152,6 @@ def test_the_key_changes_with_settings_and_code() -> None:
 def test_json_and_back() -> None:
     one = spec(recipe="int8", context=64, app={"label": "Story", "abis": ["x86_64"]})
     assert JobSpec.model_validate_json(one.model_dump_json()) == one
-
-
-def test_names_are_parsed_once_at_the_edge() -> None:
-    assert jobspec.parse_abis(["x86_64", "arm64-v8a"]) == (Abi.X86_64, Abi.ARM64)
-    with pytest.raises(UnknownAbi):
-        jobspec.parse_abis(["armeabi"])
-    with pytest.raises(UnknownIoMode):
-        jobspec.parse_io_mode("tockens")
 
 
 VALUES = st.one_of(

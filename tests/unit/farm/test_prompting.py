@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from farm.errors import BadPromptTemplate, UnknownMode
-from farm.jobspec import AppSpec
-from farm.prompting import LONGEST_TEMPLATE, Mode, Prompting, parse_mode
+from farm.appspec import AppSpec
+from farm.errors import BadPromptTemplate
+from farm.prompting import LONGEST_TEMPLATE, Mode, Prompting
 
 ASKED = Prompting(mode=Mode.INSTRUCT, prompt_template="Question: {prompt}\nAnswer:", prompts=("What is a list?",))
 
@@ -52,9 +52,3 @@ def test_a_template_has_no_place_in_the_mode_complete() -> None:
 def test_suggested_prompts_are_few_and_short(prompts: tuple[str, ...]) -> None:
     with pytest.raises(ValidationError):
         Prompting(prompts=prompts)
-
-
-def test_modes_are_named() -> None:
-    assert parse_mode("instruct") is Mode.INSTRUCT
-    with pytest.raises(UnknownMode, match="choose one of complete, instruct"):
-        parse_mode("chat")

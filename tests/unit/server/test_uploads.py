@@ -14,8 +14,9 @@ from client.http import HttpFarm
 from db import tokens, uploads
 from farm import errors, sources
 from farm.access import Quotas, Scope
+from farm.appspec import AppSpec
 from farm.artifacts import Artifact, ArtifactName
-from farm.jobspec import AppSpec, IoMode, JobSpec
+from farm.jobspec import IoMode, JobSpec
 from farm.modelref import ModelKind, ModelRef
 from worker import reconciliation
 

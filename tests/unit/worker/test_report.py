@@ -6,7 +6,8 @@ from dataclasses import fields
 from datetime import UTC, datetime
 
 from db.records import JobRecord
-from farm.jobspec import AppSpec, JobSpec
+from farm.appspec import AppSpec
+from farm.jobspec import JobSpec
 from farm.modelref import ModelKind
 from farm.states import JobState
 from worker import report

@@ -9,9 +9,10 @@ import pytest
 
 from db import digests
 from db.session import open_database
+from farm.appspec import AppSpec
 from farm.artifacts import Artifact, ArtifactName
 from farm.errors import ModelNotFound
-from farm.jobspec import AppSpec, IoMode, JobSpec
+from farm.jobspec import IoMode, JobSpec
 from farm.modelref import ModelKind
 from farm.settings import Settings
 from farm.stages import BY_NAME, STAGES, Resource, StageName

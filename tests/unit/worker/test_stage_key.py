@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from farm.appspec import AppSpec
 from farm.artifacts import Artifact, ArtifactName
-from farm.jobspec import AppSpec, JobSpec
+from farm.jobspec import JobSpec
 from farm.modelref import ModelKind
 from farm.stages import BY_NAME, StageName
 from worker.stage_key import stage_key

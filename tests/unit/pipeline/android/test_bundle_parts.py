@@ -12,8 +12,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+from farm.appspec import Abi
 from farm.errors import PackageInvalid
-from farm.jobspec import Abi
 from pipeline.android import bundle, bundle_checks, bundletool, play
 from pipeline.android.bundle_checks import Bundle
 from pipeline.android.bundletool import Bundletool, Examination

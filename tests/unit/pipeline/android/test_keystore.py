@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from farm.appspec import AppSpec
 from farm.errors import KeystorePasswordMissing, KeystoreUnusable
-from farm.jobspec import AppSpec
 from pipeline.android import keystore
 from pipeline.android.keystore import SigningKey
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from farm.appspec import Abi, AppSpec
 from farm.errors import PackageInvalid
-from farm.jobspec import Abi, AppSpec
 from pipeline.android import archive, checks, findings, play
 from pipeline.android.archive import Member
 from pipeline.android.assembly import MODEL_ASSET

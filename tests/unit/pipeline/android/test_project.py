@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from farm import locations
+from farm.appspec import Abi, AppSpec
 from farm.errors import StageCrashed
-from farm.jobspec import Abi, AppSpec
 from pipeline.android import project
 
 TEXT = (locations.ANDROID_BUILDER / project.PROPERTIES).read_text()

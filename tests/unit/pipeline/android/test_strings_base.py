@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from farm.jobspec import Abi
+from farm.appspec import Abi
 from pipeline.android.strings_base import Aar
 from tests.fixtures.native_code import write_aar
 

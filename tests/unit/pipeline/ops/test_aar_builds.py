@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from farm.appspec import Abi
 from farm.errors import AarBuildFailed, AarUnfit
-from farm.jobspec import Abi
 from pipeline.ops import aar_builds
 from pipeline.ops.aar_builds import BuildKey
 from pipeline.ops.reading import OpKind, OpUse

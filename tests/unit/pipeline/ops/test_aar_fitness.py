@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from farm.appspec import Abi
 from farm.errors import AarUnfit, AarUnusable
-from farm.jobspec import Abi
 from pipeline.ops import aar, aar_fitness, known_aars
 from pipeline.ops.aar import AarReading
 from pipeline.ops.reading import OpKind, OpUse

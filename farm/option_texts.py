@@ -1,0 +1,77 @@
+"""Texts of a command line, of farm.toml or of a model's metadata as values; files are read where a text names one."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from farm.errors import (
+    BadPromptTemplate,
+    CalibrationUnusable,
+    KeystorePasswordMissing,
+    KeystoreUnusable,
+    UsageError,
+)
+from farm.prompting import LONGEST_TEMPLATE, PLACE
+
+# More than a template may have, so that a file too large is refused as such.
+TEMPLATE_FILE_CHARACTERS = 2 * LONGEST_TEMPLATE
+PASSWORD_SOURCE = re.compile(r"file:(?P<path>.+)|env:(?P<name>[A-Za-z_][A-Za-z0-9_]*)")
+
+
+def parse_prefill(text: str, folder: Path = Path()) -> tuple[int, ...]:  # noqa: ARG001  no paths in it
+    """`8,32` -> (8, 32); UsageError when it is anything but lengths of at least 2."""
+    words = text.split(",")
+    if not all(re.fullmatch(r" *[0-9]{1,6} *", word, re.ASCII) and int(word) >= 2 for word in words):
+        raise UsageError(f"The prefill lengths {text!r} are refused; give numbers from 2 on with commas, as in 8,32.")
+    return tuple(sorted({int(word) for word in words}))
+
+
+def read_template(text: str, folder: Path = Path()) -> str:
+    """A template given as it is (`\\n` stands for a new line), or the content of the file of that name.
+
+    BadPromptTemplate when it is neither.
+    """
+    if PLACE in text:
+        return text.replace("\\n", "\n")
+    try:
+        with (folder / Path(text).expanduser()).open(encoding="utf-8") as file:
+            return file.read(TEMPLATE_FILE_CHARACTERS)
+    except (OSError, ValueError) as error:
+        raise BadPromptTemplate(
+            f"{text[:60]!r} is neither a prompt template (it lacks {PLACE}) nor a text file; give one of the two."
+        ) from error
+
+
+def read_calibration(text: str, folder: Path = Path()) -> str:
+    """A calibration text; CalibrationUnusable when the file is none."""
+    try:
+        return (folder / Path(text).expanduser()).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CalibrationUnusable(f"{text} can't be read as UTF-8 text ({error}); give a text file.") from error
+
+
+def find_keystore(text: str, folder: Path = Path()) -> str:
+    """The keystore's absolute path; KeystoreUnusable when there is no file."""
+    path = (folder / Path(text).expanduser()).absolute()
+    if not path.is_file():
+        raise KeystoreUnusable(f"There is no keystore at {path}; give a PKCS12 or JKS file.")
+    return str(path)
+
+
+def parse_password_source(text: str, folder: Path = Path()) -> str:
+    """`file:PATH` with an absolute path, or `env:NAME`; KeystorePasswordMissing for anything else.
+
+    The text is not repeated in the message: it may be the password itself.
+    """
+    match = PASSWORD_SOURCE.fullmatch(text)
+    if match is None:
+        raise KeystorePasswordMissing(
+            "The password's source must be file:PATH or env:NAME; a password itself never belongs on a command line."
+        )
+    if match["path"] is None:
+        return text
+    path = (folder / Path(match["path"]).expanduser()).absolute()
+    if not path.is_file():
+        raise KeystorePasswordMissing(f"There is no password file at {path}; write the password into it.")
+    return f"file:{path}"
