@@ -76,7 +76,7 @@ def settings(job: JobView) -> Iterator[tuple[str, str]]:
     recipe = recipes.find(spec.recipe)
     yield "model", spec.model_ref.text
     yield "recipe", recipe.name if recipe.name == recipe.alias else f"{recipe.alias} ({recipe.name})"
-    yield "context", f"{spec.context} tokens, prefill {', '.join(map(str, spec.prefill_lengths))}"
+    yield "context", f"{spec.wanted_context} tokens, prefill {', '.join(map(str, spec.prefill_lengths))}"
     if spec.io_mode is not IoMode.TOKENS:
         limits = f"prompts up to {spec.prompt_bytes} bytes, answers up to {spec.longest_answer} tokens"
         graph = f" with {spec.tokenizer_graph}" if spec.tokenizer_graph is TokenizerGraph.TFTEXT else ""

@@ -26,7 +26,7 @@ def job_object(job: JobView) -> dict[str, Any]:
         "io_mode": spec.io_mode.value,
         "tokenizer_graph": spec.tokenizer_graph.value,
         "conversion_route": spec.conversion_route.value,
-        "context": spec.context,
+        "context": spec.wanted_context,
         "prefill": list(spec.prefill_lengths),
         "prompt_bytes": spec.prompt_bytes,
         "output_tokens": spec.output_tokens,

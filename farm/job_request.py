@@ -82,9 +82,9 @@ def build_spec(model: str | None, layers: Sequence[Layer], template: JobSpec | N
     app = (template.app if template else AppSpec()).model_dump()
     app |= {name: value for name, value in chosen.items() if name in AppSpec.model_fields}
     spec = JobSpec(**values | own | _ops(layers, template) | {"app": _checked(AppSpec(**app))})
-    if "prefill" in chosen and max(spec.prefill, default=0) > spec.context:
+    if "prefill" in chosen and max(spec.prefill, default=0) > spec.wanted_context:
         raise SequenceTooLong(
-            f"A prefill length of {max(spec.prefill)} does not fit into the context of {spec.context} tokens;"
+            f"A prefill length of {max(spec.prefill)} does not fit into the context of {spec.wanted_context} tokens;"
             " leave it out or raise --context."
         )
     return spec

@@ -69,16 +69,17 @@ def _recipe_name(text: str, folder: Path) -> str:  # noqa: ARG001  no paths in i
 
 # Raised when a worker of an earlier version could not do a job of this one: a new field of the spec, a new stage,
 # another meaning. Such a worker leaves the job to newer ones, so that versions may run side by side in an upgrade.
-FORMAT = 3
+FORMAT = 4
 
 
 class JobSpec(BaseModel):
-    """One job. `context` and `prefill` in tokens; `model_digest` is None until the model was fetched once.
+    """One job. `context` and `prefill` in tokens; `context` is None for DEFAULT_CONTEXT, or as many positions as the
+    model has where these are fewer; `model_digest` is None until the model was fetched once.
 
     prompt_bytes and output_tokens: the longest prompt and answer of a I/O mode that takes text; None for as many
     tokens as the context holds. The `tokens` mode does not look at them. tokenizer_graph is of the I/O mode `strings`,
     conversion_route of its graph `tftext`, which counts the prompt among output_tokens as KerasHub does.
-    special_tokens is of the graphs with the farm's own tokenizer. ops: which ops the model may
+    special_tokens is of the farm's own tokenizer. ops: which ops the model may
     hold, None for what the I/O mode needs; allow_ops: ops by name beside these. calibration: the text of a recipe
     with int8 activations, None for the farm's own.
     """
@@ -127,12 +128,18 @@ class JobSpec(BaseModel):
     special_tokens: Annotated[
         SpecialTokens,
         Option(
-            "What the farm's own tokenizer in a graph takes special tokens in a prompt for:"
+            "What the farm's own tokenizer, in the app or in a graph, takes special tokens in a prompt for:"
             f" {', '.join(SpecialTokens)}.",
             "WAY", parse=OneOf(SpecialTokens, "way of reading special tokens", UnknownIoMode),
         ),
     ] = SpecialTokens.TEXT  # fmt: skip
-    context: Annotated[StrictInt, Option("The longest text, prompt included.", "TOKENS", _LIMITS)] = DEFAULT_CONTEXT
+    context: Annotated[
+        StrictInt | None,
+        Option(
+            "The longest text, prompt included.", "TOKENS", _LIMITS,
+            default=f"{DEFAULT_CONTEXT}, or all that the model has where these are fewer",
+        ),
+    ] = None  # fmt: skip
     prefill: Annotated[
         tuple[StrictInt, ...],
         Option(
@@ -177,16 +184,16 @@ class JobSpec(BaseModel):
 
     @model_validator(mode="after")
     def _lengths(self) -> Self:
-        if self.context < 16:
-            raise ContextTooLong(f"A context of {self.context} tokens is too short; use 16 or more.")
+        if self.wanted_context < 16:
+            raise ContextTooLong(f"A context of {self.wanted_context} tokens is too short; use 16 or more.")
         if not 16 <= self.prompt_bytes <= MAX_PROMPT_BYTES:
             raise SequenceTooLong(
                 f"A longest prompt of {self.prompt_bytes} bytes is refused; use a number from 16 to {MAX_PROMPT_BYTES}."
             )
-        if self.output_tokens is not None and not 1 <= self.output_tokens <= self.context:
+        if self.output_tokens is not None and not 1 <= self.output_tokens <= self.wanted_context:
             raise SequenceTooLong(
-                f"A longest answer of {self.output_tokens} tokens does not fit into the context of {self.context}; use"
-                " a number from 1 to the context."
+                f"A longest answer of {self.output_tokens} tokens does not fit into the context of"
+                f" {self.wanted_context}; use a number from 1 to the context."
             )
         return self
 
@@ -225,11 +232,10 @@ class JobSpec(BaseModel):
                 f" --io {IoMode.STRINGS}, or"
                 " leave --aar out."
             )
-        if self.special_tokens is SpecialTokens.READ and not self.own_tokenizer:
+        if self.special_tokens is SpecialTokens.READ and self.tokenizer_graph is TokenizerGraph.TFTEXT:
             raise SettingNotForIoMode(
-                "Special tokens can be read by the farm's own tokenizer in a graph alone; choose"
-                f" --io {IoMode.BYTES}, or --io {IoMode.STRINGS} with the tokenizer graph {TokenizerGraph.PORTABLE}, or"
-                " leave --special-tokens out."
+                "KerasHub's own graph takes special tokens for what KerasHub does; choose the tokenizer graph"
+                f" {TokenizerGraph.PORTABLE}, or leave --special-tokens out."
             )
         default_route = type(self).model_fields["conversion_route"].default
         if self.conversion_route is not default_route and self.tokenizer_graph is not TokenizerGraph.TFTEXT:
@@ -245,9 +251,22 @@ class JobSpec(BaseModel):
         return ModelRef(self.model_kind, self.model)
 
     @property
+    def wanted_context(self) -> int:
+        """The longest text in tokens, before the model is known."""
+        return DEFAULT_CONTEXT if self.context is None else self.context
+
+    def fitted(self, positions: int | None) -> Self:
+        """The job with a context that is a number: the default, or a model's positions where these are fewer."""
+        if self.context is not None:
+            return self
+        context = DEFAULT_CONTEXT if positions is None else min(DEFAULT_CONTEXT, positions)
+        return type(self)(**{**dict(self), "context": context})
+
+    @property
     def prefill_lengths(self) -> tuple[int, ...]:
         """The prefill signatures' lengths: those that fit into the context."""
-        return tuple(sorted({length for length in self.prefill if 1 < length <= self.context})) or (self.context,)
+        context = self.wanted_context
+        return tuple(sorted({length for length in self.prefill if 1 < length <= context})) or (context,)
 
     @property
     def own_tokenizer(self) -> bool:
@@ -262,12 +281,12 @@ class JobSpec(BaseModel):
     @property
     def longest_text(self) -> int:
         """How many tokens prompt and answer have together at most."""
-        return self.longest_answer if self.tokenizer_graph is TokenizerGraph.TFTEXT else self.context
+        return self.longest_answer if self.tokenizer_graph is TokenizerGraph.TFTEXT else self.wanted_context
 
     @property
     def longest_answer(self) -> int:
         """How many tokens a I/O mode that takes text writes at most."""
-        return self.context if self.output_tokens is None else self.output_tokens
+        return self.wanted_context if self.output_tokens is None else self.output_tokens
 
     @property
     def allowed_ops(self) -> OpSet:

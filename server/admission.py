@@ -31,8 +31,8 @@ def admit(database: Database, spec: JobSpec, owner: str | None) -> JobSpec:
         raise AarUnusable("A remote farm reads no file of yours; choose --aar stock or bazel, or run the job locally.")
     if spec.app.keystore or spec.app.key_alias or spec.app.password_source:
         raise KeystoreUnusable("A remote farm signs with its own key; leave the keystore out and sign the APK again.")
-    if spec.context > MAX_CONTEXT:
-        raise ContextTooLong(f"A context of {spec.context} tokens is too long; use at most {MAX_CONTEXT}.")
+    if spec.wanted_context > MAX_CONTEXT:
+        raise ContextTooLong(f"A context of {spec.wanted_context} tokens is too long; use at most {MAX_CONTEXT}.")
     if len(spec.prefill) > MAX_PREFILLS or not all(1 < length <= MAX_CONTEXT for length in spec.prefill):
         raise SequenceTooLong(f"Give at most {MAX_PREFILLS} prefill lengths, each from 2 to {MAX_CONTEXT}.")
     if spec.model_kind.on_hub:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,6 +13,12 @@ from pipeline.tokenizers.export import TokenizerExport
 TEXT_TEMPLATE = (
     "The model's prompt template has special tokens, which the tokenizer in this file takes for text; submit the model"
     " again with --special-tokens read."
+)
+# Nobody means to write these: padding, the unknown, what surrounds a whole text, and what is kept for later.
+NOT_OF_PROMPTS = re.compile(r"^\W*(pad|unk|mask|s\b|bos|eos|begin.of.text|reserved|unused|extra)", re.IGNORECASE)
+TEXT_TOKENS = (
+    "The model's special token {token} in a prompt is read as text; submit the model again with --special-tokens read,"
+    " or with a --prompt-template that has it, to read it as the token."
 )
 
 
@@ -38,6 +45,17 @@ def prompt_reading(spec: JobSpec, export: TokenizerExport, prompting: Prompting)
     if special_tokens is SpecialTokens.READ:
         return PromptReading(special_tokens, export.encode)
     start = [] if export.start_token is None else [export.start_token]
-    return PromptReading(
-        special_tokens, lambda text: start + export.encode_literally(text), (TEXT_TEMPLATE,) if in_template else ()
-    )
+    notes = (TEXT_TEMPLATE,) if in_template else _of_prompts(export)
+    return PromptReading(special_tokens, lambda text: start + export.encode_literally(text), notes)
+
+
+def _of_prompts(export: TokenizerExport) -> tuple[str, ...]:
+    """What to say where the model has special tokens beside those that begin and end a text."""
+    codec = export.tokenizer
+    if codec is None:
+        return ()
+    own = {export.start_token, *export.stop_tokens}
+    others = [
+        token for token in codec.special_tokens if codec.ids.get(token) not in own and not NOT_OF_PROMPTS.search(token)
+    ]
+    return (TEXT_TOKENS.format(token=others[0][:40]),) if others else ()

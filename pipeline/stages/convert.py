@@ -112,7 +112,7 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
     with timer.measure("load_seconds"):
         opened = open_model(request.input(ArtifactName.SOURCE), request.spec.tokenizer_graph)
     model, forward, causal_lm = opened.model, opened.forward, opened.causal_lm
-    check_context(request.spec.context, model.positions)
+    request, shortened = fit_context(request, model.positions)
     check_vocabulary(model.description.vocabulary_size)
     export = export_tokenizer(
         opened.preprocessor, model.family, request.input(ArtifactName.SOURCE),
@@ -152,7 +152,7 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
     io_mode_notes = IO_MODE_NOTES[request.spec.io_mode] if ends is None else ()
     return StageResult(
         metrics=(*timer.metrics, *made.metrics, *figures),
-        notes=(*opened.notes, *made.notes, *io_mode_notes, *reading.notes),
+        notes=(*opened.notes, *shortened, *made.notes, *io_mode_notes, *reading.notes),
         skips={} if ends is None else dict.fromkeys(NEEDS_TOKENIZER, ends),
         attributes={"family": model.family, "compared_with": opened.witness},
     )
@@ -243,13 +243,18 @@ def make_keras_graph(
     )
 
 
-def check_context(context: int, positions: int | None) -> None:
-    """ContextTooLong when the model was made for fewer positions."""
-    if positions is not None and context > positions:
+def fit_context(request: StageRequest, positions: int | None) -> tuple[StageRequest, tuple[str, ...]]:
+    """The request with the context as a number, and what to say of it; ContextTooLong when the model was made for fewer
+    positions than were asked for."""
+    spec = request.spec.fitted(positions)
+    if positions is not None and spec.wanted_context > positions:
         raise ContextTooLong(
-            f"The context of {context} tokens is longer than the model's {positions} positions; ask for a context of"
-            f" at most {positions}."
+            f"The context of {spec.wanted_context} tokens is longer than the model's {positions} positions; ask for a"
+            f" context of at most {positions}."
         )
+    short = spec.wanted_context < request.spec.wanted_context
+    note = f"The context is {positions} tokens instead of {request.spec.wanted_context}: the model has no more."
+    return request.model_copy(update={"spec": spec}), (note,) if short else ()
 
 
 def check_vocabulary(tokens: int) -> None:

@@ -306,6 +306,16 @@ def test_a_context_beyond_the_positions_is_refused(preset: Path, make_request: C
         run(make_request(preset, context=POSITIONS + 1))
 
 
+def test_the_default_context_is_all_that_a_short_model_has(
+    preset: Path, make_request: Callable[..., StageRequest]
+) -> None:
+    job = make_request(preset, context=None)
+    result = run(job)
+    assert ModelInfo.read(job.output(ArtifactName.MODEL_INFO)).context == POSITIONS
+    assert TokenModel(job.output(ArtifactName.MODEL)).contract.context == POSITIONS
+    assert any(f"context is {POSITIONS} tokens instead of 256" in note for note in result.notes)
+
+
 @pytest.mark.parametrize("name", ["config.json", "model.weights.h5", "task.json"])
 def test_a_truncated_preset_is_refused(name: str, preset: Path, tmp_path: Path) -> None:
     source = tmp_path / "preset"

@@ -51,13 +51,13 @@ def find_graph(
 ) -> CachedGraph:
     """The graph of the I/O mode and the model's architecture, from the farm's cache or newly converted."""
     spec, description = request.spec, model.description
-    tokens_key = tokens_mode.key(description, spec.context, spec.prefill_lengths)
+    tokens_key = tokens_mode.key(description, spec.wanted_context, spec.prefill_lengths)
     if spec.io_mode is IoMode.TOKENS:
         return graph_cache.find_graph(
             tokens_key,
             request.caches,
             request.adopt(graph_cache.CACHE),
-            lambda: tokens_mode.convert(description, spec.context, spec.prefill_lengths),
+            lambda: tokens_mode.convert(description, spec.wanted_context, spec.prefill_lengths),
         )
     settings = {
         "io_mode": spec.io_mode.value,
@@ -84,7 +84,7 @@ def text_model(spec: JobSpec, model: MappedModel, export: TokenizerExport, stops
         description=model.description,
         tables=read_tables(export.content, model.description.vocabulary_size),
         pattern=splitting.find_pattern(export.split or PreTokenizer.GPT2),
-        context=spec.context,
+        context=spec.wanted_context,
         prompt_bytes=spec.prompt_bytes,
         output_tokens=spec.longest_answer,
         piece=max((length for length in lengths if length <= LONGEST_PIECE), default=min(lengths)),

@@ -172,7 +172,11 @@ def test_clone_takes_an_earlier_job_and_options_change_it(farm, memory_farm) -> 
         (["model", "--conversion-route", "other"], errors.UnknownIoMode, "keras-model"),
         (["model", "--tokenizer-graph", "tftext"], errors.SettingNotForIoMode, "--io strings"),
         (["model", "--io", "bytes", "--special-tokens", "other"], errors.UnknownIoMode, "text, read"),
-        (["model", "--special-tokens", "read"], errors.SettingNotForIoMode, "--io bytes"),
+        (
+            ["model", "--io", "strings", "--tokenizer-graph", "tftext", "--special-tokens", "read"],
+            errors.SettingNotForIoMode,
+            "portable",
+        ),
         (["model", "--io", "strings", "--aar", "maven"], errors.UsageError, "file:PATH"),
         (["model", "--io", "strings", "--aar", "file:no.aar"], errors.AarUnusable, "no.aar"),
         (["model", "--aar", "bazel"], errors.SettingNotForIoMode, "--io strings"),

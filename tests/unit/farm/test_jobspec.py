@@ -68,17 +68,16 @@ def test_labels_that_android_refuses(value: str) -> None:
         {"tokenizer_graph": TokenizerGraph.TFTEXT},
         {"tokenizer_graph": TokenizerGraph.TFTEXT, "io_mode": IoMode.BYTES},
         {"conversion_route": ConversionRoute.KERAS_MODEL, "io_mode": IoMode.STRINGS},
-        {"special_tokens": SpecialTokens.READ},
-        {
-            "special_tokens": SpecialTokens.READ,
-            "io_mode": IoMode.STRINGS,
-            "tokenizer_graph": TokenizerGraph.TFTEXT,
-        },
     ],
 )
 def test_settings_of_another_io_mode_are_refused(given: dict[str, object]) -> None:
     with pytest.raises(SettingNotForIoMode, match="--io strings"):
         spec(**given)
+
+
+def test_keras_hubs_graph_reads_special_tokens_in_its_own_way() -> None:
+    with pytest.raises(SettingNotForIoMode, match="leave --special-tokens out"):
+        spec(special_tokens=SpecialTokens.READ, io_mode=IoMode.STRINGS, tokenizer_graph=TokenizerGraph.TFTEXT)
 
 
 @pytest.mark.parametrize(
@@ -110,6 +109,17 @@ def test_keras_hubs_graph_counts_the_prompt_among_the_output() -> None:
 def test_a_context_too_short_to_use() -> None:
     with pytest.raises(ContextTooLong):
         spec(context=4)
+
+
+def test_the_default_context_fits_the_model_and_a_stated_one_stays() -> None:
+    assert spec().fitted(None).context == spec().fitted(1024).context == 256
+    short = spec().fitted(64)
+    assert (short.context, short.prefill_lengths, short.longest_text) == (64, (8, 32), 64)
+    assert spec(context=256).fitted(64).context == 256
+    with pytest.raises(ContextTooLong):
+        spec().fitted(8)
+    with pytest.raises(SequenceTooLong):
+        spec(output_tokens=100).fitted(64)
 
 
 def test_prefill_lengths_fit_the_context() -> None:

@@ -13,7 +13,7 @@ from pipeline.tokenizers.export import TokenizerExport
 from tests.fixtures import bound_models
 
 TOKENIZER = bound_models.byte_tokenizer()
-START, END = 1, TOKENIZER.token_to_id("<|end|>")
+START, END = (TOKENIZER.token_to_id(token) for token in ("<|start|>", "<|end|>"))
 EXPORT = TokenizerExport(
     b"", "byte-level-bpe", None, TextCodec(TOKENIZER.to_str().encode(), "tests"), START, END, (END,)
 )
@@ -31,8 +31,9 @@ def spec(**given: object) -> JobSpec:
         ({"io_mode": IoMode.STRINGS}, CHAT, SpecialTokens.TEXT, True),
         ({"io_mode": IoMode.STRINGS, "special_tokens": SpecialTokens.READ}, CHAT, SpecialTokens.READ, False),
         ({"io_mode": IoMode.BYTES, "special_tokens": SpecialTokens.READ}, PLAIN, SpecialTokens.READ, False),
-        # The app's tokenizer follows the template.
+        # The app's tokenizer follows the template, else the job.
         ({}, PLAIN, SpecialTokens.TEXT, False),
+        ({"special_tokens": SpecialTokens.READ}, PLAIN, SpecialTokens.READ, False),
         ({}, CHAT, SpecialTokens.READ, False),
         ({"io_mode": IoMode.STRINGS, "tokenizer_graph": TokenizerGraph.TFTEXT}, CHAT, None, False),
     ],
@@ -46,6 +47,11 @@ def test_prompts_are_read_as_the_file_or_its_app_reads_them(
     tokens = found.read("<|end|>")
     assert tokens[0] == START
     assert (tokens[1:] == [END]) == (special_tokens is not SpecialTokens.TEXT)
+
+
+def test_a_token_of_prompts_that_is_read_as_text_is_named() -> None:
+    found = prompt_reading(spec(), dataclasses.replace(EXPORT, stop_tokens=(END + 1,)), PLAIN)
+    assert "<|end|> in a prompt is read as text" in found.notes[0]
 
 
 def test_without_a_tokenizer_nothing_is_read() -> None:
