@@ -130,7 +130,7 @@ class Bubblewrap:
             if view.user_files:
                 kept.append("CAP_DAC_READ_SEARCH")
             return (*names, "--cap-drop", "ALL", *(word for name in kept for word in ("--cap-add", name)))
-        return ("--unshare-user", "--unshare-all", "--disable-userns", "--cap-drop", "ALL")
+        return unprivileged_namespaces(own_proc=self.own_proc)
 
     def _proc(self) -> tuple[str, ...]:
         if not self.own_proc:
@@ -164,6 +164,16 @@ class Unconfined:
 
     def hand_over(self, view: View) -> None:
         """Nothing to do: its user is the worker's."""
+
+
+def unprivileged_namespaces(*, own_proc: bool) -> tuple[str, ...]:
+    """How a worker that isn't root sets its stages apart.
+
+    No further namespaces: where the container's /proc/sys is read-only, the kernel's own limit can't be set, and the
+    filter of system calls alone refuses them.
+    """
+    limit = ("--disable-userns",) if own_proc else ()
+    return ("--unshare-user", "--unshare-all", *limit, "--cap-drop", "ALL")
 
 
 def choose(mode: SandboxMode) -> Sandbox:
@@ -209,8 +219,8 @@ def probe(*, own_proc: bool = True) -> str | None:
     if own_user:
         words: Sequence[str] = ("bwrap", "--unshare-pid", "--ro-bind", "/", "/", *OWN_PROC, "--", "true")
     else:
-        words = ("bwrap", "--unshare-user", "--unshare-all", "--disable-userns", "--cap-drop", "ALL",
-                 "--ro-bind", "/", "/", *(OWN_PROC if own_proc else GIVEN_PROC), "--", "true")  # fmt: skip
+        words = ("bwrap", *unprivileged_namespaces(own_proc=own_proc), "--ro-bind", "/", "/",
+                 *(OWN_PROC if own_proc else GIVEN_PROC), "--", "true")  # fmt: skip
     try:
         tried = subprocess.run(words, capture_output=True, timeout=PROBE_SECONDS, check=False)
     except subprocess.TimeoutExpired:
