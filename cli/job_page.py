@@ -44,7 +44,9 @@ def show_everything(job: JobView, events: Sequence[EventView], terminal: Termina
         for event in events[-MOST_EVENTS:]:
             stage = event.stage.value if event.stage else ""
             kind = event.kind.replace("-", " ")
-            history.add_row(f"{event.at.astimezone():%H:%M:%S}", kind, stage, Text(printable(event.message), "dim"))
+            # What the page begins with is not said again by each event.
+            message = "see above" if job.error and event.message == job.error.sentence else printable(event.message)
+            history.add_row(f"{event.at.astimezone():%H:%M:%S}", kind, stage, Text(message, "dim"))
         _section(terminal, history)
     suggest(job, terminal)
 

@@ -30,6 +30,7 @@ MARKS = {
     StageState.REUSED: "✓",
     StageState.SKIPPED: "-",
     StageState.FAILED: "✗",
+    StageState.STOPPED: "✗",
 }
 
 

@@ -31,6 +31,7 @@ STAGE_STYLES = {
     StageState.REUSED: "green",
     StageState.SKIPPED: "dim",
     StageState.FAILED: "red",
+    StageState.STOPPED: "magenta",
 }
 
 

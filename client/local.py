@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy.engine import Connection
 
-from client import views
+from client import preflight, views
 from client.protocol import EventView, JobView, Submission
 from db import digests as digest_cache
 from db import events, jobs, measurements, workers
@@ -45,6 +45,8 @@ class LocalFarm:
 
         owner: the token among whose jobs an equal one is looked for; results of stages are shared all the same.
         """
+        preflight.check_model(spec)
+        preflight.check_signing(spec.app, self._workers() if spec.app.keystore else ())
         if spec.model_kind.local:
             spec = spec.model_copy(update={"model_digest": self._model_digest(spec.model_ref)})
         key = spec.key(_deciding_files(spec, self._settings))
@@ -145,6 +147,11 @@ class LocalFarm:
     def _record(self, job_id: str) -> JobRecord:
         with self._open().read() as connection:
             return jobs.get(connection, job_id)
+
+    def _workers(self) -> list[str]:
+        """The identities of the workers that are registered and not known to be dead."""
+        with self._open().read() as connection:
+            return [each.process for each in workers.registered(connection) if _alive(each.process)]
 
     def _all_stored(self, artifacts: Sequence[Artifact]) -> bool:
         return all(self._store.has(artifact) for artifact in artifacts)

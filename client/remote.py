@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 
-from client import transfers
+from client import preflight, transfers
 from client.http import HttpFarm
 from client.protocol import EventView, JobView, Submission
 from client.transfers import RetryBudget
@@ -62,6 +62,7 @@ class RemoteFarm:
 
     def submit(self, spec: JobSpec) -> Submission:
         """Enqueue a job, or find its equal. The files of a local model are uploaded, those that the farm lacks."""
+        preflight.check_model(spec)
         if spec.model_kind.local:
             name, digest = spec.model_ref.short_name, self._upload(spec.model_ref)
             spec = spec.model_copy(update={"model_kind": ModelKind.UPLOADED, "model": name, "model_digest": digest})

@@ -17,12 +17,12 @@ from sqlalchemy.engine import Connection
 
 from db import events, jobs, outbox, tokens
 from db.events import EventKind
-from db.models import Attempt, Job, JobOwner
+from db.models import Attempt, Job, JobOwner, JobStage
 from db.session import Database, moment
 from farm.errors import FarmError, WorkerLost
 from farm.jobspec import FORMAT, JobSpec
 from farm.stages import Queue
-from farm.states import JobState
+from farm.states import JobState, StageState
 
 # The fence. Built once: it is part of every write while a job runs.
 _HOLD = (
@@ -234,8 +234,15 @@ def _end_badly(connection: Connection, job_id: str, attempt: int, error: FarmErr
             error_sentence=error.sentence,
         )
     )
+    _stop_stage(connection, job_id)
     events.append(connection, job_id, EventKind.FAILED, error.sentence)
     return JobState.FAILED
+
+
+def _stop_stage(connection: Connection, job_id: str) -> None:
+    """A job that has ended has no stage that runs."""
+    running = sa.and_(JobStage.job_id == job_id, JobStage.state == StageState.RUNNING.value)
+    connection.execute(sa.update(JobStage).where(running).values(state=StageState.STOPPED.value, activity=""))
 
 
 def _requeue(connection: Connection, job_id: str, reason: str, **changes: Any) -> None:
@@ -258,6 +265,7 @@ def _cancel(connection: Connection, job_id: str) -> None:
     connection.execute(
         sa.update(Job).where(Job.id == job_id).values(state=JobState.CANCELLED.value, finished_at=moment(connection))
     )
+    _stop_stage(connection, job_id)
     events.append(connection, job_id, EventKind.CANCELLED, "cancelled while it ran")
 
 

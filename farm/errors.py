@@ -176,10 +176,9 @@ class ModelUnsafe(ModelError):
 
 
 class HubUnreachable(ModelError):
-    """A preset or hub model cannot be fetched from here."""
+    """A preset or hub model cannot be fetched from here, as several tries have shown."""
 
     exit_code = 26
-    retryable = True
 
 
 class UnsupportedArchitecture(ModelError):

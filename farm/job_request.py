@@ -87,7 +87,7 @@ def build_spec(model: str | None, layers: Sequence[Layer], template: JobSpec | N
             f"A prefill length of {max(spec.prefill)} does not fit into the context of {spec.wanted_context} tokens;"
             " leave it out or raise --context."
         )
-    return spec
+    return spec.require_used()
 
 
 def refusal(error: ValidationError, source: str, extra: Iterable[str] = ()) -> SettingsInvalid:

@@ -245,6 +245,17 @@ class JobSpec(BaseModel):
             )
         return self
 
+    def require_used(self) -> Self:
+        """The spec itself, or SettingNotForIoMode when it limits texts that its I/O mode does not take."""
+        limits = (("prompt_bytes", DEFAULT_PROMPT_BYTES), ("output_tokens", None))
+        for name, default in limits if self.io_mode is IoMode.TOKENS else ():
+            if getattr(self, name) != default:
+                raise SettingNotForIoMode(
+                    f"{name} is of the I/O modes that take text, and this job has {self.io_mode}; leave it out, or add"
+                    f" --io {IoMode.BYTES}."
+                )
+        return self
+
     @property
     def model_ref(self) -> ModelRef:
         """The model as a reference."""

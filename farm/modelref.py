@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from farm import locations
 from farm.errors import ModelNotFound
@@ -54,12 +55,31 @@ class ModelRef:
         return Path(self.value.rstrip("/")).stem if self.kind.local else self.value.rstrip("/").rsplit("/", 1)[-1]
 
 
+def likely_address(text: str) -> str | None:
+    """The hub's address that was meant by a model's page, or by a name as hubs write it; None when there is none."""
+    page = urlsplit(text)
+    host = (page.hostname or "").removeprefix("www.")
+    parts = [part for part in (page.path if host else text).split("/") if part]
+    if host == "kaggle.com" and parts[:1] == ["models"] and len(parts) >= 5:
+        return f"kaggle://{'/'.join(parts[1:6])}"
+    if host in ("huggingface.co", "hf.co") and len(parts) >= 2:
+        return f"hf://{parts[0]}/{parts[1]}"
+    named = len(parts) == 2 and all(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", part) for part in parts)
+    if named and not host and not text.startswith(("/", "examples/")) and not text.endswith((".keras", "/")):
+        return f"hf://{parts[0]}/{parts[1]}"
+    return None
+
+
 def parse(text: str, base: Path | None = None) -> ModelRef:
     """Read a reference; relative paths are below `base` (default: the current folder).
 
     Order: a URL scheme, an existing path, `examples/<name>` of the repository, a `.keras` file name or anything with
     a slash (a path that does not exist: ModelNotFound), else a KerasHub preset name.
     """
+    if text.startswith(("http://", "https://")):
+        close = likely_address(text)
+        hint = f"did you mean {close}?" if close else "give hf://ORGANISATION/MODEL or kaggle://ORGANISATION/MODEL/..."
+        raise ModelNotFound(f"{text} is a page and no model; {hint}")
     for kind, scheme in ((ModelKind.KAGGLE, "kaggle://"), (ModelKind.HUGGINGFACE, "hf://")):
         if text.startswith(scheme):
             return ModelRef(kind, text)
@@ -73,4 +93,7 @@ def parse(text: str, base: Path | None = None) -> ModelRef:
         return ModelRef(ModelKind.KERAS_FILE, str(path.resolve()))
     if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", text) and not text.endswith(".keras"):
         return ModelRef(ModelKind.PRESET, text)
+    close = likely_address(text)
+    if close is not None:
+        raise ModelNotFound(f"There is no model at {text}; did you mean {close}?")
     raise ModelNotFound(f"There is no model at {text}; give a preset folder, a .keras file or a KerasHub preset name.")

@@ -23,7 +23,7 @@ class JobState(StrEnum):
 
 
 class StageState(StrEnum):
-    """Where one stage of a job stands."""
+    """Where one stage of a job stands. STOPPED: it ran when the job was cancelled or its worker was lost."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -31,6 +31,7 @@ class StageState(StrEnum):
     REUSED = "reused"
     SKIPPED = "skipped"
     FAILED = "failed"
+    STOPPED = "stopped"
 
 
 # QUEUED again after RUNNING: the worker was lost or stopped. QUEUED after FAILED or CANCELLED: `farm retry`.

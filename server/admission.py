@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from client import preflight
 from db import uploads
 from db.session import Database
 from farm import aars
@@ -33,10 +34,13 @@ def admit(database: Database, spec: JobSpec, owner: str | None) -> JobSpec:
         raise KeystoreUnusable("A remote farm signs with its own key; leave the keystore out and sign the APK again.")
     if spec.wanted_context > MAX_CONTEXT:
         raise ContextTooLong(f"A context of {spec.wanted_context} tokens is too long; use at most {MAX_CONTEXT}.")
+    spec.require_used()
     if len(spec.prefill) > MAX_PREFILLS or not all(1 < length <= MAX_CONTEXT for length in spec.prefill):
         raise SequenceTooLong(f"Give at most {MAX_PREFILLS} prefill lengths, each from 2 to {MAX_CONTEXT}.")
     if spec.model_kind.on_hub:
-        return _known_form(spec).model_copy(update={"model_digest": None})
+        known = _known_form(spec)
+        preflight.check_preset(known)
+        return known.model_copy(update={"model_digest": None})
     return _uploaded(database, spec, owner)
 
 

@@ -15,6 +15,7 @@ from cli.terminal import open_terminal
 from farm import settings
 from farm.appspec import Abi, parse_abi
 from farm.artifacts import ArtifactName
+from farm.errors import UsageError
 
 
 def command(
@@ -51,7 +52,10 @@ def command(
     caches = settings.load().caches
     with model_files(ctx, target, (ArtifactName.MODEL,)) as path:
         model = path / ArtifactName.MODEL if path.is_dir() else path
-        wanted = aar_builds.key_for(reading.read_operators(model), tuple(map(parse_abi, abi or list(Abi))))
+        uses = reading.read_operators(model)
+        if not aar_builds.needed_ops(uses):
+            raise UsageError(f"{target} needs no Flex AAR: all its ops are built into TFLite.")
+        wanted = aar_builds.key_for(uses, tuple(map(parse_abi, abi or list(Abi))))
     with redirect_stderr(io.StringIO()):  # the build's command line; its own log tells of failures
         found = aar_builds.cached(caches, wanted) or aar_builds.build(caches, wanted)
     if as_json:

@@ -11,6 +11,7 @@ from cli.arguments import AsJson, Wait
 from cli.connection import connect, profile_options
 from cli.json_views import job_object
 from cli.terminal import Terminal, open_terminal
+from client import preflight
 from client.protocol import Submission
 from farm import job_request, modelref, settings
 from farm.errors import UsageError
@@ -72,6 +73,7 @@ def command(
     if model is not None and template is None:
         layers = [metadata.options_of(modelref.parse(model)), *profile_options(ctx), *layers]
     spec = job_request.build_spec(model, layers, template)
+    preflight.check_preset(spec)
     submission = farm.submit(spec)
     if wait:
         exit_status.wait_and_show(farm, submission.job.id, terminal)

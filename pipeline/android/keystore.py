@@ -125,7 +125,8 @@ def read_password(app: AppSpec, environment: Mapping[str, str] = os.environ) -> 
         )
     if not password or "\n" in password:
         raise KeystorePasswordMissing(
-            f"There is no password for the keystore {app.keystore} in {app.password_source}; put it there, on one line."
+            f"There is no password for the keystore {app.keystore} in {app.password_source}; put it there, on one line"
+            + (", in the environment of farm submit and of the worker." if kind == "env" else ".")
         )
     return password
 

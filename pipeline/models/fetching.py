@@ -50,18 +50,16 @@ def _moved(listing: dict[str, Path], target: Path) -> dict[str, Path]:
 
 
 def _download(ref: ModelRef, target: Path, report: Reporter) -> None:
-    handle = _preset_handle(ref.value) if ref.kind is ModelKind.PRESET else ref.value.partition("://")[2]
+    handle = preset_handle(ref.value) if ref.kind is ModelKind.PRESET else ref.value.partition("://")[2]
     # Both client libraries are slow to import, and a local model needs neither.
     from pipeline.models import hubs
 
     target.mkdir(parents=True)
-    if ref.kind is ModelKind.HUGGINGFACE:
-        hubs.download_hugging_face(handle, target, report)
-    else:
-        hubs.download_kaggle(handle, target, report)
+    download = hubs.download_hugging_face if ref.kind is ModelKind.HUGGINGFACE else hubs.download_kaggle
+    hubs.patiently(lambda: download(handle, target, report), report)
 
 
-def _preset_handle(name: str) -> str:
+def preset_handle(name: str) -> str:
     """Where a preset lies on Kaggle; refused before any download when it is unknown or cannot be converted."""
     presets = families.presets()
     if name not in presets:

@@ -6,9 +6,10 @@ Imported only when a hub is asked for: the two client libraries cost more than a
 from __future__ import annotations
 
 import json
+import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
@@ -27,8 +28,29 @@ from farm.errors import HubUnreachable, ModelDamaged, ModelNotFound
 from farm.progress import Reporter
 
 PROBE_SECONDS = 5.0
+# Before the second try of what needs the network, and before the third.
+PAUSES = (3.0, 15.0)
 KAGGLE_PARTS = (4, 5)
-OFFLINE = "without a network use a local preset folder, a .keras file or examples/tiny_gpt2"
+OFFLINE = (
+    "check the network, set HTTPS_PROXY where a proxy leads to it, or use a local preset folder, a .keras file or"
+    " examples/tiny_gpt2"
+)
+
+
+def patiently(download: Callable[[], None], report: Reporter) -> None:
+    """Try again after a pause what the network broke off; HubUnreachable of the last try.
+
+    Both clients go on with a file where it ended.
+    """
+    for pause in PAUSES:
+        try:
+            download()
+        except HubUnreachable:
+            report(0.0, f"the hub does not answer; trying again in {pause:g} s")
+            time.sleep(pause)
+        else:
+            return
+    download()
 
 
 def download_kaggle(handle: str, target: Path, report: Reporter) -> None:
@@ -139,7 +161,7 @@ def _require_reachable(endpoint: str, wanted: str) -> None:
     except OSError as error:
         reason = getattr(error, "reason", error)
         raise HubUnreachable(
-            f"{wanted} cannot be fetched because {endpoint} cannot be reached ({str(reason)[:120]}); {OFFLINE}."
+            f"{wanted} cannot be fetched because {endpoint} can't be reached ({str(reason)[:120]}); {OFFLINE}."
         ) from error
 
 

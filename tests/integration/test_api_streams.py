@@ -136,7 +136,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.goal(id="R17")
 def test_followed_logs_lose_and_double_nothing_over_twenty_cuts(served: Served, trial) -> None:
     chance = random.Random(17)  # noqa: S311 # reproducible
-    job = served.farm().submit(JobSpec(model_kind=ModelKind.PRESET, model="logs")).job
+    job = served.farm().submit(JobSpec(model_kind=ModelKind.PRESET, model="gpt2_base_en")).job
     held = claims.claim(served.database, "worker", 600)
     assert held is not None
     expected = [f"{stage.value} line {number} \u2028 é" for stage in StageName for number in range(60)]
@@ -168,7 +168,7 @@ def test_followed_logs_lose_and_double_nothing_over_twenty_cuts(served: Served, 
 
 def test_a_download_goes_on_after_cuts(served: Served, tmp_path: Path) -> None:
     content = random.Random(1).randbytes(8_000_000)  # noqa: S311 # reproducible
-    job = served.farm().submit(JobSpec(model_kind=ModelKind.PRESET, model="download")).job
+    job = served.farm().submit(JobSpec(model_kind=ModelKind.PRESET, model="gpt2_base_en")).job
     held = claims.claim(served.database, "worker", 600)
     assert held is not None
     (tmp_path / "draft").write_bytes(content)

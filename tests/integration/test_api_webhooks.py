@@ -92,7 +92,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 
 def submit(database: Database, url: str, *, ended: bool = True) -> str:
-    spec = JobSpec(model_kind=ModelKind.PRESET, model="gpt2")
+    spec = JobSpec(model_kind=ModelKind.PRESET, model="gpt2_base_en")
 
     def also(connection: sa.Connection, submitted: Submitted) -> None:
         webhooks.add(connection, submitted.job_id, url, SECRET)
@@ -241,7 +241,7 @@ def test_two_hundred_receivers_that_never_answer_hold_up_nobody(database: Databa
 
         thread = threading.Thread(target=drip)
         thread.start()
-        spec = JobSpec(model_kind=ModelKind.PRESET, model="gpt2")
+        spec = JobSpec(model_kind=ModelKind.PRESET, model="gpt2_base_en")
         urls = [f"http://localhost:{port}/{number}" for number in range(200)] + [listener.url]
         for number, url in enumerate(urls):
             also = partial(webhooks_add, url)

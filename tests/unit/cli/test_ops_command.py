@@ -5,6 +5,7 @@ from pathlib import Path
 from cli.ops_page import places
 from farm import errors
 from farm.artifacts import ArtifactName
+from farm.errors import UsageError
 from farm.states import JobState
 from pipeline.ops import known_aars, ledger
 from tests.fixtures.native_code import Code, library, write_aar
@@ -72,3 +73,10 @@ def test_layers_that_follow_each_other_are_one_place(tmp_path) -> None:
         (),
     )
     assert places(made.ops[0]) == "layers 0-11 up"
+
+
+def test_a_model_with_built_in_ops_needs_no_aar(farm) -> None:
+    model = Path(__file__).parents[2] / "fixtures" / "gpt2_like.tflite"
+    ran = farm("aar", str(model))
+    assert ran.code == UsageError.exit_code
+    assert ran.error.endswith("needs no Flex AAR: all its ops are built into TFLite.")

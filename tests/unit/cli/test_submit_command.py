@@ -328,3 +328,20 @@ def test_every_option_of_a_job_is_an_option_of_submit(farm) -> None:
         assert all(flag in shown for flag in field.flags[0].split("/")), field.name
     names = {*JobSpec.model_fields, *AppSpec.model_fields}
     assert names - set(FIELDS) == {"model_kind", "model", "model_digest", "app"}
+
+
+@pytest.mark.parametrize(
+    ("words", "error", "said"),
+    [
+        (["gpt2_base"], errors.ModelNotFound, "did you mean gpt2_base_en"),
+        (["org/name"], errors.ModelNotFound, "did you mean hf://org/name"),
+        (["model", "--output-tokens", "5"], errors.SettingNotForIoMode, "output_tokens is of the I/O modes"),
+        (["model", "--prompt-bytes", "64"], errors.SettingNotForIoMode, "--io bytes"),
+    ],
+)
+def test_what_can_be_known_at_submit_is_refused_at_submit(farm, memory_farm, words, error, said) -> None:
+    ran = farm("submit", *words)
+    assert ran.code == error.exit_code
+    assert said in ran.error
+    assert not memory_farm.views
+    assert farm("submit", "model", "--io", "bytes", "--output-tokens", "5", "--prompt-bytes", "64").code == 0

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from client import preflight
 from client.local import LocalFarm
 from farm import digests, sources
 from farm.appspec import AppSpec
@@ -94,7 +95,10 @@ def test_an_equal_submit_of_a_large_model_takes_less_than_a_second(farm: LocalFa
     assert time.monotonic() - started < 1.0
 
 
-def test_another_keystore_at_the_same_place_makes_another_job(farm: LocalFarm, tmp_path: Path) -> None:
+def test_another_keystore_at_the_same_place_makes_another_job(
+    farm: LocalFarm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preflight, "check_signing", lambda app, workers: None)  # looked at in test_preflight.py
     keystore = tmp_path / "own.p12"
     spec = HUB.model_copy(update={"app": AppSpec(keystore=str(keystore), password_source="env:SECRET")})  # noqa: S106 # a name
     found = []

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from db import claims, events, jobs, stages, workers
 from db.claims import Claim, LeaseLost
-from db.models import Worker
+from db.models import JobStage, Worker
 from db.records import JobRecord, MetricRecord, ResultRecord
 from db.session import Database, now
 from farm.artifacts import Artifact, ArtifactName
@@ -169,8 +169,11 @@ def test_heartbeat_tells_of_cancellation(database: Database) -> None:
     jobs.cancel(database, held_id)
     assert claims.cancel_requested(database, held)
     assert claims.heartbeat(database, held)
+    stages.start(database, held, StageName.CHECK, "k" * 64, "checking")
     claims.cancelled(database, held)
     assert get(database, held_id).state is JobState.CANCELLED
+    assert StageState.RUNNING not in {stage.state for stage in get(database, held_id).stages}
+    assert StageState.STOPPED in {stage.state for stage in get(database, held_id).stages}
 
 
 def test_what_has_ended_is_held_by_nobody(database: Database) -> None:
@@ -214,12 +217,17 @@ def test_lost_jobs_are_freed_by_lease_and_by_dead_worker(database: Database) -> 
 
 def test_a_lost_job_is_cancelled_or_fails_when_its_time_has_come(database: Database) -> None:
     wished, spent = submit(database, "wished"), submit(database, "spent")
-    claims.claim(database, "a", -1)
-    claims.claim(database, "a", -1)
+    for held in (claims.claim(database, "a", -1), claims.claim(database, "a", -1)):
+        assert held is not None
+        with database.write() as connection:
+            row = sa.and_(JobStage.job_id == held.job_id, JobStage.name == StageName.CHECK.value)
+            connection.execute(sa.update(JobStage).where(row).values(state=StageState.RUNNING.value))
     jobs.cancel(database, wished)
     claims.requeue_lost(database, [], max_attempts=1)
     assert get(database, wished).state is JobState.CANCELLED
     assert (get(database, spent).state, get(database, spent).error_code) == (JobState.FAILED, "worker-lost")
+    for job_id in (wished, spent):
+        assert StageState.STOPPED in {stage.state for stage in get(database, job_id).stages}, "nothing runs any more"
 
 
 def test_a_stage_and_its_result(database: Database) -> None:

@@ -55,6 +55,8 @@ def test_what_may_pass_by_itself_is_retried(cls: type[errors.FarmError]) -> None
     assert cls.retryable
 
 
-@pytest.mark.parametrize("cls", [errors.ModelUnsafe, errors.QualityMissed, errors.UnsupportedFamily, errors.DiskFull])
+@pytest.mark.parametrize(
+    "cls", [errors.ModelUnsafe, errors.QualityMissed, errors.UnsupportedFamily, errors.DiskFull, errors.HubUnreachable]
+)
 def test_what_stays_wrong_is_not(cls: type[errors.FarmError]) -> None:
     assert not cls.retryable

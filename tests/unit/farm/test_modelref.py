@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,30 @@ def test_an_own_folder_comes_before_the_repository_s_example(tmp_path: Path) -> 
     assert modelref.parse("examples/tiny_gpt2", tmp_path).value == str(tmp_path / "examples" / "tiny_gpt2")
 
 
-@pytest.mark.parametrize("text", ["nowhere/model", "missing.keras", "/no/such/model", "../x/y", "a b"])
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("org/name", "hf://org/name"),
+        ("HuggingFaceTB/SmolLM2-135M", "hf://HuggingFaceTB/SmolLM2-135M"),
+        ("https://huggingface.co/org/name", "hf://org/name"),
+        ("https://huggingface.co/org/name/tree/main", "hf://org/name"),
+        ("https://hf.co/org/name?x=1", "hf://org/name"),
+        ("https://www.kaggle.com/models/keras/gpt2/keras/gpt2_base_en/2", "kaggle://keras/gpt2/keras/gpt2_base_en/2"),
+    ],
+)
+def test_a_hubs_page_or_name_gets_its_address(text: str, meant: str, tmp_path: Path) -> None:
+    with pytest.raises(ModelNotFound, match=f"did you mean {re.escape(meant)}\\?$"):
+        modelref.parse(text, tmp_path)
+    assert modelref.parse(meant).kind.on_hub
+
+
+@pytest.mark.parametrize("text", ["https://example.org/x", "http://huggingface.co/", "https://www.kaggle.com/models"])
+def test_another_page_is_no_model(text: str, tmp_path: Path) -> None:
+    with pytest.raises(ModelNotFound, match="a page and no model; give hf://"):
+        modelref.parse(text, tmp_path)
+
+
+@pytest.mark.parametrize("text", ["examples/none", "missing.keras", "/no/such/model", "../x/y", "a b"])
 def test_what_leads_nowhere_is_refused(text: str, tmp_path: Path) -> None:
     with pytest.raises(ModelNotFound, match="give a preset folder"):
         modelref.parse(text, tmp_path)

@@ -44,7 +44,7 @@ ROLES = [frozenset(chosen) for size in range(4) for chosen in itertools.combinat
 
 
 def spec(model: str = "gpt2_base_en") -> JobSpec:
-    return JobSpec(model_kind=ModelKind.PRESET, model=model)
+    return JobSpec(model_kind=ModelKind.HUGGINGFACE, model=f"hf://org/{model}")
 
 
 def operations(document) -> dict[str, tuple[str, str]]:

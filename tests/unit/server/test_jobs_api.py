@@ -34,7 +34,7 @@ CONTENT = bytes(range(256)) * 5000
 
 
 def spec(model: str = "gpt2_base_en", **changes) -> JobSpec:
-    return JobSpec(model_kind=ModelKind.PRESET, model=model, **changes)
+    return JobSpec(model_kind=ModelKind.HUGGINGFACE, model=f"hf://org/{model}", **changes)
 
 
 def succeed(api, tmp_path: Path, content: bytes = CONTENT) -> tuple[JobView, Artifact]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import resource
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,7 +69,8 @@ def test_only_what_is_missing_is_sent(api, model_folder: Path, monkeypatch: pyte
 
 def test_a_keras_file(api, tmp_path: Path) -> None:
     path = tmp_path / "poem.keras"
-    path.write_bytes(b"PK")
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", "{}")
     job = api.farm(*BOTH).submit(JobSpec(model_kind=ModelKind.KERAS_FILE, model=str(path))).job
     assert (job.spec.model_kind, job.spec.model) == (ModelKind.UPLOADED, "poem")
 

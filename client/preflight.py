@@ -1,0 +1,68 @@
+"""What can be known of a job before it is queued: refused at submit, and not after minutes in a worker."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from farm import identity
+from farm.appspec import AppSpec
+from farm.errors import ContextTooLong, KeystorePasswordMissing
+from farm.identity import ProcessIdentity
+from farm.jobspec import JobSpec
+from farm.modelref import ModelKind
+from pipeline.android import keystore
+from pipeline.models import fetching
+from pipeline.models.positions import positions_of
+
+
+def check_model(spec: JobSpec) -> None:
+    """Refuse a context that a local model has no positions for."""
+    positions = None if spec.context is None else positions_of(spec.model_ref)
+    if spec.context is not None and positions is not None and spec.context > positions:
+        raise ContextTooLong(
+            f"The context of {spec.context} tokens is longer than the model's {positions} positions; ask for a context"
+            f" of at most {positions}."
+        )
+
+
+def check_preset(spec: JobSpec) -> None:
+    """Refuse a preset that KerasHub does not have, or that can't be converted, with the closest that there is."""
+    if spec.model_kind is ModelKind.PRESET:
+        fetching.preset_handle(spec.model)
+
+
+def check_signing(app: AppSpec, workers: Iterable[str], environment: Mapping[str, str] = os.environ) -> None:
+    """Open the user's keystore with its password, and see whether the workers that run can do so too.
+
+    workers: the identities of processes. KeystoreUnusable, KeystorePasswordMissing.
+    """
+    if app.keystore is None:
+        return
+    with tempfile.TemporaryDirectory(prefix="farm-key-") as folder:
+        keystore.check(keystore.prepare(app, Path(folder), Path(folder) / "key", environment))
+    kind, _, name = (app.password_source or "").partition(":")
+    if kind != "env":
+        return
+    for worker in workers:
+        seen = _environment(ProcessIdentity.parse(worker))
+        if seen is not None and seen.get(name) != environment.get(name):
+            raise KeystorePasswordMissing(
+                f"A worker runs already (process {ProcessIdentity.parse(worker).pid}) and its environment has not the"
+                f" same {name}; end that worker, or give the password by file:PATH, which every worker can read."
+            )
+
+
+def _environment(process: ProcessIdentity) -> dict[str, str] | None:
+    """A process's environment as it was started; None when it can't be seen from here."""
+    own = identity.of_process()
+    if (own.host, own.boot, own.namespace) != (process.host, process.boot, process.namespace):
+        return None
+    try:
+        content = (Path("/proc") / str(process.pid) / "environ").read_bytes()
+    except OSError:
+        return None
+    pairs = (each.partition(b"=") for each in content.split(b"\0") if each)
+    return {os.fsdecode(name): os.fsdecode(value) for name, _, value in pairs}
