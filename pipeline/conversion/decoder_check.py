@@ -10,7 +10,8 @@ import tensorflow as tf
 from farm.errors import ReferenceMismatch
 from pipeline.conversion import decoder, graph
 from pipeline.conversion.description import DecoderDescription
-from pipeline.conversion.reference_plan import Int32
+from pipeline.conversion.full_forward import Forward
+from pipeline.conversion.reference_plan import TOKENS_BEYOND, Int32
 from pipeline.conversion.viewed_weights import ViewedWeights
 from pipeline.conversion.weights import Float32
 
@@ -33,14 +34,25 @@ def require_equal(actual: Float32, expected: Float32) -> float:
     return difference / scale
 
 
-def run_decoder(description: DecoderDescription, weights: ViewedWeights, tokens: Int32) -> Float32:
-    """The graph's own computation in TensorFlow: logits [N,V] of one call of N tokens, one weight at a time."""
+def require_equal_beyond_window(
+    description: DecoderDescription, weights: ViewedWeights, forward: Forward, tokens: Int32
+) -> None:
+    """The same behind the last of more tokens than the attention windows hold: shorter texts do not show a window."""
+    actual = run_decoder(description, weights, tokens, last=TOKENS_BEYOND)
+    require_equal(actual, forward.logits_after(tokens, last=TOKENS_BEYOND))
+
+
+def run_decoder(
+    description: DecoderDescription, weights: ViewedWeights, tokens: Int32, last: int | None = None
+) -> Float32:
+    """The graph's own computation in TensorFlow: logits [N,V] of one call of N tokens, one weight at a time; `last`:
+    behind the last tokens alone."""
     length = len(tokens)
     shape = graph.cache_shape(description, length)
     cache = {name: tf.zeros(shape) for name in graph.cache_names(description)}
     tensors = LazyTensors(weights)
     hidden, _ = decoder.run_layers(description, tensors, tf.constant(tokens[None]), tf.range(length), cache)
-    return np.asarray(decoder.project_logits(description, tensors, hidden))
+    return np.asarray(decoder.project_logits(description, tensors, hidden if last is None else hidden[-last:]))
 
 
 class LazyTensors(Mapping[str, tf.Tensor]):

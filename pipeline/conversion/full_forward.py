@@ -35,8 +35,8 @@ class Forward(Protocol):
     def logits(self, rows: Sequence[Sequence[int]]) -> Float32:
         """Logits [R,L,V]; shorter rows are padded at the end, which a causal model does not see."""
 
-    def logits_after(self, tokens: Int32) -> Float32:
-        """Logits [N,V] after each of one row's tokens [N]."""
+    def logits_after(self, tokens: Int32, last: int | None = None) -> Float32:
+        """Logits [N,V] after each of one row's tokens [N], or after the last ones alone."""
 
 
 class FullForward:
@@ -63,10 +63,10 @@ class FullForward:
             logits = self._call(tf.constant(tokens))
         return np.asarray(logits, dtype=np.float32)
 
-    def logits_after(self, tokens: Int32) -> Float32:
-        """Logits [N,V] after each of one row's tokens [N]."""
+    def logits_after(self, tokens: Int32, last: int | None = None) -> Float32:
+        """Logits [N,V] after each of one row's tokens [N], or after the last ones alone."""
         row: Float32 = self.logits([tokens.tolist()])[0]
-        return row
+        return row if last is None else row[-last:]
 
 
 def continue_greedily(forward: Forward, plan: Plan, stop_tokens: Collection[int]) -> tuple[Continuation, ...]:

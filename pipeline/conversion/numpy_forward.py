@@ -40,20 +40,27 @@ class NumpyForward:
 
     def logits(self, rows: Sequence[Sequence[int]]) -> Float32:
         """Logits [R,L,V]; those behind a shorter row's end are zeros."""
-        hidden = [self._embed(np.array(row, np.int64)) for row in rows]
-        for index, layer in enumerate(self._description.layers):
-            weights = self._layer(index)
-            hidden = [self._block(weights, layer, x) for x in hidden]
-        table = self._whole(TOKEN_EMBEDDING if self._description.tied_embedding else OUTPUT_EMBEDDING)
+        hidden = self._run_layers(rows)
+        table = self._table()
         logits = np.zeros((len(rows), max(len(x) for x in hidden), self._description.vocabulary_size), np.float32)
         for number, x in enumerate(hidden):
             logits[number, : len(x)] = self._project(x, table)
         return logits
 
-    def logits_after(self, tokens: Int32) -> Float32:
-        """Logits [N,V] after each of one row's tokens [N]."""
-        row: Float32 = self.logits([tokens.tolist()])[0]
-        return row
+    def logits_after(self, tokens: Int32, last: int | None = None) -> Float32:
+        """Logits [N,V] after each of one row's tokens [N], or after the last ones alone."""
+        (hidden,) = self._run_layers([tokens.tolist()])
+        return self._project(hidden if last is None else hidden[-last:], self._table())
+
+    def _run_layers(self, rows: Sequence[Sequence[int]]) -> list[Float32]:
+        hidden = [self._embed(np.array(row, np.int64)) for row in rows]
+        for index, layer in enumerate(self._description.layers):
+            weights = self._layer(index)
+            hidden = [self._block(weights, layer, x) for x in hidden]
+        return hidden
+
+    def _table(self) -> Float32:
+        return self._whole(TOKEN_EMBEDDING if self._description.tied_embedding else OUTPUT_EMBEDDING)
 
     def _whole(self, name: str) -> Float32:
         return self._weights.rows(name, 0, self._weights.shape(name)[0])

@@ -12,17 +12,20 @@ from numpy.typing import NDArray
 from pipeline.conversion.full_forward import Continuation
 from pipeline.conversion.reference_plan import Plan
 from pipeline.conversion.weights import Float32
-from pipeline.inference.reference import TextReference
+from pipeline.inference.reference import NONE, TextReference
 
 
 @dataclass(frozen=True)
 class Reference:
-    """Keras's answers. probe_logits [N,V] after each probe token; texts: what it holds to come next in each text."""
+    """Keras's answers. probe_logits [N,V] after each probe token; texts: what it holds to come next in each text;
+    start_token and stop_tokens: behind which and up to which it wrote."""
 
     plan: Plan
     continuations: tuple[Continuation, ...]
     probe_logits: Float32
     texts: tuple[TextReference, ...]
+    start_token: int | None
+    stop_tokens: tuple[int, ...]
 
     @property
     def perplexity(self) -> float:
@@ -36,6 +39,10 @@ class Reference:
             "probe_tokens": self.plan.probe_tokens,
             "probe_logits": self.probe_logits,
             "texts": np.array(len(self.texts)),
+            "questions": np.array([prompt.question for prompt in self.plan.prompts]),
+            "start_token": np.array(NONE if self.start_token is None else self.start_token),
+            "stop_tokens": np.array(self.stop_tokens, np.int64),
+            "answer_end": np.array(NONE if self.plan.answer_end is None else self.plan.answer_end),
         }
         for index, (prompt, continuation) in enumerate(zip(self.plan.prompts, self.continuations, strict=True)):
             arrays[f"prompt_{index}"] = np.array(prompt.tokens, np.int32)

@@ -26,26 +26,36 @@ LEAST_PASSES = 3
 TEXT_BUDGET = 150e9
 TEXT_TOKENS = (256, 2048)
 SHORTEST_WINDOW = 24
+# By how many tokens the decoder is compared with Keras beyond the longest attention window.
+TOKENS_BEYOND = 16
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """A golden prompt: its text, empty for random tokens, and its tokens with the start token."""
+    """A golden prompt: its text, empty for random tokens, its tokens with the start token, and what was put into the
+    model's template to make it."""
 
     text: str
     tokens: tuple[int, ...]
+    question: str = ""
 
 
 @dataclass(frozen=True)
 class Plan:
     """What Keras is asked: prompts to go on with for `greedy_tokens` in at most `passes` forward passes, random tokens,
-    and windows of text, each behind the start token."""
+    and windows of text, each behind the start token.
+
+    answer_end: the position of an answer's last token in the first text; None where no text is a whole answer in the
+    model's template. beyond_window: random tokens, more than the layers' attention windows hold; None without such.
+    """
 
     prompts: tuple[Prompt, ...]
     greedy_tokens: int
     passes: int
     probe_tokens: Int32
     texts: tuple[Int32, ...]
+    answer_end: int | None = None
+    beyond_window: Int32 | None = None
 
 
 def plan_reference(
@@ -60,37 +70,58 @@ def plan_reference(
     greedy_tokens = min(GREEDY_TOKENS, context // 4)
     room = context - greedy_tokens
     prompts = []
-    for text in _texts(prompting):
+    for question in _questions(prompting):
+        text = prompting.fill(question)
         tokens = read(text)
         if export.tokenizer is None or len(tokens) > room:
-            text, tokens = "", random.integers(0, vocabulary, min(PROMPT_TOKENS, room)).tolist()
-        prompts.append(Prompt(text, tuple(tokens)))
+            question, text, tokens = "", "", random.integers(0, vocabulary, min(PROMPT_TOKENS, room)).tolist()
+        prompts.append(Prompt(text, tuple(tokens), question))
     parameters = sum(int(np.prod(shape)) for shape in description.weight_shapes().values())
     tokens_a_pass = sum(len(prompt.tokens) + greedy_tokens // 2 for prompt in prompts)
+    answer = _answer(context, export, prompting) if evaluation is None else None
+    windows = _windows(parameters, context, export, vocabulary, evaluation)
     return Plan(
         prompts=tuple(prompts),
         greedy_tokens=greedy_tokens,
         passes=max(LEAST_PASSES, min(greedy_tokens, int(GREEDY_BUDGET / (parameters * tokens_a_pass)))),
         probe_tokens=random.integers(0, vocabulary, min(FORCED_TOKENS, context)).astype(np.int32),
-        texts=_windows(parameters, context, export, prompting, vocabulary, evaluation),
+        texts=windows if answer is None else (answer, *windows),
+        answer_end=None if answer is None else len(answer) - 1,
+        beyond_window=beyond_window(description, context),
     )
 
 
-def _texts(prompting: Prompting) -> tuple[str, ...]:
+def _questions(prompting: Prompting) -> tuple[str, ...]:
     """What a model that answers is asked: its own questions first."""
     asked = GOLDEN_PROMPTS if prompting.mode is Mode.COMPLETE else (*prompting.prompts, *GOLDEN_PROMPTS)
-    return tuple(prompting.fill(text) for text in asked[: len(GOLDEN_PROMPTS)])
+    return asked[: len(GOLDEN_PROMPTS)]
+
+
+def _answer(context: int, export: TokenizerExport, prompting: Prompting) -> Int32 | None:
+    """A question with its answer in the model's template; None where it has none, or where it is too long."""
+    if export.tokenizer is None or prompting.mode is not Mode.INSTRUCT:
+        return None
+    tokens = export.encode(prompting.fill(QUESTION) + ANSWER)
+    return np.array(tokens, np.int32) if len(tokens) <= context else None
+
+
+def beyond_window(description: DecoderDescription, context: int) -> Int32 | None:
+    """Tokens of which the last few see less than all, where a layer's attention window is shorter than the context."""
+    windows = {layer.attention_window for layer in description.layers} - {None}
+    longest = max((window for window in windows if window is not None and window < context), default=None)
+    if longest is None:
+        return None
+    random = np.random.default_rng(SEED + 2)
+    return random.integers(0, description.vocabulary_size, min(longest + TOKENS_BEYOND, context)).astype(np.int32)
 
 
 def _windows(
-    parameters: int, context: int, export: TokenizerExport, prompting: Prompting, vocabulary: int, own: str | None
+    parameters: int, context: int, export: TokenizerExport, vocabulary: int, own: str | None
 ) -> tuple[Int32, ...]:
     """Windows of text, as many tokens in all as the model's size allows; random tokens where it reads no text."""
     least, most = TEXT_TOKENS
     total = int(min(max(TEXT_BUDGET / parameters, least), most))
     texts = [export.encode(text) for text in (TEXTS if own is None else [own])]
-    if own is None and prompting.mode is Mode.INSTRUCT:
-        texts.insert(0, export.encode(prompting.fill(QUESTION) + ANSWER))
     if export.tokenizer is None or not any(len(tokens) > 1 for tokens in texts):
         random = np.random.default_rng(SEED + 1)
         return (random.integers(0, vocabulary, max(2, min(160, context))).astype(np.int32),)

@@ -16,16 +16,20 @@ from farm.errors import FileUnreadable
 Int32 = NDArray[np.int32]
 Float32 = NDArray[np.float32]
 
+# Stands in the file for a number that is not there.
+NONE = -1
+
 
 @dataclass(frozen=True)
 class PromptReference:
     """A golden prompt. text: None for one that is only tokens. tokens: with the start token; greedy: Keras's own
-    continuation; margins: by how much its best logit led at each step."""
+    continuation; margins: by how much its best logit led at each step; question: what the template was filled with."""
 
     text: str | None
     tokens: tuple[int, ...]
     greedy: tuple[int, ...]
     margins: tuple[float, ...]
+    question: str = ""
 
 
 @dataclass(frozen=True)
@@ -41,12 +45,19 @@ class TextReference:
 
 @dataclass(frozen=True)
 class Reference:
-    """The whole file. probe_tokens [N] with Keras's logits [N,V] after each; texts: where quality is measured."""
+    """The whole file. probe_tokens [N] with Keras's logits [N,V] after each; texts: where quality is measured.
+
+    start_token: behind which Keras read, None for none; stop_tokens: at which it stopped. answer_end: the position of
+    an answer's last token in the first text, None where no text is an answer.
+    """
 
     prompts: tuple[PromptReference, ...]
     probe_tokens: Int32
     probe_logits: Float32
     texts: tuple[TextReference, ...]
+    start_token: int | None = None
+    stop_tokens: tuple[int, ...] = ()
+    answer_end: int | None = None
 
     @cached_property
     def centred_logits(self) -> Float32:
@@ -82,6 +93,9 @@ def read_reference(path: Path) -> Reference:
                 arrays["probe_tokens"],
                 arrays["probe_logits"],
                 tuple(_text(arrays, index) for index in range(int(arrays["texts"]))),
+                _number(arrays["start_token"]),
+                tuple(int(token) for token in arrays["stop_tokens"]),
+                _number(arrays["answer_end"]),
             )
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise FileUnreadable(f"{path.name} is no reference of the conversion ({error}); run the job again.") from error
@@ -95,7 +109,12 @@ def _prompt(arrays: Any, index: int) -> PromptReference:
         tokens=tuple(int(token) for token in arrays[f"prompt_{index}"]),
         greedy=tuple(int(token) for token in arrays[f"greedy_{index}"]),
         margins=tuple(float(margin) for margin in arrays[f"margin_{index}"]),
+        question=str(arrays["questions"][index]),
     )
+
+
+def _number(value: Any) -> int | None:
+    return None if int(value) == NONE else int(value)
 
 
 def _text(arrays: Any, index: int) -> TextReference:
@@ -129,6 +148,8 @@ def _require_complete(reference: Reference, path: Path) -> None:
         and len(reference.probe_logits) == rows
         and len(reference.texts) > 0
         and all(_complete(text) for text in reference.texts)
+        and len(reference.stop_tokens) > 0
+        and (reference.answer_end is None or reference.answer_end < len(reference.texts[0].tokens))
     )
     if not sound:
         raise FileUnreadable(

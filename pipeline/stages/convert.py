@@ -137,7 +137,8 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
     with timer.measure("reference_seconds"):
         continuations = full_forward.continue_greedily(forward, plan, model_stop_tokens(model, export))
         texts = full_forward.read_texts(forward, plan.texts)
-    reference = Reference(plan, continuations, probe_logits, texts)
+    stops = model_stop_tokens(model, export)
+    reference = Reference(plan, continuations, probe_logits, texts, export.start_token, stops)
     report(0.95, "writing the model's papers")
     write_metadata(request, model, export, reference, said, made.weight_format, reading.special_tokens)
     sizes = model.description.weight_shapes().values()
@@ -179,6 +180,8 @@ def compare_with_keras(model: MappedModel, forward: Forward, plan: Plan, timer: 
         actual = decoder_check.run_decoder(model.description, model.weights, plan.probe_tokens)
         expected = asked.result()
         difference = decoder_check.require_equal(actual, expected)
+        if plan.beyond_window is not None:
+            decoder_check.require_equal_beyond_window(model.description, model.weights, forward, plan.beyond_window)
     timer.metrics.append(Metric(name="decoder_difference", value=difference, unit="share"))
     return expected
 

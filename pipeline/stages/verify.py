@@ -20,7 +20,7 @@ from farm.jobspec import IoMode, SpecialTokens, TokenizerGraph
 from farm.progress import Reporter
 from farm.recipes import QualityLimits
 from pipeline.flex.runner import FlexModel
-from pipeline.inference import divergence, keras_graph_quality, quality
+from pipeline.inference import divergence, keras_graph_quality, prompt_check, quality
 from pipeline.inference.divergence import Divergence
 from pipeline.inference.interpreter import TokenModel
 from pipeline.inference.model_card import ModelCard
@@ -72,6 +72,7 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
     model = TokenModel(request.input(ArtifactName.MODEL), request.threads)
     load_seconds = time.perf_counter() - started
     check_sizes(model, info, codec, reference)
+    prompt_check.require_same_prompts(info, codec, reference)
 
     limits = recipes.find(info.recipe).limits
     outcomes = []
@@ -113,6 +114,7 @@ def verify_keras_graph(
     """Verify a file that takes a prompt and gives a text, and nothing else; QualityMissed."""
     if codec is None:
         raise DescriptionMismatch("The model takes text but comes without a tokenizer; run the job again.")
+    prompt_check.require_same_prompts(info, codec, reference)
     report(0.1, "writing beside Keras")
     limits = recipes.find(info.recipe).limits
     flex = FlexModel(

@@ -18,7 +18,7 @@ from keras_hub import models
 
 from farm.errors import DescriptionMismatch, NotCausalLM, ReferenceMismatch, UnsupportedArchitecture, UnsupportedFamily
 from farm.recipes import WeightFormat
-from pipeline.conversion import decoder_check, graph, mapping
+from pipeline.conversion import decoder_check, graph, mapping, reference_plan
 from pipeline.conversion.binding import bind
 from pipeline.conversion.decoder_check import TOLERANCE, run_decoder
 from pipeline.conversion.families import FAMILIES
@@ -244,6 +244,25 @@ def test_a_wrong_description_does_not_pass_the_gate() -> None:
     actual = decoder_check.run_decoder(replace(model.description, layers=layers), model.weights, forced)
     with pytest.raises(ReferenceMismatch, match="logits differ by"):
         decoder_check.require_equal(actual, expected)
+
+
+def test_a_window_that_is_ignored_shows_beyond_it_alone() -> None:
+    causal_lm = lively("mistral")
+    model, forward = map_model(causal_lm), FullForward(causal_lm)
+    tokens = reference_plan.beyond_window(model.description, context=256)
+    assert tokens is not None
+    assert len(tokens) == 6 + reference_plan.TOKENS_BEYOND
+    decoder_check.require_equal_beyond_window(model.description, model.weights, forward, tokens)
+    ignored = replace(
+        model.description, layers=tuple(replace(layer, attention_window=None) for layer in model.description.layers)
+    )
+    inside = tokens[:6]
+    actual = decoder_check.run_decoder(ignored, model.weights, inside)
+    decoder_check.require_equal(actual, forward.logits_after(inside))
+    with pytest.raises(ReferenceMismatch, match="over 16 random tokens the logits differ by"):
+        decoder_check.require_equal_beyond_window(ignored, model.weights, forward, tokens)
+    assert reference_plan.beyond_window(model.description, context=6) is None
+    assert reference_plan.beyond_window(ignored, context=256) is None
 
 
 def test_a_parameter_that_no_mapping_knows_is_refused() -> None:

@@ -55,6 +55,8 @@ def numpy_reference(path: Path) -> None:
     arrays["probe_logits"] = numpy_decoder.logits(GPT2_LIKE, WEIGHTS, forced.tolist()).astype(np.float32)
     arrays |= {"texts": np.array(1), "text_0": text.astype(np.int32), "nll_0": nll.astype(np.float32)}
     arrays |= {"likeliest_0": likeliest, "log_probabilities_0": log_probabilities}
+    arrays |= {"questions": arrays["prompt_texts"], "start_token": np.array(bound_models.START_TOKEN)}
+    arrays |= {"stop_tokens": np.array([bound_models.END_TOKEN]), "answer_end": np.array(-1)}
     np.savez(path, **arrays)
 
 

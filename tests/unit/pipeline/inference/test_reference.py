@@ -26,6 +26,10 @@ def arrays() -> dict[str, Any]:
         "likeliest_0": np.array([[2, 0], [3, 1], [0, 1]], np.int32),
         "log_probabilities_0": np.full((3, 2), -1.0, np.float32),
         "nll_0": np.array([2.0, 3.0], np.float32),
+        "questions": np.array(["The", ""]),
+        "start_token": np.array(9),
+        "stop_tokens": np.array([4]),
+        "answer_end": np.array(-1),
     }
 
 
@@ -38,6 +42,8 @@ def test_everything_is_read(tmp_path: Path) -> None:
     assert reference.prompts[0].margins == (0.5, 0.25)
     assert reference.prompts[1].text is None
     assert reference.logit_scale == 1.5
+    assert (reference.start_token, reference.stop_tokens, reference.answer_end) == (9, (4,), None)
+    assert reference.prompts[0].question == "The"
 
 
 @pytest.mark.parametrize("missing", ["prompt_texts", "greedy_1", "probe_logits", "nll_0"])
@@ -59,6 +65,8 @@ def test_a_missing_array_is_named(tmp_path: Path, missing: str) -> None:
         ("text_0", np.array([], np.int32)),
         ("likeliest_0", np.zeros((3, 1), np.int32)),
         ("texts", np.array(0)),
+        ("stop_tokens", np.array([], np.int64)),
+        ("answer_end", np.array(3)),
     ],
 )
 def test_nothing_to_compare_is_refused(tmp_path: Path, name: str, value: np.ndarray) -> None:
