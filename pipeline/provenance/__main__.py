@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 
-from farm import locations
 from farm.errors import FarmError
 from farm.stages import STAGES
 from pipeline.provenance.closure import Repository
@@ -18,7 +17,7 @@ from pipeline.provenance.stage_code import stage_closure
 
 def main() -> int:
     """See above."""
-    repository, environment = Repository(locations.ROOT), Environment()
+    repository, environment = Repository.of_farm(), Environment()
     wanted = sys.argv[1:]
     try:
         for stage in STAGES:

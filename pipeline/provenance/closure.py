@@ -10,10 +10,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from farm import digests
+from farm import digests, locations
 from farm.errors import SettingsInvalid
 from pipeline.provenance import modules
 from pipeline.provenance.modules import ModuleSource
+
+# It reads every source, and none of them decides what comes of another one.
+DATA_FILES: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -36,13 +39,20 @@ class Closure:
 
 @dataclass
 class Repository:
-    """The modules below a folder, each read once."""
+    """The modules below a folder, each read once. packages: those of them that are its own; None for all. An installed
+    farm lies among the packages of others."""
 
     root: Path
+    packages: frozenset[str] | None = None
     _sources: dict[str, ModuleSource] = field(default_factory=dict)
     _paths: dict[str, str | None] = field(default_factory=dict)
     _listed: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _digests: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of_farm(cls) -> Repository:
+        """The farm's own modules, in a checkout or where it is installed."""
+        return cls(locations.ROOT, frozenset(locations.PACKAGES))
 
     def closure(self, *roots: str) -> Closure:
         """The closure of these modules, by dotted names; SettingsInvalid when one is missing or declares wrongly."""
@@ -59,10 +69,11 @@ class Repository:
                 continue
             found[path] = source = self._read(name, path)
             for imported in source.imports:
-                within = self._parents(imported)
+                top = imported.partition(".")[0]
+                within = self._parents(imported) if self.packages is None or top in self.packages else []
                 todo += within
                 if not within:
-                    outside.add(imported.partition(".")[0])
+                    outside.add(top)
             # A program of the repository's own, which a module starts, decides as a module does.
             todo += [_dotted(each) for each in self._data(source, path) if each.endswith(".py")]
         data = {each for path, source in found.items() for each in self._data(source, path)}

@@ -83,7 +83,7 @@ def of_stages(home: Path) -> Mapping[str, str]:
 
 def of_module(name: str) -> str:
     """The digest of one module and all that it imports."""
-    repository = Repository(locations.ROOT)
+    repository = Repository.of_farm()
     return digest(repository, repository.closure(name), Environment())
 
 
@@ -118,7 +118,7 @@ def pinned(root: Path, closure: Closure) -> Mapping[str, Any] | None:
 def _find() -> _State:
     """Read all sources: a second or two, once per version."""
     root = locations.ROOT
-    repository, environment = Repository(root), Environment()
+    repository, environment = Repository.of_farm(), Environment()
     closures = {stage.name.value: stage_closure(repository, stage) for stage in stages.STAGES}
     files, folders = _watched(root, closures.values())
     # Before anything is read: what changes meanwhile then differs at the next look.

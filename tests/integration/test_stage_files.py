@@ -40,7 +40,7 @@ def test_a_job(tmp_path: Path, android_toolchain: Toolchain, io_mode: IoMode) ->
     assert job.state is JobState.SUCCEEDED, job.error
     opened = read(log)
     assert set(opened) == {stage.name for stage in stages_of(spec)}
-    repository = Repository(locations.ROOT)
+    repository = Repository.of_farm()
     for name, files in opened.items():
         closure = stage_closure(repository, BY_NAME[name])
         allowed = closure.files | ({TABLE} if PINS in closure.sources else set())

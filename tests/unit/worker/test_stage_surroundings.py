@@ -50,6 +50,9 @@ def test_the_sandbox_writes_to_the_work_folder_only(tmp_path: Path) -> None:
     assert writable == [str(tmp_path)]
     assert "--share-net" not in words
     assert {"--unshare-all", "--disable-userns", "--seccomp", "--die-with-parent"} <= set(words)
+    contained = Bubblewrap(own_proc=False, own_user=False).wrap(("python", "x"), view)
+    assert "--disable-userns" not in contained, "a container's /proc/sys is read-only, where it would be set"
+    assert {"--unshare-all", "--seccomp"} <= set(contained)
     assert "/given" in words
     assert str(locations.ROOT / "pipeline") in words
     assert not {"/etc", "/etc/ssl", "/etc/shadow", "/etc/passwd", str(locations.ROOT)} & set(sources(words))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,18 @@ def test_a_name_that_becomes_a_module_counts(root: Path) -> None:
     (root / "pipe/deep/two").mkdir()
     (root / "pipe/deep/two/__init__.py").write_text("import scipy")
     assert "scipy" in closure(root).imports
+
+
+def test_packages_beside_an_installed_farm_are_not_its_own(root: Path) -> None:
+    (root / "keras").mkdir()
+    (root / "keras/__init__.py").write_text("import importlib\nimportlib.import_module(name)")
+    found = Repository(root, frozenset({"farm", "pipe"})).closure("pipe.deep.one")
+    assert found == closure_without(root, "keras")
+
+
+def closure_without(root: Path, package: str) -> Closure:
+    shutil.rmtree(root / package)
+    return closure(root)
 
 
 def test_declared_data_must_be_there(root: Path) -> None:

@@ -18,7 +18,7 @@ from pipeline.toolchain.pins import Role
 
 by_name = pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
 ENVIRONMENT = Environment()
-REPOSITORY = Repository(locations.ROOT)
+REPOSITORY = Repository.of_farm()
 TABLE = "android-builder/artifacts.toml"
 
 
