@@ -55,7 +55,7 @@ class CheckPage:
 
 
 def show(page: CheckPage, terminal: Terminal) -> None:
-    """Each finding with its mend and rule, then one line over all."""
+    """Each finding with its fix and rule, then one line over all."""
     for finding in page.findings:
         terminal.show(
             Text.assemble(
@@ -64,7 +64,7 @@ def show(page: CheckPage, terminal: Terminal) -> None:
                 printable(finding.cause),
             )
         )
-        terminal.show(f"    mend  {finding.fix}")
+        terminal.show(f"    fix   {finding.fix}")
         terminal.show(Text(f"    rule  {finding.rule}\n", "dim"))
     table = plain_table("check", "errors", "warnings", right=("errors", "warnings"))
     for name in page.checks:
@@ -72,7 +72,7 @@ def show(page: CheckPage, terminal: Terminal) -> None:
             sum(one.check == name and one.severity is severity for one in page.findings)
             for severity in (Severity.ERROR, Severity.WARNING)
         ]
-        table.add_row(name, *(str(count or "") for count in counts))
+        table.add_row(name, *(str(count or "ok") for count in counts))
     terminal.show(table)
     total = len(findings.errors(page.findings))
     verdict = f"{units.count(total, 'error')} in {page.file.name}" if total else f"{page.file.name} has no error"

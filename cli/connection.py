@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, cast
 import typer
 
 from cli import profile_option
+from cli.terminal import open_terminal
 from client import profiles
 from client.protocol import Farm
 from farm import settings
+from farm.errors import UsageError
 from farm.job_request import Layer
 from farm.loading import gc_paused
 
@@ -24,6 +26,8 @@ def connect(ctx: typer.Context) -> Farm:
     if ctx.obj is not None:
         return cast(Callable[[], Farm], ctx.obj)()
     profile = chosen_profile(ctx)
+    if not ctx.params.get("as_json") and not ctx.resilient_parsing:
+        say_which(profile)
     # Half of a command's start-up is the import of the database's library; who does without the farm need not wait.
     with gc_paused():
         if profile is None:
@@ -32,6 +36,22 @@ def connect(ctx: typer.Context) -> Farm:
             return LocalFarm(settings.load())
         from client.remote import RemoteFarm
     return RemoteFarm(_http(profile))
+
+
+def require_local(ctx: typer.Context, what: str) -> None:
+    """UsageError when the chosen profile is a farm elsewhere: the command is about this machine's farm alone."""
+    profile = chosen_profile(ctx)
+    if profile is not None:
+        raise UsageError(
+            f"{what} is about this machine's farm, and the profile {profile.name} is a farm at {profile.url}; run"
+            " it there, or add --profile local."
+        )
+
+
+def say_which(profile: profiles.Profile | None) -> None:
+    """Say on stderr which farm answers where more than one is known, unless a program reads along."""
+    if profiles.load().urls:
+        open_terminal().remark(f"Farm: {f'{profile.name} ({profile.url})' if profile else 'this machine (local)'}")
 
 
 def connect_tokens(ctx: typer.Context) -> TokenRegister:

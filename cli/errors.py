@@ -15,6 +15,24 @@ from typer.exceptions import TyperException
 from cli.terminal import Terminal
 from farm.errors import FarmError, SettingsInvalid, UsageError
 
+# What people call the commands that are named otherwise here.
+MEANT = {
+    "submit": "build convert create new start add make quantize package",
+    "status": "show info ps queue job get describe",
+    "logs": "tail output",
+    "list": "jobs history all",
+    "cancel": "stop kill abort",
+    "retry": "rerun restart resume",
+    "download": "get-artifacts fetch pull artifacts save export",
+    "run": "generate complete chat prompt ask",
+    "gc": "prune clean cleanup purge",
+    "disk": "du usage space df size",
+    "token": "tokens auth key",
+    "login": "connect remote",
+    "doctor": "check-system diagnose setup",
+    "migrate": "upgrade",
+}
+
 
 def error_object(error: FarmError) -> dict[str, Any]:
     """The JSON form of an error."""
@@ -42,7 +60,9 @@ def usage(error: TyperException, command_path: str) -> UsageError:
 
 def unknown_command(name: str, known: Sequence[str]) -> UsageError:
     """An unknown command with the closest one."""
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+    same = {name.lower(): meant for meant, names in MEANT.items() for name in names.split()}
+    found = same.get(name.lower())
+    close = [found] if found else difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.6)
     return UsageError(f"There is no command {name!r}; did you mean `farm {close[0]}`?" if close else
                       f"There is no command {name!r}; `farm --help` lists them.")  # fmt: skip
 

@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
-from cli import errors, profile_option
+from cli import errors, profile_option, word_order
 from cli.terminal import open_terminal
 from farm.errors import FarmError
 from farm.loading import gc_paused
@@ -31,6 +31,7 @@ COMMANDS: dict[str, str] = {
     "list": "List jobs, the newest first.",
     "cancel": "Stop a job.",
     "retry": "Queue a failed or cancelled job again.",
+    "rm": "Delete jobs that have ended, with their logs and the files that no other job has.",
     "download": "Write a job's files here: the app, the model, the tokenizer, the golden prompts, the report.",
     "run": "Complete or answer a prompt with a model on this machine.",
     "inspect": "Show what is inside a .tflite or an APK: signatures, operators, tensors, sizes.",
@@ -42,6 +43,7 @@ COMMANDS: dict[str, str] = {
     "doctor": "Check what this machine has and lacks, each with its fix.",
     "worker": "Run queued jobs in the foreground.",
     "migrate": "Bring the database of this machine's farm to this version.",
+    "disk": "Say what takes the space of this machine's farm, and what frees it.",
     "gc": "Forget old jobs of this machine's farm and remove the files that no other job needs.",
     "login": "Remember a farm elsewhere and your token for it.",
     "token": "Make, list or revoke the tokens by which others use this farm.",
@@ -78,7 +80,7 @@ class FarmGroup(TyperGroup):
         windows_expand_args: bool = True,  # noqa: ARG002  the signature is Typer's
         **extra: Any,
     ) -> Any:
-        words = list(sys.argv[1:] if args is None else args)
+        words = word_order.arrange(list(sys.argv[1:] if args is None else args), COMMANDS)
         terminal = open_terminal(as_json="--json" in words)
         try:
             code = super().main(

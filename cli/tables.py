@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Callable, Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
@@ -13,6 +14,7 @@ from cli.json_views import published
 from cli.terminal import printable
 from client.protocol import JobView, MetricView, StageView
 from farm import recipes
+from farm.errors import UsageError
 from farm.measurement import Measurement
 from farm.stages import BY_NAME
 from farm.states import JobState, StageState
@@ -53,18 +55,41 @@ def state_text(state: JobState) -> Text:
     return Text(state.value, STATE_STYLES[state])
 
 
-def job_table(jobs: Sequence[JobView]) -> Table:
+# What can be shown of a job in a row.
+JOB_COLUMNS: dict[str, Callable[[JobView], str | Text]] = {
+    "job": lambda job: Text(job.id, "bold"),
+    "state": lambda job: state_text(job.state),
+    "app": lambda job: printable(job.spec.app.label),
+    "model": lambda job: printable(job.spec.model_ref.short_name),
+    "recipe": lambda job: recipes.find(job.spec.recipe).alias,
+    "mode": lambda job: job.spec.io_mode.value,
+    "age": lambda job: units.age(job.created_at),
+    "result": lambda job: cut(outcome(job)),
+    "version": lambda job: printable(f"{job.spec.app.version_name} ({job.spec.app.version_code})"),
+    "id": lambda job: printable(job.spec.app.application_id),
+    "context": lambda job: str(job.spec.wanted_context),
+    "size": lambda job: units.size(sum(artifact.size for artifact in published(job))),
+}
+SHOWN = ("job", "state", "app", "model", "recipe", "mode", "age", "result")
+FIGURES = ("age", "context", "size")
+
+
+def parse_columns(text: str | None) -> tuple[str, ...]:
+    """`job,size` -> ("job", "size"); the usual ones for None. UsageError names the closest."""
+    names = SHOWN if text is None else tuple(name.strip() for name in text.split(","))
+    for name in names:
+        if name not in JOB_COLUMNS:
+            close = difflib.get_close_matches(name, JOB_COLUMNS, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"choose from {', '.join(JOB_COLUMNS)}."
+            raise UsageError(f"There is no column {name!r}; {hint}")
+    return names
+
+
+def job_table(jobs: Sequence[JobView], columns: Sequence[str] = SHOWN) -> Table:
     """One row a job: what it is, how old, and how it stands or ended."""
-    table = plain_table("job", "state", "model", "recipe", "age", "result", right=("age",))
+    table = plain_table(*columns, right=FIGURES)
     for job in jobs:
-        table.add_row(
-            Text(job.id, "bold"),
-            state_text(job.state),
-            printable(job.spec.model_ref.short_name),
-            recipes.find(job.spec.recipe).alias,
-            units.age(job.created_at),
-            cut(outcome(job)),
-        )
+        table.add_row(*(JOB_COLUMNS[name](job) for name in columns))
     return table
 
 

@@ -12,12 +12,13 @@ from sqlalchemy.engine import Connection
 from client import preflight, views
 from client.protocol import EventView, JobView, Submission
 from db import digests as digest_cache
-from db import events, jobs, measurements, workers
+from db import events, garbage_collection, jobs, measurements, workers
 from db.jobs import Submitted
 from db.records import JobRecord
 from db.session import Database, open_database
 from farm import aars, digests, identity, locations, logs, sources
 from farm.artifacts import Artifact, ArtifactName
+from farm.collected import Collected
 from farm.errors import ArtifactMissing, JobNotFinished, SettingsInvalid
 from farm.identity import ProcessIdentity
 from farm.jobspec import JobSpec
@@ -116,6 +117,11 @@ class LocalFarm:
         if not job.state.terminal:
             raise JobNotFinished(f"Job {job.id} is {job.state} and has no {name} yet; `farm watch {job.id}` waits.")
         raise ArtifactMissing(f"Job {job.id} has no artifact {name}; `farm status {job.id}` shows what it made.")
+
+    def remove(self, job_ids: Sequence[str]) -> Collected:
+        """Delete jobs that have ended and what only they have."""
+        found = [self._record(job_id).id for job_id in job_ids]
+        return garbage_collection.remove_jobs(self._settings, self._open(), self._store, found)
 
     def ensure_worker(self) -> None:
         """Start a background worker if none is alive and there is work; where there is a broker, workers run anyway."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from farm.artifacts import Artifact, ArtifactName
+from farm.collected import Collected
 from farm.jobspec import JobSpec
 from farm.measurement import Measurement
 from farm.stages import StageName
@@ -126,6 +127,9 @@ class Farm(Protocol):
 
     def download(self, job_id: str, name: ArtifactName, target: Path) -> None:
         """Write one artifact to `target`, verified, whole or not at all; ArtifactMissing, ArtifactDamaged."""
+
+    def remove(self, job_ids: Sequence[str]) -> Collected:
+        """Delete jobs that have ended and what only they have; TransitionRefused for one that waits or runs."""
 
     def ensure_worker(self) -> None:
         """See to it that somebody runs the queued jobs (embedded: start a background worker if none is alive)."""

@@ -16,6 +16,7 @@ from client.protocol import EventView, JobView, Submission
 from client.transfers import RetryBudget
 from farm import digests, sources
 from farm.artifacts import ArtifactName
+from farm.collected import Collected
 from farm.errors import ArtifactMissing, FarmUnreachable, JobNotFinished, JobNotFound, ModelChanged, NoJobYet
 from farm.jobspec import JobSpec
 from farm.measurement import Measurement
@@ -138,6 +139,14 @@ class RemoteFarm:
         if not job.state.terminal:
             raise JobNotFinished(f"Job {job.id} is {job.state} and has no {name} yet; `farm watch {job.id}` waits.")
         raise ArtifactMissing(f"Job {job.id} has no artifact {name}; `farm status {job.id}` shows what it made.")
+
+    def remove(self, job_ids: Sequence[str]) -> Collected:
+        """Delete jobs that have ended and what only they have, one after another."""
+        gone: list[Collected] = [self._http.ask(Collected, "DELETE", self._path(job_id)) for job_id in job_ids]
+        return Collected(
+            sum(one.jobs for one in gone), sum(one.results for one in gone), sum(one.files for one in gone),
+            sum(one.bytes for one in gone),
+        )  # fmt: skip
 
     def ensure_worker(self) -> None:
         """The farm itself sees to its workers."""

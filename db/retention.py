@@ -6,6 +6,7 @@ earlier result either refers to it before it is looked for here, or finds that i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,9 +14,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from db import jobs, stages, uploads
-from db.models import ArtifactRow, Job, StageResultRow
+from db.models import ArtifactRow, Job, JobStage, StageResultRow
 from db.session import Database
 from farm.artifacts import Artifact
+from farm.errors import TransitionRefused
+from farm.stages import STAGES
+from farm.states import JobState
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,32 @@ def forget(database: Database, before: datetime) -> Expired:
             for one in gone:
                 connection.execute(sa.delete(table).where(column == one))
     return found
+
+
+def any_running(connection: Connection) -> bool:
+    """Whether a job runs."""
+    return connection.scalar(sa.select(Job.id).where(Job.state == JobState.RUNNING.value).limit(1)) is not None
+
+
+def forget_jobs(database: Database, job_ids: Sequence[str]) -> Expired:
+    """Forget these jobs and the results that only they refer to; TransitionRefused for one that has not ended.
+
+    What depends on no job, such as the app without a model, stays for the next one.
+    """
+    shared = [stage.name.value for stage in STAGES if not stage.inputs and not stage.spec_fields]
+    of_these = JobStage.job_id.in_(job_ids)
+    with database.write(durable=True) as connection:
+        rows = connection.execute(sa.select(Job.id, Job.state).where(Job.id.in_(job_ids)).with_for_update()).all()
+        for row in rows:
+            if not JobState(row.state).terminal:
+                raise TransitionRefused(f"Job {row.id} is {row.state}; end it first with: farm cancel {row.id}")
+        keys = sa.select(JobStage.key).where(of_these, JobStage.key.is_not(None), JobStage.name.not_in(shared))
+        others = sa.select(JobStage.key).where(~of_these, JobStage.key.is_not(None))
+        needed = set(connection.scalars(others))
+        unneeded = sorted({str(key) for key in connection.scalars(keys) if key not in needed})
+        connection.execute(sa.delete(Job).where(Job.id.in_(job_ids)))
+        connection.execute(sa.delete(StageResultRow).where(StageResultRow.key.in_(unneeded)))
+    return Expired(tuple(row.id for row in rows), tuple(unneeded))
 
 
 def referenced(connection: Connection, without: Expired | None = None) -> list[Artifact]:

@@ -147,6 +147,6 @@ def find(name: str) -> Recipe:
         if name in (recipe.name, recipe.alias):
             return recipe
     names = [word for recipe in RECIPES for word in dict.fromkeys((recipe.alias, recipe.name))]
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
+    close = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
     hint = f"did you mean {close[0]!r}?" if close else f"choose one of {', '.join(names)}."
     raise UnknownRecipe(f"There is no recipe {name!r}; {hint}")

@@ -11,14 +11,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-from db import claims, retention, stages, store_files, workers
+from db import claims, retention, stages, store_files, store_ownership, workers
 from db.records import WorkerRecord
 from db.session import Database
 from farm import identity
 from farm.identity import ProcessIdentity
 from farm.settings import Settings
 from farm.store import GRACE_SECONDS, ArtifactStore
-from worker import control_group, process_tree, store_ownership
+from worker import control_group, process_tree
 from worker.removal import ASIDE, remove
 
 _log = logging.getLogger("farm.worker")

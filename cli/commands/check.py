@@ -17,7 +17,7 @@ from cli.connection import connect
 from cli.terminal import open_terminal
 from farm import settings
 from farm.artifacts import ArtifactName
-from farm.errors import FileUnreadable, JobNotFinished, PackageInvalid
+from farm.errors import FileUnreadable, JobNotFinished, PackageInvalid, UsageError
 from pipeline.android import bundle_checks, checks, findings, library_checks
 from pipeline.android.assembly import JOB_ASSETS
 from pipeline.android.bundle_checks import Bundle
@@ -48,13 +48,16 @@ def command(
 ) -> None:
     """Check whether an APK, a bundle or a library is fit for Google Play and for current phones.
 
-    Each finding comes with its cause, its mend and the rule behind it; the exit code is 54 when one is an error.
+    Each finding comes with its cause, its fix and the rule behind it; the exit code is 54 when one is an error.
     Without a job the model is held against the hash that the app's own model-info.json states. Of a bundle, the APK
     that bundletool makes of all its modules is checked too.
     """
     terminal = open_terminal(as_json)
     if not file.is_file():
         raise FileUnreadable(f"There is no file {file}; give an .apk, .aab or .aar, as `farm download` writes it.")
+    with file.open("rb") as stream:
+        if stream.read(8)[4:] == b"TFL3":
+            raise UsageError(f"{file} is a model and no package; look into it with: farm inspect {file}")
     expected = _expectation(ctx, job)
     with redirect_stderr(io.StringIO()):  # the programs' command lines, which belong into a stage's log
         page = PAGES.get(file.suffix, _package_page)(file, expected)

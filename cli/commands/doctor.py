@@ -11,6 +11,7 @@ from rich.text import Text
 from cli import checkup, units
 from cli.arguments import AsJson
 from cli.checkup import Health
+from cli.connection import require_local
 from cli.tables import plain_table
 from cli.terminal import open_terminal, printable
 from farm import settings
@@ -21,6 +22,7 @@ STYLES = {Health.OK: "green", Health.WARNING: "yellow", Health.MISSING: "bold re
 
 
 def command(
+    ctx: typer.Context,
     fetch: Annotated[bool, typer.Option("--fetch", help="First fetch what the Android toolchain lacks.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -28,6 +30,7 @@ def command(
 
     The exit code is 45 when something is missing that jobs cannot do without.
     """
+    require_local(ctx, "farm doctor")
     terminal = open_terminal(as_json)
     if fetch:
         maven.fetch(maven.at(settings.load().toolchain), terminal.remark)

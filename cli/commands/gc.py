@@ -10,17 +10,19 @@ import typer
 
 from cli import units
 from cli.arguments import AsJson
+from cli.connection import require_local
 from cli.terminal import open_terminal
+from db import store_ownership
+from db.garbage_collection import collect
 from db.session import open_database
 from farm import settings
 from farm.store.choice import open_store
-from worker import store_ownership
-from worker.garbage_collection import collect
 
 DAYS = 30
 
 
 def command(
+    ctx: typer.Context,
     older_than: Annotated[
         int, typer.Option(min=1, max=36500, metavar="DAYS", help="Forget jobs that ended longer ago than this.")
     ] = DAYS,
@@ -34,6 +36,7 @@ def command(
 
     May run at any time, beside jobs. Files that were stored within the last day stay, and so do uploaded models.
     """
+    require_local(ctx, "farm gc")
     terminal = open_terminal(as_json)
     chosen = settings.load()
     database = open_database(chosen.database, migrate=chosen.migrate)
@@ -50,3 +53,7 @@ def command(
     counts = f"{units.count(found.jobs, 'job')}, {units.count(found.results, 'result')} of stages and"
     files = f"{units.count(found.files, 'file')} ({units.size(found.bytes)})"
     terminal.show(f"{'Would forget' if dry_run else 'Forgot'} {counts} {files}.")
+    terminal.remark(
+        f"Kept: jobs that ended within {units.count(older_than, 'day')}, wait or run; what they need; files stored"
+        f" within a day; uploaded models; caches and keys (farm disk). farm rm deletes single jobs."
+    )

@@ -15,7 +15,7 @@ from cli.arguments import AsJson
 from cli.targets import model_files
 from cli.terminal import open_terminal, printable
 from farm.artifacts import ArtifactName
-from farm.errors import UnknownMode
+from farm.errors import UnknownMode, UsageError
 from farm.jobspec import IoMode
 from farm.native_output import stdout_suppressed
 from farm.option_texts import read_template
@@ -24,6 +24,8 @@ from farm.prompting import PLACE, Mode
 
 NEEDED = (ArtifactName.MODEL, ArtifactName.TOKENIZER, ArtifactName.MODEL_INFO)
 DEFAULT_TOKENS = 64
+# Of stdin; no model reads as much.
+LONGEST_PROMPT = 1 << 20
 
 
 @dataclass
@@ -61,7 +63,10 @@ def command(
         ),
     ],
     prompt: Annotated[
-        str, typer.Argument(metavar="PROMPT", help="The text to go on from, or the question.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="PROMPT", help="The text to go on from, or the question; - reads it from stdin.", show_default=False
+        ),
     ],
     max_tokens: Annotated[
         int | None,
@@ -103,6 +108,7 @@ def command(
     terminal = open_terminal(as_json)
     wanted_mode = None if mode is None else OneOf(Mode, "mode", UnknownMode)(mode)
     template = None if prompt_template is None else read_template(prompt_template)
+    prompt = read_prompt(prompt)
     threads = threads or archive.default_threads()
     with model_files(ctx, target, NEEDED) as path, stdout_suppressed(), archive.find_files(path) as files:
         info, prompting = files.info, files.info.prompting.changed(wanted_mode, template)
@@ -149,6 +155,17 @@ def command(
         f"{model.info.name}, {model.info.recipe}: {units.count(len(given), 'prompt token')},"
         f" the first new one after {units.duration(clock.first)}, {clock.tokens} in all{speed}"
     )
+
+
+def read_prompt(text: str) -> str:
+    """The prompt itself, or what stdin holds for `-`; UsageError when it is not UTF-8."""
+    try:
+        if text == "-":
+            text = sys.stdin.buffer.read(LONGEST_PROMPT).decode("utf-8").removesuffix("\n")
+        text.encode("utf-8")
+    except UnicodeError as error:
+        raise UsageError("The prompt is not UTF-8 text; convert it, as in: iconv -f latin1 -t utf-8.") from error
+    return text
 
 
 def _kept(tokens: Iterable[int], ids: list[int]) -> Iterator[int]:

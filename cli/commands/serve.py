@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from cli.arguments import AsJson
+from cli.connection import require_local
 from cli.terminal import open_terminal
 from farm import settings
 from farm.errors import PortInUse, ToolMissing
@@ -21,6 +22,7 @@ MOST_CONNECTIONS = 1000
 
 
 def command(
+    ctx: typer.Context,
     host: Annotated[str, typer.Option(metavar="ADDRESS", help="Where to listen.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, metavar="PORT", help="On which port.")] = 8765,
     shared: Annotated[
@@ -32,6 +34,7 @@ def command(
 
     Put a proxy that speaks HTTPS in front of it, and make tokens with `farm token create`. Settings: docs/server.md.
     """
+    require_local(ctx, "farm serve")
     # No other command needs what it brings, and a farm of one machine does not have it installed.
     try:
         import uvicorn

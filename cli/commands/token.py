@@ -62,6 +62,10 @@ def command(
     terminal = open_terminal(as_json)
     if (action is Action.LIST) is (token is not None):
         raise UsageError("Give `create` a name, `revoke` an id and `list` nothing; `farm token --help` tells more.")
+    given = {"--scope": scope, "--max-queued": max_queued, "--max-running": max_running, "--max-bytes": max_bytes}
+    wrong = [name for name, value in given.items() if value is not None and value != []]
+    if wrong and action is not Action.CREATE:
+        raise UsageError(f"`farm token {action}` has no option {wrong[0]}; it is one of `farm token create`.")
     register = connect_tokens(ctx)
     if action is Action.CREATE and token is not None:
         quotas = Quotas(max_queued, max_running, max_bytes)

@@ -9,12 +9,14 @@ import typer
 
 from cli import units
 from cli.arguments import AsJson
+from cli.connection import require_local
 from cli.terminal import open_terminal
 from farm import settings
 from worker.service import serve
 
 
 def command(
+    ctx: typer.Context,
     once: Annotated[bool, typer.Option("--once", help="Leave as soon as no job is queued.")] = False,
     idle: Annotated[
         float | None,
@@ -26,6 +28,7 @@ def command(
 
     Goes on until Ctrl-C or SIGTERM; a job that runs then goes back to the queue.
     """
+    require_local(ctx, "farm worker")
     terminal = open_terminal(as_json)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     count = serve(settings.load(), once=once, idle_seconds=idle)

@@ -14,6 +14,7 @@ from db import jobs as job_store
 from db import tokens, webhooks
 from db.jobs import Submitted
 from farm import recipes as recipe_table
+from farm.collected import Collected
 from farm.errors import AmbiguousJob, JobNotFound, KeystoreUnusable, ModelNotFound, QuotaExceeded, TransitionRefused
 from farm.states import JobState
 from server import admission, visibility
@@ -102,6 +103,12 @@ def retry_job(state: FarmState, token: Submitter, job_id: JobId) -> JobView:
     retried = job_store.retry(state.database, visibility.job_id(state, token, job_id), tokens.require_queue_room)
     _see_to_a_worker(state)
     return state.farm.job(retried)
+
+
+@router.delete("/{job_id}", responses=documented(*_LOOKUP, TransitionRefused))
+def delete_job(state: FarmState, token: Submitter, job_id: JobId) -> Collected:
+    """Delete a job that has ended, with its logs and the files that no other job has."""
+    return state.farm.remove([visibility.job_id(state, token, job_id)])
 
 
 def _see_to_a_worker(state: State) -> None:

@@ -18,6 +18,7 @@ from cli.main import app
 from client.protocol import ErrorView, EventView, JobView, MetricView, StageView, Submission
 from farm import errors, states
 from farm.artifacts import Artifact, ArtifactName
+from farm.collected import Collected
 from farm.jobspec import JobSpec
 from farm.measurement import Measurement
 from farm.stages import STAGES, StageName
@@ -151,6 +152,11 @@ class MemoryFarm:
         if name not in {artifact.name for artifact in self.views[self._find(job_id)].artifacts}:
             raise errors.ArtifactMissing(f"Job {job_id} has no {name}; `farm status {job_id}` shows what it made.")
         target.write_bytes(self.contents[name])
+
+    def remove(self, job_ids: Sequence[str]) -> Collected:
+        for job_id in job_ids:
+            del self.views[self._find(job_id)]
+        return Collected(len(job_ids), 0, 1, 9000)
 
     def ensure_worker(self) -> None:
         self.workers_asked += 1

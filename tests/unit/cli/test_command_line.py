@@ -8,7 +8,9 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, seed, settings
 
+from cli import word_order
 from cli.main import COMMANDS, load_command, unwrap
+from client import profiles
 from farm.states import JobState
 
 every_command = pytest.mark.parametrize("name", COMMANDS)
@@ -59,6 +61,11 @@ def test_version(farm) -> None:
         (["sumbit"], "`farm submit`"),
         (["downlod", "x"], "`farm download`"),
         (["zzzzzz"], "`farm --help`"),
+        (["kill", "x"], "`farm cancel`"),
+        (["build", "model"], "`farm submit`"),
+        (["INT8"], "`farm --help`"),
+        (["token", "list", "--scope", "admin"], "no option --scope"),
+        (["token", "revoke", "x", "--max-queued", "3"], "no option --max-queued"),
         (["--bogus"], "farm --help"),
         (["submit", "--qant", "int8"], "--quant"),
         (["list", "--jsn"], "--json"),
@@ -180,3 +187,69 @@ def test_nonsense_is_exit_code_2(farm, words: list[str]) -> None:
     ran = farm("?" + words[0], *words[1:])
     assert ran.code == 2
     assert ran.error
+
+
+ALL_OPTIONS = sorted(
+    {option for name in COMMANDS for each in load_command(name).params for option in each.opts if option[0] == "-"}
+)
+
+
+@every_command
+def test_an_option_of_another_command_is_refused(farm, memory_farm, name: str) -> None:
+    """Never ignored: an option that does nothing is taken for one that did."""
+    own = {option for each in load_command(name).params for option in [*each.opts, *each.secondary_opts]}
+    foreign = [option for option in ALL_OPTIONS if option not in own]
+    assert len(foreign) > 20
+    for option in foreign:
+        ran = farm(name, option, "1")
+        assert ran.code == 2, (name, option)
+        assert option in ran.error
+    assert not memory_farm.views
+
+
+def test_options_stand_before_and_after_the_verb(farm, memory_farm) -> None:
+    memory_farm.add(JobState.SUCCEEDED)
+    expected = farm("list", "--json").json
+    assert farm("--json", "list").json == expected
+    assert farm("--limit", "1", "list", "--json").json == expected
+    assert farm("list", "--json", "--profile", "local").json == expected
+    assert farm("--profile=local", "--json", "list").json == expected
+    assert farm("gc", "--profile", "nowhere").error.startswith("There is no profile 'nowhere'")
+
+
+def test_other_names_of_commands(farm, memory_farm) -> None:
+    memory_farm.add(JobState.SUCCEEDED)
+    assert farm("ls").stdout == farm("list").stdout
+    assert farm("help").stdout == farm("--help").stdout
+    assert farm("help", "submit").stdout == farm("submit", "--help").stdout
+    assert farm("version").stdout == farm("--version").stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "arranged"),
+    [
+        (["submit", "m", "--wait"], ["submit", "m", "--wait"]),
+        (["--wait", "submit", "m"], ["submit", "--wait", "m"]),
+        (["run", "app.apk", "--", "--profile"], ["run", "app.apk", "--", "--profile"]),
+        (["run", "app.apk", "list"], ["run", "app.apk", "list"]),
+        (["submit", "--profile"], ["--profile", "submit"]),
+        (["--version"], ["--version"]),
+        (["nothing", "list"], ["nothing", "list"]),
+        ([], []),
+    ],
+)
+def test_the_order_of_words(words: list[str], arranged: list[str]) -> None:
+    assert word_order.arrange(words, COMMANDS) == arranged
+
+
+@pytest.mark.parametrize("name", ["gc", "disk", "doctor", "worker", "migrate", "serve"])
+def test_what_is_about_this_machine_is_refused_for_a_farm_elsewhere(
+    farm, monkeypatch, tmp_path: Path, name: str
+) -> None:
+    monkeypatch.setenv(profiles.FOLDER_VARIABLE, str(tmp_path / "config"))
+    profiles.add(profiles.Profile("office", "https://farm.example.org"), "farm_one", default=True)
+    ran = farm(name)
+    assert ran.code == 2
+    assert f"farm {name} is about this machine" in ran.error
+    assert "office" in ran.error
+    assert "https://farm.example.org" in ran.error

@@ -136,3 +136,44 @@ def test_what_a_model_wrote_cannot_steer_the_terminal(farm, memory_farm) -> None
     assert "\x07" not in line
     assert " red " in line
     assert "[bold]not markup[/bold]" in line
+
+
+def test_logs_of_one_stage_and_without_noise(farm, memory_farm) -> None:
+    job = memory_farm.add(JobState.SUCCEEDED)
+    noise = "E0000 00:00:17.2       2 cuda_dnn.cc:8579] Unable to register cuDNN factory"
+    memory_farm.lines[job.id] = [
+        "== 00-fetch.1 ==", "fetched", "== 02-convert.1 ==", noise, "converted", "== 11-jvm-check.1 ==", "built",
+    ]  # fmt: skip
+    assert farm("logs", job.id, "--stage", "convert").stdout.splitlines() == ["== 02-convert.1 ==", "converted"]
+    assert farm("logs", job.id, "--stage", "jvm-check").stdout.splitlines()[-1] == "built"
+    assert "cuda" not in farm("logs", job.id).stdout
+    assert "fetched" in farm("logs", job.id).stdout
+    assert farm("logs", job.id, "--stage", "convrt").code == 2
+
+
+def test_the_list_shows_what_tells_jobs_apart(farm, memory_farm) -> None:
+    memory_farm.add(JobState.SUCCEEDED, version_name="2.5")
+    shown = farm("list").stdout
+    assert "App 0" in shown
+    assert "int8" in shown
+    assert "tokens" in shown
+    chosen = farm("list", "--columns", "app,version").stdout.splitlines()
+    assert chosen[0].split() == ["app", "version"]
+    assert chosen[2].split() == ["App", "0", "2.5", "(1)"]
+    assert "did you mean version" in farm("list", "--columns", "job,vesion").error
+
+
+def test_jobs_are_deleted_by_name_or_by_age_and_state(farm, memory_farm) -> None:
+    done, failed, running = (
+        memory_farm.add(state) for state in (JobState.SUCCEEDED, JobState.FAILED, JobState.RUNNING)
+    )
+    for words in ([], [done.id, "--state", "failed"]):
+        assert farm("rm", *words).code == errors.UsageError.exit_code
+    assert f"farm cancel {running.id}" in farm("rm", done.id, running.id).error
+    assert farm("rm", "--state", "running").code == errors.TransitionRefused.exit_code
+    assert farm("rm", "--state", "failed", "--dry-run").stdout == f"Would delete 1 job: {failed.id}\n"
+    assert set(memory_farm.views) == {done.id, failed.id, running.id}, "nothing was deleted so far"
+    assert farm("rm", "--older-than", "36500").stdout == "No job matches.\n"
+    assert farm("rm", "--state", "failed").stdout == "Deleted 1 job and 9.00 kB of files.\n"
+    assert farm("delete", done.id, "--json").json == {"jobs": [done.id], "files": 1, "bytes": 9000, "dry_run": False}
+    assert set(memory_farm.views) == {running.id}

@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import sys
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from cli.commands.run import read_prompt
 from cli.package_parts import kind_of, package_parts
 from farm import errors, locations
 from farm.artifacts import ArtifactName
@@ -171,3 +173,22 @@ def test_run_a_model_with_keras_hubs_graph(farm, monkeypatch: pytest.MonkeyPatch
     assert farm("run", "job", "the rain", "--json").json["new_tokens"] is None
     assert farm("run", "job", "the rain", "--json").json["new_token_ids"] is None
     assert farm("run", "job", "the rain", "--max-tokens", "7").code == errors.UsageError.exit_code
+
+
+def test_a_prompt_from_stdin(monkeypatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("Schöne Grüße\n".encode())))
+    assert read_prompt("-") == "Schöne Grüße"
+    assert read_prompt("as it is\n") == "as it is\n"
+
+
+@pytest.mark.parametrize("given", ["caf\udce9 \udcff", "-"])
+def test_a_prompt_that_is_not_utf8_is_one_sentence(monkeypatch, given: str) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"caf\xe9")))
+    with pytest.raises(errors.UsageError, match="not UTF-8 text"):
+        read_prompt(given)
+
+
+def test_a_model_is_no_package(farm) -> None:
+    ran = farm("check", str(MODEL))
+    assert ran.code == errors.UsageError.exit_code
+    assert f"farm inspect {MODEL}" in ran.error

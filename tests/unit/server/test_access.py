@@ -21,6 +21,7 @@ NEEDED: dict[str, Scope | None] = {
     "get_job": Scope.READ,
     "get_events": Scope.READ,
     "cancel_job": Scope.SUBMIT,
+    "delete_job": Scope.SUBMIT,
     "retry_job": Scope.SUBMIT,
     "import_measurement": Scope.SUBMIT,
     "get_logs": Scope.READ,

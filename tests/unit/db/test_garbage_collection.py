@@ -14,20 +14,21 @@ import sqlalchemy as sa
 
 from db import claims, jobs, retention, stages
 from db.claims import Claim
+from db.garbage_collection import collect, remove_jobs
 from db.models import Job, StageResultRow, UnknownFile
 from db.records import ResultRecord
 from db.session import Database, now, open_database
+from db.store_ownership import adopt, owns
 from db.workers import leave
 from farm.artifacts import Artifact, ArtifactName
-from farm.errors import StoreForeign
+from farm.collected import Collected
+from farm.errors import StoreForeign, TransitionRefused
 from farm.jobspec import JobSpec
 from farm.modelref import ModelKind
 from farm.settings import Settings
 from farm.stages import STAGES, StageName
 from farm.store import LocalStore
-from worker.garbage_collection import Collected, collect
 from worker.reconciliation import register_and_reconcile
-from worker.store_ownership import adopt, owns
 
 MONTH = timedelta(days=30)
 DAY = 24 * 3600.0
@@ -269,3 +270,47 @@ def test_jobs_that_run_while_somebody_collects_keep_their_files(
     assert errors == []
     assert rounds > 3
     assert forgotten
+
+
+def test_a_deleted_job_takes_what_only_it_has(database: Database, store: LocalStore, settings: Settings) -> None:
+    first, second, running = (start(database, name) for name in ("first", "second", "running"))
+    shared_key, shared = make(database, store, first, b"shared")
+    finish(database, first)
+    stages.succeed(database, second, result(b"shared", shared), [], reused=True)
+    own_key, own = make(database, store, second, b"own", ArtifactName.GOLDEN)
+    finish(database, second)
+    (settings.logs / second.job_id).mkdir(parents=True)
+    with pytest.raises(TransitionRefused, match="farm cancel"):
+        remove_jobs(settings, database, store, [second.job_id, running.job_id])
+    assert store.has(own)
+    hour_ago = time.time() - 3700
+    for path in (settings.store / "blobs").iterdir():
+        os.utime(path, (hour_ago, hour_ago))
+    assert remove_jobs(settings, database, store, [second.job_id]) == Collected(1, 1, 1, 3)
+    assert (store.has(own), store.has(shared)) == (False, True)
+    assert stages.result(database, own_key) is None
+    assert stages.result(database, shared_key) is not None
+    assert not (settings.logs / second.job_id).exists()
+    with database.read() as connection:
+        assert set(connection.scalars(sa.select(Job.id))) == {first.job_id, running.job_id}
+
+
+def test_a_file_that_a_running_job_may_have_just_stored_stays(
+    database: Database, store: LocalStore, settings: Settings
+) -> None:
+    ended = start(database, "ended")
+    _, own = make(database, store, ended, b"own")
+    finish(database, ended)
+    start(database, "running")
+    assert remove_jobs(settings, database, store, [ended.job_id]).files == 0
+    assert store.has(own)
+
+
+def test_without_a_running_job_the_space_is_free_at_once(
+    database: Database, store: LocalStore, settings: Settings
+) -> None:
+    ended = start(database, "ended")
+    _, own = make(database, store, ended, b"own")
+    finish(database, ended)
+    assert remove_jobs(settings, database, store, [ended.job_id]).files == 1
+    assert not store.has(own)

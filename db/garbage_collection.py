@@ -10,24 +10,14 @@ from __future__ import annotations
 import math
 import shutil
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import timedelta
 
-from db import retention, store_files
+from db import retention, store_files, store_ownership
 from db.session import Database, now
+from farm.collected import Collected
 from farm.settings import Settings
 from farm.store import GRACE_SECONDS, ArtifactStore
-from worker import store_ownership
-
-
-@dataclass(frozen=True)
-class Collected:
-    """How much was removed, or would be: jobs, results of stages, files and their bytes."""
-
-    jobs: int
-    results: int
-    files: int
-    bytes: int
 
 
 def collect(
@@ -70,3 +60,28 @@ def collect(
     if not dry_run:
         store.remove(chosen, stored_before=stored_before)
     return Collected(len(going.jobs), len(going.results), len(chosen), sum(chosen.values()))
+
+
+# Longer than any stage takes from storing a file until its job refers to it.
+UNFILED_SECONDS = 3600.0
+
+
+def remove_jobs(settings: Settings, database: Database, store: ArtifactStore, job_ids: Sequence[str]) -> Collected:
+    """Delete jobs that have ended, results that no other job refers to, and at once the files that only these had.
+
+    TransitionRefused for a job that waits or runs, StoreForeign when the store is another database's.
+    """
+    store_ownership.require(database, store)
+    # A file that a running job has stored and not filed yet may have the same content.
+    with database.read() as connection:
+        busy = retention.any_running(connection)
+        before = store.unreferenced(retention.referenced(connection), stored_before=math.inf)
+    stored_before = time.time() - (UNFILED_SECONDS if busy else 0.0)
+    gone = retention.forget_jobs(database, job_ids)
+    for job_id in gone.jobs:
+        shutil.rmtree(settings.logs / job_id, ignore_errors=True)
+    with database.read() as connection:
+        after = store.unreferenced(retention.referenced(connection), stored_before=stored_before)
+    chosen = {digest: size for digest, size in after.items() if digest not in before}
+    store.remove(chosen, stored_before=stored_before)
+    return Collected(len(gone.jobs), len(gone.results), len(chosen), sum(chosen.values()))
