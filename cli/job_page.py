@@ -77,6 +77,8 @@ def settings(job: JobView) -> Iterator[tuple[str, str]]:
     spec, app = job.spec, job.spec.app
     recipe = recipes.find(spec.recipe)
     yield "model", spec.model_ref.text
+    if spec.lora is not None:
+        yield "adapter", spec.lora
     yield "recipe", recipe.name if recipe.name == recipe.alias else f"{recipe.alias} ({recipe.name})"
     yield "context", f"{spec.wanted_context} tokens, prefill {', '.join(map(str, spec.prefill_lengths))}"
     if spec.io_mode is not IoMode.TOKENS:

@@ -22,6 +22,7 @@ def job_object(job: JobView) -> dict[str, Any]:
         "model": spec.model_ref.text,
         "model_kind": spec.model_kind.value,
         "model_digest": spec.model_digest,
+        "lora": spec.lora,
         "recipe": spec.recipe,
         "io_mode": spec.io_mode.value,
         "tokenizer_graph": spec.tokenizer_graph.value,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from sqlalchemy.engine import Connection
@@ -16,14 +16,13 @@ from db import events, garbage_collection, jobs, measurements, workers
 from db.jobs import Submitted
 from db.records import JobRecord
 from db.session import Database, open_database
-from farm import aars, digests, identity, locations, logs, sources
+from farm import aars, adapter_files, digests, identity, locations, logs, sources
 from farm.artifacts import Artifact, ArtifactName
 from farm.collected import Collected
 from farm.errors import ArtifactMissing, JobNotFinished, SettingsInvalid
 from farm.identity import ProcessIdentity
 from farm.jobspec import JobSpec
 from farm.measurement import Measurement
-from farm.modelref import ModelRef
 from farm.settings import Settings
 from farm.stages import stages_of
 from farm.states import JobState
@@ -49,7 +48,9 @@ class LocalFarm:
         preflight.check_model(spec)
         preflight.check_signing(spec.app, self._workers() if spec.app.keystore else ())
         if spec.model_kind.local:
-            spec = spec.model_copy(update={"model_digest": self._model_digest(spec.model_ref)})
+            spec = spec.model_copy(update={"model_digest": self._digest(sources.files(spec.model_ref))})
+        elif spec.lora is not None and spec.model_kind.on_hub:
+            spec = spec.model_copy(update={"lora_digest": self._digest(adapter_files.find(Path(spec.lora)))})
         key = spec.key(_deciding_files(spec, self._settings))
         submitted = jobs.submit(
             self._open(),
@@ -162,9 +163,8 @@ class LocalFarm:
     def _all_stored(self, artifacts: Sequence[Artifact]) -> bool:
         return all(self._store.has(artifact) for artifact in artifacts)
 
-    def _model_digest(self, ref: ModelRef) -> str:
-        """The digest of a local model; files that have not changed since they were last read are not read again."""
-        listing = sources.files(ref)
+    def _digest(self, listing: Mapping[str, Path]) -> str:
+        """The digest of local files; those that have not changed since they were last read are not read again."""
         known = digest_cache.known_files(self._open(), list(listing.values()))
         fresh = {}
         for path in listing.values():

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import httpx
 
@@ -62,11 +62,14 @@ class RemoteFarm:
         self._http = http
 
     def submit(self, spec: JobSpec) -> Submission:
-        """Enqueue a job, or find its equal. The files of a local model are uploaded, those that the farm lacks."""
+        """Enqueue a job, or find its equal. The files of a local model and of its adapter are uploaded, those that the
+        farm lacks."""
         preflight.check_model(spec)
         if spec.model_kind.local:
             name, digest = spec.model_ref.short_name, self._upload(spec.model_ref)
-            spec = spec.model_copy(update={"model_kind": ModelKind.UPLOADED, "model": name, "model_digest": digest})
+            lora = None if spec.lora is None else PurePath(spec.lora).name
+            uploaded = {"model_kind": ModelKind.UPLOADED, "model": name, "model_digest": digest, "lora": lora}
+            spec = spec.model_copy(update=uploaded)
         body = {"spec": spec.model_dump(mode="json")}
         submission: Submission = self._http.ask(Submission, "POST", "/v1/jobs", json=body)
         return submission

@@ -14,7 +14,8 @@
     │   ├── ModelUnsafe 25
     │   ├── HubUnreachable 26
     │   ├── UnsupportedArchitecture 27
-    │   └── ModelChanged 28
+    │   ├── ModelChanged 28
+    │   └── AdapterUnusable 18
     ├── SpecError
     │   ├── CalibrationUnusable 19
     │   ├── SettingNotForIoMode 29
@@ -195,6 +196,12 @@ class ModelChanged(ModelError):
 
 class SpecError(FarmError):
     """Something in the job's settings cannot be done."""
+
+
+class AdapterUnusable(ModelError):
+    """A LoRA adapter is missing, of an unknown kind, has a setting that cannot be merged, or is of another base."""
+
+    exit_code = 18
 
 
 class CalibrationUnusable(SpecError):

@@ -73,9 +73,12 @@ def build_spec(model: str | None, layers: Sequence[Layer], template: JobSpec | N
         values |= {"model_kind": reference.kind, "model": reference.value}
     elif template is None:
         raise UsageError("A job needs a model; name one, as in: farm submit ./my_model --quant int8")
-    if model is not None or template is None or template.model_kind is not ModelKind.UPLOADED:
+    uploaded = template is not None and template.model_kind is ModelKind.UPLOADED
+    if model is not None or not uploaded:
         # The model may have changed since the template's job; submitting looks it up again.
-        values["model_digest"] = None
+        values |= {"model_digest": None, "lora_digest": None}
+    if model is not None and uploaded:
+        values["lora"] = None  # the name of a file that went with the template's model
     given = {name: layer for layer in layers for name in layer.values}
     chosen = {name: layer.value(name) for name, layer in given.items() if name not in ("ops", "allow_ops")}
     own = {name: value for name, value in chosen.items() if name in JobSpec.model_fields}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, StrictInt, field_validator, model_validator
@@ -76,6 +76,9 @@ class JobSpec(BaseModel):
     """One job. `context` and `prefill` in tokens; `context` is None for DEFAULT_CONTEXT, or as many positions as the
     model has where these are fewer; `model_digest` is None until the model was fetched once.
 
+    lora: an adapter's absolute path, of an uploaded model its name, since there it is among the model's files;
+    lora_digest: of its files, where the model itself is on a hub.
+
     prompt_bytes and output_tokens: the longest prompt and answer of a I/O mode that takes text; None for as many
     tokens as the context holds. The `tokens` mode does not look at them. tokenizer_graph is of the I/O mode `strings`,
     conversion_route of its graph `tftext`, which counts the prompt among output_tokens as KerasHub does.
@@ -89,6 +92,14 @@ class JobSpec(BaseModel):
     model_kind: ModelKind
     model: str
     model_digest: str | None = None
+    lora: Annotated[
+        str | None,
+        Option(
+            "A LoRA adapter to merge into the model: a PEFT folder, or KerasHub's .lora.h5.",
+            "ADAPTER", parse=option_texts.find_adapter, of_model=False,
+        ),
+    ] = None  # fmt: skip
+    lora_digest: str | None = None
     recipe: Annotated[
         str,
         Option(
@@ -259,7 +270,7 @@ class JobSpec(BaseModel):
     @property
     def model_ref(self) -> ModelRef:
         """The model as a reference."""
-        return ModelRef(self.model_kind, self.model)
+        return ModelRef(self.model_kind, self.model, None if self.model_kind is ModelKind.UPLOADED else self.lora)
 
     @property
     def wanted_context(self) -> int:
@@ -313,4 +324,6 @@ class JobSpec(BaseModel):
             # Where the files lie does not matter, but a job shows the name that its model was handed in by.
             del spec["model_kind"]
             spec["model"] = self.model_ref.short_name
+        if self.lora is not None:
+            spec["lora"] = PurePath(self.lora).name
         return digests.of_json({"spec": spec, "code": code})

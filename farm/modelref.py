@@ -39,10 +39,11 @@ class ModelKind(StrEnum):
 @dataclass(frozen=True)
 class ModelRef:
     """`value` is an absolute path for local kinds, the given name for an uploaded model, else what KerasHub's
-    `from_preset` takes."""
+    `from_preset` takes. adapter: path of a LoRA adapter on this machine that is merged into the model."""
 
     kind: ModelKind
     value: str
+    adapter: str | None = None
 
     @property
     def text(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from farm import adapter_files
 from farm.errors import (
     BadPromptTemplate,
     CalibrationUnusable,
@@ -49,6 +50,13 @@ def read_calibration(text: str, folder: Path = Path()) -> str:
         return (folder / Path(text).expanduser()).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise CalibrationUnusable(f"{text} can't be read as UTF-8 text ({error}); give a text file.") from error
+
+
+def find_adapter(text: str, folder: Path = Path()) -> str:
+    """The adapter's absolute path; AdapterUnusable when there is none."""
+    path = (folder / Path(text).expanduser()).absolute()
+    adapter_files.find(path)
+    return str(path)
 
 
 def find_keystore(text: str, folder: Path = Path()) -> str:

@@ -6,10 +6,11 @@ import json
 import re
 import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
-from farm import digests
-from farm.errors import ModelDamaged, ModelEmpty, ModelNotFound, ModelUnsafe
+from farm import adapter_files, digests
+from farm.errors import AdapterUnusable, ModelDamaged, ModelEmpty, ModelNotFound, ModelUnsafe
 from farm.modelref import ModelKind, ModelRef
 
 KERAS_FILE = "model.keras"
@@ -64,11 +65,16 @@ TRANSFORMERS_SHARD = r"model-\d{5}-of-\d{5}\.safetensors"
 
 
 def files(ref: ModelRef) -> dict[str, Path]:
-    """The model's files by their names in the store, `/` between folders; only what loading needs.
+    """The model's files by their names in the store, `/` between folders, with its adapter's; only what loading needs.
 
     `ref` must be of a local kind. ModelNotFound; ModelEmpty without a config.json; ModelUnsafe for what is no ordinary
     file or leads out of the folder; ModelDamaged when config.json is no JSON.
     """
+    own = _own_files(ref)
+    return own if ref.adapter is None else own | adapter_files.find(Path(ref.adapter))
+
+
+def _own_files(ref: ModelRef) -> dict[str, Path]:
     path = Path(ref.value)
     if ref.kind is ModelKind.KERAS_FILE:
         if not path.exists():
@@ -82,10 +88,18 @@ def files(ref: ModelRef) -> dict[str, Path]:
 
 
 def places(ref: ModelRef) -> tuple[Path, ...]:
-    """Where a local model's files lie: the file or folder, and the files that a snapshot in a hub's cache links to."""
+    """What of this machine a model is read from: a local model's file or folder with the files that a snapshot in a
+    hub's cache links to, and the adapter's files."""
+    adapter: tuple[Path, ...] = ()
+    if ref.adapter is not None:
+        # One that is gone is missed where the files are fetched, with its sentence.
+        with suppress(AdapterUnusable):
+            adapter = tuple(adapter_files.find(Path(ref.adapter)).values())
+    if not ref.kind.local:
+        return adapter
     path = Path(ref.value)
     model = _hub_cache(path)
-    return (path,) if model == path else (path, model / HUB_BLOBS)
+    return (path, *adapter) if model == path else (path, model / HUB_BLOBS, *adapter)
 
 
 def digest(ref: ModelRef) -> str:
@@ -106,9 +120,9 @@ def digest_of_listing(listing: Mapping[str, Mapping[str, str | int]]) -> str:
 
 
 def belongs(name: str, *, transformers: bool) -> bool:
-    """Whether a file of that name is part of a preset, or of a Transformers checkpoint."""
+    """Whether a file of that name is part of a preset, or of a Transformers checkpoint, with an adapter or without."""
     names, shard = _names(transformers=transformers)
-    return name in names or re.fullmatch(shard, name) is not None
+    return name in names or name in adapter_files.NAMES or re.fullmatch(shard, name) is not None
 
 
 def is_transformers(config: object) -> bool:
@@ -118,6 +132,10 @@ def is_transformers(config: object) -> bool:
 
 def _folder_files(folder: Path) -> dict[str, Path]:
     config = folder / CONFIG
+    if not config.exists() and (folder / adapter_files.PEFT_CONFIG).exists():
+        raise ModelEmpty(
+            f"The folder {folder} holds a LoRA adapter without its base; submit the base model with --lora {folder}."
+        )
     if not config.exists():
         raise ModelEmpty(
             f"The folder {folder} holds no Keras preset (there is no {CONFIG} in it); give a folder that save_to_preset"

@@ -153,7 +153,7 @@ _PACKS = frozenset({Resource.SIGNING_KEY, Resource.PERMITTED_OPS})
 STAGES: tuple[Stage, ...] = (
     Stage(
         StageName.FETCH, "fetching the model", Queue.CONVERT, (), (A.SOURCE,),
-        ("model", "model_kind", "model_digest"), 0.05, 3600,
+        ("model", "model_kind", "model_digest", "lora_digest"), 0.05, 3600,
         resources=frozenset({Resource.MODEL}), ahead=StageName.CONVERT,
     ),
     Stage(

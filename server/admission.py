@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import PurePath
 
 from client import preflight
 from db import uploads
 from db.session import Database
 from farm import aars
-from farm.errors import AarUnusable, ContextTooLong, KeystoreUnusable, ModelNotFound, SequenceTooLong
+from farm.errors import AarUnusable, AdapterUnusable, ContextTooLong, KeystoreUnusable, ModelNotFound, SequenceTooLong
 from farm.jobspec import JobSpec
 from farm.modelref import ModelKind
 
@@ -37,6 +38,11 @@ def admit(database: Database, spec: JobSpec, owner: str | None) -> JobSpec:
     spec.require_used()
     if len(spec.prefill) > MAX_PREFILLS or not all(1 < length <= MAX_CONTEXT for length in spec.prefill):
         raise SequenceTooLong(f"Give at most {MAX_PREFILLS} prefill lengths, each from 2 to {MAX_CONTEXT}.")
+    if spec.model_kind.on_hub and spec.lora is not None:
+        raise AdapterUnusable(
+            "A remote farm reads no adapter of yours for a model on a hub; download the base and submit its folder with"
+            " --lora, so that both are uploaded."
+        )
     if spec.model_kind.on_hub:
         known = _known_form(spec)
         preflight.check_preset(known)
@@ -50,8 +56,10 @@ def _uploaded(database: Database, spec: JobSpec, owner: str | None) -> JobSpec:
         known = re.fullmatch(r"[0-9a-f]{64}", digest) is not None and uploads.has_model(connection, digest, owner)
     if not known:
         raise ModelNotFound("This farm has no model of that digest; upload the model's files, then submit again.")
-    name = spec.model_ref.short_name
-    return _known_form(spec.model_copy(update={"model_kind": ModelKind.UPLOADED, "model": name}))
+    uploaded = {"model_kind": ModelKind.UPLOADED, "model": spec.model_ref.short_name, "lora_digest": None}
+    if spec.lora is not None:
+        uploaded["lora"] = PurePath(spec.lora).name[:200]
+    return _known_form(spec.model_copy(update=uploaded))
 
 
 def _known_form(spec: JobSpec) -> JobSpec:

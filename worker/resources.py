@@ -85,9 +85,9 @@ class Model(Provider):
     """The job's own model, from where its reference says. The spec decides, so that the place need not."""
 
     def reserve(self, around: Surroundings, workdir: Path) -> Access:
-        """The network for a model on a hub, the file or folder for one of this machine."""
+        """The network for a model on a hub, the files for one of this machine, or for an adapter of this machine."""
         kind = around.spec.model_kind
-        local = sources.places(around.spec.model_ref) if kind.local else ()
+        local = sources.places(around.spec.model_ref)
         return Access(readable=local, user_files=bool(local), network=kind.on_hub)
 
     def provide(self, around: Surroundings, request: StageRequest) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from farm.errors import UnsupportedFamily
 from farm.jobspec import TokenizerGraph
-from pipeline.conversion import loading, mapping, numpy_forward
+from pipeline.conversion import keras_adapter, loading, mapping, numpy_forward
 from pipeline.conversion.checkpoints import reading
 from pipeline.conversion.full_forward import Forward, FullForward
 from pipeline.conversion.loading import CausalLM
@@ -40,10 +40,10 @@ def open_model(source: Path, graph: TokenizerGraph) -> OpenedModel:
             )
         return _open_checkpoint(source)
     causal_lm = loading.load_causal_lm(source)
+    notes = keras_adapter.apply(causal_lm, source)
     preprocessor = causal_lm.preprocessor
-    notes: tuple[str, ...] = ()
     if preprocessor is None and (forgotten := read_tokenizer(source)) is not None:
-        preprocessor, notes = forgotten.preprocessor, (forgotten.note,)
+        preprocessor, notes = forgotten.preprocessor, (*notes, forgotten.note)
     return OpenedModel(
         model=mapping.map_model(causal_lm),
         forward=FullForward(causal_lm),

@@ -8,8 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from farm import sources
-from farm.errors import ModelDamaged, ModelEmpty, ModelUnsafe, NotCausalLM, UnsupportedFamily
+import h5py
+
+from farm import adapter_files, sources
+from farm.errors import AdapterUnusable, ModelDamaged, ModelEmpty, ModelUnsafe, NotCausalLM, UnsupportedFamily
 from pipeline.conversion.checkpoints import reading
 from pipeline.conversion.checkpoints.reading import Checkpoint
 from pipeline.models import (
@@ -25,9 +27,10 @@ from pipeline.models import (
     sizes,
 )
 from pipeline.models.hdf5 import Totals
+from pipeline.models.keras_adapter_file import read_layers
 from pipeline.tokenizers import document
 
-FOLDERS = frozenset({"assets", "assets/tokenizer"})
+FOLDERS = frozenset({"assets", "assets/tokenizer", adapter_files.FOLDER})
 # A preset's files that describe Keras objects.
 PRESET_OBJECTS = ("config.json", "task.json", "preprocessor.json", "tokenizer.json")
 
@@ -53,16 +56,34 @@ def check(folder: Path, scratch: Path) -> Checked:
     """
     listing = _listing(folder)
     if sources.KERAS_FILE in listing:
-        if len(listing) > 1:
+        if not listing.keys() <= {sources.KERAS_FILE, *adapter_files.NAMES}:
             raise ModelUnsafe(
                 f"The model holds other files beside {sources.KERAS_FILE}; it is refused, give one form only."
             )
         form, backbone = "keras", _check_keras_file(listing[sources.KERAS_FILE], scratch)
     else:
         form, backbone = "preset", _check_preset(folder, listing)
+    if form == "keras" or not reading.is_checkpoint(folder):
+        _check_adapter(folder)
     metadata.read(folder)
     _require_supported(backbone)
     return Checked(form, backbone, len(listing), sum(path.stat().st_size for path in listing.values()))
+
+
+def _check_adapter(folder: Path) -> None:
+    """An adapter beside a KerasHub model is KerasHub's, and whole. PEFT's is merged where a checkpoint is read."""
+    place = folder / adapter_files.FOLDER
+    keras_file = place / adapter_files.KERAS_FILE
+    if not place.is_dir():
+        return
+    if not keras_file.is_file():
+        raise AdapterUnusable(
+            "A PEFT adapter fits a Transformers folder, and the base is a KerasHub model; give the folder that the"
+            " adapter was trained on."
+        )
+    hdf5.check(keras_file, adapter_files.KERAS_FILE)
+    with h5py.File(keras_file, "r", locking=False) as file:
+        read_layers(file)
 
 
 def _listing(folder: Path) -> dict[str, Path]:

@@ -6,17 +6,21 @@ import difflib
 import shutil
 from pathlib import Path
 
-from farm import sources
+from farm import adapter_files, sources
 from farm.errors import ModelChanged, ModelNotFound, NotCausalLM, UnsupportedFamily
 from farm.modelref import ModelKind, ModelRef
 from farm.progress import Reporter
 from pipeline.models import families
 
 
-def fetch(ref: ModelRef, target: Path, *, digest: str | None, scratch: Path, report: Reporter) -> str:
-    """Bring the model's files to `target`, which must not exist; returns their digest.
+def fetch(
+    ref: ModelRef, target: Path, *, digest: str | None, scratch: Path, report: Reporter,
+    adapter_digest: str | None = None,
+) -> str:  # fmt: skip
+    """Bring the model's files and its adapter's to `target`, which must not exist; returns their digest.
 
-    Every ModelError that a reference can cause; ModelChanged when the files have another digest than `digest`.
+    Every ModelError that a reference can cause; ModelChanged when the files have another digest than `digest`, or those
+    of the adapter of a model on a hub another than `adapter_digest`.
     """
     if ref.kind.local:
         found = _copied(sources.files(ref), target, report)
@@ -24,9 +28,13 @@ def fetch(ref: ModelRef, target: Path, *, digest: str | None, scratch: Path, rep
         download = scratch / "download"
         _download(ref, download, report)
         found = _moved(sources.files(ModelRef(ModelKind.FOLDER, str(download))), target)
+        if ref.adapter is not None:
+            found |= _copied(adapter_files.find(Path(ref.adapter)), target, report)
     report(0.9, "hashing")
     actual = sources.digest_of(found)
-    if digest is not None and actual != digest:
+    adapter = {name: path for name, path in found.items() if name in adapter_files.NAMES}
+    adapter_changed = adapter_digest is not None and sources.digest_of(adapter) != adapter_digest
+    if adapter_changed or (digest is not None and actual != digest):
         raise ModelChanged(f"The files of {ref.text} have changed since the job was submitted; submit it again.")
     return actual
 

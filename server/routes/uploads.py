@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from db import uploads
-from farm import sources
+from farm import adapter_files, sources
 from farm.artifacts import Artifact, ArtifactName
 from farm.digests import CHUNK_BYTES
 from farm.errors import (
@@ -137,7 +137,7 @@ async def send_upload(
 def require_model_names(names: list[str]) -> None:
     """Only what loading a model needs, and not two models at once: ModelUnsafe, ModelEmpty."""
     if sources.KERAS_FILE in names:
-        if len(names) > 1:
+        if not {*names} <= {sources.KERAS_FILE, *adapter_files.NAMES}:
             raise ModelUnsafe(f"A model is either one {sources.KERAS_FILE} or a folder's files; send one of both.")
         return
     for name in names:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from farm import settings
+from farm import locations, settings
 from farm.artifacts import ArtifactName
 from farm.jobspec import IoMode, JobSpec
 from farm.modelref import ModelKind
@@ -27,6 +28,8 @@ from pipeline.stages import stringsapp
 from pipeline.toolchain import maven
 from pipeline.toolchain.maven import Toolchain
 from pipeline.toolchain.pins import Role
+
+ORACLE = locations.ROOT / "tests" / "oracle"
 
 
 class HostDriver:
@@ -135,6 +138,38 @@ def kept_by_sources(request: pytest.FixtureRequest, stage: StageName, build: Cal
                 shutil.rmtree(outdated)
             build(folder / "draft")
             (folder / "draft").rename(finished)
+    return finished
+
+
+@pytest.fixture(scope="session")
+def written(request: pytest.FixtureRequest) -> Path:
+    """The checkpoints of tests/oracle/cases.py as Transformers writes them, once for this version of the script."""
+    return written_by(request, "write_checkpoints.py")
+
+
+@pytest.fixture(scope="session")
+def adapters_written(request: pytest.FixtureRequest, written: Path) -> Path:
+    """The adapters of tests/oracle/adapter_cases.py as PEFT writes them."""
+    return written_by(request, "write_adapters.py", written)
+
+
+def written_by(request: pytest.FixtureRequest, script: str, *arguments: Path) -> Path:
+    """The folder that a script of tests/oracle writes, by the digest of the scripts and of their environment."""
+    cache = request.config.cache
+    assert cache is not None
+    folder = cache.mkdir(f"oracle-{script}")
+    sources = [*sorted(ORACLE.glob("*.py")), ORACLE / "requirements.lock"]
+    finished = folder / hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+    with (folder.parent / f"oracle-{script}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not finished.is_dir():
+            shutil.rmtree(folder)
+            draft = folder / "draft"
+            draft.mkdir(parents=True)
+            command = [locations.ROOT / ".oracle" / "bin" / "python", ORACLE / script, *arguments, draft]
+            ran = subprocess.run(command, capture_output=True, text=True, check=False)
+            assert ran.returncode == 0, f"{ran.stderr[-2000:]}\n(scripts/bootstrap tests makes the environment .oracle)"
+            draft.rename(finished)
     return finished
 
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import json
 import runpy
 import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -21,34 +18,11 @@ from pipeline.conversion.checkpoints.reading import read_checkpoint
 from pipeline.conversion.numpy_forward import NumpyForward
 
 ORACLE = locations.ROOT / "tests" / "oracle"
-PYTHON = locations.ROOT / ".oracle" / "bin" / "python"
 # Of the largest logit: float32's rounding.
 TOLERANCE = 1e-4
 # Read off the script's source, whose imports this environment has not.
 CASES = runpy.run_path(str(ORACLE / "cases.py"))["CASES"]
 NAMES = [f"{family}-{case}" for family, cases in CASES.items() for case in cases]
-
-
-@pytest.fixture(scope="session")
-def written(request: pytest.FixtureRequest) -> Path:
-    """All cases, written once for this version of the script and of Transformers."""
-    cache = request.config.cache
-    assert cache is not None
-    folder = cache.mkdir("oracle")
-    sources = [*sorted(ORACLE.glob("*.py")), ORACLE / "requirements.lock"]
-    finished = folder / hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
-    with (folder.parent / "oracle.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not finished.is_dir():
-            shutil.rmtree(folder)
-            draft = folder / "draft"
-            draft.mkdir(parents=True)
-            ran = subprocess.run(
-                [PYTHON, ORACLE / "write_checkpoints.py", draft], capture_output=True, text=True, check=False
-            )
-            assert ran.returncode == 0, ran.stderr[-2000:]
-            draft.rename(finished)
-    return finished
 
 
 def test_every_case_changes_the_result(written: Path) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from farm.errors import ModelDamaged, UnsupportedArchitecture
+from pipeline.conversion.checkpoints.adapter import Adapter
 from pipeline.conversion.checkpoints.settings import Settings
 from pipeline.conversion.checkpoints.tensors import Tensors
 from pipeline.conversion.description import OUTPUT_EMBEDDING, TOKEN_EMBEDDING, DecoderDescription
@@ -41,11 +42,14 @@ class Builder:
     """One checkpoint's settings, tensors and the weights made of them. prefix: of the names of all tensors but the
     head's; head: the name of the output embedding, where it is not tied."""
 
-    def __init__(self, settings: Settings, tensors: Tensors, prefixes: Sequence[str], head: str = HEAD) -> None:
+    def __init__(
+        self, settings: Settings, tensors: Tensors, prefixes: Sequence[str], *, adapter: Adapter | None = None
+    ) -> None:
         self.settings = settings
         self.tensors = tensors
         self.weights = ViewedWeights()
-        self.head = head
+        self.head = HEAD
+        self._adapter = adapter
         self._ignored: set[str] = set()
         # A base model is saved without the prefix of the model with a head.
         self.prefix = next((prefix for prefix in prefixes if any(t.path.startswith(prefix) for t in tensors)), "")
@@ -144,6 +148,8 @@ class Builder:
         """Parts of the checkpoint that are none of the language model's; how many tensors they have."""
         found = [tensor.path for tensor in self.tensors if tensor.path.startswith(prefixes)]
         self._ignored.update(found)
+        if self._adapter is not None:
+            self._adapter.leave_out(prefixes)
         return len(found)
 
     def finish(self) -> None:
@@ -152,6 +158,8 @@ class Builder:
         for tensor in self.tensors:
             if tensor.path in self._ignored:
                 self.weights.mark_derived(tensor)
+        if self._adapter is not None:
+            self._adapter.finish(tensor for tensor in self.tensors if tensor.path not in self._ignored)
         left = self.weights.unused(list(self.tensors))
         if left:
             raise UnsupportedArchitecture(
@@ -166,7 +174,7 @@ class Builder:
                 f"The tensor {full[:80]!r} is {list(tensor.shape)}, where config.json asks for {list(shape)}; copy all"
                 " files of one model, or correct the config."
             )
-        return tensor.parameter()
+        return tensor.parameter() if self._adapter is None else self._adapter.parameter(tensor)
 
     def _require_same(self, head: str, embedding: str) -> None:
         first, second = self.tensors.get(head), self.tensors.get(embedding)

@@ -9,9 +9,10 @@ from pathlib import Path
 from farm import sources
 from farm.errors import ModelDamaged, UnsupportedArchitecture, UnsupportedFamily
 from pipeline.conversion.checkpoints import gemma, layer_norm, llama, multimodal
+from pipeline.conversion.checkpoints.adapter import read_adapter
 from pipeline.conversion.checkpoints.builder import Architecture, Builder
 from pipeline.conversion.checkpoints.settings import Settings
-from pipeline.conversion.checkpoints.tensors import Tensors
+from pipeline.conversion.checkpoints.tensors import Tensors, tensors_in
 from pipeline.conversion.description import DecoderDescription
 from pipeline.conversion.viewed_weights import ViewedWeights
 from pipeline.models import jsonfile
@@ -67,10 +68,10 @@ def is_checkpoint(folder: Path) -> bool:
 
 
 def read_checkpoint(folder: Path) -> Checkpoint:
-    """Read the names, shapes and settings; no tensor's values yet.
+    """Read the names, shapes and settings, of an adapter beside it too; no tensor's values yet.
 
-    UnsupportedFamily, UnsupportedArchitecture (a setting by key and value, a tensor by name), ModelDamaged,
-    DescriptionMismatch.
+    AdapterUnusable, UnsupportedFamily, UnsupportedArchitecture (a setting by key and value, a tensor by name),
+    ModelDamaged, DescriptionMismatch.
     """
     config = _config(folder)
     kind = config.get("model_type")
@@ -89,11 +90,15 @@ def read_checkpoint(folder: Path) -> Checkpoint:
                 f"config.json has a {key} ({str(shown)[:40]}): the checkpoint is quantized; give the model before"
                 " quantization and let the recipe quantize it."
             )
-    builder = Builder(settings, Tensors(folder), family.prefixes)
+    found = read_adapter(folder, family.prefixes)
+    adapter, notes = (found[0], (found[1],)) if found is not None else (None, ())
+    builder = Builder(settings, tensors_in(folder), family.prefixes, adapter=adapter)
     read = family.read(builder)
     builder.finish()
     read.description.check(builder.weights)
-    return Checkpoint(family.name, read.description, builder.weights, read.positions, read.notes, builder.tensors)
+    return Checkpoint(
+        family.name, read.description, builder.weights, read.positions, (*read.notes, *notes), builder.tensors
+    )
 
 
 def _config(folder: Path) -> dict[str, object]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -50,11 +50,10 @@ class Tensor:
 
 
 class Tensors:
-    """All tensors of a folder by name."""
+    """Tensors by name."""
 
-    def __init__(self, folder: Path) -> None:
-        self._tensors = {tensor.path: tensor for path in _files(folder) for tensor in _tensors(path)}
-        _check_index(folder, self._tensors)
+    def __init__(self, tensors: Iterable[Tensor]) -> None:
+        self._tensors = {tensor.path: tensor for tensor in tensors}
 
     def __contains__(self, name: str) -> bool:
         return name in self._tensors
@@ -93,6 +92,18 @@ class Tensors:
                     f"The tensor {tensor.path[:80]!r} holds {wrong} of {len(flat)} values that are NaN or infinite;"
                     " train the model again from a sound checkpoint."
                 )
+
+
+def tensors_in(folder: Path) -> Tensors:
+    """A checkpoint's tensors: of one file, or of all shards that its index names."""
+    found = {tensor.path: tensor for path in _files(folder) for tensor in _tensors(path)}
+    _check_index(folder, found)
+    return Tensors(found.values())
+
+
+def tensors_of(file: Path) -> Tensors:
+    """The tensors of one file."""
+    return Tensors(_tensors(file))
 
 
 def _files(folder: Path) -> list[Path]:

@@ -169,6 +169,8 @@ def test_clone_takes_an_earlier_job_and_options_change_it(farm, memory_farm) -> 
         (["model", "--io", "strings", "--tokenizer-graph", "other"], errors.UnknownIoMode, "tftext"),
         (["model", "--quant", "full-int8", "--io", "bytes"], errors.RecipeNotRunnable, "tokens"),
         (["model", "--quant", "full-int8", "--calibration", "no.txt"], errors.CalibrationUnusable, "no.txt"),
+        (["model", "--lora", "no.lora.h5"], errors.AdapterUnusable, "no.lora.h5"),
+        (["model", "--lora", "model"], errors.AdapterUnusable, "holds 0 adapters"),
         (["model", "--conversion-route", "other"], errors.UnknownIoMode, "keras-model"),
         (["model", "--tokenizer-graph", "tftext"], errors.SettingNotForIoMode, "--io strings"),
         (["model", "--io", "bytes", "--special-tokens", "other"], errors.UnknownIoMode, "text, read"),
@@ -327,7 +329,7 @@ def test_every_option_of_a_job_is_an_option_of_submit(farm) -> None:
     for field in FIELDS.values():
         assert all(flag in shown for flag in field.flags[0].split("/")), field.name
     names = {*JobSpec.model_fields, *AppSpec.model_fields}
-    assert names - set(FIELDS) == {"model_kind", "model", "model_digest", "app"}
+    assert names - set(FIELDS) == {"model_kind", "model", "model_digest", "lora_digest", "app"}
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,19 @@ def test_a_local_models_content_decides(farm: LocalFarm, folder: JobSpec, tmp_pa
     assert farm.submit(moved).job.id != first.id
 
 
+def test_an_adapters_content_decides(farm: LocalFarm, folder: JobSpec, tmp_path: Path) -> None:
+    adapter = tmp_path / "mine.lora.h5"
+    adapter.write_bytes(b"one")
+    for spec in (folder, HUB):
+        adapted = spec.model_copy(update={"lora": str(adapter)})
+        first = farm.submit(adapted)
+        assert not first.reused
+        assert farm.submit(adapted).reused
+        assert first.job.id != farm.submit(spec).job.id
+        adapter.write_bytes(adapter.read_bytes() + b"more")
+        assert farm.submit(adapted).job.id != first.job.id
+
+
 def test_an_unchanged_model_is_not_read_again(
     farm: LocalFarm, folder: JobSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -75,6 +75,32 @@ def test_a_keras_file(api, tmp_path: Path) -> None:
     assert (job.spec.model_kind, job.spec.model) == (ModelKind.UPLOADED, "poem")
 
 
+def test_an_adapter_is_uploaded_with_its_base(api, model_folder: Path, tmp_path: Path) -> None:
+    adapter = tmp_path / "mine.lora.h5"
+    adapter.write_bytes(b"adapter")
+    farm = api.farm(*BOTH)
+    job = farm.submit(folder_spec(model_folder, lora=str(adapter))).job
+    reference = ModelRef(ModelKind.FOLDER, str(model_folder), str(adapter))
+    assert (job.spec.lora, job.spec.model_digest) == ("mine.lora.h5", sources.digest(reference))
+    assert farm.submit(folder_spec(model_folder, lora=str(adapter))).reused
+    assert not farm.submit(folder_spec(model_folder)).reused
+    api.state.store.materialise(
+        Artifact(ArtifactName.SOURCE, job.spec.model_digest, 0), tmp_path / "out", protected=False
+    )
+    assert (tmp_path / "out" / "adapter" / "adapter.lora.h5").read_bytes() == b"adapter"
+    base = tmp_path / "poem.keras"
+    base.write_bytes(b"PK")
+    spec = JobSpec(model_kind=ModelKind.KERAS_FILE, model=str(base), lora=str(adapter))
+    assert farm.submit(spec).job.spec.lora == "mine.lora.h5"
+
+
+def test_an_adapter_for_a_model_on_a_hub_is_not_read_from_here(api, tmp_path: Path) -> None:
+    (tmp_path / "mine.lora.h5").write_bytes(b"adapter")
+    spec = JobSpec(model_kind=ModelKind.HUGGINGFACE, model="hf://org/name", lora=str(tmp_path / "mine.lora.h5"))
+    with pytest.raises(errors.AdapterUnusable, match="download the base"):
+        api.farm(*BOTH).submit(spec)
+
+
 def test_a_path_of_the_server_is_never_read(api, model_folder: Path) -> None:
     """The folder exists here too, and still only what was uploaded counts."""
     headers = api.headers(*BOTH)
