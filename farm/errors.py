@@ -46,7 +46,8 @@
     │   ├── HostMismatch 55
     │   ├── BindingFailed 56
     │   ├── FlexRunFailed 57
-    │   └── OpForbidden 58
+    │   ├── OpForbidden 58
+    │   └── PreparationFailed 59
     ├── AarError
     │   ├── AarUnusable 65
     │   ├── AarUnfit 66
@@ -382,6 +383,12 @@ class OpForbidden(CheckError):
     """The model holds an op that no job may bring in: one that reads files, runs Python, queues or hides what it is."""
 
     exit_code = 58
+
+
+class PreparationFailed(CheckError):
+    """What a recipe does to the weights before it rounds them changed what the model computes, or could not be done."""
+
+    exit_code = 59
 
 
 class AarError(FarmError):

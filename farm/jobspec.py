@@ -21,6 +21,7 @@ from farm.errors import (
 from farm.modelref import ModelKind, ModelRef
 from farm.oplist import OpSet, find_ops, parse_names
 from farm.options import OneOf, Option, OptionGroup
+from farm.recipes import Activations
 from farm.runtimes import APP_RUNTIME, FLEX_APP_RUNTIME, Runtime
 
 DEFAULT_CONTEXT = 256
@@ -83,8 +84,8 @@ class JobSpec(BaseModel):
     tokens as the context holds. The `tokens` mode does not look at them. tokenizer_graph is of the I/O mode `strings`,
     conversion_route of its graph `tftext`, which counts the prompt among output_tokens as KerasHub does.
     special_tokens is of the farm's own tokenizer. ops: which ops the model may
-    hold, None for what the I/O mode needs; allow_ops: ops by name beside these. calibration: the text of a recipe
-    with int8 activations, None for the farm's own.
+    hold, None for what the I/O mode needs; allow_ops: ops by name beside these. calibration: the text that a
+    recipe's weights are prepared by, None for the farm's own.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -110,7 +111,7 @@ class JobSpec(BaseModel):
     calibration: Annotated[
         str | None,
         Option(
-            "A text like those that the model will read, for the recipe full-int8.",
+            "A text like those that the model will read, for recipes that look at one.",
             "FILE", _QUANTIZATION, default="the farm's own", parse=option_texts.read_calibration,
             reads_file=True,
         ),
@@ -220,16 +221,17 @@ class JobSpec(BaseModel):
 
     @model_validator(mode="after")
     def _together(self) -> Self:
-        calibrated = recipes.find(self.recipe).calibrated
-        if calibrated and self.io_mode is not IoMode.TOKENS:
+        recipe = recipes.find(self.recipe)
+        if recipe.activations is Activations.STATIC_INT8 and self.io_mode is not IoMode.TOKENS:
             raise RecipeNotRunnable(
                 f"The recipe {self.recipe} is of the I/O mode {IoMode.TOKENS} alone: {self.io_mode}"
                 f" reads matrices in loops,"
                 " where activations can't be calibrated; choose int8, or that I/O mode."
             )
-        if self.calibration is not None and not calibrated:
+        if self.calibration is not None and not recipe.calibrated:
+            calibrated = ", ".join(known.alias for known in recipes.RECIPES if known.calibrated)
             raise CalibrationUnusable(
-                f"The recipe {self.recipe} needs no calibration text; leave it out, or choose full-int8."
+                f"The recipe {recipe.alias} needs no calibration text; leave it out, or choose one of {calibrated}."
             )
         if self.tokenizer_graph is TokenizerGraph.TFTEXT and self.io_mode is not IoMode.STRINGS:
             raise SettingNotForIoMode(

@@ -33,6 +33,14 @@ class Activations(StrEnum):
     STATIC_INT8 = "static-int8"
 
 
+class Preparation(StrEnum):
+    """A step that changes weights before they are rounded, so that rounding costs less; in float32 the model stays the
+    same."""
+
+    SCALE_MIGRATION = "scale-migration"
+    ROTATION = "rotation"
+
+
 @dataclass(frozen=True)
 class QualityLimits:
     """What the written artifact must reach against Keras (docs/quality.md).
@@ -63,7 +71,8 @@ class Recipe:
     """One way to store the weights and to compute with them.
 
     size_ratio: matrices' bytes against float32. fold_norms: norm scales are multiplied into the matrices behind them,
-    which saves operators; rounding to few bits then suffers from columns of very different size.
+    which saves operators; rounding to few bits then suffers from columns of very different size. preparation: the steps
+    before rounding, in their order. calibration_length: tokens of each text that they look at.
     """
 
     name: str
@@ -74,6 +83,8 @@ class Recipe:
     summary: str
     limits: QualityLimits
     fold_norms: bool = False
+    preparation: tuple[Preparation, ...] = ()
+    calibration_length: int = 64
 
     @property
     def exact(self) -> bool:
@@ -83,7 +94,7 @@ class Recipe:
     @property
     def calibrated(self) -> bool:
         """Whether a calibration text decides the file."""
-        return self.activations is Activations.STATIC_INT8
+        return self.activations is Activations.STATIC_INT8 or Preparation.SCALE_MIGRATION in self.preparation
 
 
 RECIPES: tuple[Recipe, ...] = (
@@ -105,12 +116,24 @@ RECIPES: tuple[Recipe, ...] = (
         ),
     ),
     Recipe(
-        name="dynamic_wi8_afp32",
+        name="dynamic_wi8_afp32_rotated",
         alias="int8",
         weight_format=WeightFormat.INT8_PER_ROW,
         activations=Activations.DYNAMIC_INT8,
+        preparation=(Preparation.SCALE_MIGRATION, Preparation.ROTATION),
         size_ratio=0.25,
-        summary="int8 weights by row, activations quantized at run time: a quarter of the size, the fastest",
+        summary="int8 weights by row, prepared by a calibration text: a quarter of the size, close to exact",
+        limits=QualityLimits(
+            divergence=0.08, top1_agreement=0.85, perplexity_ratio=1.06, greedy_agreement=0.90, near_tie=0.02
+        ),
+    ),
+    Recipe(
+        name="dynamic_wi8_afp32",
+        alias="int8-plain",
+        weight_format=WeightFormat.INT8_PER_ROW,
+        activations=Activations.DYNAMIC_INT8,
+        size_ratio=0.25,
+        summary="int8 weights by row as they are, activations quantized at run time: made and run the fastest",
         limits=QualityLimits(
             divergence=0.08, top1_agreement=0.85, perplexity_ratio=1.06, greedy_agreement=0.90, near_tie=0.02
         ),

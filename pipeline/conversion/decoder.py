@@ -17,6 +17,7 @@ from tensorflow.compiler.tf2xla.python.xla import dynamic_update_slice
 
 from pipeline.conversion.description import (
     EMBEDDING_PROJECTION,
+    LOOKUP_SCALE,
     OUTPUT_EMBEDDING,
     OUTPUT_PROJECTION,
     POSITION_EMBEDDING,
@@ -27,6 +28,7 @@ from pipeline.conversion.description import (
     RotaryEmbedding,
     layer_weight,
 )
+from pipeline.conversion.hadamard import hadamard
 from pipeline.conversion.rotary import inverse_frequencies
 
 Tensors = Mapping[str, tf.Tensor]
@@ -98,6 +100,7 @@ def run_layers(
         parts.append((written[key_name], written[value_name]))
         scale = description.query_scale * layer.score_scale
         mixed = _attend(description, queries * scale, parts, biases[layer.attention_window])
+        mixed = _turn(description.rotations.attention_output, mixed)
         attended = _linear(description.attention_output_bias, weight, "attention_output", mixed)
         if description.attention_output_norm:
             attended = _norm(description, weight, "attention_output_norm", attended)
@@ -121,6 +124,7 @@ def project_logits(description: DecoderDescription, weights: Tensors, hidden: tf
     if description.embedding_size is not None:
         normed = tf.matmul(normed, weights[OUTPUT_PROJECTION], transpose_b=True)
     table = weights[TOKEN_EMBEDDING if description.tied_embedding else OUTPUT_EMBEDDING]
+    normed = _turn(description.rotations.logits, normed)
     return _cap(tf.matmul(normed, table, transpose_b=True), description.final_logit_cap)
 
 
@@ -133,7 +137,12 @@ def _look_up(table: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
 def _embed(description: DecoderDescription, weights: Tensors, tokens: tf.Tensor, input_pos: tf.Tensor) -> tf.Tensor:
     length = tokens.shape[1]
     rows = _look_up(weights[TOKEN_EMBEDDING], tf.reshape(tokens, [length]))
-    x = tf.reshape(rows, [length, description.embedding_size or description.hidden_size])
+    x = tf.reshape(rows, [length, description.table_size])
+    if description.tied_embedding:
+        # A Hadamard matrix undoes itself.
+        x = _turn(description.rotations.logits, x)
+    if description.lookup_scale:
+        x *= weights[LOOKUP_SCALE]
     if description.embedding_size is not None:
         x = tf.matmul(x, weights[EMBEDDING_PROJECTION], transpose_b=True)
     if description.embedding_scale != 1.0:
@@ -181,6 +190,13 @@ def _layer_weight(weights: Tensors, index: int, name: str) -> tf.Tensor:
     return weights[layer_weight(index, name)]
 
 
+def _turn(block: int, x: tf.Tensor) -> tf.Tensor:
+    """Multiply each block of features by the Hadamard matrix; block 0 leaves them as they are."""
+    if not block:
+        return x
+    return tf.reshape(tf.matmul(tf.reshape(x, [-1, block]), hadamard(block)), x.shape)
+
+
 def _linear(bias: bool, weight: Callable[[str], tf.Tensor], name: str, x: tf.Tensor) -> tf.Tensor:
     product = tf.matmul(x, weight(f"{name}_weight"), transpose_b=True)
     return product + weight(f"{name}_bias") if bias else product
@@ -210,7 +226,7 @@ def _heads(
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Queries [1, query heads, n, size], keys and values [1, key-value heads, n, size], not yet rotated."""
     size, few, many = description.head_size, description.key_value_heads, description.query_heads
-    fused = _linear(description.qkv_bias, weight, "qkv", x)
+    fused = _linear(description.qkv_bias, weight, "qkv", _turn(description.rotations.qkv, x))
 
     def split_heads(part: tf.Tensor, heads: int) -> tf.Tensor:
         if length == 1:
@@ -252,11 +268,12 @@ def _attend(
 
 def _feed_forward(description: DecoderDescription, weight: Callable[[str], tf.Tensor], normed: tf.Tensor) -> tf.Tensor:
     activation, bias = ACTIVATIONS[description.activation], description.feed_forward_bias
+    normed = _turn(description.rotations.feed_forward, normed)
     if description.gated_feed_forward:
         inner = activation(_linear(bias, weight, "gate", normed)) * _linear(bias, weight, "up", normed)
     else:
         inner = activation(_linear(bias, weight, "up", normed))
-    forwarded = _linear(bias, weight, "down", inner)
+    forwarded = _linear(bias, weight, "down", _turn(description.rotations.down, inner))
     if description.feed_forward_output_norm:
         forwarded = _norm(description, weight, "feed_forward_output_norm", forwarded)
     return forwarded

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
 
-from farm.errors import ReferenceMismatch
+from farm.errors import PreparationFailed, ReferenceMismatch
 from pipeline.conversion import decoder, graph
 from pipeline.conversion.description import DecoderDescription
 from pipeline.conversion.full_forward import Forward
 from pipeline.conversion.reference_plan import TOKENS_BEYOND, Int32
-from pipeline.conversion.viewed_weights import ViewedWeights
-from pipeline.conversion.weights import Float32
+from pipeline.conversion.weights import Float32, WeightSource
 
 # Largest difference of logits between decoder and Keras, as a share of the largest logit: float32's rounding over many
 # layers stays a tenth of it.
 TOLERANCE = 1e-4
+
+
+class TensorSource(WeightSource, Protocol):
+    """Weights of which some are a framework's own variables."""
+
+    def variable(self, name: str) -> Any:
+        """The variable that has the weight's values in the weight's own layout, None where there is none."""
 
 
 def require_equal(actual: Float32, expected: Float32) -> float:
@@ -34,8 +41,19 @@ def require_equal(actual: Float32, expected: Float32) -> float:
     return difference / scale
 
 
+def require_unchanged(actual: Float32, expected: Float32) -> None:
+    """PreparationFailed when the prepared model [N,V] no longer gives the logits of the model as it was."""
+    scale, difference = float(np.abs(expected).max()), float(np.abs(actual - expected).max())
+    if not difference <= TOLERANCE * scale:
+        raise PreparationFailed(
+            f"The preparation of the weights changed the model: over {len(expected)} random tokens the logits differ by"
+            f" {difference:.3g}, with the largest at {scale:.3g}; choose a recipe without preparation, and report this"
+            " with the job's log."
+        )
+
+
 def require_equal_beyond_window(
-    description: DecoderDescription, weights: ViewedWeights, forward: Forward, tokens: Int32
+    description: DecoderDescription, weights: TensorSource, forward: Forward, tokens: Int32
 ) -> None:
     """The same behind the last of more tokens than the attention windows hold: shorter texts do not show a window."""
     actual = run_decoder(description, weights, tokens, last=TOKENS_BEYOND)
@@ -43,7 +61,7 @@ def require_equal_beyond_window(
 
 
 def run_decoder(
-    description: DecoderDescription, weights: ViewedWeights, tokens: Int32, last: int | None = None
+    description: DecoderDescription, weights: TensorSource, tokens: Int32, last: int | None = None
 ) -> Float32:
     """The graph's own computation in TensorFlow: logits [N,V] of one call of N tokens, one weight at a time; `last`:
     behind the last tokens alone."""
@@ -58,7 +76,7 @@ def run_decoder(
 class LazyTensors(Mapping[str, tf.Tensor]):
     """Weights as tensors that are made when they are used and gone afterwards."""
 
-    def __init__(self, weights: ViewedWeights) -> None:
+    def __init__(self, weights: TensorSource) -> None:
         self._weights = weights
 
     def __getitem__(self, name: str) -> tf.Tensor:

@@ -17,6 +17,7 @@ from pipeline.conversion.weights import WeightSource
 Shape = tuple[int, ...]
 
 TOKEN_EMBEDDING = "token_embedding"  # noqa: S105  (a weight's name)
+LOOKUP_SCALE = "lookup_scale"
 OUTPUT_EMBEDDING = "output_embedding"
 POSITION_EMBEDDING = "position_embedding"
 EMBEDDING_PROJECTION = "embedding_projection_weight"
@@ -82,6 +83,21 @@ class Layer:
 
 
 @dataclass(frozen=True)
+class Rotations:
+    """Which matrix products read their input in blocks of so many features turned by a Hadamard matrix; 0 for none.
+
+    The product's matrix is turned likewise beforehand, so that the product stays the same. logits: of a tied embedding
+    the looked-up rows are turned back.
+    """
+
+    qkv: int = 0
+    attention_output: int = 0
+    feed_forward: int = 0
+    down: int = 0
+    logits: int = 0
+
+
+@dataclass(frozen=True)
 class DecoderDescription:
     """A decoder-only transformer.
 
@@ -91,7 +107,8 @@ class DecoderDescription:
     the finished scores, one per query head. *_logit_cap: cap * tanh(x / cap). embedding_size: of the token embedding,
     where it is projected to the hidden size and back. norm_after_residual: each norm follows its sum instead of
     preceding the branch. residual_from_norm: what is added to a branch is the branch's normalized input. final_norm:
-    whether there is one.
+    whether there is one. lookup_scale: whether looked-up rows are multiplied by a vector, which then holds
+    embedding_scale as well.
     """
 
     vocabulary_size: int
@@ -126,6 +143,13 @@ class DecoderDescription:
     norm_after_residual: bool = False
     residual_from_norm: bool = False
     final_norm: bool = True
+    rotations: Rotations = Rotations()
+    lookup_scale: bool = False
+
+    @property
+    def table_size(self) -> int:
+        """The length of the embeddings' rows."""
+        return self.embedding_size or self.hidden_size
 
     def canonical_json(self) -> bytes:
         """The one JSON form: `description.json`, and what the graph cache is keyed by."""
@@ -133,7 +157,9 @@ class DecoderDescription:
 
     def weight_shapes(self) -> dict[str, Shape]:
         """Every weight that the graph takes, in order: matrices [out, in], vectors [n]."""
-        shapes: dict[str, Shape] = {TOKEN_EMBEDDING: (self.vocabulary_size, self.embedding_size or self.hidden_size)}
+        shapes: dict[str, Shape] = {TOKEN_EMBEDDING: (self.vocabulary_size, self.table_size)}
+        if self.lookup_scale:
+            shapes[LOOKUP_SCALE] = (self.table_size,)
         if self.position_count is not None:
             shapes[POSITION_EMBEDDING] = (self.position_count, self.hidden_size)
         if self.embedding_size is not None:
@@ -147,7 +173,7 @@ class DecoderDescription:
         if self.embedding_size is not None:
             shapes[OUTPUT_PROJECTION] = (self.embedding_size, self.hidden_size)
         if not self.tied_embedding:
-            shapes[OUTPUT_EMBEDDING] = (self.vocabulary_size, self.embedding_size or self.hidden_size)
+            shapes[OUTPUT_EMBEDDING] = (self.vocabulary_size, self.table_size)
         return shapes
 
     def check(self, weights: WeightSource) -> None:
@@ -207,6 +233,7 @@ def from_json(value: dict[str, Any]) -> DecoderDescription:
     fields["norm"], fields["activation"] = Norm(fields["norm"]), Activation(fields["activation"])
     if fields["alibi_slopes"] is not None:
         fields["alibi_slopes"] = tuple(fields["alibi_slopes"])
+    fields["rotations"] = Rotations(**fields.get("rotations", {}))
     return DecoderDescription(**fields)
 
 

@@ -18,7 +18,7 @@ CACHE = GRAPHS.name
 # The modules of this package alone are looked at.
 DATA_FILES: tuple[str, ...] = ()
 # The sources that decide a graph beside its description.
-SOURCES = ("decoder.py", "description.py", "graph.py", "rotary.py")
+SOURCES = ("decoder.py", "description.py", "graph.py", "hadamard.py", "rotary.py")
 
 
 @dataclass(frozen=True)

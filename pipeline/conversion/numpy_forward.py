@@ -6,7 +6,7 @@ It shares nothing with the decoder's graph: no TensorFlow, no cache, no fused op
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from scipy.special import erf
@@ -28,6 +28,9 @@ from pipeline.conversion.reference_plan import Int32
 from pipeline.conversion.rotary import inverse_frequencies
 from pipeline.conversion.weights import Float32, WeightSource
 
+# The name of the product that the logits are made by, beside the layers' own.
+LOGITS = "logits"
+
 WITNESS = "the farm's own forward pass over the checkpoint's tensors, in NumPy"
 
 
@@ -37,30 +40,44 @@ class NumpyForward:
     def __init__(self, description: DecoderDescription, weights: WeightSource) -> None:
         self._description = description
         self._weights = weights
+        self._seen: dict[str, Float32] | None = None
 
     def logits(self, rows: Sequence[Sequence[int]]) -> Float32:
         """Logits [R,L,V]; those behind a shorter row's end are zeros."""
-        hidden = self._run_layers(rows)
+        lengths = [len(row) for row in rows]
+        hidden = _apart(self._run_layers(rows), lengths)
         table = self._table()
-        logits = np.zeros((len(rows), max(len(x) for x in hidden), self._description.vocabulary_size), np.float32)
+        logits = np.zeros((len(rows), max(lengths), self._description.vocabulary_size), np.float32)
         for number, x in enumerate(hidden):
             logits[number, : len(x)] = self._project(x, table)
         return logits
 
     def logits_after(self, tokens: Int32, last: int | None = None) -> Float32:
         """Logits [N,V] after each of one row's tokens [N], or after the last ones alone."""
-        (hidden,) = self._run_layers([tokens.tolist()])
+        hidden = self._run_layers([tokens.tolist()])
         return self._project(hidden if last is None else hidden[-last:], self._table())
 
-    def _run_layers(self, rows: Sequence[Sequence[int]]) -> list[Float32]:
-        hidden = [self._embed(np.array(row, np.int64)) for row in rows]
+    def _run_layers(self, rows: Sequence[Sequence[int]]) -> Float32:
+        """Hidden states of all rows [N, hidden size], one row behind the other."""
+        hidden = self._embed_all(rows)
         for index, layer in enumerate(self._description.layers):
-            weights = self._layer(index)
-            hidden = [self._block(weights, layer, x) for x in hidden]
+            hidden = self._block(self._layer(index), layer, hidden, [len(row) for row in rows])
         return hidden
 
     def _table(self) -> Float32:
         return self._whole(TOKEN_EMBEDDING if self._description.tied_embedding else OUTPUT_EMBEDDING)
+
+    def inputs_by_layer(self, rows: Sequence[Sequence[int]]) -> Iterator[dict[str, Float32]]:
+        """What the matrix products read over all tokens [N,in], by the product's name: layer after layer, and last what
+        the logits are made of. Only one layer's inputs are in memory."""
+        hidden = self._embed_all(rows)
+        for index, layer in enumerate(self._description.layers):
+            seen: dict[str, Float32] = {}
+            self._seen = seen
+            hidden = self._block(self._layer(index), layer, hidden, [len(row) for row in rows])
+            self._seen = None
+            yield seen
+        yield {LOGITS: self._before_logits(hidden)}
 
     def _whole(self, name: str) -> Float32:
         return self._weights.rows(name, 0, self._weights.shape(name)[0])
@@ -69,6 +86,10 @@ class NumpyForward:
         prefix = layer_weight(index, "")
         names = [name for name in self._description.weight_shapes() if name.startswith(prefix)]
         return {name.removeprefix(prefix): self._whole(name) for name in names}
+
+    def _embed_all(self, rows: Sequence[Sequence[int]]) -> Float32:
+        """The rows' embeddings, one row behind the other."""
+        return np.concatenate([self._embed(np.array(row, np.int64)) for row in rows])
 
     def _embed(self, tokens: Int32) -> Float32:
         description = self._description
@@ -84,12 +105,12 @@ class NumpyForward:
         return x.astype(np.float32)
 
     def _project(self, x: Float32, table: Float32) -> Float32:
-        description = self._description
-        if description.final_norm:
-            x = self._outer_norm("final_norm", x, description.final_norm_epsilon)
-        if description.embedding_size is not None:
-            x = x @ self._whole(OUTPUT_PROJECTION).T
-        return _cap(x @ table.T, description.final_logit_cap)
+        return _cap(self._before_logits(x) @ table.T, self._description.final_logit_cap)
+
+    def _before_logits(self, x: Float32) -> Float32:
+        if self._description.final_norm:
+            x = self._outer_norm("final_norm", x, self._description.final_norm_epsilon)
+        return x if self._description.embedding_size is None else x @ self._whole(OUTPUT_PROJECTION).T
 
     def _outer_norm(self, name: str, x: Float32, epsilon: float) -> Float32:
         bias = self._whole(f"{name}_bias") if self._description.norm_bias else None
@@ -103,11 +124,12 @@ class NumpyForward:
     def _norm(self, weights: dict[str, Float32], name: str, x: Float32) -> Float32:
         return self._normalize(x, weights[f"{name}_scale"], weights.get(f"{name}_bias"), self._description.norm_epsilon)
 
-    def _block(self, weights: dict[str, Float32], layer: Layer, x: Float32) -> Float32:
+    def _block(self, weights: dict[str, Float32], layer: Layer, x: Float32, lengths: Sequence[int]) -> Float32:
+        """A layer over rows of these lengths, one behind the other in x [N, hidden size]."""
         description = self._description
         after = description.norm_after_residual
         normed = x if after else self._norm(weights, "attention_norm", x)
-        attended = self._attention(weights, layer, normed)
+        attended = self._attention(weights, layer, normed, lengths)
         if description.attention_output_norm:
             attended = self._norm(weights, "attention_output_norm", attended)
         total = (normed if description.residual_from_norm else x) + attended
@@ -121,13 +143,18 @@ class NumpyForward:
         result = (normed if description.residual_from_norm else total) + forwarded
         return self._norm(weights, "feed_forward_norm", result) if after else result
 
-    def _attention(self, weights: dict[str, Float32], layer: Layer, x: Float32) -> Float32:
-        description = self._description
+    def _attention(self, weights: dict[str, Float32], layer: Layer, x: Float32, lengths: Sequence[int]) -> Float32:
+        fused = _apart(self._linear(weights, "qkv", x), lengths)
+        mixed = np.concatenate([self._mix_values(weights, layer, row) for row in fused])
+        return self._linear(weights, "attention_output", mixed)
+
+    def _mix_values(self, weights: dict[str, Float32], layer: Layer, fused: Float32) -> Float32:
+        """What attention makes of one row's queries, keys and values."""
+        description, length = self._description, len(fused)
         many, few, size = description.query_heads, description.key_value_heads, description.head_size
-        fused = _linear(weights, "qkv", x)
         parts = np.split(fused, [many * size, (many + few) * size], -1)
         queries, keys, values = (
-            part.reshape(len(x), -1, size).transpose(1, 0, 2) for part in parts
+            part.reshape(length, -1, size).transpose(1, 0, 2) for part in parts
         )  # [heads, tokens, size]
         if description.query_key_norm_epsilon is not None:
             queries = _rms(queries, weights["query_norm_scale"], description.query_key_norm_epsilon)
@@ -137,7 +164,7 @@ class NumpyForward:
         keys, values = (np.repeat(part, many // few, 0) for part in (keys, values))
         scale = np.float32(description.query_scale * layer.score_scale)
         scores = _cap(queries @ keys.transpose(0, 2, 1) * scale, description.attention_logit_cap)
-        behind = np.arange(len(x))[:, None] - np.arange(len(x))[None]
+        behind = np.arange(length)[:, None] - np.arange(length)[None]
         if description.alibi_slopes is not None:
             scores = scores - np.array(description.alibi_slopes, np.float32)[:, None, None] * behind
         unseen = behind < 0
@@ -146,22 +173,27 @@ class NumpyForward:
         scores = np.where(unseen, -np.inf, scores)
         shares = np.exp(scores - scores.max(-1, keepdims=True))
         shares /= shares.sum(-1, keepdims=True)
-        mixed = (shares.astype(np.float32) @ values).transpose(1, 0, 2).reshape(len(x), many * size)
-        return _linear(weights, "attention_output", mixed)
+        return (shares.astype(np.float32) @ values).transpose(1, 0, 2).reshape(length, many * size)
 
     def _feed_forward(self, weights: dict[str, Float32], x: Float32) -> Float32:
         activation = self._description.activation
         if self._description.gated_feed_forward:
-            inner = _activate(activation, _linear(weights, "gate", x)) * _linear(weights, "up", x)
+            inner = _activate(activation, self._linear(weights, "gate", x)) * self._linear(weights, "up", x)
         else:
-            inner = _activate(activation, _linear(weights, "up", x))
-        return _linear(weights, "down", inner)
+            inner = _activate(activation, self._linear(weights, "up", x))
+        return self._linear(weights, "down", inner)
+
+    def _linear(self, weights: dict[str, Float32], name: str, x: Float32) -> Float32:
+        if self._seen is not None:
+            self._seen[name] = x
+        product = x @ weights[f"{name}_weight"].T
+        bias = weights.get(f"{name}_bias")
+        return product if bias is None else product + bias
 
 
-def _linear(weights: dict[str, Float32], name: str, x: Float32) -> Float32:
-    product = x @ weights[f"{name}_weight"].T
-    bias = weights.get(f"{name}_bias")
-    return product if bias is None else product + bias
+def _apart(x: Float32, lengths: Sequence[int]) -> list[Float32]:
+    """Rows of these lengths that lie one behind the other."""
+    return np.split(x, np.cumsum(lengths)[:-1])
 
 
 def _rms(x: Float32, scale: Float32, epsilon: float) -> Float32:

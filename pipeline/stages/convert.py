@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from farm.artifacts import ArtifactName
 from farm.errors import ContextTooLong, UnsupportedArchitecture
 from farm.jobspec import IoMode, SpecialTokens, TokenizerGraph
 from farm.progress import Reporter
-from farm.recipes import WeightFormat
+from farm.recipes import Activations, WeightFormat
 from farm.stages import BY_NAME, StageName
 from pipeline.conversion import (
     decoder_check,
@@ -29,16 +29,20 @@ from pipeline.conversion import (
     full_integer,
     io_modes,
     keras_graph,
+    preparation,
     reference_plan,
 )
 from pipeline.conversion.binding import bind
-from pipeline.conversion.calibration_text import CALIBRATION_TEXT
+from pipeline.conversion.calibration_text import TEXTS
 from pipeline.conversion.full_forward import Forward
 from pipeline.conversion.graph_cache import CachedGraph
 from pipeline.conversion.keras_tokenizer import KerasReader
 from pipeline.conversion.loading import CausalLM
 from pipeline.conversion.mapping import MappedModel
 from pipeline.conversion.opening import open_model
+from pipeline.conversion.preparation import Prepared
+from pipeline.conversion.preparation.calibration import calibration_tokens
+from pipeline.conversion.preparation.products import ProductName
 from pipeline.conversion.prompt_reading import prompt_reading
 from pipeline.conversion.quantization.formats import HOST_RUNTIME, format_for
 from pipeline.conversion.reference import Reference
@@ -72,6 +76,7 @@ KERAS_GRAPH_END = (
     "KerasHub's graph needs operators of TF Text that no published AAR has; the job ends at the verified model.tflite,"
     " for an app with an AAR built for them (--aar bazel or file:PATH)."
 )
+UNPREPARED = "KerasHub's graph takes its weights as they are: the recipe's steps before rounding were left out."
 
 
 @dataclass(frozen=True)
@@ -126,9 +131,12 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
         model.description, request.spec.longest_text, export, prompting, reading.read if reader is None else reader.read
     )
     if reader is None:
-        graph = find_own_graph(request, model, export, timer, report)
+        steps = recipes.find(request.spec.recipe).preparation
+        described = replace(model, description=preparation.describe(model.description, steps))
+        graph = find_own_graph(request, described, export, timer, report)
         probe_logits = compare_with_keras(model, forward, plan, timer, report)
-        made = bind_own_graph(request, graph, model, export, plan, timer, report)
+        prepared = prepare_weights(request, model, export, plan, probe_logits, timer, report) if steps else None
+        made = bind_own_graph(request, graph, model, export, plan, prepared, timer, report)
     else:
         made = make_keras_graph(request, causal_lm, reader, timer, report)
         gc.collect()
@@ -186,27 +194,47 @@ def compare_with_keras(model: MappedModel, forward: Forward, plan: Plan, timer: 
     return expected
 
 
+def prepare_weights(
+    request: StageRequest, model: MappedModel, export: TokenizerExport, plan: Plan, expected: Float32, timer: Timer,
+    report: Reporter,
+) -> Prepared:  # fmt: skip
+    """Do the recipe's steps before rounding; PreparationFailed when the prepared model gives other logits in float32
+    than those expected [N,V] after the probe tokens."""
+    recipe, description = recipes.find(request.spec.recipe), model.description
+    with timer.measure("prepare_seconds"):
+        length = min(recipe.calibration_length, request.spec.wanted_context)
+        tokens = calibration_tokens(export, description.vocabulary_size, length, request.spec.calibration)
+        weight_format = format_for(recipe.weight_format, request.spec.runtime)
+        prepared = preparation.prepare(
+            description, model.weights, recipe.preparation, dict.fromkeys(ProductName, weight_format), tokens,
+            lambda progress, activity: report(0.55 + 0.1 * progress, activity),
+        )  # fmt: skip
+        actual = decoder_check.run_decoder(prepared.description, prepared.weights, plan.probe_tokens)
+        decoder_check.require_unchanged(actual, expected)
+    return prepared
+
+
 def bind_own_graph(
     request: StageRequest, found: CachedGraph, model: MappedModel, export: TokenizerExport, plan: Plan,
-    timer: Timer, report: Reporter,
+    prepared: Prepared | None, timer: Timer, report: Reporter,
 ) -> ConversionOutcome:  # fmt: skip
-    """Write `model.tflite` with the farm's own decoder."""
+    """Write `model.tflite` with the farm's own decoder; prepared: what goes into it in place of the model's weights."""
     report(0.65, "writing the weights")
     with timer.measure("bind_seconds"):
         recipe = recipes.find(request.spec.recipe)
         weight_format = format_for(recipe.weight_format, request.spec.runtime)
-        output = request.output(ArtifactName.MODEL)
+        output, static = request.output(ArtifactName.MODEL), recipe.activations is Activations.STATIC_INT8
         exact = request.scratch / "float32.tflite"
         bind(
-            found.path, model.weights, WeightFormat.FLOAT32 if recipe.calibrated else weight_format,
-            exact if recipe.calibrated else output,
+            found.path, model.weights if prepared is None else prepared.weights,
+            WeightFormat.FLOAT32 if static else weight_format, exact if static else output,
             runtimes=(request.spec.runtime, HOST_RUNTIME), norms_folded=recipe.fold_norms,
             foreign=io_modes.custom_operators(request.spec.io_mode),
         )  # fmt: skip
-    if recipe.calibrated:
+    if static:
         report(0.68, "calibrating the activations")
         with timer.measure("calibrate_seconds"):
-            text = request.spec.calibration or CALIBRATION_TEXT
+            text = request.spec.calibration or "\n".join(TEXTS)
             tokens = plan.probe_tokens.tolist() if export.tokenizer is None else export.encode(text)
             full_integer.quantize(exact, tokens, output)
         exact.unlink()
@@ -241,7 +269,7 @@ def make_keras_graph(
             Metric(name="tokenizer_texts", value=difference.texts, unit="texts"),
             Metric(name="tokenizer_texts_read_otherwise", value=difference.otherwise, unit="texts"),
         ),
-        notes=(difference.sentence(),),
+        notes=(difference.sentence(), *([UNPREPARED] if recipes.find(request.spec.recipe).preparation else [])),
         ends=ends,
     )
 

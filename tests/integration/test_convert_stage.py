@@ -140,7 +140,7 @@ def test_a_preset_becomes_a_model_with_its_metadata(preset: Path, make_request: 
     assert result.attributes == {"family": "GPT2", "compared_with": "Keras's full forward pass"}
 
     info = ModelInfo.read(job.output(ArtifactName.MODEL_INFO))
-    assert (info.family, info.recipe, info.tokenizer) == ("GPT2", "dynamic_wi8_afp32", "byte-level-bpe")
+    assert (info.family, info.recipe, info.tokenizer) == ("GPT2", "dynamic_wi8_afp32_rotated", "byte-level-bpe")
     assert (info.context, info.prefill, info.vocabulary_size) == (CONTEXT, (4, 16), 260)
     assert (info.layers, info.kv_heads, info.head_dim) == (2, 2, 16)
     assert info.start_token == info.end_token == 259

@@ -38,7 +38,7 @@ def say_nothing(_share: float, _activity: str) -> None:
 
 @pytest.fixture(scope="module")
 def verified(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, StageResult]]:
-    """By recipe: the folder with the model's files, and what the verification gave. The graph is converted once."""
+    """By recipe: the folder with the model's files, and what the verification gave. The graphs are converted once."""
     top = tmp_path_factory.mktemp("example")
     graphs = top / "caches" / "graphs"
     graphs.mkdir(parents=True)
@@ -65,7 +65,8 @@ def verified(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, 
             shutil.copy(request.output(artifact), request.input(artifact))
         result = verify.run(request.model_copy(update={"stage": StageName.VERIFY}), say_nothing)
         found[recipe.alias] = (workdir / "outputs", result)
-    assert len(list(graphs.glob("*.tflite"))) == 1
+    # One for weights as they are, one for prepared ones.
+    assert len(list(graphs.glob("*.tflite"))) == 2
     return found
 
 
@@ -79,7 +80,7 @@ def test_every_recipe_passes_its_limits(verified: dict[str, tuple[Path, StageRes
         assert 1 < figure(result, "perplexity") < 5000
         assert figure(result, "greedy_steps") > 20
     assert figure(verified["none"][1], "greedy_agreement") == 1.0
-    differences = [figure(verified[alias][1], "divergence") for alias in ("none", "fp16", "int8")]
+    differences = [figure(verified[alias][1], "divergence") for alias in ("none", "fp16", "int8", "int8-plain")]
     assert differences == sorted(differences)
 
 

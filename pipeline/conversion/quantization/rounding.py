@@ -74,6 +74,25 @@ def store_rows(rows: Float32, weight_format: WeightFormat, name: str, largest: f
             assert_never(weight_format)
 
 
+def round_weights(rows: Float32, weight_format: WeightFormat, name: str) -> Float32:
+    """What a file in that form holds in place of rows [n, in], with one scale a row where it has one in all."""
+    described = FORMATS[weight_format]
+    if not described.integer:
+        return rows
+    parts = rows.reshape(len(rows), -1, described.block) if described.block else rows
+    scales = _scales(parts, described.limit, name)
+    return (np.rint(parts / scales) * scales).reshape(rows.shape)
+
+
+def round_activations(rows: Float32) -> Float32:
+    """What a product with dynamic int8 activations reads in place of rows [n, in]: 256 steps between a row's smallest
+    and largest value, zero among them."""
+    low, high = (np.minimum(rows.min(-1, keepdims=True), 0), np.maximum(rows.max(-1, keepdims=True), 0))
+    scales = np.maximum((high - low) / np.float32(255), SMALLEST_SCALE)
+    zero = np.rint(-low / scales)
+    return (np.clip(np.rint(rows / scales) + zero, 0, 255) - zero) * scales
+
+
 # Where one figure for the whole matrix decides.
 _UNDIVIDED = (Granularity.NONE, Granularity.TENSOR)
 

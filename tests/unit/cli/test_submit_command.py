@@ -20,7 +20,7 @@ def test_without_wait_it_says_the_id_and_what_to_do_next(farm, memory_farm) -> N
     assert ran.code == 0
     job = memory_farm.latest()
     assert job.state is JobState.QUEUED
-    assert job.spec.recipe == "dynamic_wi8_afp32"
+    assert job.spec.recipe == "dynamic_wi8_afp32_rotated"
     assert f"Job {job.id} queued" in ran.stdout
     assert f"farm watch {job.id}" in ran.stderr
     assert memory_farm.workers_asked == 1

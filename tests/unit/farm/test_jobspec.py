@@ -29,7 +29,7 @@ def spec(**changes: object) -> JobSpec:
 
 
 def test_an_alias_becomes_the_full_name() -> None:
-    assert spec(recipe="int8").recipe == "dynamic_wi8_afp32"
+    assert spec(recipe="int8").recipe == "dynamic_wi8_afp32_rotated"
 
 
 def test_an_unknown_recipe_is_refused() -> None:
@@ -88,7 +88,7 @@ def test_keras_hubs_graph_reads_special_tokens_in_its_own_way() -> None:
             {"recipe": "full-int8", "io_mode": IoMode.STRINGS, "tokenizer_graph": TokenizerGraph.TFTEXT},
             RecipeNotRunnable,
         ),
-        ({"recipe": "int8", "calibration": "text " * 100}, CalibrationUnusable),
+        ({"recipe": "int8-plain", "calibration": "text " * 100}, CalibrationUnusable),
         ({"recipe": "full-int8", "calibration": "short"}, CalibrationUnusable),
         ({"recipe": "full-int8", "calibration": "x" * 65537}, CalibrationUnusable),
     ],
@@ -156,7 +156,7 @@ def test_the_key_follows_the_digest_and_not_the_path() -> None:
 def test_the_key_changes_with_settings_and_code() -> None:
     assert spec().key("code") != spec(recipe="int8").key("code")
     assert spec().key("code") != spec().key("newer code")
-    assert spec(recipe="int8").key("code") == spec(recipe="dynamic_wi8_afp32").key("code")
+    assert spec(recipe="int8").key("code") == spec(recipe="dynamic_wi8_afp32_rotated").key("code")
 
 
 def test_json_and_back() -> None:

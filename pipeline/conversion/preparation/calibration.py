@@ -1,0 +1,43 @@
+"""The tokens that show what goes through a model's products: rows of text, each behind the start token."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from farm.errors import CalibrationUnusable
+from pipeline.conversion.calibration_text import TEXTS
+from pipeline.tokenizers.export import TokenizerExport
+
+ROWS = 16
+SEED = 20260102
+
+
+def calibration_tokens(
+    export: TokenizerExport, vocabulary_size: int, length: int, own: str | None = None
+) -> list[list[int]]:
+    """Up to 16 rows of at most `length` tokens: of the farm's texts, or of the user's own text, cut into rows. Random
+    tokens where the model has no tokenizer. CalibrationUnusable when the text has none."""
+    if export.tokenizer is None:
+        random = np.random.default_rng(SEED)
+        return [random.integers(0, vocabulary_size, length).tolist() for _ in range(ROWS)]
+    if own is not None:
+        rows = _cut(export, own, length)
+        if not rows:
+            raise CalibrationUnusable(
+                "The model's tokenizer reads no token in the calibration text; give a text of the kind that the model"
+                " will read."
+            )
+        return rows
+    return [tokens for tokens in (export.encode(text)[:length] for text in TEXTS) if tokens]
+
+
+def _cut(export: TokenizerExport, text: str, length: int) -> list[list[int]]:
+    """Rows from all over the text."""
+    start: Sequence[int] = [] if export.start_token is None else [export.start_token]
+    tokens = export.encode(text)[len(start) :]
+    room = max(1, length - len(start))
+    rows = [tokens[first : first + room] for first in range(0, len(tokens), room)]
+    chosen = np.unique(np.linspace(0, len(rows) - 1, min(ROWS, len(rows))).astype(int)) if rows else []
+    return [[*start, *rows[index]] for index in chosen]

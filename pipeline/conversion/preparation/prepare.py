@@ -1,0 +1,67 @@
+"""A preparation as a list of steps, done layer by layer while one forward pass goes through the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from farm.errors import PreparationFailed
+from farm.progress import Reporter
+from farm.recipes import Preparation, WeightFormat
+from pipeline.conversion.description import DecoderDescription
+from pipeline.conversion.numpy_forward import NumpyForward
+from pipeline.conversion.preparation import migration, rotation
+from pipeline.conversion.preparation.changes import ChangedWeights
+from pipeline.conversion.preparation.layer_work import LayerWork
+from pipeline.conversion.preparation.products import Product, ProductName, layer_products, logits_product
+from pipeline.conversion.viewed_weights import ViewedWeights
+from pipeline.conversion.weights import Float32
+
+STEPS: Mapping[Preparation, Callable[[LayerWork], None]] = {
+    Preparation.SCALE_MIGRATION: migration.migrate,
+    Preparation.ROTATION: rotation.rotate,
+}
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The same model in another description and with other weights: in float32 it computes the same."""
+
+    description: DecoderDescription
+    weights: ChangedWeights
+
+
+def describe(description: DecoderDescription, steps: Sequence[Preparation]) -> DecoderDescription:
+    """The description of the prepared model, which is known before the steps are done."""
+    if Preparation.SCALE_MIGRATION in steps:
+        description = migration.describe(description)
+    return rotation.describe(description) if Preparation.ROTATION in steps else description
+
+
+def prepare(
+    description: DecoderDescription, weights: ViewedWeights, steps: Sequence[Preparation],
+    formats: Mapping[ProductName, WeightFormat], tokens: Sequence[Sequence[int]], report: Reporter,
+) -> Prepared:  # fmt: skip
+    """Do the steps in their order. tokens: what is read, each row behind the start token."""
+    changed = ChangedWeights(weights)
+    turns = rotation.blocks(description) if Preparation.ROTATION in steps else dict.fromkeys(ProductName, 0)
+    layers = len(description.layers)
+    for index, seen in enumerate(NumpyForward(description, weights).inputs_by_layer(tokens)):
+        report(index / (layers + 1), f"preparing layer {index + 1} of {layers}" if index < layers else "the logits")
+        products = layer_products(description, index) if index < layers else (logits_product(description),)
+        _require_finite(products, seen)
+        work = LayerWork(description, changed, products, formats, turns, seen)
+        for step in steps:
+            STEPS[step](work)
+    return Prepared(describe(description, steps), changed)
+
+
+def _require_finite(products: Sequence[Product], seen: Mapping[str, Float32]) -> None:
+    for product in products:
+        if not np.isfinite(seen[product.observed]).all():
+            raise PreparationFailed(
+                f"On the calibration text the model computes numbers that are not finite ({product}); choose a recipe"
+                " without preparation, or another text with --calibration."
+            )
