@@ -12,7 +12,7 @@ from farm.errors import PreparationFailed, ReferenceMismatch
 from pipeline.conversion import decoder, graph
 from pipeline.conversion.description import DecoderDescription
 from pipeline.conversion.full_forward import Forward
-from pipeline.conversion.reference_plan import TOKENS_BEYOND, Int32
+from pipeline.conversion.reference_plan import LAST_TOKENS, Int32
 from pipeline.conversion.weights import Float32, WeightSource
 
 # Largest difference of logits between decoder and Keras, as a share of the largest logit: float32's rounding over many
@@ -52,12 +52,12 @@ def require_unchanged(actual: Float32, expected: Float32) -> None:
         )
 
 
-def require_equal_beyond_window(
+def require_equal_far_on(
     description: DecoderDescription, weights: TensorSource, forward: Forward, tokens: Int32
 ) -> None:
-    """The same behind the last of more tokens than the attention windows hold: shorter texts do not show a window."""
-    actual = run_decoder(description, weights, tokens, last=TOKENS_BEYOND)
-    require_equal(actual, forward.logits_after(tokens, last=TOKENS_BEYOND))
+    """The same behind the last of many tokens: a short text shows no window and no rotation that is little off."""
+    actual = run_decoder(description, weights, tokens, last=LAST_TOKENS)
+    require_equal(actual, forward.logits_after(tokens, last=LAST_TOKENS))
 
 
 def run_decoder(

@@ -26,8 +26,11 @@ LEAST_PASSES = 3
 TEXT_BUDGET = 150e9
 TEXT_TOKENS = (256, 2048)
 SHORTEST_WINDOW = 24
-# By how many tokens the decoder is compared with Keras beyond the longest attention window.
-TOKENS_BEYOND = 16
+# Of the texts' tokens this share is read as one text: rotation and windows show over a distance.
+LONG_SHARE = 0.25
+# Tokens that the decoder reads at once, of which the last ones are compared.
+LONG_PROBE = 256
+LAST_TOKENS = 16
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,8 @@ class Plan:
     and windows of text, each behind the start token.
 
     answer_end: the position of an answer's last token in the first text; None where no text is a whole answer in the
-    model's template. beyond_window: random tokens, more than the layers' attention windows hold; None without such.
+    model's template. long_probe: random tokens behind whose last ones the decoder is compared as well, more than the
+    layers' attention windows hold where the context has room for so many; None where the context is short.
     """
 
     prompts: tuple[Prompt, ...]
@@ -55,7 +59,7 @@ class Plan:
     probe_tokens: Int32
     texts: tuple[Int32, ...]
     answer_end: int | None = None
-    beyond_window: Int32 | None = None
+    long_probe: Int32 | None = None
 
 
 def plan_reference(
@@ -87,7 +91,7 @@ def plan_reference(
         probe_tokens=random.integers(0, vocabulary, min(FORCED_TOKENS, context)).astype(np.int32),
         texts=windows if answer is None else (answer, *windows),
         answer_end=None if answer is None else len(answer) - 1,
-        beyond_window=beyond_window(description, context),
+        long_probe=long_probe(description, context),
     )
 
 
@@ -105,14 +109,14 @@ def _answer(context: int, export: TokenizerExport, prompting: Prompting) -> Int3
     return np.array(tokens, np.int32) if len(tokens) <= context else None
 
 
-def beyond_window(description: DecoderDescription, context: int) -> Int32 | None:
-    """Tokens of which the last few see less than all, where a layer's attention window is shorter than the context."""
-    windows = {layer.attention_window for layer in description.layers} - {None}
-    longest = max((window for window in windows if window is not None and window < context), default=None)
-    if longest is None:
+def long_probe(description: DecoderDescription, context: int) -> Int32 | None:
+    """Random tokens of which the last few are far from the first, and outside of every attention window."""
+    windows = [layer.attention_window for layer in description.layers if layer.attention_window is not None]
+    beyond = max((window + LAST_TOKENS for window in windows if window < context), default=0)
+    length = min(context, max(LONG_PROBE, beyond))
+    if length <= FORCED_TOKENS:
         return None
-    random = np.random.default_rng(SEED + 2)
-    return random.integers(0, description.vocabulary_size, min(longest + TOKENS_BEYOND, context)).astype(np.int32)
+    return np.random.default_rng(SEED + 2).integers(0, description.vocabulary_size, length).astype(np.int32)
 
 
 def _windows(
@@ -125,8 +129,12 @@ def _windows(
     if export.tokenizer is None or not any(len(tokens) > 1 for tokens in texts):
         random = np.random.default_rng(SEED + 1)
         return (random.integers(0, vocabulary, max(2, min(160, context))).astype(np.int32),)
-    window = min(context, max(SHORTEST_WINDOW, total // len(texts)))
-    if own is not None:
+    window = min(context, max(SHORTEST_WINDOW, int(total * (1 - LONG_SHARE)) // len(texts)))
+    if own is None:
+        long = export.encode("\n".join(reversed(TEXTS)))[: min(context, int(total * LONG_SHARE))]
+        texts = [long, *(tokens[:window] for tokens in texts)]
+        window = context
+    else:
         texts = list(_cut(texts[0], min(context, total), total, export))
         window = context
     return tuple(np.array(tokens[:window], np.int32) for tokens in texts if len(tokens[:window]) > 1)

@@ -188,8 +188,8 @@ def compare_with_keras(model: MappedModel, forward: Forward, plan: Plan, timer: 
         actual = decoder_check.run_decoder(model.description, model.weights, plan.probe_tokens)
         expected = asked.result()
         difference = decoder_check.require_equal(actual, expected)
-        if plan.beyond_window is not None:
-            decoder_check.require_equal_beyond_window(model.description, model.weights, forward, plan.beyond_window)
+        if plan.long_probe is not None:
+            decoder_check.require_equal_far_on(model.description, model.weights, forward, plan.long_probe)
     timer.metrics.append(Metric(name="decoder_difference", value=difference, unit="share"))
     return expected
 

@@ -246,13 +246,13 @@ def test_a_wrong_description_does_not_pass_the_gate() -> None:
         decoder_check.require_equal(actual, expected)
 
 
-def test_a_window_that_is_ignored_shows_beyond_it_alone() -> None:
+def test_a_window_that_is_ignored_shows_far_on_alone() -> None:
     causal_lm = lively("mistral")
     model, forward = map_model(causal_lm), FullForward(causal_lm)
-    tokens = reference_plan.beyond_window(model.description, context=256)
+    tokens = reference_plan.long_probe(model.description, context=48)
     assert tokens is not None
-    assert len(tokens) == 6 + reference_plan.TOKENS_BEYOND
-    decoder_check.require_equal_beyond_window(model.description, model.weights, forward, tokens)
+    assert len(tokens) == 48
+    decoder_check.require_equal_far_on(model.description, model.weights, forward, tokens)
     ignored = replace(
         model.description, layers=tuple(replace(layer, attention_window=None) for layer in model.description.layers)
     )
@@ -260,9 +260,11 @@ def test_a_window_that_is_ignored_shows_beyond_it_alone() -> None:
     actual = decoder_check.run_decoder(ignored, model.weights, inside)
     decoder_check.require_equal(actual, forward.logits_after(inside))
     with pytest.raises(ReferenceMismatch, match="over 16 random tokens the logits differ by"):
-        decoder_check.require_equal_beyond_window(ignored, model.weights, forward, tokens)
-    assert reference_plan.beyond_window(model.description, context=6) is None
-    assert reference_plan.beyond_window(ignored, context=256) is None
+        decoder_check.require_equal_far_on(ignored, model.weights, forward, tokens)
+    assert reference_plan.long_probe(model.description, context=40) is None
+    wide = replace(ignored, layers=(replace(ignored.layers[0], attention_window=400), *ignored.layers[1:]))
+    lengths = [len(reference_plan.long_probe(wide, context)) for context in (300, 410, 1000)]
+    assert lengths == [256, 410, 400 + reference_plan.LAST_TOKENS]
 
 
 def test_a_parameter_that_no_mapping_knows_is_refused() -> None:

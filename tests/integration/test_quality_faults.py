@@ -1,0 +1,64 @@
+"""Deliberate faults in a small trained model are refused, and the sound model is not: the fast form of
+`python -m benchmarks.quality_faults`, which puts them to real models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.model_faults import FileFault, ModelFault, file_faults, model_faults
+from benchmarks.quality_faults import SOUND, Bench, Model, Outcome, table, unexpected
+from farm import locations
+
+# Keras says so of every CausalLM that is loaded from a preset; its variables are there all the same.
+pytestmark = pytest.mark.filterwarnings("ignore:`build\\(\\)` was called on layer:UserWarning")
+MODEL = Model("tiny_instruct", "the small example", context=64)
+# The example has learned positions.
+FAULTS = [fault for fault in (*model_faults(MODEL.context), *file_faults()) if fault.what != "rotary off by one"]
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    return Bench(MODEL, locations.EXAMPLES / MODEL.name, tmp_path_factory.mktemp("faults"), threads=1)
+
+
+def test_the_sound_model_passes(bench: Bench) -> None:
+    outcome = bench.judge("int8", None)
+    assert (outcome.by_comparison, outcome.by_verification) == (None, None)
+    assert outcome.cell().startswith("passes: 0.0")
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.what)
+def test_every_fault_is_refused(bench: Bench, fault: ModelFault | FileFault) -> None:
+    outcome = bench.judge("int8", fault)
+    assert outcome.refused
+    if isinstance(fault, ModelFault):
+        assert outcome.by_comparison is not None
+        assert "The decoder and Keras disagree" in outcome.by_comparison
+    else:
+        assert "refused: " in outcome.cell()
+
+
+def test_a_fault_that_passes_and_a_sound_model_that_does_not_are_named(tmp_path: Path) -> None:
+    passed = {"by_comparison": None, "by_verification": None, "figures": {"divergence": 0.01, "top1_agreement": 0.9}}
+    refused = {
+        "by_comparison": "The decoder and Keras disagree", "figures": {},
+        "by_verification": "The model made with int8 is too far from Keras: divergence from Keras 0.5 (at most 0.08);"
+        " top-1 agreement 0.3 (at least 0.85).",
+    }  # fmt: skip
+    known = {
+        f"tiny_instruct|{SOUND}|int8": passed, "tiny_instruct|wrong epsilon|int8": refused,
+        f"tiny_instruct|{SOUND}|none": refused, "tiny_instruct|wrong epsilon|none": passed,
+    }  # fmt: skip
+    assert unexpected(known) == [
+        f"tiny_instruct, {SOUND}, none: refused",
+        "tiny_instruct, wrong epsilon, none: accepted",
+    ]
+    assert table(MODEL, ["int8"], known) == [
+        "| the small example | in float32 | `int8` |",
+        "|---|---|---|",
+        f"| {SOUND} | passes | passes: 0.01 nats, 90.0 % |",
+        "| wrong epsilon | refused | refused: divergence from Keras 0.5 and 1 more |",
+    ]
+    assert Outcome(**passed).refused is False
