@@ -35,7 +35,7 @@ def headlines(job: JobView) -> Iterator[tuple[str, str]]:
     if has(verify, "divergence", "top1_agreement"):
         off, same = found[verify, "divergence"], found[verify, "top1_agreement"]
         yield (
-            "on text",
+            "on text" if job.spec.evaluation is None else "on your text",
             (
                 f"{off:.2g} nats from Keras ({limits.divergence:g} allowed), {_percent(same)} of the best tokens"
                 f" the same (at least {limits.top1_agreement * 100:g} %)"

@@ -18,6 +18,7 @@
     │   └── AdapterUnusable 18
     ├── SpecError
     │   ├── CalibrationUnusable 19
+    │   ├── EvaluationUnusable 17
     │   ├── SettingNotForIoMode 29
     │   ├── UnknownRecipe 30
     │   ├── ContextTooLong 31
@@ -209,6 +210,12 @@ class CalibrationUnusable(SpecError):
     """The calibration text is missing, no text, too long, or of no use to the recipe."""
 
     exit_code = 19
+
+
+class EvaluationUnusable(SpecError):
+    """The text to measure quality on is missing, no UTF-8, too short or too long, or the model cannot read it."""
+
+    exit_code = 17
 
 
 class SettingNotForIoMode(SpecError):

@@ -13,6 +13,7 @@ from farm.appspec import AppSpec
 from farm.errors import (
     CalibrationUnusable,
     ContextTooLong,
+    EvaluationUnusable,
     RecipeNotRunnable,
     SequenceTooLong,
     SettingNotForIoMode,
@@ -29,6 +30,7 @@ DEFAULT_PREFILL = (8, 32, 128)
 DEFAULT_PROMPT_BYTES = 512
 MAX_PROMPT_BYTES = 65536
 MIN_CALIBRATION, MAX_CALIBRATION = 200, 65536
+MIN_EVALUATION, MAX_EVALUATION = 400, 65536
 
 
 _QUANTIZATION, _LIMITS = OptionGroup.QUANTIZATION, OptionGroup.LIMITS
@@ -113,6 +115,14 @@ class JobSpec(BaseModel):
         Option(
             "A text like those that the model will read, for recipes that look at one.",
             "FILE", _QUANTIZATION, default="the farm's own", parse=option_texts.read_calibration,
+            reads_file=True,
+        ),
+    ] = None  # fmt: skip
+    evaluation: Annotated[
+        str | None,
+        Option(
+            "A UTF-8 text to measure quality on.",
+            "FILE", _QUANTIZATION, ("--eval-text",), default="the farm's own", parse=option_texts.read_evaluation,
             reads_file=True,
         ),
     ] = None  # fmt: skip
@@ -208,6 +218,17 @@ class JobSpec(BaseModel):
                 f" {self.wanted_context}; use a number from 1 to the context."
             )
         return self
+
+    @field_validator("evaluation")
+    @classmethod
+    def _evaluation(cls, value: str | None) -> str | None:
+        if value is not None and not MIN_EVALUATION <= len(value.strip()) <= MAX_EVALUATION:
+            found = "is empty" if not value.strip() else f"has {len(value.strip())} characters"
+            raise EvaluationUnusable(
+                f"The evaluation text {found}; give {MIN_EVALUATION} to {MAX_EVALUATION} characters of the kind that"
+                " the model will read."
+            )
+        return value
 
     @field_validator("calibration")
     @classmethod

@@ -9,6 +9,7 @@ from farm import adapter_files
 from farm.errors import (
     BadPromptTemplate,
     CalibrationUnusable,
+    EvaluationUnusable,
     KeystorePasswordMissing,
     KeystoreUnusable,
     UsageError,
@@ -50,6 +51,20 @@ def read_calibration(text: str, folder: Path = Path()) -> str:
         return (folder / Path(text).expanduser()).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise CalibrationUnusable(f"{text} can't be read as UTF-8 text ({error}); give a text file.") from error
+
+
+def read_evaluation(text: str, folder: Path = Path()) -> str:
+    """A text to measure quality on; EvaluationUnusable when the file is none."""
+    path = folder / Path(text).expanduser()
+    try:
+        # Editors on Windows begin a text with a byte order mark, which is none of its words.
+        return path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise EvaluationUnusable(f"The evaluation text {text} can't be read ({error.strerror}); check it.") from error
+    except UnicodeDecodeError as error:
+        raise EvaluationUnusable(
+            f"The evaluation text {text} is not UTF-8 (byte {error.start}); save it as UTF-8 text."
+        ) from error
 
 
 def find_adapter(text: str, folder: Path = Path()) -> str:

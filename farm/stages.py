@@ -144,6 +144,7 @@ _MODEL_FIELDS = (
     "output_tokens",
     "special_tokens",
     "calibration",
+    "evaluation",
 )
 # The model's description names the reference and its digest, and how the model is spoken to.
 _CONVERT_FIELDS = (*_MODEL_FIELDS, "model", "model_kind", "model_digest", "app.mode", "app.prompt_template")

@@ -138,7 +138,8 @@ def without_paths(spec: JobSpec) -> JobSpec:
         "password_source": app.password_source.partition(":")[0] + ":" if app.password_source is not None else None,
         "aar": f"{aars.FILE_PREFIX}{aar.name}" if aar is not None else app.aar,
     }
-    return spec.model_copy(update={"model": _public_name(spec), "app": app.model_copy(update=given)})
+    lora = None if spec.lora is None else Path(spec.lora).name
+    return spec.model_copy(update={"model": _public_name(spec), "lora": lora, "app": app.model_copy(update=given)})
 
 
 def _public_name(spec: JobSpec) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from farm.errors import EvaluationUnusable
 from farm.prompting import Mode, Prompting
 from pipeline.conversion.description import DecoderDescription
 from pipeline.conversion.evaluation_text import ANSWER, GOLDEN_PROMPTS, QUESTION, TEXTS
@@ -31,6 +32,8 @@ LONG_SHARE = 0.25
 # Tokens that the decoder reads at once, of which the last ones are compared.
 LONG_PROBE = 256
 LAST_TOKENS = 16
+# Fewer tokens of the user's own text say nothing of a model.
+SHORTEST_EVALUATION = 32
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,8 @@ def plan_reference(
 ) -> Plan:  # fmt: skip
     """What to ask a model of this size and tokenizer, in the way it wants to be asked; everything fits into the
     context. read: gives a prompt's tokens as the file will, which need not be those of the reference tokenizer.
-    evaluation: a text of the user's own in place of the farm's."""
+    evaluation: a text of the user's own in place of the farm's; EvaluationUnusable where the model reads too little in
+    it."""
     random = np.random.default_rng(SEED)
     vocabulary = description.vocabulary_size
     greedy_tokens = min(GREEDY_TOKENS, context // 4)
@@ -82,7 +86,7 @@ def plan_reference(
         prompts.append(Prompt(text, tuple(tokens), question))
     parameters = sum(int(np.prod(shape)) for shape in description.weight_shapes().values())
     tokens_a_pass = sum(len(prompt.tokens) + greedy_tokens // 2 for prompt in prompts)
-    answer = _answer(context, export, prompting) if evaluation is None else None
+    answer = _answer(context, export, prompting)
     windows = _windows(parameters, context, export, vocabulary, evaluation)
     return Plan(
         prompts=tuple(prompts),
@@ -126,6 +130,11 @@ def _windows(
     least, most = TEXT_TOKENS
     total = int(min(max(TEXT_BUDGET / parameters, least), most))
     texts = [export.encode(text) for text in (TEXTS if own is None else [own])]
+    if own is not None and len(texts[0]) < SHORTEST_EVALUATION:
+        raise EvaluationUnusable(
+            f"The model reads {len(texts[0])} tokens in the evaluation text, and {SHORTEST_EVALUATION} are needed; give"
+            " a longer text in the language of the model, and a model with its tokenizer."
+        )
     if export.tokenizer is None or not any(len(tokens) > 1 for tokens in texts):
         random = np.random.default_rng(SEED + 1)
         return (random.integers(0, vocabulary, max(2, min(160, context))).astype(np.int32),)

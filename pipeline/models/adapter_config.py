@@ -95,7 +95,7 @@ def read(path: Path) -> AdapterConfig:
     if values.get("layers_pattern") not in (None, "", [], "layers", "h"):
         raise _refused("layers_pattern", values["layers_pattern"], "only the model's own layers can be counted")
     return AdapterConfig(
-        base=str(values.get("base_model_name_or_path") or "")[:200],
+        base=_base(str(values.get("base_model_name_or_path") or "")),
         rank=_rank("r", values.get("r")),
         alpha=_number("lora_alpha", values.get("lora_alpha", 8)),
         by_root=_flag("use_rslora", values.get("use_rslora")),
@@ -106,6 +106,12 @@ def read(path: Path) -> AdapterConfig:
         targets=_targets(values.get("target_modules")) if not values.get("exclude_modules") else (),
         layers=None if layers is None else _layers(layers),
     )
+
+
+def _base(stated: str) -> str:
+    """A hub's name as it is, of a folder of its owner's machine the last part."""
+    name = stated.rstrip("/")
+    return (name if name.count("/") <= 1 and not name.startswith((".", "/", "~")) else name.rpartition("/")[2])[:100]
 
 
 def _of_pattern(table: Mapping[str, float], module: str, default: float) -> float:

@@ -121,15 +121,16 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
     check_vocabulary(model.description.vocabulary_size)
     export = export_tokenizer(
         opened.preprocessor, model.family, request.input(ArtifactName.SOURCE),
-        tokens=model.description.vocabulary_size, prompting=prompting,
+        tokens=model.description.vocabulary_size, prompting=prompting, evaluation=request.spec.evaluation,
     )  # fmt: skip
     io_modes.require_usable(request.spec, model, export)
     keras_graph_wanted = request.spec.tokenizer_graph is TokenizerGraph.TFTEXT and causal_lm is not None
     reader = KerasReader(causal_lm, export) if keras_graph_wanted else None
     reading = prompt_reading(request.spec, export, prompting)
     plan = reference_plan.plan_reference(
-        model.description, request.spec.longest_text, export, prompting, reading.read if reader is None else reader.read
-    )
+        model.description, request.spec.longest_text, export, prompting,
+        reading.read if reader is None else reader.read, request.spec.evaluation,
+    )  # fmt: skip
     if reader is None:
         steps = recipes.find(request.spec.recipe).preparation
         described = replace(model, description=preparation.describe(model.description, steps))

@@ -8,6 +8,7 @@ nothing outside of a graph (docs/decisions/0003-reference-tokenizer.md).
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -76,17 +77,19 @@ def export_tokenizer(
     *,
     tokens: int | None = None,
     prompting: Prompting | None = None,
+    evaluation: str | None = None,
 ) -> TokenizerExport:
     """The export of a loaded model's tokenizer; ModelDamaged when its parts do not fit each other.
 
     source: the model's folder, whose files come first where Transformers wrote them. tokens: the rows of the model's
-    embedding. prompting: whose template may name the end of a turn.
+    embedding. prompting: whose template may name the end of a turn. evaluation: the job's text, on which a translation
+    is compared too.
     """
     keras = getattr(preprocessor, "tokenizer", None)
     own = None if source is None or not files.is_transformers(source) else source
     keras_start = getattr(keras, "start_token_id", None) if getattr(preprocessor, "add_start_token", True) else None
     try:
-        value = _read(keras, own)
+        value = _read(keras, own, () if evaluation is None else (evaluation,))
         if value is None:
             return _without_equal({"class": None}, NO_TOKENIZER)
         written = document.write(value if tokens is None else document.within(value, tokens))
@@ -135,20 +138,20 @@ def _replaced(export: TokenizerExport, **changes: Any) -> TokenizerExport:
     return TokenizerExport(**{**vars(export), **changes})
 
 
-def _read(keras: Any, own: Path | None) -> Json | None:
+def _read(keras: Any, own: Path | None, texts: Sequence[str]) -> Json | None:
     """The tokenizer as a `tokenizer.json`; None where there is none."""
     if own is not None:
         if (stated := files.read_document(own)) is not None:
             return stated
         if (path := own / files.SENTENCEPIECE).is_file():
-            return files.add_tokens(_translate(path.read_bytes(), files.SENTENCEPIECE), own)
+            return files.add_tokens(_translate(path.read_bytes(), files.SENTENCEPIECE, texts), own)
         if (slow := files.read_vocabulary(own)) is not None:
             return files.add_tokens(slow, own)
         return None
     if keras is None:
         return None
     if _is_a("SentencePieceTokenizer", keras):
-        return _translate(bytes(keras.proto), "the tokenizer's vocabulary.spm")
+        return _translate(bytes(keras.proto), "the tokenizer's vocabulary.spm", texts)
     if not _is_a("BytePairTokenizer", keras):
         raise TokenizerUnusable(f"KerasHub's class {type(keras).__name__}")
     return read_byte_pair(keras)
@@ -169,11 +172,11 @@ def read_byte_pair(keras: Any) -> Json:
     return byte_level.write_document(vocabulary, merges, added, pre_tokenizer)
 
 
-def _translate(content: bytes, name: str) -> Json:
+def _translate(content: bytes, name: str, texts: Sequence[str]) -> Json:
     """A SentencePiece file as a `tokenizer.json`, compared with SentencePiece itself."""
     file = proto.read_proto(content, name)
     value = sentencepiece_bpe.write_document(file)
-    sentencepiece_check.require_same(content, file, _open(document.write(value)))
+    sentencepiece_check.require_same(content, file, _open(document.write(value)), texts)
     return value
 
 

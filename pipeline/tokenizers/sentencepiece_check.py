@@ -27,7 +27,7 @@ def require_same(content: bytes, file: SentencePieceFile, codec: TextCodec, text
         raise ModelDamaged(
             "SentencePiece cannot open the model's tokenizer; save or copy the tokenizer again."
         ) from error
-    for text in (*_texts(file), *texts):
+    for text in _texts(file, texts):
         wanted, found = processor.encode(text), codec.encode_literally(text)
         if wanted != found:
             raise ModelDamaged(
@@ -41,10 +41,10 @@ def require_same(content: bytes, file: SentencePieceFile, codec: TextCodec, text
             )
 
 
-def _texts(file: SentencePieceFile) -> Iterator[str]:
+def _texts(file: SentencePieceFile, own: Sequence[str]) -> Iterator[str]:
     symbols = [piece.text for piece in file.pieces if piece.type is PieceType.USER_DEFINED]
     every = max(1, len(symbols) // 60)
-    for text in mixed_texts(TEXTS, MOST_BYTES, further=symbols[::every]):
+    for text in (*mixed_texts(TEXTS, MOST_BYTES, further=symbols[::every]), *own):
         # SentencePiece ends a text at the first zero character when it prints it.
         text = text.replace("\0", "")
         if file.dummy_prefix and symbols:

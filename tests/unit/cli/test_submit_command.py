@@ -143,6 +143,18 @@ def test_every_option_reaches_the_spec(farm, memory_farm) -> None:
     assert "secret" not in ran.stdout + ran.stderr
 
 
+def test_an_evaluation_text_is_read_as_utf8_and_shown(farm, memory_farm) -> None:
+    Path("text.txt").write_bytes(b"\xef\xbb\xbf" + "Grüße aus dem Süden. ".encode() * 30)
+    assert farm("submit", "model", "--eval-text", "text.txt").code == 0
+    assert memory_farm.latest().spec.evaluation == "Grüße aus dem Süden. " * 30
+    for content, said in ((b"", "is empty"), (b"short", "has 5 characters"), (b"caf\xe9 " * 100, "not UTF-8 (byte 3)")):
+        Path("text.txt").write_bytes(content)
+        ran = farm("submit", "model", "--eval-text", "text.txt")
+        assert ran.code == errors.EvaluationUnusable.exit_code
+        assert said in ran.error
+    assert "can't be read" in farm("submit", "model", "--eval-text", "no.txt").error
+
+
 def test_a_prompt_template_may_lie_in_a_file(farm, memory_farm) -> None:
     Path("template.txt").write_text("<user>\n{prompt}\n<model>\n")
     assert farm("submit", "model", "--prompt-template", "template.txt").code == 0

@@ -13,6 +13,7 @@ from farm.errors import (
     BadAppSetting,
     CalibrationUnusable,
     ContextTooLong,
+    EvaluationUnusable,
     FarmError,
     RecipeNotRunnable,
     SequenceTooLong,
@@ -90,6 +91,9 @@ def test_keras_hubs_graph_reads_special_tokens_in_its_own_way() -> None:
         ),
         ({"recipe": "int8-plain", "calibration": "text " * 100}, CalibrationUnusable),
         ({"recipe": "full-int8", "calibration": "short"}, CalibrationUnusable),
+        ({"evaluation": "  \n" * 500}, EvaluationUnusable),
+        ({"evaluation": "x" * 399}, EvaluationUnusable),
+        ({"evaluation": "x" * 65537}, EvaluationUnusable),
         ({"recipe": "full-int8", "calibration": "x" * 65537}, CalibrationUnusable),
     ],
 )

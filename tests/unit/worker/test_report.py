@@ -16,6 +16,7 @@ from worker import report
 def test_no_path_of_the_machine_is_in_the_report() -> None:
     app = AppSpec(keystore="/home/anna/keys/my.p12", key_alias="x", password_source="env:MY_SECRET")  # noqa: S106
     spec = JobSpec(model_kind=ModelKind.FOLDER, model="/home/anna/models/story", model_digest="d" * 64, app=app)
+    spec = spec.model_copy(update={"lora": "/home/anna/mine.lora.h5"})
     values = dict.fromkeys((field.name for field in fields(JobRecord)), ())
     moment = datetime(2026, 1, 1, tzinfo=UTC)
     values |= {"id": "a" * 10, "state": JobState.RUNNING, "spec": spec, "created_at": moment, "started_at": moment}
@@ -25,6 +26,7 @@ def test_no_path_of_the_machine_is_in_the_report() -> None:
     assert "MY_SECRET" not in content
     assert '"model": "story"' in content
     assert '"keystore": "my.p12"' in content
+    assert '"lora": "mine.lora.h5"' in content
 
 
 def test_a_reference_of_a_hub_is_told() -> None:

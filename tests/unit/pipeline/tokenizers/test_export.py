@@ -7,7 +7,7 @@ import pytest
 from tokenizers import Tokenizer
 from tokenizers.pre_tokenizers import ByteLevel
 
-from farm.errors import ModelDamaged
+from farm.errors import EvaluationUnusable, ModelDamaged
 from farm.jobspec import IoMode
 from farm.prompting import Mode, Prompting
 from farm.tokenizer_kinds import ABILITIES, Feature, PreTokenizer, Reader
@@ -157,24 +157,26 @@ def test_merges_that_do_not_fit_are_refused() -> None:
         export(GPT2Tokenizer(merges=["q z x"]))
 
 
+DESCRIPTION = DecoderDescription(
+    vocabulary_size=len(VOCABULARY),
+    hidden_size=4,
+    intermediate_size=8,
+    query_heads=1,
+    key_value_heads=1,
+    head_size=4,
+    layers=(Layer(),),
+    norm=Norm.RMS,
+    norm_epsilon=1e-5,
+    final_norm_epsilon=1e-5,
+    activation=Activation.SILU,
+    query_scale=0.5,
+)
+
+
 def test_a_plan_fits_into_the_context() -> None:
-    description = DecoderDescription(
-        vocabulary_size=len(VOCABULARY),
-        hidden_size=4,
-        intermediate_size=8,
-        query_heads=1,
-        key_value_heads=1,
-        head_size=4,
-        layers=(Layer(),),
-        norm=Norm.RMS,
-        norm_epsilon=1e-5,
-        final_norm_epsilon=1e-5,
-        activation=Activation.SILU,
-        query_scale=0.5,
-    )
     for made in (export(GPT2Tokenizer()), export(RwkvTokenizer()), export_tokenizer(None, "GPT2")):
         for context in (16, 64, 1024):
-            plan = plan_reference(description, context, made, Prompting(), made.encode)
+            plan = plan_reference(DESCRIPTION, context, made, Prompting(), made.encode)
             assert len(plan.prompts) == 4
             assert all(0 < len(p.tokens) <= context - plan.greedy_tokens for p in plan.prompts)
             assert len(plan.probe_tokens) == min(FORCED_TOKENS, context)
@@ -185,3 +187,21 @@ def test_a_plan_fits_into_the_context() -> None:
             with_text = [p for p in plan.prompts if p.text]
             assert bool(with_text) == (made.tokenizer is not None and context > 16)
             assert all(tuple(made.encode(p.text)) == p.tokens for p in with_text)
+
+
+def test_a_text_of_the_users_own_takes_the_place_of_the_farms() -> None:
+    made = export(GPT2Tokenizer())
+    own = "the 12 the " * 80
+    plan = plan_reference(DESCRIPTION, 64, made, Prompting(), made.encode, own)
+    read = [token for window in plan.texts for token in window.tolist()[1:]]
+    assert read == made.encode(own)[1:]
+    assert all(window[0] == VOCABULARY[END] and len(window) <= 64 for window in plan.texts)
+    template = Prompting(mode=Mode.INSTRUCT, prompt_template="Q: {prompt}\nA:")
+    chat = plan_reference(DESCRIPTION, 1024, made, template, made.encode, own)
+    assert chat.answer_end == len(chat.texts[0]) - 1, "the model's own form is measured all the same"
+
+
+@pytest.mark.parametrize("made", [export(GPT2Tokenizer()), export(RwkvTokenizer())])
+def test_a_text_that_the_model_does_not_read_is_refused(made: TokenizerExport) -> None:
+    with pytest.raises(EvaluationUnusable, match="32 are needed"):
+        plan_reference(DESCRIPTION, 64, made, Prompting(), made.encode, "the the the")

@@ -96,3 +96,15 @@ def test_a_translation_that_reads_otherwise_is_refused() -> None:
     codec = TextCodec(json.dumps(value).encode(), "tests")
     with pytest.raises(ModelDamaged, match="otherwise than SentencePiece"):
         sentencepiece_check.require_same(content, read_proto(content, "vocabulary.spm"), codec)
+
+
+def test_a_translation_is_compared_on_the_jobs_text_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = sentencepiece_models.make()
+    file = read_proto(content, "vocabulary.spm")
+    value = sentencepiece_bpe.write_document(file)
+    value["model"]["merges"] = value["model"]["merges"][::-1]
+    codec = TextCodec(json.dumps(value).encode(), "tests")
+    monkeypatch.setattr(sentencepiece_check, "mixed_texts", lambda *_given, **_more: iter([""]))
+    sentencepiece_check.require_same(content, file, codec)
+    with pytest.raises(ModelDamaged, match="otherwise than SentencePiece"):
+        sentencepiece_check.require_same(content, file, codec, ["the on then in an the nation other that"])
