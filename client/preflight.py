@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 from farm import identity
@@ -41,11 +42,18 @@ def check_signing(app: AppSpec, workers: Iterable[str], environment: Mapping[str
     """
     if app.keystore is None:
         return
+    seen = tuple(workers)
     with tempfile.TemporaryDirectory(prefix="farm-key-") as folder:
-        keystore.check(keystore.prepare(app, Path(folder), Path(folder) / "key", environment))
-    kind, _, name = (app.password_source or "").partition(":")
-    if kind != "env":
-        return
+        key = keystore.prepare(app, Path(folder), Path(folder) / "key", environment)
+        keystore.check_key(key, keystore.check(key), datetime.now(UTC))
+    for source in (app.password_source, app.key_password_source):
+        kind, _, name = (source or "").partition(":")
+        if kind == "env":
+            _check_workers(name, seen, environment)
+
+
+def _check_workers(name: str, workers: Iterable[str], environment: Mapping[str, str]) -> None:
+    """Every worker that can be seen has the same value of an environment variable."""
     for worker in workers:
         seen = _environment(ProcessIdentity.parse(worker))
         if seen is not None and seen.get(name) != environment.get(name):

@@ -40,10 +40,10 @@ def parse_abi(text: str, folder: Path = Path()) -> Abi:
 class AppSpec(BaseModel):
     """What the packaged app is called, what it does and how it is signed.
 
-    keystore: path of the user's own PKCS12 or JKS file, None for the farm's; password_source: `file:PATH` or
-    `env:NAME`, never the password itself. filter: whether the app refuses unsuitable words. mode and prompt_template:
-    None for what the model's own metadata say. library_model: whether `generation.aar` brings the model with it.
-    aar: the library of the I/O mode `strings`, as farm.aars spells it.
+    keystore: path of the user's own PKCS12 or JKS file, None for the farm's; password_source and key_password_source:
+    `file:PATH` or `env:NAME`, never the password itself. filter: whether the app refuses unsuitable words. mode and
+    prompt_template: None for what the model's own metadata say. library_model: whether `generation.aar` brings the
+    model with it. aar: the library of the I/O mode `strings`, as farm.aars spells it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -114,6 +114,13 @@ class AppSpec(BaseModel):
             "Where the keystore's password is: file:PATH or env:NAME.",
             "SOURCE", _SIGNING, ("--keystore-password-source",), parse=option_texts.parse_password_source,
             of_model=False,
+        ),
+    ] = None  # fmt: skip
+    key_password_source: Annotated[
+        str | None,
+        Option(
+            "Where the key's own password is, as above.",
+            "SOURCE", _SIGNING, default="the keystore's", parse=option_texts.parse_password_source, of_model=False,
         ),
     ] = None  # fmt: skip
 

@@ -31,7 +31,7 @@ def admit(database: Database, spec: JobSpec, owner: str | None) -> JobSpec:
     """
     if aars.file_of(spec.app.aar) is not None:
         raise AarUnusable("A remote farm reads no file of yours; choose --aar stock or bazel, or run the job locally.")
-    if spec.app.keystore or spec.app.key_alias or spec.app.password_source:
+    if spec.app.keystore or spec.app.key_alias or spec.app.password_source or spec.app.key_password_source:
         raise KeystoreUnusable("A remote farm signs with its own key; leave the keystore out and sign the APK again.")
     if spec.wanted_context > MAX_CONTEXT:
         raise ContextTooLong(f"A context of {spec.wanted_context} tokens is too long; use at most {MAX_CONTEXT}.")

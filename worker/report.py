@@ -135,11 +135,17 @@ def without_paths(spec: JobSpec) -> JobSpec:
     aar = aars.file_of(app.aar)
     given = {
         "keystore": Path(app.keystore).name if app.keystore is not None else None,
-        "password_source": app.password_source.partition(":")[0] + ":" if app.password_source is not None else None,
+        "password_source": _kind(app.password_source),
+        "key_password_source": _kind(app.key_password_source),
         "aar": f"{aars.FILE_PREFIX}{aar.name}" if aar is not None else app.aar,
     }
     lora = None if spec.lora is None else Path(spec.lora).name
     return spec.model_copy(update={"model": _public_name(spec), "lora": lora, "app": app.model_copy(update=given)})
+
+
+def _kind(source: str | None) -> str | None:
+    """Whether a password is in a file or a variable, and not in which."""
+    return None if source is None else source.partition(":")[0] + ":"
 
 
 def _public_name(spec: JobSpec) -> str:

@@ -72,7 +72,7 @@ def sign(bundle: Path, target: Path, key: SigningKey, alias: str, min_sdk: int) 
     bytes; apksigner copies entries as they are, where jarsigner would compress them again."""
     process.run(
         (
-            tools.find(Tool.APKSIGNER), *SIGNER_JVM, "sign", "--ks", key.store, "--ks-pass", f"file:{key.password}",
+            tools.find(Tool.APKSIGNER), *SIGNER_JVM, "sign", *key.for_apksigner(),
             "--ks-key-alias", alias, "--min-sdk-version", str(min_sdk), "--v1-signing-enabled", "true",
             "--v2-signing-enabled", "false", "--v3-signing-enabled", "false", "--v4-signing-enabled", "false",
             "--in", bundle, "--out", target,

@@ -13,6 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from farm.appspec import AppSpec
@@ -43,6 +44,16 @@ class SigningKey:
     def password(self) -> Path:
         """A file whose first line is the keystore's password."""
         return self.folder / "password"
+
+    @property
+    def key_password(self) -> Path:
+        """A file whose first line is the key's own password; not there where the key has the keystore's."""
+        return self.folder / "key-password"
+
+    def for_apksigner(self) -> tuple[str | Path, ...]:
+        """Where apksigner finds the keystore and the passwords."""
+        own = ("--key-pass", f"file:{self.key_password}") if self.key_password.exists() else ()
+        return ("--ks", self.store, "--ks-pass", f"file:{self.password}", *own)
 
     def alias(self) -> str | None:
         """The key's name; None when the keystore's only key is meant."""
@@ -101,6 +112,8 @@ def prepare(app: AppSpec, keys: Path, target: Path, environment: Mapping[str, st
     except OSError as error:
         raise KeystoreUnusable(f"The keystore {source} can't be read ({error.strerror}); check its path.") from error
     _write(key.password, password)
+    if app.key_password_source is not None:
+        _write(key.key_password, _password_of(app, app.key_password_source, environment))
     if app.key_alias is not None:
         _write(target / "alias", app.key_alias)
     return key
@@ -108,7 +121,11 @@ def prepare(app: AppSpec, keys: Path, target: Path, environment: Mapping[str, st
 
 def read_password(app: AppSpec, environment: Mapping[str, str] = os.environ) -> str:
     """The password of the user's keystore, from the source that the app names; KeystorePasswordMissing."""
-    kind, _, place = (app.password_source or "").partition(":")
+    return _password_of(app, app.password_source or "", environment)
+
+
+def _password_of(app: AppSpec, source: str, environment: Mapping[str, str]) -> str:
+    kind, _, place = source.partition(":")
     if kind == "file":
         try:
             lines = Path(place).read_text().splitlines()
@@ -125,7 +142,7 @@ def read_password(app: AppSpec, environment: Mapping[str, str] = os.environ) -> 
         )
     if not password or "\n" in password:
         raise KeystorePasswordMissing(
-            f"There is no password for the keystore {app.keystore} in {app.password_source}; put it there, on one line"
+            f"There is no password for the keystore {app.keystore} in {source}; put it there, on one line"
             + (", in the environment of farm submit and of the worker." if kind == "env" else ".")
         )
     return password
@@ -135,10 +152,43 @@ def check(key: SigningKey) -> str:
     """Open the keystore with its password and find the key: its alias. KeystoreUnusable says what is wrong."""
     listing = process.run(
         (tools.find(Tool.KEYTOOL), "-J-XX:TieredStopAtLevel=1", "-list", "-keystore", key.store, *_password(key)),
-        timeout=KEYTOOL_TIMEOUT, error=KeystoreUnusable, env={**os.environ, "LC_ALL": "C.UTF-8"},
+        timeout=KEYTOOL_TIMEOUT, error=KeystoreUnusable, env=_environment(),
         hint="check that the keystore is a PKCS12 or JKS file and that its password is right.",
     ).stdout  # fmt: skip
     return choose_alias(listing, key.alias())
+
+
+def check_key(key: SigningKey, alias: str, now: datetime) -> None:
+    """Open the key with its password, and look until when its certificate holds. KeystoreUnusable.
+
+    Google Play takes no upload whose certificate has expired.
+    """
+    own = ("-keypass:file", key.key_password) if key.key_password.exists() else ()
+    named = ("-keystore", key.store, *_password(key), "-alias", alias)
+    process.run(
+        (tools.find(Tool.KEYTOOL), "-J-XX:TieredStopAtLevel=1", "-certreq", *named, *own),
+        timeout=KEYTOOL_TIMEOUT, error=KeystoreUnusable, env=_environment(),
+        hint=f"the key {alias} does not open; where its password is not the keystore's, say where it is with"
+        " --key-password-source file:PATH or env:NAME.",
+    )  # fmt: skip
+    listing = process.run(
+        (tools.find(Tool.KEYTOOL), "-J-XX:TieredStopAtLevel=1", "-J-Duser.language=en", "-list", "-v", *named),
+        timeout=KEYTOOL_TIMEOUT, error=KeystoreUnusable, env=_environment(), hint="check the keystore.",
+    ).stdout  # fmt: skip
+    require_valid(listing, alias, now)
+
+
+def require_valid(listing: str, alias: str, now: datetime) -> None:
+    """KeystoreUnusable when the first certificate of what `keytool -list -v` printed has expired."""
+    stated = re.search(r"^Valid from: .+ until: \w{3} (\w{3} \d{1,2} [\d:]{8}) UTC (\d{4})$", listing, re.MULTILINE)
+    if stated is None:
+        raise KeystoreUnusable(f"The certificate of the key {alias} has no end that keytool shows; make a new key.")
+    until = datetime.strptime(" ".join(stated.groups()), "%b %d %H:%M:%S %Y").replace(tzinfo=UTC)
+    if until <= now:
+        raise KeystoreUnusable(
+            f"The certificate of the key {alias} expired on {until:%Y-%m-%d}, and Google Play takes no app that is"
+            " signed with it; sign with a key that is valid, or ask Play for a new upload key."
+        )
 
 
 def alias_for(key: SigningKey, app: AppSpec) -> str:
@@ -183,6 +233,11 @@ def _publish(draft: Path, folder: Path) -> None:
         # A folder that is not empty can't be replaced: the other process's key stays.
         if not folder.is_dir():
             raise
+
+
+def _environment() -> dict[str, str]:
+    """One in which keytool prints names and dates in one form."""
+    return {**os.environ, "LC_ALL": "C.UTF-8", "TZ": "UTC"}
 
 
 def _password(key: SigningKey) -> tuple[str | Path, ...]:

@@ -28,7 +28,7 @@ def sign(unsigned: Path, signed: Path, key: SigningKey, alias: str) -> None:
     """Write the signed APK. The same package and RSA key give the same bytes. KeystoreUnusable when the key fails."""
     process.run(
         (
-            tools.find(Tool.APKSIGNER), *JVM, "sign", "--ks", key.store, "--ks-pass", f"file:{key.password}",
+            tools.find(Tool.APKSIGNER), *JVM, "sign", *key.for_apksigner(),
             "--ks-key-alias", alias, "--v1-signing-enabled", "false", "--v2-signing-enabled", "true",
             "--v3-signing-enabled", "true", "--v4-signing-enabled", "false", "--in", unsigned, "--out", signed,
         ),

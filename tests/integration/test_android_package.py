@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from client import preflight
 from farm import digests
 from farm.appspec import Abi, AppSpec
 from farm.errors import KeystoreUnusable, PackageInvalid
@@ -151,3 +152,21 @@ def test_a_file_that_is_no_keystore_is_refused(make: Callable[[AppSpec], Made], 
     path.write_text("no keystore")
     with pytest.raises(KeystoreUnusable, match=r"check that the keystore is a PKCS12 or JKS file"):
         make(_own(path))
+
+
+def test_a_key_opens_with_its_own_password_alone(tmp_path: Path) -> None:
+    """As JKS files of Android Studio's early years have it."""
+    for name, text in (("store", "storepass1"), ("own", "keypass22")):
+        (tmp_path / name).write_text(text)
+    subprocess.run(
+        [
+            "keytool", "-genkeypair", "-keystore", tmp_path / "two.jks", "-storetype", "JKS", "-alias", "Upload",
+            "-storepass", "storepass1", "-keypass", "keypass22", "-keyalg", "RSA", "-keysize", "2048",
+            "-dname", "CN=Example",
+        ],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    app = AppSpec(keystore=str(tmp_path / "two.jks"), password_source=f"file:{tmp_path / 'store'}")
+    preflight.check_signing(app.model_copy(update={"key_password_source": f"file:{tmp_path / 'own'}"}), ())
+    with pytest.raises(KeystoreUnusable, match="--key-password-source"):
+        preflight.check_signing(app, ())

@@ -52,6 +52,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str | None]]:
         return "me"
 
     monkeypatch.setattr(keystore, "check", check)
+    monkeypatch.setattr(keystore, "check_key", lambda *_: None)
     return found
 
 
@@ -87,6 +88,9 @@ def test_a_worker_that_runs_has_the_variable_too(tmp_path: Path, monkeypatch: py
     source = f"env:{started_with}"
     preflight.check_signing(app(tmp_path, password_source=source), (me,), {started_with: _at_start(started_with)})
     (tmp_path / "password").write_text("right")
+    own = {"password_source": f"file:{tmp_path}/password", "key_password_source": "env:SECRET"}
+    with pytest.raises(KeystorePasswordMissing, match=f"process {os.getpid()}.*file:PATH"):
+        preflight.check_signing(app(tmp_path, **own), (me,), {"SECRET": "right"})
     preflight.check_signing(app(tmp_path, password_source=f"file:{tmp_path}/password"), (me,), {})
 
 

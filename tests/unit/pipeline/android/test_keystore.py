@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -136,3 +137,24 @@ def test_an_alias_is_needed_only_for_several_keys() -> None:
 
 def test_the_folder_never_shows_its_password() -> None:
     assert "secret" not in repr(SigningKey(Path("/job/key")))
+
+
+def test_a_key_with_a_password_of_its_own_brings_it(tmp_path: Path) -> None:
+    (tmp_path / "mine.jks").write_bytes(b"store")
+    sources = {"password_source": "env:STORE", "key_password_source": "env:KEY"}
+    app = AppSpec(keystore=str(tmp_path / "mine.jks"), **sources)
+    key = keystore.prepare(app, tmp_path / "keys", tmp_path / "job", {"STORE": "one", "KEY": "other"})
+    assert (key.password.read_text(), key.key_password.read_text()) == ("one", "other")
+    assert _mode(key.key_password) == 0o600
+    assert key.for_apksigner()[-2:] == ("--key-pass", f"file:{key.key_password}")
+    with pytest.raises(KeystorePasswordMissing, match="env:KEY"):
+        keystore.prepare(app, tmp_path / "keys", tmp_path / "again", {"STORE": "one"})
+
+
+def test_an_expired_certificate_is_refused_with_its_day() -> None:
+    listing = "Alias name: old\nValid from: Sun Oct 26 08:06:35 UTC 2025 until: Tue Nov 25 08:06:35 UTC 2025\n"
+    keystore.require_valid(listing, "old", datetime(2025, 11, 25, 8, tzinfo=UTC))
+    with pytest.raises(KeystoreUnusable, match="expired on 2025-11-25"):
+        keystore.require_valid(listing, "old", datetime(2025, 11, 25, 9, tzinfo=UTC))
+    with pytest.raises(KeystoreUnusable, match="no end"):
+        keystore.require_valid("", "old", datetime(2025, 11, 25, tzinfo=UTC))
