@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime
 from typing import Any
 
 from cli import errors
 from client.protocol import EventView, JobView, StageView
+from farm import icons
+from farm.appspec import AppSpec
 from farm.artifacts import PUBLISHED, Artifact
 from farm.errors import from_code
 from farm.recipes import Recipe
@@ -34,7 +37,7 @@ def job_object(job: JobView) -> dict[str, Any]:
         "special_tokens": spec.special_tokens.value,
         "ops": spec.allowed_ops.value,
         "allow_ops": list(spec.allow_ops),
-        "app": spec.app.model_dump(mode="json"),
+        "app": app_object(spec.app),
         "created_at": _time(job.created_at),
         "started_at": _time(job.started_at),
         "finished_at": _time(job.finished_at),
@@ -53,6 +56,12 @@ def job_object(job: JobView) -> dict[str, Any]:
         "measurements": [each.model_dump(mode="json") for each in job.measurements],
         "artifacts": [artifact_object(artifact) for artifact in published(job)],
     }
+
+
+def app_object(app: AppSpec) -> dict[str, Any]:
+    """The app's settings; of its icon the SHA-256 stands for the picture."""
+    icon = None if app.icon is None else hashlib.sha256(icons.decode(app.icon)).hexdigest()
+    return {**app.model_dump(mode="json"), "icon": icon}
 
 
 def published(job: JobView) -> list[Artifact]:

@@ -33,6 +33,7 @@ COMMANDS: dict[str, str] = {
     "retry": "Queue a failed or cancelled job again.",
     "rm": "Delete jobs that have ended, with their logs and the files that no other job has.",
     "download": "Write a job's files here: the app, the model, the tokenizer, the golden prompts, the report.",
+    "pictures": "Draw a job's app having answered a prompt, light and dark, in the sizes of a store.",
     "run": "Complete or answer a prompt with a model on this machine.",
     "inspect": "Show what is inside a .tflite or an APK: signatures, operators, tensors, sizes.",
     "ops": "List a model's ops: versions, places, the runtimes and AARs that have them.",

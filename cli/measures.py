@@ -30,32 +30,38 @@ def headlines(job: JobView) -> Iterator[tuple[str, str]]:
         yield "ops", f"{found[ops, 'operators']:.0f} operators, {words}"
     if has(verify, "greedy_agreement", "greedy_steps"):
         agreement, steps = found[verify, "greedy_agreement"], found[verify, "greedy_steps"]
-        limit = f"at least {limits.greedy_agreement * 100:g} %"
-        yield "agreement", f"{_percent(agreement)} of {steps:.0f} greedy steps as in Keras ({limit})"
+        same = f"same next token as Keras in {agreement * steps:.0f} of {steps:.0f} decisive steps"
+        ties = found.get((verify, "greedy_ties"), 0)
+        skipped = f"{ties:.0f} near-tie{'' if ties == 1 else 's'} skipped, " if ties else ""
+        yield "agreement", f"{same} ({skipped}at least {limits.greedy_agreement * 100:g} %)"
     if has(verify, "divergence", "top1_agreement"):
-        off, same = found[verify, "divergence"], found[verify, "top1_agreement"]
+        off, share = found[verify, "divergence"], found[verify, "top1_agreement"]
         yield (
             "on text" if job.spec.evaluation is None else "on your text",
             (
-                f"{off:.2g} nats from Keras ({limits.divergence:g} allowed), {_percent(same)} of the best tokens"
-                f" the same (at least {limits.top1_agreement * 100:g} %)"
+                f"same best token as Keras at {_percent(share)} of positions (at least"
+                f" {limits.top1_agreement * 100:g} %), divergence {off:.2g} nats (limit {limits.divergence:g})"
             ),
         )
     if has(verify, "logit_difference") and limits.logit_difference is not None:
         difference = found[verify, "logit_difference"]
-        yield "logits", f"{_percent(difference)} off at most ({limits.logit_difference * 100:g} % allowed)"
+        yield "logits", f"largest error {_percent(difference)} (limit {limits.logit_difference * 100:g} %)"
     if has(verify, "perplexity", "keras_perplexity", "perplexity_ratio"):
         perplexity, keras = found[verify, "perplexity"], found[verify, "keras_perplexity"]
         ratio = found[verify, "perplexity_ratio"]
-        yield "perplexity", f"{perplexity:.4g}, {ratio:.4f} x Keras's {keras:.4g} ({limits.perplexity_ratio:g} allowed)"
+        yield (
+            "perplexity",
+            f"{perplexity:.4g}, {ratio:.4f} times Keras's {keras:.4g} (limit {limits.perplexity_ratio:g} times)",
+        )
     if has(verify, "prefill_seconds", "prefill_tokens", "decode_rate"):
         prefill = units.duration(found[verify, "prefill_seconds"])
         tokens, rate = found[verify, "prefill_tokens"], found[verify, "decode_rate"]
-        yield "speed", f"{tokens:.0f} prompt tokens in {prefill}, then {rate:.0f} tokens/s on this machine"
+        speed = f"{tokens:.0f} prompt tokens in {prefill}, then {rate:.0f} tokens/s"
+        yield "speed", f"{speed}, on the farm's processor (not a phone's)"
     if has(host, "host_decode_rate"):
-        yield "app's code", f"{found[host, 'host_decode_rate']:.0f} tokens/s on this machine's JVM"
+        yield "app's code", f"{found[host, 'host_decode_rate']:.0f} tokens/s on the farm's JVM (not a phone's)"
     if has(StageName.BUNDLE, "bundle_download"):
-        yield "download", f"{units.size(found[StageName.BUNDLE, 'bundle_download'])} from Google Play"
+        yield "download", f"{units.size(found[StageName.BUNDLE, 'bundle_download'])} from Google Play (estimated)"
 
 
 def _percent(share: float) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 import httpx
+from httpx_sse import EventSource
 
 from client import preflight, transfers
 from client.http import HttpFarm
@@ -195,8 +196,8 @@ class RemoteFarm:
         while True:
             try:
                 with self._http.stream("GET", f"{path}/stream", headers=_last(after)) as answer:
-                    for event in parse_events(answer.iter_lines()):
-                        if event.kind == "end":
+                    for event in EventSource(answer).iter_sse():
+                        if event.event == "end":
                             return
                         after, events = event.id, events + 1
                         yield json.loads(event.data)
@@ -205,28 +206,6 @@ class RemoteFarm:
                 patience.use(events, self._http.unreachable(error))
             except FarmUnreachable as error:
                 patience.use(events, error)
-
-
-@dataclass(frozen=True)
-class ServerEvent:
-    """One server-sent event."""
-
-    kind: str
-    id: str
-    data: str
-
-
-def parse_events(lines: Iterator[str]) -> Iterator[ServerEvent]:
-    """The events of a text/event-stream that came whole, that is with the empty line behind them."""
-    fields = {"event": "message", "id": "", "data": ""}
-    for line in lines:
-        if line:
-            name, _, value = line.partition(":")
-            if name in fields:
-                fields[name] = value.removeprefix(" ")
-        elif fields["data"]:
-            yield ServerEvent(fields["event"], fields["id"], fields["data"])
-            fields = {"event": "message", "id": "", "data": ""}
 
 
 def _last(event_id: str | None) -> dict[str, str]:

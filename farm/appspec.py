@@ -9,10 +9,10 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, StrictInt, field_validator, model_validator
 
-from farm import aars, option_texts
+from farm import aars, icons, option_texts
 from farm.errors import BadApplicationId, BadAppSetting, UnknownAbi, UnknownMode
 from farm.options import OneOf, Option, OptionGroup
-from farm.prompting import PLACE, Mode, Prompting
+from farm.prompting import LONGEST_SUGGESTION, MOST_SUGGESTIONS, PLACE, Mode, Prompting
 
 MAX_VERSION_CODE = 2_100_000_000
 JAVA_KEYWORDS = frozenset(
@@ -41,9 +41,10 @@ class AppSpec(BaseModel):
     """What the packaged app is called, what it does and how it is signed.
 
     keystore: path of the user's own PKCS12 or JKS file, None for the farm's; password_source and key_password_source:
-    `file:PATH` or `env:NAME`, never the password itself. filter: whether the app refuses unsuitable words. mode and
-    prompt_template: None for what the model's own metadata say. library_model: whether `generation.aar` brings the
-    model with it. aar: the library of the I/O mode `strings`, as farm.aars spells it.
+    `file:PATH` or `env:NAME`, never the password itself. icon: a PNG as farm.icons makes it, in Base64. filter: whether
+    the app refuses unsuitable words. mode and prompt_template: None for what the model's own metadata say.
+    library_model: whether `generation.aar` brings the model with it. aar: the library of the I/O mode `strings`, as
+    farm.aars spells it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -61,6 +62,25 @@ class AppSpec(BaseModel):
             repeated=True,
         ),
     ] = (Abi.ARM64, Abi.X86_64)  # fmt: skip
+    icon: Annotated[
+        str | None,
+        Option(
+            "The app's icon, a PNG or SVG.",
+            "FILE", _APP, default="two lines and a cursor", parse=icons.read_icon, reads_file=True,
+        ),
+    ] = None  # fmt: skip
+    color: Annotated[
+        str | None,
+        Option("The colour of the app's buttons and of its icon's ground.", "#RRGGBB", _APP, default="#00695C"),
+    ] = None
+    prompts: Annotated[
+        tuple[str, ...],
+        Option(
+            "A beginning or a question of your own field: a golden prompt, a suggestion, the pictures' text; may be"
+            " repeated.",
+            "TEXT", _APP, ("--prompt",), default="the model's own, else the farm's", repeated=True,
+        ),
+    ] = ()  # fmt: skip
     filter: Annotated[
         bool,
         Option(
@@ -131,7 +151,7 @@ class AppSpec(BaseModel):
 
     def prompting(self, own: Prompting) -> Prompting:
         """How the app speaks to a model that says `own` of itself."""
-        return own.changed(self.mode, self.prompt_template)
+        return own.changed(self.mode, self.prompt_template, self.prompts)
 
     @field_validator("application_id")
     @classmethod
@@ -157,6 +177,32 @@ class AppSpec(BaseModel):
     def _one_line(cls, value: str) -> str:
         if not value.strip() or len(value) > 100 or any(ord(letter) < 32 for letter in value):
             raise BadAppSetting(f"{value[:40]!r} is refused as a name or version; use one line of 1 to 100 characters.")
+        return value
+
+    @field_validator("icon")
+    @classmethod
+    def _icon(cls, value: str | None) -> str | None:
+        if value is not None:
+            icons.decode(value)
+        return value
+
+    @field_validator("color")
+    @classmethod
+    def _color(cls, value: str | None) -> str | None:
+        if value is not None and re.fullmatch(r"#[0-9A-Fa-f]{6}", value) is None:
+            raise BadAppSetting(f"{value[:40]!r} is refused as a colour; write red, green and blue as in #00695C.")
+        return value
+
+    @field_validator("prompts")
+    @classmethod
+    def _prompts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(value) > MOST_SUGGESTIONS:
+            raise BadAppSetting(f"{len(value)} prompts are too many; give at most {MOST_SUGGESTIONS}.")
+        for text in value:
+            if not text.strip() or len(text) > LONGEST_SUGGESTION or not text.isprintable():
+                raise BadAppSetting(
+                    f"{text[:40]!r} is refused as a prompt; use one line of 1 to {LONGEST_SUGGESTION} characters."
+                )
         return value
 
     @field_validator("aar")

@@ -54,11 +54,13 @@ class Prompting(BaseModel):
             raise BadPromptTemplate("A prompt template is of use only in the mode instruct; leave it out or change it.")
         return self
 
-    def changed(self, mode: Mode | None, template: str | None) -> Prompting:
+    def changed(self, mode: Mode | None, template: str | None, prompts: tuple[str, ...] = ()) -> Prompting:
         """The same with what a job or a user wishes; a template alone makes the mode `instruct`."""
         wanted = mode or (self.mode if template is None else Mode.INSTRUCT)
         kept = self.prompt_template if wanted is Mode.INSTRUCT else PLACE
-        return Prompting(mode=wanted, prompt_template=kept if template is None else template, prompts=self.prompts)
+        return Prompting(
+            mode=wanted, prompt_template=kept if template is None else template, prompts=prompts or self.prompts
+        )
 
     def fill(self, prompt: str) -> str:
         """What the model reads."""

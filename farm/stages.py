@@ -147,7 +147,9 @@ _MODEL_FIELDS = (
     "evaluation",
 )
 # The model's description names the reference and its digest, and how the model is spoken to.
-_CONVERT_FIELDS = (*_MODEL_FIELDS, "model", "model_kind", "model_digest", "app.mode", "app.prompt_template")
+_CONVERT_FIELDS = (
+    *_MODEL_FIELDS, "model", "model_kind", "model_digest", "app.mode", "app.prompt_template", "app.prompts",
+)  # fmt: skip
 
 _PACKS = frozenset({Resource.SIGNING_KEY, Resource.PERMITTED_OPS})
 
@@ -206,8 +208,8 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         StageName.SCREENSHOTS, "drawing the app's screen", Queue.ANDROID, (A.APP_BASE, A.APK, A.GOLDEN),
-        (A.SCREENSHOT_LIGHT, A.SCREENSHOT_DARK), (), 0.05, 1800, ahead=StageName.BUNDLE, caches=(SCREENS,),
-        when=_runs_on_jvm,
+        (A.SCREENSHOT_LIGHT, A.SCREENSHOT_DARK), ("app.prompts",), 0.05, 1800, ahead=StageName.BUNDLE,
+        caches=(SCREENS,), when=_runs_on_jvm,
     ),
     Stage(
         StageName.BUNDLE, "packaging the app for Google Play", Queue.ANDROID,

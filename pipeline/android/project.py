@@ -26,7 +26,7 @@ PROGRAMS = ("gradlew",)
 README = "STUDIO.md"
 PROPERTIES = "gradle.properties"
 GOLDEN = "app/src/androidTest/assets/golden.json"
-LABEL = "app/src/job/res/values/strings.xml"
+JOB_RESOURCES = "app/src/job/res"
 # Below `android-builder`: what goes into the project as it is. The tests that run on the farm's machines stay here,
 # since they need its stand-in for Android.
 BUILDER = "android-builder/"
@@ -78,7 +78,7 @@ def _members(sources: AppSources, app: AppSpec, assets: Mapping[str, Path], gold
     made = {
         "README.md": (sources.root / README).read_bytes(),
         PROPERTIES: properties((sources.root / PROPERTIES).read_text(), app).encode(),
-        LABEL: resources.label_resource(app.label).encode(),
+        **{f"{JOB_RESOURCES}/{name}": content for name, content in resources.job_resources(app).items()},
         ".gitignore": IGNORED.encode(),
     }
     for name, content in made.items():

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from xml.etree import ElementTree
 
 from farm.appspec import AppSpec
 from farm.errors import PackageInvalid
 from pipeline import process
+from pipeline.android import theme
 from pipeline.toolchain import tools
 from pipeline.toolchain.pins import AndroidTarget
 from pipeline.toolchain.tools import Tool
@@ -42,8 +44,11 @@ def library_manifest(source: Path, namespace: str, min_sdk: int) -> bytes:
 
 
 def compile_resources(folder: Path, target: Path) -> None:
-    """Compile a `res` folder into the archive `target` of flat files."""
-    _aapt2("compile", "--dir", folder, "-o", target)
+    """Compile a `res` folder into the archive `target` of flat files.
+
+    From beside the folder: aapt2 notes in them where they come from, which a bundle's resource table then holds.
+    """
+    _aapt2("compile", "--dir", folder.name, "-o", target.absolute(), cwd=folder.parent)
 
 
 def generate_sources(manifest: Path, compiled: Path, platform: Path, folder: Path, target: AndroidTarget) -> None:
@@ -60,18 +65,19 @@ def link(
     manifest: Path, compiled: Path, ids: Path, platform: Path, app: AppSpec, target: AndroidTarget, scratch: Path,
     proto: bool = False,
 ) -> Path:  # fmt: skip
-    """Link the resources for one app: its application id, label and versions. Gives an APK without code, or with
-    `proto` the same as a bundle holds it."""
-    values = scratch / "label" / "values"
-    values.mkdir(parents=True, exist_ok=True)
-    (values / "strings.xml").write_text(label_resource(app.label), encoding="utf-8")
-    label, linked = scratch / "label.zip", scratch / "linked.apk"
-    compile_resources(values.parent, label)
+    """Link the resources for one app: its application id, label, versions, icon and colour. Gives an APK without
+    code, or with `proto` the same as a bundle holds it."""
+    folder = scratch / "job" / "res"
+    for name, content in job_resources(app).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    own, linked = scratch / "job.zip", scratch / "linked.apk"
+    compile_resources(folder, own)
     _aapt2(
         "link", *_basics(manifest, platform, target), "-o", linked, "--stable-ids", ids,
         "--rename-manifest-package", app.application_id, "--version-code", str(app.version_code),
         "--version-name", app.version_name, "--replace-version", *(("--proto-format",) if proto else ()),
-        compiled, "-R", label,
+        compiled, "-R", own,
     )  # fmt: skip
     return linked
 
@@ -79,6 +85,11 @@ def link(
 def link_manifest(manifest: Path, platform: Path, target: Path) -> None:
     """Link a manifest without resources for a bundle."""
     _aapt2("link", "--proto-format", "--manifest", manifest, "-I", platform, "-o", target)
+
+
+def job_resources(app: AppSpec) -> Mapping[str, bytes]:
+    """The files of a `res` folder with what a job decides, to go over the app's own."""
+    return {"values/strings.xml": label_resource(app.label).encode(), **theme.overlays(app)}
 
 
 def label_resource(label: str) -> str:
@@ -98,5 +109,6 @@ def _basics(manifest: Path, platform: Path, target: AndroidTarget) -> tuple[str 
     )  # fmt: skip
 
 
-def _aapt2(command: str, *arguments: str | Path) -> None:
-    process.run((tools.find(Tool.AAPT2), command, *arguments), timeout=TIMEOUT, error=PackageInvalid, hint=HINT)
+def _aapt2(command: str, *arguments: str | Path, cwd: Path | None = None) -> None:
+    words = (tools.find(Tool.AAPT2), command, *arguments)
+    process.run(words, timeout=TIMEOUT, error=PackageInvalid, hint=HINT, cwd=cwd)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shutil
 import statistics
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from farm import caches as cache_files
 from farm import digests
 from farm.errors import HostMismatch
+from farm.prompting import Prompting
 from farm.stages import SCREENS
 from pipeline.android.base import AppSources
 from pipeline.android.golden import Golden
@@ -22,6 +24,18 @@ HINT = "the app's screen can't be drawn on this machine; see the stage's log."
 CLASS = "dev.kerasfarm.screens.Screenshots"
 WAITING = "dev.kerasfarm.screens.FirstToken"
 LIGHT, DARK = "screenshot-light.png", "screenshot-dark.png"
+# What each class draws, in pixels; Play takes these sizes.
+SIZES: Mapping[str, tuple[str, Mapping[str, tuple[int, int]]]] = {
+    "phone": (CLASS, {LIGHT: (1078, 1918), DARK: (1078, 1918)}),
+    "play": (
+        "dev.kerasfarm.screens.StorePictures",
+        {
+            f"{device}-{theme}.png": pixels
+            for device, pixels in (("phone", (1080, 1920)), ("tablet-7", (1200, 1920)), ("tablet-10", (1600, 2560)))
+            for theme in ("light", "dark")
+        },
+    ),
+}
 # Where the compiled driver is kept between jobs.
 CACHE = SCREENS.name
 
@@ -30,6 +44,16 @@ def prompt(golden: Golden) -> str | None:
     """The prompt to show: of those in words the one that the model writes most after; None when there is none."""
     in_words = [one for one in golden.prompts if one.text is not None and one.text.strip()]
     return max(in_words, key=lambda one: len(one.tokens)).text if in_words else None
+
+
+def typed(golden: Golden, prompting: Prompting, own: Sequence[str]) -> str | None:
+    """What to type into the app: the user's own first prompt, else that of a golden one; None when there is none."""
+    if own:
+        return own[0]
+    text = prompt(golden)
+    # Of a question in its template the app wants the question.
+    question = None if text is None else prompting.question(text)
+    return text if question is None else question
 
 
 def driver(harness: Harness, sources: AppSources, caches: Path, adopt: Path) -> Path:
@@ -51,12 +75,18 @@ def take(harness: Harness, package: Path, driver_jar: Path, text: str, light: Pa
     HostMismatch when the app refuses its model, writes nothing, or can't be drawn.
     """
     folder = harness.scratch / "pictures"
-    folder.mkdir(parents=True, exist_ok=True)
-    properties = {"screenshots.prompt": text, "screenshots.folder": str(folder)}
-    tests = harness.run(package, (driver_jar,), (CLASS,), properties, timeout=TIMEOUT, error=HostMismatch, hint=HINT)
+    seconds = draw(harness, package, driver_jar, text, CLASS, folder)
     for name, target in ((LIGHT, light), (DARK, dark)):
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(folder / name, target)
+    return seconds
+
+
+def draw(harness: Harness, package: Path, driver_jar: Path, text: str, drawer: str, folder: Path) -> float:
+    """Let a class of the driver draw its pictures into the folder; the seconds that it took. HostMismatch."""
+    folder.mkdir(parents=True, exist_ok=True)
+    properties = {"screenshots.prompt": text, "screenshots.folder": str(folder)}
+    tests = harness.run(package, (driver_jar,), (drawer,), properties, timeout=TIMEOUT, error=HostMismatch, hint=HINT)
     return sum(test.seconds for test in tests)
 
 

@@ -100,9 +100,8 @@ def plan_reference(
 
 
 def _questions(prompting: Prompting) -> tuple[str, ...]:
-    """What a model that answers is asked: its own questions first."""
-    asked = GOLDEN_PROMPTS if prompting.mode is Mode.COMPLETE else (*prompting.prompts, *GOLDEN_PROMPTS)
-    return asked[: len(GOLDEN_PROMPTS)]
+    """What a model is asked, or given to go on from: its own prompts first."""
+    return (*prompting.prompts, *GOLDEN_PROMPTS)[: max(len(GOLDEN_PROMPTS), len(prompting.prompts))]
 
 
 def _answer(context: int, export: TokenizerExport, prompting: Prompting) -> Int32 | None:

@@ -14,17 +14,18 @@ from pipeline.toolchain import maven
 
 def run(request: StageRequest, report: Reporter) -> StageResult:
     """Make both pictures. HostMismatch when the app can't answer, ToolMissing when the toolchain is incomplete."""
-    text = screenshots.prompt(golden.read(request.input(ArtifactName.GOLDEN)))
+    package = request.input(ArtifactName.APK)
+    text = screenshots.typed(
+        golden.read(request.input(ArtifactName.GOLDEN)), assembly.read_model_info(package).prompting,
+        request.spec.app.prompts,
+    )  # fmt: skip
     if text is None:
         raise ArtifactDamaged("golden.json has no prompt in words; run the job again.")
-    package = request.input(ArtifactName.APK)
-    # Of a question in its template the app wants the question.
-    typed = assembly.read_model_info(package).prompting.question(text)
     base = AppBase(request.input(ArtifactName.APP_BASE))
     harness = Harness(base, maven.at(request.toolchain), request.scratch / "screens")
     report(0.0, "preparing the app's screen")
     driver = screenshots.driver(harness, AppSources(), request.caches, request.adopt(screenshots.CACHE))
     report(0.3, "drawing the app's screen")
     light, dark = request.output(ArtifactName.SCREENSHOT_LIGHT), request.output(ArtifactName.SCREENSHOT_DARK)
-    seconds = screenshots.take(harness, package, driver, text if typed is None else typed, light, dark)
+    seconds = screenshots.take(harness, package, driver, text, light, dark)
     return StageResult(metrics=(Metric(name="screenshots_seconds", value=seconds, unit="s"),))

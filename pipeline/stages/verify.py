@@ -104,7 +104,7 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
     )
     return StageResult(
         metrics=(*metrics(figures), *text_metrics(in_text)),
-        notes=(*notes(figures), *text_notes(in_text, info)),
+        notes=(*notes(figures, info.vocabulary_size), *text_notes(in_text, info)),
     )
 
 
@@ -415,10 +415,16 @@ def metrics(figures: Figures) -> tuple[Metric, ...]:
     )
 
 
-def notes(figures: Figures) -> tuple[str, ...]:
+def notes(figures: Figures, vocabulary: int) -> tuple[str, ...]:
     """What a reader of the job should know beside the figures."""
     said = [f"{figures.identical_prompts} of {figures.prompts} golden prompts go on exactly as Keras's do."]
     if figures.near_ties:
         steps = "1 greedy step was" if figures.near_ties == 1 else f"{figures.near_ties} greedy steps were"
         said.append(f"{steps} too close in Keras to count.")
+    own = figures.divergence.keras_perplexity
+    if own > vocabulary:
+        said.append(
+            f"The model itself guesses worse than chance on the test texts (perplexity {own:.4g} with a vocabulary of"
+            f" {vocabulary}): it is untrained, damaged, or for texts of another kind."
+        )
     return tuple(said)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import dataclasses
 import os
 import subprocess
+import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from client import preflight
-from farm import digests
+from farm import digests, icons, locations
 from farm.appspec import Abi, AppSpec
 from farm.errors import KeystoreUnusable, PackageInvalid
 from pipeline.android import archive, checks, keystore
@@ -21,6 +23,7 @@ from pipeline.android.base import AppBase
 from pipeline.android.keystore import SigningKey
 from pipeline.android.package import Package
 from pipeline.toolchain.maven import Toolchain
+from tests.fixtures.machine_traces import of_this_machine, traces
 from tests.fixtures.packaged_apps import MODEL, Made, make_package
 
 LABEL = 'Bob\'s "tiny" story\\teller & <co> 😀'
@@ -45,6 +48,23 @@ def made(make: Callable[[AppSpec], Made]) -> Made:
 def test_the_package_passes_every_check(made: Made) -> None:
     assert checks.inspect(Package(made.path), made.expected) == []
     assert Package(made.path).badging.label == LABEL
+
+
+def test_nothing_of_this_machine_is_in_the_package(made: Made) -> None:
+    assert traces([made.path], of_this_machine(made.path.parents[1], locations.ROOT)) == []
+
+
+def test_an_icon_and_a_colour_of_the_users_own(make: Callable[[AppSpec], Made], tmp_path: Path) -> None:
+    Image.new("RGB", (64, 64), (10, 20, 200)).save(tmp_path / "icon.png")
+    own = APP.model_copy(update={"icon": icons.read_icon("icon.png", tmp_path), "color": "#6A1B9A"})
+    made = make(own)
+    assert checks.inspect(Package(made.path), made.expected) == []
+    names = {entry.name for entry in archive.read_entries(made.path)}
+    pictures = {name for name in names if name.endswith(".png")}
+    assert {Path(name).name for name in pictures} == {"launcher_foreground.png", "launcher_monochrome.png"}
+    assert len(pictures) == 10
+    with zipfile.ZipFile(made.path) as package:
+        assert bytes.fromhex("9a1b6aff") in package.read("resources.arsc"), "the colour, as Android stores it"
 
 
 def test_model_and_libraries_can_be_mapped_from_the_package(made: Made) -> None:

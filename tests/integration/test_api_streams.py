@@ -168,7 +168,7 @@ def test_followed_logs_lose_and_double_nothing_over_twenty_cuts(served: Served, 
 
 def test_a_download_goes_on_after_cuts(served: Served, tmp_path: Path) -> None:
     content = random.Random(1).randbytes(8_000_000)  # noqa: S311 # reproducible
-    job = served.farm().submit(JobSpec(model_kind=ModelKind.PRESET, model="gpt2_base_en")).job
+    job = served.farm().submit(JobSpec(model_kind=ModelKind.PRESET, model="gpt2_base_en", recipe="int8")).job
     held = claims.claim(served.database, "worker", 600)
     assert held is not None
     (tmp_path / "draft").write_bytes(content)

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.main import app as farm_command
-from farm import digests
+from farm import digests, locations
 from farm.appspec import AppSpec
 from farm.artifacts import ArtifactName
 from farm.errors import PackageInvalid
@@ -28,6 +28,7 @@ from pipeline.android.package import Package
 from pipeline.request import StageRequest, StageResult
 from pipeline.stages import bundle as bundle_stage
 from pipeline.toolchain.maven import Toolchain
+from tests.fixtures.machine_traces import of_this_machine, traces
 from tests.fixtures.packaged_apps import MODEL, OTHER_MODEL, request_of
 
 APP = AppSpec(application_id="org.example.bundled", label="Bundled", version_code=4)
@@ -73,6 +74,11 @@ def _check(path: Path) -> tuple[int, list[tuple[str, str]]]:
     ran = CliRunner().invoke(farm_command, ["check", str(path), "--json"])
     page = json.loads(ran.stdout)
     return ran.exit_code, [(one["check"], one["cause"]) for one in page["findings"]]
+
+
+def test_nothing_of_this_machine_is_in_the_bundle(made: Made) -> None:
+    """aapt2 notes where each resource came from; bundletool hands that on."""
+    assert traces([made.path], of_this_machine(made.request.workdir, locations.ROOT)) == []
 
 
 def test_a_small_model_stays_in_the_base_module(made: Made) -> None:

@@ -17,7 +17,7 @@ from keras_hub import models
 from tokenizers import Tokenizer
 from tokenizers.pre_tokenizers import ByteLevel
 
-from farm import caches, digests
+from farm import caches, digests, locations
 from farm.artifacts import ArtifactName
 from farm.errors import (
     ContextTooLong,
@@ -38,6 +38,7 @@ from pipeline.inference.model_info import ModelInfo
 from pipeline.inference.reference import read_reference
 from pipeline.request import StageRequest, StageResult
 from pipeline.stages import convert
+from tests.fixtures.machine_traces import of_this_machine, traces
 
 END = "<|endoftext|>"
 SHAPE: dict[str, Any] = {"num_layers": 2, "num_heads": 2, "hidden_dim": 32, "intermediate_dim": 64}
@@ -138,6 +139,10 @@ def test_a_preset_becomes_a_model_with_its_metadata(preset: Path, make_request: 
     assert metrics["file_bytes"] == job.output(ArtifactName.MODEL).stat().st_size
     assert not result.skips
     assert result.attributes == {"family": "GPT2", "compared_with": "Keras's full forward pass"}
+
+    files = [path for path in (job.workdir / "outputs").iterdir() if path.is_file()]
+    assert len(files) == 5
+    assert traces(files, of_this_machine(job.workdir.parent, preset.parent, locations.ROOT)) == []
 
     info = ModelInfo.read(job.output(ArtifactName.MODEL_INFO))
     assert (info.family, info.recipe, info.tokenizer) == ("GPT2", "dynamic_wi8_afp32_rotated", "byte-level-bpe")

@@ -33,6 +33,7 @@ from pipeline.toolchain.maven import Toolchain
 from pipeline.toolchain.pins import Role
 from tests.fixtures import golden_models, library_api
 from tests.fixtures.golden_models import END, STEPS, Golden
+from tests.fixtures.machine_traces import of_this_machine, traces
 
 SAMPLE = locations.ANDROID_BUILDER / "sample" / "src" / "main" / "kotlin"
 APP = AppSpec(application_id="org.example.story", label='The "story" & more', version_code=3, library_model=True)
@@ -76,6 +77,10 @@ def made(app_base: AppBase, android_toolchain: Toolchain, tmp_path_factory: pyte
     project.write(again, AppSources(), APP, assets, request.input(ArtifactName.GOLDEN))
     assert digests.of_file(again) == digests.of_file(made.project)
     return made
+
+
+def test_nothing_of_this_machine_is_in_what_developers_get(made: Made) -> None:
+    assert traces([made.library, made.project], of_this_machine(made.library.parents[1], locations.ROOT)) == []
 
 
 def _unpacked(made: Made, folder: Path) -> tuple[Path, tuple[Path, ...]]:
@@ -253,7 +258,7 @@ def test_the_project_has_the_sources_that_the_farm_builds_and_the_jobs_model(mad
     assert f"{project.FOLDER}/app/src/main/{MODEL_ASSET}" in stored
 
     assert b"autocomplete.applicationId=org.example.story\nautocomplete.versionCode=3\n" in found["gradle.properties"]
-    (label,) = ElementTree.fromstring(found[project.LABEL])  # noqa: S314  the farm wrote it
+    (label,) = ElementTree.fromstring(found[f"{project.JOB_RESOURCES}/values/strings.xml"])  # noqa: S314  the farm wrote it
     assert (label.attrib["name"], label.text) == ("app_name", '"The \\"story\\" & more"')
     for name, content in found.items():
         if name.endswith(".xml"):

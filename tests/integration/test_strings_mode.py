@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer
 
-from farm import recipes
+from farm import locations, recipes
 from farm.appspec import Abi, AppSpec
 from farm.artifacts import ArtifactName
 from farm.jobspec import IoMode, TokenizerGraph
@@ -29,6 +29,7 @@ from pipeline.inference.text_model import Completion, Sampling
 from pipeline.request import StageRequest
 from pipeline.stages import aar, ops, package, reference_run, verify
 from pipeline.toolchain.maven import Toolchain
+from tests.fixtures.machine_traces import of_this_machine, traces
 from tests.fixtures.text_modes import (
     CONTEXT,
     KERAS_WARNINGS,
@@ -61,6 +62,12 @@ def exact(converted: Conversions) -> StageRequest:
 
 def flex(request: StageRequest) -> FlexModel:
     return FlexModel(request.input(ArtifactName.MODEL), 1, PROMPT_BYTES, CONTEXT)
+
+
+def test_nothing_of_this_machine_is_in_the_file_or_beside_it(exact: StageRequest) -> None:
+    files = [path for path in (exact.workdir / "inputs").iterdir() if path.is_file()]
+    assert len(files) >= 3
+    assert traces(files, of_this_machine(exact.workdir.parent, locations.ROOT)) == []
 
 
 def test_every_golden_prompt_goes_on_as_keras_does(exact: StageRequest) -> None:

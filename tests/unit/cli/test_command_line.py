@@ -242,13 +242,13 @@ def test_the_order_of_words(words: list[str], arranged: list[str]) -> None:
     assert word_order.arrange(words, COMMANDS) == arranged
 
 
-@pytest.mark.parametrize("name", ["gc", "disk", "doctor", "worker", "migrate", "serve"])
+@pytest.mark.parametrize("name", ["gc", "disk", "pictures", "doctor", "worker", "migrate", "serve"])
 def test_what_is_about_this_machine_is_refused_for_a_farm_elsewhere(
     farm, monkeypatch, tmp_path: Path, name: str
 ) -> None:
     monkeypatch.setenv(profiles.FOLDER_VARIABLE, str(tmp_path / "config"))
     profiles.add(profiles.Profile("office", "https://farm.example.org"), "farm_one", default=True)
-    ran = farm(name)
+    ran = farm(name, *(["k"] if name == "pictures" else []))
     assert ran.code == 2
     assert f"farm {name} is about this machine" in ran.error
     assert "office" in ran.error

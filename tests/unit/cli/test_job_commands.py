@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from farm import errors
 from farm.stages import StageName
@@ -177,3 +179,27 @@ def test_jobs_are_deleted_by_name_or_by_age_and_state(farm, memory_farm) -> None
     assert farm("rm", "--state", "failed").stdout == "Deleted 1 job and 9.00 kB of files.\n"
     assert farm("delete", done.id, "--json").json == {"jobs": [done.id], "files": 1, "bytes": 9000, "dry_run": False}
     assert set(memory_farm.views) == {running.id}
+
+
+def test_pictures_need_an_app_that_this_machine_can_draw(farm, memory_farm) -> None:
+    queued = memory_farm.add(JobState.QUEUED)
+    assert f"farm watch {queued.id}" in farm("pictures", queued.id).error
+    done = memory_farm.add(JobState.SUCCEEDED)
+    Path("pictures").mkdir()
+    Path("pictures/phone-light.png").write_bytes(b"")
+    ran = farm("pictures", done.id)
+    assert ran.code == errors.OutputExists.exit_code
+    assert "--force" in ran.error
+    assert farm("pictures", done.id, "--size", "poster").code == 2
+
+
+def test_an_icon_is_a_digest_in_json(farm) -> None:
+    Image.new("RGB", (64, 64), (1, 2, 3)).save("icon.png")
+    ran = farm(
+        "submit", "model", "--icon", "icon.png", "--color", "#112233", "--prompt", "One", "--prompt", "Two", "--json"
+    )
+    assert ran.code == 0
+    app = ran.json["app"]
+    assert (app["color"], app["prompts"]) == ("#112233", ["One", "Two"])
+    assert len(app["icon"]) == 64
+    assert "PNG or SVG" in farm("submit", "model", "--icon", "none.png").error

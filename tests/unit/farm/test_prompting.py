@@ -52,3 +52,9 @@ def test_a_template_has_no_place_in_the_mode_complete() -> None:
 def test_suggested_prompts_are_few_and_short(prompts: tuple[str, ...]) -> None:
     with pytest.raises(ValidationError):
         Prompting(prompts=prompts)
+
+
+def test_a_jobs_own_prompts_go_before_the_models() -> None:
+    own = Prompting(mode=Mode.INSTRUCT, prompt_template="Q: {prompt}", prompts=("Theirs?",))
+    assert own.changed(None, None).prompts == ("Theirs?",)
+    assert AppSpec(prompts=("Mine?",)).prompting(own).prompts == ("Mine?",)

@@ -1,0 +1,31 @@
+"""What is typed into the app for its pictures."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from farm.prompting import Mode, Prompting
+from pipeline.android import screenshots
+
+
+def golden(*prompts: tuple[str | None, int]) -> Any:
+    return SimpleNamespace(prompts=[SimpleNamespace(text=text, tokens=[0] * count) for text, count in prompts])
+
+
+def test_the_users_own_first_prompt_then_the_golden_one_with_most_to_show() -> None:
+    prompts = golden(("Q: One? A:", 3), ("Q: Two? A:", 9), (None, 20))
+    instruct = Prompting(mode=Mode.INSTRUCT, prompt_template="Q: {prompt} A:")
+    assert screenshots.typed(prompts, instruct, ()) == "Two?"
+    assert screenshots.typed(prompts, Prompting(), ()) == "Q: Two? A:"
+    assert screenshots.typed(prompts, instruct, ("Mine?", "Other?")) == "Mine?"
+    assert screenshots.typed(golden((None, 3)), Prompting(), ()) is None
+
+
+def test_store_pictures_have_sizes_that_play_takes() -> None:
+    drawer, pictures = screenshots.SIZES["play"]
+    assert drawer.endswith(".StorePictures")
+    assert len(pictures) == 6
+    for width, height in pictures.values():
+        assert 320 <= width < height <= 3840
+        assert height <= 2 * width
