@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
+import tempfile
+import zipfile
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +18,7 @@ from cli import units
 from cli.package_parts import PackagePart, package_parts
 from cli.tables import plain_table
 from cli.terminal import Terminal, printable
-from pipeline.inference import inspection
+from pipeline.inference import archive, inspection
 from pipeline.inference.inspection import Inspection
 
 LARGEST = 10
@@ -28,8 +33,9 @@ class Findings:
 
     @classmethod
     def of(cls, path: Path) -> Findings:
-        """Look into a `.tflite` or an APK; FileUnreadable."""
-        return cls(inspection.inspect(path), package_parts(path))
+        """Look into a `.tflite`, an APK or a bundle, which has its model compressed; FileUnreadable."""
+        with plain_model(path) as model:
+            return cls(inspection.inspect(model), package_parts(path))
 
     def json_object(self) -> dict[str, Any]:
         """Everything that was found."""
@@ -38,6 +44,24 @@ class Findings:
             "custom_operators": list(self.model.custom_operators),
             "package": [dataclasses.asdict(part) for part in self.parts],
         }
+
+
+@contextmanager
+def plain_model(path: Path) -> Iterator[Path]:
+    """The file itself, or the model of a package that holds it compressed."""
+    if not zipfile.is_zipfile(path):
+        yield path
+        return
+    with zipfile.ZipFile(path) as package:
+        entry = archive.entry_of(package, archive.MODEL_ASSET)
+        if entry.compress_type == zipfile.ZIP_STORED:
+            yield path
+            return
+        with tempfile.TemporaryDirectory(prefix="farm-") as folder:
+            model = Path(folder) / archive.MODEL_FILE
+            with package.open(entry) as source, model.open("wb") as target:
+                shutil.copyfileobj(source, target, 1 << 20)
+            yield model
 
 
 def show(findings: Findings, terminal: Terminal, every_tensor: bool) -> None:

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from farm.errors import FileUnreadable
 
+# The folders of a bundle's modules.
+MODULES = ("base", "model")
+
 
 @dataclass(frozen=True)
 class PackagePart:
@@ -22,7 +25,7 @@ class PackagePart:
 
 
 def package_parts(path: Path) -> tuple[PackagePart, ...]:
-    """The parts of an APK, the largest first; nothing for a file that is no zip. FileUnreadable."""
+    """The parts of an APK or a bundle, the largest first; nothing for a file that is no zip. FileUnreadable."""
     if not zipfile.is_zipfile(path):
         return ()
     try:
@@ -49,6 +52,8 @@ def package_parts(path: Path) -> tuple[PackagePart, ...]:
 def kind_of(name: str) -> str:
     """What an entry is for, by its name."""
     folder, _, rest = name.partition("/")
+    if folder in MODULES:
+        folder, _, rest = rest.partition("/")
     if folder == "lib":
         return f"native libraries for {rest.partition('/')[0]}"
     if name.endswith(".tflite"):

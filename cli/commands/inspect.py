@@ -19,7 +19,7 @@ def command(
         str,
         typer.Argument(
             metavar="TARGET",
-            help="A .tflite, an .apk, or a job.",
+            help="A .tflite, an .apk, an .aab, or a job.",
             autocompletion=completion.jobs,
             show_default=False,
         ),

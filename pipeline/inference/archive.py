@@ -23,6 +23,9 @@ MODEL_ASSET = "assets/autocomplete.tflite"
 TOKENIZER_ASSET = "assets/tokenizer.json"
 INFO_ASSET = "assets/model-info.json"
 
+# An APK and a library have their assets at their root, a bundle in its base module or, for a large model, in a pack.
+MODULES = ("", "base/", "model/")
+
 MODEL_FILE = "model.tflite"
 TOKENIZER_FILE = "tokenizer.json"
 INFO_FILE = "model-info.json"
@@ -114,24 +117,27 @@ def _find_beside(model: Path) -> ModelFiles:
 def _unpack(path: Path, model: Path) -> ModelFiles:
     try:
         with zipfile.ZipFile(path) as package:
-            names = set(package.namelist())
-            for asset in (MODEL_ASSET, INFO_ASSET):
-                if asset not in names:
-                    raise FileUnreadable(f"{path} holds no {asset}; give an APK that a farm job made.")
-            info = ModelInfo.parse(package.read(INFO_ASSET), f"{path}!{INFO_ASSET}")
+            info = ModelInfo.parse(package.read(entry_of(package, INFO_ASSET)), f"{path}!{INFO_ASSET}")
             text = None
             if info.tokenizer_sha256 is not None:
-                if TOKENIZER_ASSET not in names:
-                    raise FileUnreadable(f"{path} holds no {TOKENIZER_ASSET}; give an APK that a farm job made.")
-                content = package.read(TOKENIZER_ASSET)
+                content = package.read(entry_of(package, TOKENIZER_ASSET))
                 _require_digest(info.tokenizer_sha256, digests.of_bytes(content), f"{path}!{TOKENIZER_ASSET}")
                 text = TextCodec(content, f"{path}!{TOKENIZER_ASSET}")
-            with package.open(MODEL_ASSET) as source, model.open("wb") as target:
+            with package.open(entry_of(package, MODEL_ASSET)) as source, model.open("wb") as target:
                 shutil.copyfileobj(source, target, 1 << 20)
     except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
         raise FileUnreadable(f"{path} is a damaged APK ({error}); download it again.") from error
     _require_digest(info.model_sha256, digests.of_file(model), f"{path}!{MODEL_ASSET}")
     return ModelFiles(model, text, info)
+
+
+def entry_of(package: zipfile.ZipFile, asset: str) -> zipfile.ZipInfo:
+    """Where a package has an asset; FileUnreadable when it has not."""
+    names = set(package.namelist())
+    found = next((f"{module}{asset}" for module in MODULES if f"{module}{asset}" in names), None)
+    if found is None:
+        raise FileUnreadable(f"{package.filename} holds no {asset}; give an APK or a bundle that a farm job made.")
+    return package.getinfo(found)
 
 
 def _require_digest(expected: str | None, actual: str, where: str) -> None:

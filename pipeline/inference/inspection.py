@@ -15,7 +15,7 @@ from typing import Any
 from ai_edge_litert import schema_py_generated as schema
 
 from farm.errors import FileUnreadable
-from pipeline.inference.archive import MODEL_ASSET
+from pipeline.inference.archive import MODEL_ASSET, entry_of
 
 IDENTIFIER = b"TFL3"
 LOCAL_HEADER_BYTES = 30
@@ -117,9 +117,9 @@ def _model_range(path: Path) -> tuple[int, int]:
         return 0, path.stat().st_size
     try:
         with zipfile.ZipFile(path) as package:
-            entry = package.getinfo(MODEL_ASSET)
-    except (KeyError, zipfile.BadZipFile) as error:
-        raise FileUnreadable(f"{path} holds no {MODEL_ASSET}; give an APK that a farm job made.") from error
+            entry = entry_of(package, MODEL_ASSET)
+    except zipfile.BadZipFile as error:
+        raise FileUnreadable(f"{path} is a damaged package ({error}); download it again.") from error
     if entry.compress_type != zipfile.ZIP_STORED:
         raise FileUnreadable(f"{path} holds its model compressed; give an APK that a farm job made.")
     with path.open("rb") as stream:

@@ -192,3 +192,18 @@ def test_a_model_is_no_package(farm) -> None:
     ran = farm("check", str(MODEL))
     assert ran.code == errors.UsageError.exit_code
     assert f"farm inspect {MODEL}" in ran.error
+
+
+@pytest.mark.parametrize("module", ["base", "model"])
+def test_inspect_a_bundle(farm, module: str) -> None:
+    with zipfile.ZipFile("app.aab", "w", zipfile.ZIP_DEFLATED) as bundle:
+        bundle.write(MODEL, f"{module}/assets/autocomplete.tflite")
+        bundle.writestr("base/lib/x86_64/libone.so", b"1" * 10)
+        bundle.writestr("base/dex/classes.dex", b"dex")
+    ran = farm("inspect", "app.aab")
+    assert ran.code == 0, ran.stderr
+    assert "native libraries for x86_64" in ran.stdout
+    assert "Model, 68.8 kB" in ran.stdout
+    with zipfile.ZipFile("other.aab", "w") as bundle:
+        bundle.writestr("base/dex/classes.dex", b"dex")
+    assert "holds no assets/autocomplete.tflite" in farm("inspect", "other.aab").error
