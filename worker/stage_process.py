@@ -52,12 +52,14 @@ MAX_LINES = 16
 AHEAD = "--ahead"
 
 # What a stage's process gets of the supervisor's environment; one with a network also gets what leads it to the hubs.
-_PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "JAVA_HOME")
+_PASSED_ON = ("PATH", "TZ", "JAVA_HOME")
 _PASSED_ON_WITH_NETWORK = (
     "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR",
     "REQUESTS_CA_BUNDLE", "HF_TOKEN", "HF_ENDPOINT", "KAGGLE_USERNAME", "KAGGLE_KEY", "KAGGLE_API_TOKEN",
 )  # fmt: skip
 _FIXED = {
+    # Java decodes the names of files by it: a farm below a folder with an umlaut works in any user's locale.
+    "LC_ALL": "C.UTF-8",
     "KERAS_BACKEND": "tensorflow",
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "CUDA_VISIBLE_DEVICES": "-1",

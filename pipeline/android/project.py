@@ -57,12 +57,17 @@ def properties(text: str, app: AppSpec) -> str:
         "abis": ",".join(app.abis),
     }
     for name, value in values.items():
-        # Java reads a backslash as the beginning of an escape and the file as Latin-1.
-        line = f"autocomplete.{name}=" + "".join(_escape(letter) for letter in value)
+        line = f"autocomplete.{name}=" + escape_property(value)
         text, count = re.subn(rf"(?m)^autocomplete\.{name}=.*$", line.replace("\\", r"\\"), text)
         if count != 1:
             raise StageCrashed(f"android-builder/{PROPERTIES} has no line for autocomplete.{name}; restore it.")
     return text
+
+
+def escape_property(value: str) -> str:
+    """The value as a `.properties` file holds it: Java reads a backslash as the beginning of an escape and the file as
+    Latin-1."""
+    return "".join(_escape(letter) for letter in value)
 
 
 def _escape(letter: str) -> str:

@@ -15,6 +15,7 @@ from farm.errors import FarmError
 from pipeline import process
 from pipeline.android import compilation
 from pipeline.android.base import AppBase
+from pipeline.android.project import escape_property
 from pipeline.toolchain import tools
 from pipeline.toolchain.maven import Toolchain
 from pipeline.toolchain.pins import Role
@@ -33,7 +34,12 @@ JVM = (
 HEAP_BYTES = 256 << 20
 # A model that is closed shall give its memory back before the next test opens it, not keep it for small things: glibc's
 # word for what is too large for that, in bytes.
-ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": str(256 << 10), "MALLOC_ARENA_MAX": "2"}
+ENVIRONMENT = {
+    "MALLOC_MMAP_THRESHOLD_": str(256 << 10),
+    "MALLOC_ARENA_MAX": "2",
+    # The JVM decodes file names and arguments by it.
+    "LC_ALL": "C.UTF-8",
+}
 
 
 @dataclass(frozen=True)
@@ -105,7 +111,7 @@ class Harness:
             "android_resource_apk": package.resolve(),
             "android_custom_package": self.toolchain.pins.target.namespace,
         }
-        target.write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
+        target.write_text("".join(f"{name}={escape_property(str(value))}\n" for name, value in lines.items()))
 
     def classes(self, artifact: Path) -> Path:
         """A jar as it is; of an Android library the jar in it."""

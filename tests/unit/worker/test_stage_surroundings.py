@@ -41,6 +41,7 @@ def test_secrets_stay_outside(tmp_path: Path, network: bool, passed_on: set[str]
     assert found["HOME"] == found["TMPDIR"] == str(tmp_path / "scratch")
     assert found[process_tree.MARK_VARIABLE] == "mark"
     assert found["OMP_NUM_THREADS"] == "3"
+    assert found["LC_ALL"] == "C.UTF-8", "Java finds no file below a folder with an umlaut in a locale without UTF-8"
 
 
 def test_the_sandbox_writes_to_the_work_folder_only(tmp_path: Path) -> None:
