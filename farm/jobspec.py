@@ -249,6 +249,11 @@ class JobSpec(BaseModel):
                 f" reads matrices in loops,"
                 " where activations can't be calibrated; choose int8, or that I/O mode."
             )
+        if recipe.four_bit and self.io_mode is IoMode.STRINGS:
+            raise RecipeNotRunnable(
+                f"The recipe {recipe.alias} has int4 weights, which {self.runtime}, the runtime of the I/O mode"
+                f" {IoMode.STRINGS}, does not compute; choose int8, or the I/O mode {IoMode.TOKENS}."
+            )
         if self.calibration is not None and not recipe.calibrated:
             calibrated = ", ".join(known.alias for known in recipes.RECIPES if known.calibrated)
             raise CalibrationUnusable(

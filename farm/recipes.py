@@ -34,11 +34,12 @@ class Activations(StrEnum):
 
 
 class Preparation(StrEnum):
-    """A step that changes weights before they are rounded, so that rounding costs less; in float32 the model stays the
-    same."""
+    """A step that changes weights before they are rounded, so that rounding costs less, or rounds them with regard to
+    what goes into them."""
 
     SCALE_MIGRATION = "scale-migration"
     ROTATION = "rotation"
+    GPTQ = "gptq"
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ class Recipe:
     size_ratio: matrices' bytes against float32. fold_norms: norm scales are multiplied into the matrices behind them,
     which saves operators; rounding to few bits then suffers from columns of very different size. preparation: the steps
     before rounding, in their order. calibration_length: tokens of each text that they look at.
+    table_format: of the embedding, None for weight_format.
     """
 
     name: str
@@ -85,6 +87,7 @@ class Recipe:
     fold_norms: bool = False
     preparation: tuple[Preparation, ...] = ()
     calibration_length: int = 64
+    table_format: WeightFormat | None = None
 
     @property
     def exact(self) -> bool:
@@ -94,7 +97,14 @@ class Recipe:
     @property
     def calibrated(self) -> bool:
         """Whether a calibration text decides the file."""
-        return self.activations is Activations.STATIC_INT8 or Preparation.SCALE_MIGRATION in self.preparation
+        return self.activations is Activations.STATIC_INT8 or bool(
+            {Preparation.SCALE_MIGRATION, Preparation.GPTQ} & set(self.preparation)
+        )
+
+    @property
+    def four_bit(self) -> bool:
+        """Whether only recent runtimes compute with the weights."""
+        return self.weight_format in (WeightFormat.INT4_PER_ROW, WeightFormat.INT4_BLOCKS_OF_32)
 
 
 RECIPES: tuple[Recipe, ...] = (
@@ -136,6 +146,45 @@ RECIPES: tuple[Recipe, ...] = (
         summary="int8 weights by row as they are, activations quantized at run time: made and run the fastest",
         limits=QualityLimits(
             divergence=0.08, top1_agreement=0.85, perplexity_ratio=1.06, greedy_agreement=0.90, near_tie=0.02
+        ),
+    ),
+    Recipe(
+        name="dynamic_wi4b32_afp32_gptq",
+        alias="int4",
+        weight_format=WeightFormat.INT4_BLOCKS_OF_32,
+        table_format=WeightFormat.INT8_PER_ROW,
+        activations=Activations.DYNAMIC_INT8,
+        preparation=(Preparation.SCALE_MIGRATION, Preparation.ROTATION, Preparation.GPTQ),
+        calibration_length=256,
+        size_ratio=0.17,
+        summary="int4 weights in blocks of 32, rounded by a calibration text; the embedding int8",
+        limits=QualityLimits(
+            divergence=0.15, top1_agreement=0.70, perplexity_ratio=1.15, greedy_agreement=0.70, near_tie=0.04
+        ),
+    ),
+    Recipe(
+        name="dynamic_wi4b32_afp32_small",
+        alias="int4-small",
+        weight_format=WeightFormat.INT4_BLOCKS_OF_32,
+        activations=Activations.DYNAMIC_INT8,
+        preparation=(Preparation.SCALE_MIGRATION, Preparation.ROTATION, Preparation.GPTQ),
+        calibration_length=256,
+        size_ratio=0.145,
+        summary="as int4, with the embedding int4 too: the smallest",
+        limits=QualityLimits(
+            divergence=0.3, top1_agreement=0.60, perplexity_ratio=1.3, greedy_agreement=0.60, near_tie=0.04
+        ),
+    ),
+    Recipe(
+        name="dynamic_wi4b32_afp32",
+        alias="int4-plain",
+        weight_format=WeightFormat.INT4_BLOCKS_OF_32,
+        table_format=WeightFormat.INT8_PER_ROW,
+        activations=Activations.DYNAMIC_INT8,
+        size_ratio=0.17,
+        summary="int4 weights in blocks of 32 as they are, the embedding int8: for comparison",
+        limits=QualityLimits(
+            divergence=0.8, top1_agreement=0.50, perplexity_ratio=2.0, greedy_agreement=0.50, near_tie=0.04
         ),
     ),
     Recipe(

@@ -42,7 +42,7 @@ from pipeline.conversion.mapping import MappedModel
 from pipeline.conversion.opening import open_model
 from pipeline.conversion.preparation import Prepared
 from pipeline.conversion.preparation.calibration import calibration_tokens
-from pipeline.conversion.preparation.products import ProductName
+from pipeline.conversion.preparation.matrix_formats import choose_formats
 from pipeline.conversion.prompt_reading import prompt_reading
 from pipeline.conversion.quantization.formats import HOST_RUNTIME, format_for
 from pipeline.conversion.reference import Reference
@@ -205,12 +205,12 @@ def prepare_weights(
     with timer.measure("prepare_seconds"):
         length = min(recipe.calibration_length, request.spec.wanted_context)
         tokens = calibration_tokens(export, description.vocabulary_size, length, request.spec.calibration)
-        weight_format = format_for(recipe.weight_format, request.spec.runtime)
+        formats = choose_formats(description, recipe, request.spec.runtime)
         prepared = preparation.prepare(
-            description, model.weights, recipe.preparation, dict.fromkeys(ProductName, weight_format), tokens,
+            description, model.weights, recipe.preparation, formats.products, tokens,
             lambda progress, activity: report(0.55 + 0.1 * progress, activity),
         )  # fmt: skip
-        actual = decoder_check.run_decoder(prepared.description, prepared.weights, plan.probe_tokens)
+        actual = decoder_check.run_decoder(prepared.description, prepared.unrounded, plan.probe_tokens)
         decoder_check.require_unchanged(actual, expected)
     return prepared
 
@@ -223,7 +223,8 @@ def bind_own_graph(
     report(0.65, "writing the weights")
     with timer.measure("bind_seconds"):
         recipe = recipes.find(request.spec.recipe)
-        weight_format = format_for(recipe.weight_format, request.spec.runtime)
+        formats = choose_formats(model.description, recipe, request.spec.runtime)
+        weight_format = formats.default
         output, static = request.output(ArtifactName.MODEL), recipe.activations is Activations.STATIC_INT8
         exact = request.scratch / "float32.tflite"
         bind(
@@ -231,6 +232,7 @@ def bind_own_graph(
             WeightFormat.FLOAT32 if static else weight_format, exact if static else output,
             runtimes=(request.spec.runtime, HOST_RUNTIME), norms_folded=recipe.fold_norms,
             foreign=io_modes.custom_operators(request.spec.io_mode),
+            exceptions={} if static else formats.by_name, scales={} if prepared is None else prepared.scales,
         )  # fmt: skip
     if static:
         report(0.68, "calibrating the activations")
@@ -242,7 +244,7 @@ def bind_own_graph(
     return ConversionOutcome(
         weight_format=weight_format,
         metrics=(Metric(name="graph_cached", value=float(found.cached), unit="flag"),),
-        notes=(),
+        notes=(*formats.notes, *(() if prepared is None else prepared.notes)),
         ends=None,
     )
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from farm.progress import Reporter
 from farm.recipes import WeightFormat
@@ -21,8 +22,8 @@ from pipeline.conversion.binding.operators import require_allowed
 from pipeline.conversion.binding.report import BindingReport, FormatTotal
 from pipeline.conversion.binding.storage import ConstantTensor, assign_storage, follow_buffers, state_min_runtime
 from pipeline.conversion.binding.weight_inputs import require_matching, take_weight_inputs
-from pipeline.conversion.quantization.formats import FORMATS, HOST_RUNTIME, check_runnable
-from pipeline.conversion.weights import WeightSource
+from pipeline.conversion.quantization.formats import FORMATS, HOST_RUNTIME, check_runnable, newest
+from pipeline.conversion.weights import Float32, WeightSource
 
 
 def bind(
@@ -34,16 +35,22 @@ def bind(
     runtimes: Iterable[Runtime] = (APP_RUNTIME, HOST_RUNTIME),
     foreign: Collection[str] = (),
     norms_folded: bool = True,
+    exceptions: Mapping[str, WeightFormat] = MappingProxyType({}),
+    scales: Mapping[str, Float32] = MappingProxyType({}),
 ) -> BindingReport:
     """Write the weightless `graph` with its weights in that format to `output`: the same bytes every time.
 
+    exceptions: matrices by name that are stored in another format. scales: of matrices that were rounded before, in
+    what the format takes: float32 [rows] or [rows, blocks].
     norms_folded: whether norm scales are multiplied into the matrices behind them, where these are read only once.
     RecipeNotRunnable when one of the runtimes can't compute the weight_format, BindingFailed when graph and weights
     do not have the structure that the binder knows, OpNotAllowed for an operator that is neither a built-in nor among
     `foreign`.
     """
+    used = {weight_format, *exceptions.values()}
     for runtime in runtimes:
-        check_runnable(weight_format, runtime)
+        for each in sorted(used):
+            check_runnable(each, runtime)
     started = time.perf_counter()
     model = load_model(graph)
     require_allowed(model, foreign)
@@ -58,10 +65,10 @@ def bind(
             fold_norms(model, subgraph, its_weights, tables)
     derived = DerivedWeights(weights)
     share_equal_buffers(model)
-    stored = assign_storage(model, taken, derived, weight_format)
+    stored = assign_storage(model, taken, derived, weight_format, exceptions, scales)
     follow_buffers(stored, compact(model))
     name_tensors_uniquely(model)
-    state_min_runtime(model, weight_format)
+    state_min_runtime(model, newest(used))
     shaped = time.perf_counter()
     head_bytes = write_model_file(model, stored, derived, output, report or _say_nothing)
     return BindingReport(

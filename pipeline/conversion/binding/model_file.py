@@ -134,8 +134,11 @@ def _write_weight(
     largest = None
     if FORMATS[weight.weight_format].granularity is Granularity.TENSOR:
         largest = float(np.max([largest_magnitude(rows) for rows in _chunks(weight, source)]))
+    done = 0
     for rows in _chunks(weight, source):
-        chunk = store_rows(rows, weight.weight_format, weight.weight.name, largest)
+        chosen = None if weight.chosen_scales is None else weight.chosen_scales[done : done + len(rows)]
+        done += len(rows)
+        chunk = store_rows(rows, weight.weight_format, weight.weight.name, largest, chosen)
         stream.write(chunk.data.data)
         if chunk.scales is not None:
             parts.append(chunk.scales)

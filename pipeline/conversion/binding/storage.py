@@ -4,8 +4,9 @@ behind."""
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from pipeline.conversion.binding.flatbuffer import (
 )
 from pipeline.conversion.binding.weight_inputs import GraphWeights
 from pipeline.conversion.quantization.formats import FORMATS, Granularity, StorageFormat
+from pipeline.conversion.weights import Float32
 
 # float16 constants are read through an operator of this version.
 DEQUANTIZE_VERSION = 3
@@ -50,7 +52,8 @@ class ConstantTensor:
 
     buffer: index of its buffer. row_scales: the quantization objects that get its scales, one per subgraph: one scale
     a row, or one in all.
-    scale_buffer: the buffer of its scales when these are a tensor, as for blocks.
+    scale_buffer: the buffer of its scales when these are a tensor, as for blocks. chosen_scales: those that its values
+    were rounded to before, None where they come from the values.
     """
 
     weight: Weight
@@ -59,6 +62,7 @@ class ConstantTensor:
     buffer: int
     row_scales: list[Any] = field(default_factory=list)
     scale_buffer: int | None = None
+    chosen_scales: Float32 | None = None
 
     @property
     def scales(self) -> int:
@@ -70,9 +74,11 @@ Place = tuple[int, int]
 
 
 def assign_storage(
-    model: Model, weights: list[GraphWeights], source: DerivedWeights, weight_format: WeightFormat
-) -> list[ConstantTensor]:
-    """Make every weight that is read a constant of the graph; matrices in `form` where operators can read that.
+    model: Model, weights: list[GraphWeights], source: DerivedWeights, weight_format: WeightFormat,
+    exceptions: Mapping[str, WeightFormat] = MappingProxyType({}), scales: Mapping[str, Float32] = MappingProxyType({}),
+) -> list[ConstantTensor]:  # fmt: skip
+    """Make every weight that is read a constant of the graph; matrices in that format, or in that of `exceptions` by
+    their names, where operators can read it. scales: of matrices that were rounded before.
 
     BindingFailed when an operator reads a weight in a way the binder does not know, when a weight is read nowhere, or
     when it would have to be stored twice.
@@ -87,8 +93,11 @@ def assign_storage(
                 continue
             if weight not in stored:
                 shape = source.shape(weight)
-                chosen = _form_of(weight, shape, places[weight], weight_format)
-                stored[weight] = ConstantTensor(weight, chosen, shape, _new_buffer(model))
+                wanted = exceptions.get(weight.name, weight_format)
+                chosen = _form_of(weight, shape, places[weight], wanted)
+                stored[weight] = ConstantTensor(
+                    weight, chosen, shape, _new_buffer(model), chosen_scales=scales.get(weight.name)
+                )
             _make_constant(model, graph, tensor, stored[weight])
             _set_versions(model, users[tensor], tensor, FORMATS[stored[weight].weight_format])
     return list(stored.values())

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.conversion.hadamard import hadamard, turn
+from pipeline.conversion.quantization.gptq import RoundedMatrix
 from pipeline.conversion.viewed_weights import ViewedWeights
 from pipeline.conversion.weights import Float32
 
@@ -38,12 +39,20 @@ class Change:
 
 
 class ChangedWeights:
-    """A WeightSource over another one; `added` holds vectors that the other does not have."""
+    """A WeightSource over another one; `added` holds vectors that the other does not have, `rounded` what matrices have
+    become at last."""
 
     def __init__(self, source: ViewedWeights) -> None:
         self._source = source
         self.changes: defaultdict[str, Change] = defaultdict(Change)
         self.added: dict[str, Float32] = {}
+        self.rounded: dict[str, RoundedMatrix] = {}
+
+    def unrounded(self) -> ChangedWeights:
+        """The same without what was rounded."""
+        weights = ChangedWeights(self._source)
+        weights.changes, weights.added = self.changes, self.added
+        return weights
 
     def names(self) -> Sequence[str]:
         """Every weight, what was added last."""
@@ -55,10 +64,13 @@ class ChangedWeights:
 
     def variable(self, name: str) -> Any:
         """The variable that has the weight's values, None for a weight that is changed."""
-        return None if name in self.added or name in self.changes else self._source.variable(name)
+        others = (self.added, self.changes, self.rounded)
+        return None if any(name in each for each in others) else self._source.variable(name)
 
     def rows(self, name: str, start: int, stop: int) -> Float32:
         """Rows `start` to `stop`, changed; a fresh array."""
+        if name in self.rounded:
+            return self.rounded[name].rows(start, stop)
         if name in self.added:
             return self.added[name][start:stop].copy()
         if name not in self.changes:

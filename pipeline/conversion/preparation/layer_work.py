@@ -21,7 +21,7 @@ class LayerWork:
 
     description: of the model as it was. weights: all of the model's, as changed so far. formats: how each product's
     matrices will be stored. blocks: in which its input will be turned. seen: the products' inputs [N, in] by their
-    names in the forward pass.
+    names in the forward pass. notes: what a reader of the job should know.
     """
 
     description: DecoderDescription
@@ -30,6 +30,7 @@ class LayerWork:
     formats: Mapping[ProductName, WeightFormat]
     blocks: Mapping[ProductName, int]
     seen: Mapping[str, Float32]
+    notes: list[str] = field(default_factory=list)
     _divisors: dict[ProductName, Float32] = field(default_factory=dict)
     _turned: dict[ProductName, int] = field(default_factory=dict)
 

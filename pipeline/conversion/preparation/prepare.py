@@ -12,7 +12,7 @@ from farm.progress import Reporter
 from farm.recipes import Preparation, WeightFormat
 from pipeline.conversion.description import DecoderDescription
 from pipeline.conversion.numpy_forward import NumpyForward
-from pipeline.conversion.preparation import migration, rotation
+from pipeline.conversion.preparation import migration, rotation, rounding_step
 from pipeline.conversion.preparation.changes import ChangedWeights
 from pipeline.conversion.preparation.layer_work import LayerWork
 from pipeline.conversion.preparation.products import Product, ProductName, layer_products, logits_product
@@ -22,15 +22,28 @@ from pipeline.conversion.weights import Float32
 STEPS: Mapping[Preparation, Callable[[LayerWork], None]] = {
     Preparation.SCALE_MIGRATION: migration.migrate,
     Preparation.ROTATION: rotation.rotate,
+    Preparation.GPTQ: rounding_step.round_products,
 }
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """The same model in another description and with other weights: in float32 it computes the same."""
+    """The same model in another description and with other weights: before these are rounded it computes the same.
+    notes: what a reader of the job should know."""
 
     description: DecoderDescription
     weights: ChangedWeights
+    notes: tuple[str, ...] = ()
+
+    @property
+    def unrounded(self) -> ChangedWeights:
+        """The weights before the step that rounds."""
+        return self.weights.unrounded()
+
+    @property
+    def scales(self) -> dict[str, Float32]:
+        """Of the matrices that were rounded, by name."""
+        return {name: rounded.scales for name, rounded in self.weights.rounded.items()}
 
 
 def describe(description: DecoderDescription, steps: Sequence[Preparation]) -> DecoderDescription:
@@ -48,14 +61,15 @@ def prepare(
     changed = ChangedWeights(weights)
     turns = rotation.blocks(description) if Preparation.ROTATION in steps else dict.fromkeys(ProductName, 0)
     layers = len(description.layers)
+    notes: list[str] = []
     for index, seen in enumerate(NumpyForward(description, weights).inputs_by_layer(tokens)):
         report(index / (layers + 1), f"preparing layer {index + 1} of {layers}" if index < layers else "the logits")
         products = layer_products(description, index) if index < layers else (logits_product(description),)
         _require_finite(products, seen)
-        work = LayerWork(description, changed, products, formats, turns, seen)
+        work = LayerWork(description, changed, products, formats, turns, seen, notes)
         for step in steps:
             STEPS[step](work)
-    return Prepared(describe(description, steps), changed)
+    return Prepared(describe(description, steps), changed, tuple(notes))
 
 
 def _require_finite(products: Sequence[Product], seen: Mapping[str, Float32]) -> None:

@@ -7,6 +7,7 @@ and 2.20 from computing int4 in blocks wrongly, hence the runtimes beside the ve
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -107,6 +108,12 @@ def check_runnable(weight_format: WeightFormat, runtime: Runtime) -> None:
         raise RecipeNotRunnable(
             f"{runtime} {described.otherwise}; choose another recipe, or one of the runtimes {others}."
         )
+
+
+def newest(weight_formats: Collection[WeightFormat]) -> WeightFormat:
+    """The one that the fewest runtimes know."""
+    order = list(FORMATS)
+    return max(weight_formats, key=order.index)
 
 
 def format_for(weight_format: WeightFormat, runtime: Runtime) -> WeightFormat:

@@ -18,6 +18,9 @@ from pipeline.conversion.weights import Float32
 
 # A row of zeros gets this scale, so that no division by zero arises.
 SMALLEST_SCALE = np.float32(1e-30)
+SMALLEST_HALF = np.finfo(np.float16).smallest_subnormal.astype(np.float32)
+# Shares of the largest value that are tried as the largest one that is kept.
+CLIPPING = np.linspace(0.6, 1.0, 9, dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -33,9 +36,12 @@ def largest_magnitude(rows: Float32) -> float:
     return float(np.abs(rows).max(initial=0.0))
 
 
-def store_rows(rows: Float32, weight_format: WeightFormat, name: str, largest: float | None = None) -> StoredRows:
+def store_rows(
+    rows: Float32, weight_format: WeightFormat, name: str, largest: float | None = None, chosen: Float32 | None = None
+) -> StoredRows:
     """Rows [n, in] (or elements of a vector) in that form; `rows` is overwritten. largest: the largest magnitude of
-    the whole matrix, for a form with one scale; None for that of `rows`.
+    the whole matrix, for a form with one scale; None for that of `rows`. chosen: scales [n] or [n, blocks] that were
+    decided before, None for those by which the largest value of each row or block is kept.
 
     BindingFailed names the weight when it holds values that are not finite or too large for float16.
     """
@@ -58,18 +64,18 @@ def store_rows(rows: Float32, weight_format: WeightFormat, name: str, largest: f
             scale = np.maximum(np.array([largest], np.float32) / np.float32(described.limit), SMALLEST_SCALE)
             return StoredRows(_divide(rows, scale), scale)
         case WeightFormat.INT8_PER_ROW:
-            scales = _scales(rows, described.limit, name)
-            return StoredRows(_divide(rows, scales), scales[..., 0])
+            scales = _scales(rows, described.limit, name) if chosen is None else chosen[..., None]
+            return StoredRows(_clip(_divide(rows, scales), described.limit), scales[..., 0])
         case WeightFormat.INT4_PER_ROW:
-            scales = _scales(rows, described.limit, name)
-            return StoredRows(_pack(_divide(rows, scales)), scales[..., 0])
+            scales = _scales(rows, described.limit, name) if chosen is None else chosen[..., None]
+            return StoredRows(_pack(_clip(_divide(rows, scales), described.limit)), scales[..., 0])
         case WeightFormat.INT4_BLOCKS_OF_32:
             blocks = rows.reshape(len(rows), -1, described.block)
-            halves = _scales(blocks, described.limit, name).astype(np.float16)
+            found = _scales(blocks, described.limit, name) if chosen is None else chosen[..., None]
+            halves = found.astype(np.float16)
             # A scale that float16 rounds to zero must not divide; its block is stored as zeros by the limit below.
-            scales = np.maximum(halves.astype(np.float32), np.finfo(np.float16).smallest_subnormal.astype(np.float32))
-            codes = np.clip(_divide(blocks, scales), -described.limit, described.limit)
-            return StoredRows(_pack(codes), halves[..., 0])
+            scales = np.maximum(halves.astype(np.float32), SMALLEST_HALF)
+            return StoredRows(_pack(_clip(_divide(blocks, scales), described.limit)), halves[..., 0])
         case _:
             assert_never(weight_format)
 
@@ -82,6 +88,23 @@ def round_weights(rows: Float32, weight_format: WeightFormat, name: str) -> Floa
     parts = rows.reshape(len(rows), -1, described.block) if described.block else rows
     scales = _scales(parts, described.limit, name)
     return (np.rint(parts / scales) * scales).reshape(rows.shape)
+
+
+def clipped_scales(parts: Float32, limit: int, costs: Float32, half: bool) -> Float32:
+    """The scale of every row of the last axis with the least squared error, each column's weighted by its cost: larger
+    values may be clipped. half: as float16 holds it."""
+    largest = np.abs(parts).max(-1, keepdims=True) / np.float32(limit)
+    best, least = largest, np.full(largest.shape, np.inf, np.float32)
+    for share in CLIPPING[::-1]:
+        scales = largest * share
+        if half:
+            scales = scales.astype(np.float16).astype(np.float32)
+        scales = np.maximum(scales, SMALLEST_HALF if half else SMALLEST_SCALE)
+        codes = np.clip(np.rint(parts / scales), -limit, limit)
+        errors = (np.square(codes * scales - parts) * costs).sum(-1, keepdims=True)
+        better = errors < least
+        best, least = np.where(better, scales, best), np.where(better, errors, least)
+    return best[..., 0]
 
 
 def round_activations(rows: Float32) -> Float32:
@@ -108,6 +131,10 @@ def _divide(rows: Float32, scales: Float32) -> NDArray[np.int8]:
     np.divide(rows, scales, out=rows)
     np.rint(rows, out=rows)
     return rows.astype(np.int8)
+
+
+def _clip(codes: NDArray[np.int8], limit: int) -> NDArray[np.int8]:
+    return np.clip(codes, -limit, limit)
 
 
 def _pack(values: NDArray[np.int8]) -> NDArray[np.uint8]:

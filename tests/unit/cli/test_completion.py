@@ -23,7 +23,9 @@ def test_commands_and_options(memory_farm) -> None:
 
 
 def test_recipes_artifacts_and_abis(memory_farm) -> None:
-    assert complete("farm submit --quant i", memory_farm) == ["int8", "int8-plain"]
+    assert complete("farm submit --quant i", memory_farm) == [
+        "int8", "int8-plain", "int4", "int4-small", "int4-plain",
+    ]  # fmt: skip
     assert complete("farm download --only a", memory_farm) == ["app.apk", "app.aab", "android-project.zip"]
     assert complete("farm submit --abi x", memory_farm) == ["x86_64"]
 

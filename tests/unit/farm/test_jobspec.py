@@ -85,6 +85,7 @@ def test_keras_hubs_graph_reads_special_tokens_in_its_own_way() -> None:
     ("given", "error"),
     [
         ({"recipe": "full-int8", "io_mode": IoMode.BYTES}, RecipeNotRunnable),
+        ({"recipe": "int4", "io_mode": IoMode.STRINGS}, RecipeNotRunnable),
         (
             {"recipe": "full-int8", "io_mode": IoMode.STRINGS, "tokenizer_graph": TokenizerGraph.TFTEXT},
             RecipeNotRunnable,

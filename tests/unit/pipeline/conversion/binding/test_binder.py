@@ -80,6 +80,33 @@ def test_four_bits_compute_what_their_values_stand_for(weight_format: WeightForm
     assert np.abs(actual - expected).max() / np.abs(expected).max() < 0.06
 
 
+def test_a_matrix_may_have_another_format_and_scales_of_its_own(tmp_path: Path) -> None:
+    """Against numpy with the values that the scales stand for."""
+    weights = weightless_graphs.random_weights(GPT2_LIKE)
+    matrix = weights["0.down"]
+    scales = np.abs(matrix).max(1) / 20
+    path = tmp_path / "m.tflite"
+    report = bind(
+        GPT2_LIKE.path, ArrayWeights(weights), WeightFormat.INT4_BLOCKS_OF_32, path,
+        runtimes=[Runtime.AI_EDGE_LITERT_2_3], norms_folded=False,
+        exceptions={"embedding": WeightFormat.INT8_PER_ROW, "0.down": WeightFormat.INT8_PER_ROW},
+        scales={"0.down": scales},
+    )  # fmt: skip
+    counted = {total.weight_format: total.weights for total in report.weight_formats}
+    assert (counted[WeightFormat.INT8_PER_ROW], counted[WeightFormat.INT4_BLOCKS_OF_32]) == (2, 7)
+    rounded = {
+        name: numpy_decoder.round_to_four_bits(value, 32) if value.ndim == 2 and name != "positions" else value
+        for name, value in weights.items()
+    }
+    rounded["0.down"] = np.rint(matrix / scales[:, None]) * scales[:, None]
+    rounded["embedding"] = weights["embedding"]
+    expected = numpy_decoder.logits(GPT2_LIKE, rounded, TOKENS)
+    actual = TokenModel(path).logits_for(TOKENS)
+    assert np.abs(actual - expected).max() / np.abs(expected).max() < 0.06
+    note = next(each for each in load_model(path).metadata if each.name == b"min_runtime_version")
+    assert bytes(load_model(path).buffers[note.buffer].data).startswith(b"2.21.0")
+
+
 def test_the_report_counts_what_is_in_the_file(tmp_path: Path) -> None:
     path = tmp_path / "m.tflite"
     said: list[tuple[float, str]] = []

@@ -1,0 +1,113 @@
+"""GPTQ: rounding a matrix column after column, each error being made up for by the columns that follow.
+
+After Frantar et al., "GPTQ: accurate post-training quantization for generative pre-trained transformers" (2022). What
+is made small is the error of the product's output on the inputs that were seen, |X (Q - W)^T|, which their second
+moments X^T X, the Hessian, measure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.linalg
+from numpy.typing import NDArray
+
+from pipeline.conversion.quantization.rounding import clipped_scales
+from pipeline.conversion.weights import Float32
+
+Float64 = NDArray[np.float64]
+
+# Added to the Hessian's diagonal as a share of its mean; more of it where it can't be factorized.
+DAMPING = (0.01, 0.1, 1.0)
+# Columns whose errors reach the rest of the matrix in one product.
+GROUP = 128
+
+
+@dataclass(frozen=True)
+class RoundedMatrix:
+    """codes int8 [out, in] and the scales that multiply them: float32 [out], or [out, blocks]."""
+
+    codes: NDArray[np.int8]
+    scales: Float32
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """[out, in]."""
+        return self.codes.shape
+
+    def rows(self, start: int, stop: int) -> Float32:
+        """The values of rows `start` to `stop`."""
+        codes, scales = self.codes[start:stop], self.scales[start:stop]
+        parts = codes.reshape(len(codes), 1 if scales.ndim == 1 else scales.shape[1], -1)
+        values: Float32 = parts.astype(np.float32) * scales.reshape(*parts.shape[:2], 1)
+        return values.reshape(codes.shape)
+
+
+def hessian(inputs: Float32) -> Float64:
+    """The second moments [in, in] of inputs [N, in]."""
+    moments: Float64 = (inputs.T @ inputs).astype(np.float64)
+    return moments
+
+
+def round_matrix(matrix: Float32, moments: Float64, limit: int, block: int, half_scales: bool) -> RoundedMatrix | None:
+    """A matrix [out, in] as codes of at most `limit`, with a scale for each block of a row, for the row with block 0.
+
+    half_scales: they are stored as float16. None where the moments [in, in] can't be factorized.
+    """
+    width = matrix.shape[1]
+    factor = _factorize(moments)
+    if factor is None:
+        return None
+    columns = matrix.T.copy()
+    codes = np.empty(columns.shape, np.int8)
+    whole = None if block else clipped_scales(columns.T, limit, _weights(factor, 0, width), half_scales)
+    scales = [] if whole is None else [whole]
+    for start in range(0, width, GROUP):
+        stop = min(start + GROUP, width)
+        errors = np.empty((stop - start, len(matrix)), np.float32)
+        for column in range(start, stop):
+            if block and column % block == 0:
+                part = columns[column : column + block].T
+                scales.append(clipped_scales(part, limit, _weights(factor, column, column + block), half_scales))
+            scale = scales[-1]
+            codes[column] = np.clip(np.rint(columns[column] / scale), -limit, limit)
+            error = (columns[column] - codes[column] * scale) / factor[column, column]
+            columns[column + 1 : stop] -= factor[column, column + 1 : stop, None] * error
+            errors[column - start] = error
+        columns[stop:] -= factor[start:stop, stop:].T @ errors
+    return RoundedMatrix(np.ascontiguousarray(codes.T), np.stack(scales, 1) if block else scales[0])
+
+
+def output_error(changed: Float32, matrix: Float32, moments: Float64) -> float:
+    """The sum of squares of X (changed - matrix)^T, by the moments X^T X."""
+    difference = (changed - matrix).astype(np.float64)
+    return float(((difference @ moments) * difference).sum())
+
+
+def _weights(factor: Float32, start: int, stop: int) -> Float32:
+    """What an error in each of these columns costs."""
+    weights: Float32 = 1 / np.square(np.diagonal(factor)[start:stop])
+    return weights / weights.mean()
+
+
+def _factorize(moments: Float64) -> Float32 | None:
+    """The upper triangular U with U^T U = H^-1, of the damped moments; None where there is none."""
+    diagonal = np.diagonal(moments)
+    mean = float(diagonal.mean())
+    if not np.isfinite(moments).all() or mean <= 0:
+        return None
+    # A column whose input was always zero is rounded by itself.
+    filled = moments + np.diag(np.where(diagonal == 0, mean, 0))
+    for damping in DAMPING:
+        damped = filled + np.eye(len(filled)) * damping * mean
+        try:
+            # With rows and columns in reverse, the lower factor of H gives the upper one of its inverse.
+            lower = scipy.linalg.cholesky(damped[::-1, ::-1], lower=True, check_finite=False)
+            upper = scipy.linalg.solve_triangular(
+                lower[::-1, ::-1], np.eye(len(lower)), lower=False, check_finite=False, overwrite_b=True
+            )
+        except np.linalg.LinAlgError:
+            continue
+        return upper.astype(np.float32)
+    return None
