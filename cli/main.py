@@ -48,6 +48,7 @@ COMMANDS: dict[str, str] = {
     "gc": "Forget old jobs of this machine's farm and remove the files that no other job needs.",
     "login": "Remember a farm elsewhere and your token for it.",
     "token": "Make, list or revoke the tokens by which others use this farm.",
+    "webhook": "Have addresses told of the end of every job that you submit from here.",
     "serve": "Offer this machine's farm to others over HTTP.",
 }
 

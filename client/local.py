@@ -13,6 +13,7 @@ from client import preflight, views
 from client.protocol import EventView, JobView, Submission
 from db import digests as digest_cache
 from db import events, garbage_collection, jobs, measurements, workers
+from db import webhooks as webhook_store
 from db.jobs import Submitted
 from db.records import JobRecord
 from db.session import Database, open_database
@@ -27,6 +28,7 @@ from farm.settings import Settings
 from farm.stages import stages_of
 from farm.states import JobState
 from farm.store.choice import open_store
+from farm.webhooks import Webhook
 from pipeline.provenance import stage_code
 
 
@@ -39,10 +41,12 @@ class LocalFarm:
         self._store = open_store(settings)
 
     def submit(
-        self, spec: JobSpec, also: Callable[[Connection, Submitted], None] | None = None, owner: str | None = None
-    ) -> Submission:
+        self, spec: JobSpec, webhooks: Sequence[Webhook] = (),
+        also: Callable[[Connection, Submitted], None] | None = None, owner: str | None = None,
+    ) -> Submission:  # fmt: skip
         """Enqueue a job, or find its equal; `also` takes part in the transaction, see db.jobs.submit.
 
+        webhooks: who is to hear of its end; `farm serve` sends them.
         owner: the token among whose jobs an equal one is looked for; results of stages are shared all the same.
         """
         preflight.check_model(spec)
@@ -58,7 +62,7 @@ class LocalFarm:
             key if owner is None else digests.of_json([key, owner]),
             [stage.name for stage in stages_of(spec)],
             self._all_stored,
-            also,
+            _with_webhooks(webhooks, also) if webhooks else also,
         )
         return Submission(self.job(submitted.job_id), submitted.reused)
 
@@ -207,6 +211,18 @@ def _deciding_files(spec: JobSpec, settings: Settings) -> str:
     files = [digests.of_file(path) for path in given if path is not None and path.is_file()]
     code = stage_code.of_job(settings.home)
     return digests.of_json([code, *files]) if files else code
+
+
+def _with_webhooks(
+    given: Sequence[Webhook], also: Callable[[Connection, Submitted], None] | None
+) -> Callable[[Connection, Submitted], None]:
+    def account(connection: Connection, submitted: Submitted) -> None:
+        for each in given:
+            webhook_store.add(connection, submitted.job_id, each.url, each.secret)
+        if also is not None:
+            also(connection, submitted)
+
+    return account
 
 
 def _alive(process: str) -> bool:

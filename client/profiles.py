@@ -125,14 +125,14 @@ def add(profile: Profile, token: str, *, default: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     kept = {"tokens": {**_tokens(folder / CREDENTIALS), profile.url: token}}
     head = "# Written by `farm login`; whoever reads it can act in your name.\n"
-    _write(folder / CREDENTIALS, head + tomlkit.dumps(kept))
+    write_private(folder / CREDENTIALS, head + tomlkit.dumps(kept))
     _read(folder / FILE)  # refuses what could not be read back
     document = tomlkit.parse(_text(folder / FILE))
     if default:
         document["default"] = profile.name
     tables = document.setdefault("profiles", tomlkit.table(is_super_table=True))
     tables.setdefault(profile.name, tomlkit.table())["url"] = profile.url
-    _write(folder / FILE, tomlkit.dumps(document))
+    write_private(folder / FILE, tomlkit.dumps(document))
 
 
 def token(profile: Profile) -> str:
@@ -212,7 +212,7 @@ def _text(path: Path) -> str:
         raise SettingsInvalid(f"{path} cannot be read ({reason}); correct it.") from error
 
 
-def _write(path: Path, text: str) -> None:
+def write_private(path: Path, text: str) -> None:
     """Whole or not at all, and never readable by others, not even for a moment."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:

@@ -14,6 +14,7 @@ from farm.jobspec import JobSpec
 from farm.measurement import Measurement
 from farm.stages import StageName
 from farm.states import JobState, StageState
+from farm.webhooks import Webhook
 
 
 @dataclass(frozen=True)
@@ -96,8 +97,11 @@ class Submission:
 class Farm(Protocol):
     """A farm. Every method that takes a job id takes any unique prefix of one."""
 
-    def submit(self, spec: JobSpec) -> Submission:
-        """Enqueue a job, or find its equal. The model is looked up; ModelError when that fails at once."""
+    def submit(self, spec: JobSpec, webhooks: Sequence[Webhook] = ()) -> Submission:
+        """Enqueue a job, or find its equal. The model is looked up; ModelError when that fails at once.
+
+        webhooks: who is to hear of its end.
+        """
 
     def job(self, job_id: str) -> JobView:
         """One job; JobNotFound, AmbiguousJob."""

@@ -23,6 +23,7 @@ from farm.jobspec import JobSpec
 from farm.measurement import Measurement
 from farm.modelref import ModelKind, ModelRef
 from farm.states import JobState
+from farm.webhooks import Webhook
 
 PAGE = 200
 LOG_PAGE = 10_000
@@ -62,7 +63,7 @@ class RemoteFarm:
     def __init__(self, http: HttpFarm) -> None:
         self._http = http
 
-    def submit(self, spec: JobSpec) -> Submission:
+    def submit(self, spec: JobSpec, webhooks: Sequence[Webhook] = ()) -> Submission:
         """Enqueue a job, or find its equal. The files of a local model and of its adapter are uploaded, those that the
         farm lacks."""
         preflight.check_model(spec)
@@ -71,7 +72,9 @@ class RemoteFarm:
             lora = None if spec.lora is None else PurePath(spec.lora).name
             uploaded = {"model_kind": ModelKind.UPLOADED, "model": name, "model_digest": digest, "lora": lora}
             spec = spec.model_copy(update=uploaded)
-        body = {"spec": spec.model_dump(mode="json")}
+        body: dict[str, object] = {"spec": spec.model_dump(mode="json")}
+        if webhooks:
+            body["webhooks"] = [{"url": each.url, "secret": each.secret} for each in webhooks]
         submission: Submission = self._http.ask(Submission, "POST", "/v1/jobs", json=body)
         return submission
 

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from farm.access import Scope
 from farm.jobspec import JobSpec
 from farm.measurement import Measurement
+from farm.webhooks import MOST
 
 DIGEST = r"^[0-9a-f]{64}$"
 # No database takes a NUL in a text, and nothing else below a space has a place in a name.
@@ -57,6 +58,7 @@ class SubmitRequest(BaseModel):
 
     spec: JobSpec
     webhook: WebhookRequest | None = None
+    webhooks: Annotated[list[WebhookRequest], Field(max_length=MOST)] = []
 
 
 class ModelFile(BaseModel):

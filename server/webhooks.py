@@ -7,9 +7,6 @@ The request is that of standardwebhooks.com: the headers webhook-id, webhook-tim
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
-import hmac
 import json
 import logging
 import threading
@@ -25,6 +22,7 @@ from db.session import Database, now
 from db.webhooks import DueWebhook
 from farm.errors import FarmError
 from farm.logs import printable
+from farm.webhooks import signature
 from server import addresses
 from server.addresses import AddressRefused
 from server.settings import ServerSettings
@@ -174,9 +172,3 @@ def body(job: JobRecord) -> bytes:
         },
     }
     return json.dumps(content).encode()
-
-
-def signature(secret: str, identifier: str, timestamp: str, content: bytes) -> str:
-    """The value of webhook-signature."""
-    signed = f"{identifier}.{timestamp}.".encode() + content
-    return "v1," + base64.b64encode(hmac.digest(secret.encode(), signed, hashlib.sha256)).decode()

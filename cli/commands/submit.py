@@ -8,10 +8,11 @@ import typer
 
 from cli import completion, example_models, exit_status, job_options, job_page
 from cli.arguments import AsJson, Wait
-from cli.connection import connect, profile_options
+from cli.connection import chosen_profile, connect, profile_options
 from cli.json_views import job_object
 from cli.terminal import Terminal, open_terminal
-from client import preflight
+from client import own_webhooks, preflight
+from client.profiles import LOCAL
 from client.protocol import Submission
 from farm import job_request, modelref, settings
 from farm.errors import UsageError
@@ -74,7 +75,8 @@ def command(
         layers = [metadata.options_of(modelref.parse(model)), *profile_options(ctx), *layers]
     spec = job_request.build_spec(model, layers, template)
     preflight.check_preset(spec)
-    submission = farm.submit(spec)
+    profile = chosen_profile(ctx)
+    submission = farm.submit(spec, own_webhooks.of(profile.url if profile else LOCAL))
     if wait:
         exit_status.wait_and_show(farm, submission.job.id, terminal)
     else:

@@ -48,11 +48,11 @@ def submit(state: FarmState, token: Submitter, request: SubmitRequest, response:
     def account(connection: Connection, submitted: Submitted) -> None:
         if not submitted.reused:
             tokens.own_job(connection, token, submitted.job_id)
-        if request.webhook is not None:
+        for each in (*([request.webhook] if request.webhook else []), *request.webhooks):
             webhooks.require_room(connection, token, state.server.webhook_pending)
-            webhooks.add(connection, submitted.job_id, request.webhook.url, request.webhook.secret)
+            webhooks.add(connection, submitted.job_id, each.url, each.secret)
 
-    submission = state.farm.submit(spec, account, owner)
+    submission = state.farm.submit(spec, also=account, owner=owner)
     if submission.reused:
         response.status_code = 200
     _see_to_a_worker(state)

@@ -27,11 +27,12 @@ from db.session import Database, now, open_database
 from farm.jobspec import JobSpec
 from farm.modelref import ModelKind
 from farm.stages import StageName
+from farm.webhooks import signature
 from server import addresses
 from server.addresses import AddressRefused
 from server.requests import WebhookRequest
 from server.settings import ServerSettings
-from server.webhooks import WebhookSender, signature
+from server.webhooks import WebhookSender
 
 SECRET = "a-secret-of-some-length"  # noqa: S105
 PRIVATE = [

@@ -23,6 +23,7 @@ from farm.jobspec import JobSpec
 from farm.measurement import Measurement
 from farm.stages import STAGES, StageName
 from farm.states import JobState, StageState
+from farm.webhooks import Webhook
 
 CONTENTS = {
     ArtifactName.APK: b"PK an app" * 1000,
@@ -56,11 +57,13 @@ class MemoryFarm:
         self.history: dict[str, list[EventView]] = {}
         self.lines: dict[str, list[str]] = {}
         self.workers_asked = 0
+        self.webhooks: list[Webhook] = []
         self.fails_at: StageName | None = None
         self.holds = False
         self.interrupts: int | None = None
 
-    def submit(self, spec: JobSpec) -> Submission:
+    def submit(self, spec: JobSpec, webhooks: Sequence[Webhook] = ()) -> Submission:
+        self.webhooks += webhooks
         equal = next(
             (view for view in self.views.values() if view.spec == spec and view.state is not JobState.FAILED), None
         )

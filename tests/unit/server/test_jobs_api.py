@@ -26,6 +26,7 @@ from farm.modelref import ModelKind
 from farm.recipes import RECIPES
 from farm.stages import StageName
 from farm.states import JobState
+from farm.webhooks import Webhook as GivenWebhook
 from server.problems import STATUS, status_of
 from server.routes.artifacts import parse_range
 
@@ -368,3 +369,29 @@ def test_what_is_no_webhook_is_refused(api) -> None:
     assert api.client.post("/v1/jobs", headers=headers, json=body).status_code == 201
     with api.database.read() as connection:
         assert connection.execute(sa.select(Webhook.url)).scalar_one() == "https://x.org/"
+
+
+def test_every_webhook_of_a_job_is_filed_once(api) -> None:
+    given = [GivenWebhook(f"https://example.org/{number}", "s" * 16) for number in range(2)]
+    job = api.farm(*BOTH).submit(spec(), given).job
+    local = LocalFarm(api.state.settings).submit(spec("other"), given).job
+    with api.state.database.read() as connection:
+        rows = connection.execute(sa.select(Webhook.job_id, Webhook.url, Webhook.secret)).all()
+    assert sorted(tuple(row) for row in rows) == sorted(
+        (one.id, each.url, each.secret) for one in (job, local) for each in given
+    )
+    many = [{"url": "https://x.org/", "secret": "s" * 16}] * 9
+    body = {"spec": spec("third").model_dump(mode="json"), "webhooks": many}
+    assert api.client.post("/v1/jobs", headers=api.headers(*BOTH), json=body).status_code == 422
+
+
+def test_a_job_that_has_ended_can_be_deleted(api, tmp_path: Path) -> None:
+    job, _ = succeed(api, tmp_path)
+    farm = api.farm(*BOTH)
+    waiting = farm.submit(spec("waiting")).job
+    with pytest.raises(errors.TransitionRefused, match="farm cancel"):
+        farm.remove([waiting.id])
+    gone = farm.remove([job.id])
+    assert (gone.jobs, gone.files, gone.bytes) == (1, 1, len(CONTENT))
+    with pytest.raises(errors.JobNotFound):
+        farm.job(job.id)
