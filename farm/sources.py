@@ -61,6 +61,8 @@ TRANSFORMERS_FILES = (
     "model.safetensors",
     "model.safetensors.index.json",
 )
+# A whole model's weights, of Transformers and of a preset.
+WHOLE = ("model.safetensors", "model.weights.h5")
 TRANSFORMERS_SHARD = r"model-\d{5}-of-\d{5}\.safetensors"
 
 
@@ -148,13 +150,38 @@ def _folder_files(folder: Path) -> dict[str, Path]:
             f"The folder {folder} is a .keras model that was saved with zipped=False; zip what is in it (zip -0 -r"
             f" ../model.keras . in that folder) and give the model.keras."
         )
-    names, shard = _names(transformers=is_transformers(stated))
+    transformers = is_transformers(stated)
+    _refuse_two_kinds(folder, transformers=transformers)
+    names, shard = _names(transformers=transformers)
     shards = sorted(path.name for path in folder.iterdir() if re.fullmatch(shard, path.name))
     found = {name: folder / name for name in (*names, *shards) if _present(folder / name)}
     for path in found.values():
         _refuse_special(path, folder)
         _refuse_pointer(path)
     return dict(sorted(found.items()))
+
+
+def _refuse_two_kinds(folder: Path, *, transformers: bool) -> None:
+    """ModelDamaged where the weights of two models may lie: only one of them is that of config.json.
+
+    Other formats of the same weights (`pytorch_model.bin`, `tf_model.h5`), as hubs have them, are passed over.
+    """
+    present = sorted(path.name for path in folder.iterdir() if _is_weights(path.name))
+    own = [name for name in present if _is_weights(name, of_transformers=transformers)]
+    other = [name for name in present if name not in own]
+    whole, parts = [name for name in own if name in WHOLE], [name for name in own if name not in WHOLE]
+    pair = (own, other) if other else (whole, parts)
+    if own and all(pair):
+        raise ModelDamaged(
+            f"The folder {folder} holds {pair[0][0]} and {pair[1][0]}: which of them is the model cannot be told; leave"
+            " one kind of weights in it."
+        )
+
+
+def _is_weights(name: str, of_transformers: bool | None = None) -> bool:
+    """Whether a file of that name holds a model's weights, for KerasHub, for Transformers or (None) for either."""
+    kinds = (True, False) if of_transformers is None else (of_transformers,)
+    return any(name == WHOLE[not kind] or re.fullmatch(_names(transformers=kind)[1], name) for kind in kinds)
 
 
 def _names(*, transformers: bool) -> tuple[tuple[str, ...], str]:

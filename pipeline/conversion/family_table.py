@@ -25,9 +25,23 @@ The stop tokens are those that the class itself names; a model's `generation_con
 `tokenizer_config.json` and template may add to them ([tokenizers.md](tokenizers.md)). Where a model's own files state
 another way of splitting than its class, the files win.
 
-| class | family | tokenizer | stop tokens | app |
-|---|---|---|---|---|
+The template is that of the class's published instruct models, to be given as `--prompt-template` or in the model's
+metadata; a base model takes none, and a model without an entry here brings its own.
+
+| class | family | tokenizer | stop tokens | template | app |
+|---|---|---|---|---|---|
 """
+# One question and the beginning of its answer, as the published chat templates render it behind the start token.
+GEMMA_TURNS = "<start_of_turn>user\n{prompt}<end_of_turn>\n<start_of_turn>model\n"
+CHAT_ML = "<|im_start|>user\n{prompt}<|im_end|>\n<|im_start|>assistant\n"
+TEMPLATES = {
+    "Gemma": GEMMA_TURNS,
+    "Gemma3": GEMMA_TURNS,
+    "Llama3": "<|start_header_id|>user<|end_header_id|>\n\n{prompt}<|eot_id|>"
+    "<|start_header_id|>assistant<|end_header_id|>\n\n",
+    "Qwen": CHAT_ML,
+    "Qwen3": CHAT_ML,
+}
 # What the farm's decoder, a dense one for text, does not compute.
 OTHER_MODELS = {
     **dict.fromkeys(("Mixtral", "QwenMoe", "Qwen3Moe", "GptOss"), "a mixture of experts"),
@@ -46,13 +60,15 @@ class FamilyRow:
     family: str
     tokenizer: str
     stops: tuple[str, ...]
+    template: str | None
     lacking: str | None
 
     def markdown(self) -> str:
         """The row."""
-        stops = ", ".join(f"`{token.replace('|', chr(92) + '|')}`" for token in self.stops) or "none"
+        stops = ", ".join(map(_code, self.stops)) or "none"
+        template = "the model's own" if self.template is None else _code(self.template.replace("\n", "\\n"))
         app = "yes" if self.lacking is None else f"no: {self.lacking}"
-        return f"| `{self.name}` | {self.family} | {self.tokenizer} | {stops} | {app} |"
+        return f"| `{self.name}` | {self.family} | {self.tokenizer} | {stops} | {template} | {app} |"
 
 
 def find_rows() -> list[FamilyRow]:
@@ -76,7 +92,14 @@ def _row(cls: type[Any]) -> FamilyRow:
     if backbone not in FAMILIES:
         reason = OTHER_MODELS.get(family_name(backbone), "no mapping to the farm's decoder")
     stops = () if tokenizer_class is None else tuple(dict.fromkeys(_stops(tokenizer_class)))
-    return FamilyRow(cls.__name__, family_name(backbone), name or "of another kind", stops, reason)
+    family = family_name(backbone)
+    template = TEMPLATES.get(family) if backbone in FAMILIES else None
+    return FamilyRow(cls.__name__, family, name or "of another kind", stops, template, reason)
+
+
+def _code(text: str) -> str:
+    """As code in a table of Markdown."""
+    return f"`{text.replace('|', chr(92) + '|')}`"
 
 
 def _kind(tokenizer_class: type[Any] | None) -> tuple[str | None, frozenset[Feature]]:

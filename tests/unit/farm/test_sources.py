@@ -32,6 +32,7 @@ def test_only_what_loading_needs_belongs_to_a_preset(preset: Path) -> None:
 
 
 def test_shards_belong_to_a_preset(preset: Path) -> None:
+    (preset / "model.weights.h5").unlink()
     (preset / "model_00000.weights.h5").write_bytes(b"part")
     (preset / "model_0.weights.h5").write_bytes(b"no part")
     assert "model_00000.weights.h5" in sources.files(reference(preset))
@@ -40,7 +41,7 @@ def test_shards_belong_to_a_preset(preset: Path) -> None:
 
 def test_a_checkpoint_has_other_files(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "gpt2"}))
-    for name in ("model.safetensors", "vocab.json", "pytorch_model.bin", "model.weights.h5"):
+    for name in ("model.safetensors", "vocab.json", "pytorch_model.bin", "tf_model.h5"):
         (tmp_path / name).touch()
     assert list(sources.files(reference(tmp_path))) == ["config.json", "model.safetensors", "vocab.json"]
 
@@ -179,3 +180,24 @@ def test_a_byte_order_mark(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_bytes(b'\xef\xbb\xbf{"model_type": "gpt2"}')
     (tmp_path / "model.safetensors").write_bytes(b"x")
     assert list(sources.files(ModelRef(ModelKind.FOLDER, str(tmp_path)))) == ["config.json", "model.safetensors"]
+
+
+@pytest.mark.parametrize(
+    ("config", "names"),
+    [
+        ("registered_name", ("model.weights.h5", "model.safetensors")),
+        ("registered_name", ("model.weights.h5", "model_00000.weights.h5")),
+        ("model_type", ("model.safetensors", "model.weights.h5")),
+        ("model_type", ("model-00001-of-00002.safetensors", "model.safetensors")),
+    ],
+)
+def test_a_folder_with_two_kinds_of_weights_is_refused(tmp_path: Path, config: str, names: tuple[str, str]) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({config: "llama"}))
+    (tmp_path / names[0]).write_bytes(b"weights")
+    # The same weights for other programs, as hubs have them beside.
+    for other in ("tf_model.h5", "pytorch_model.bin", "task.weights.h5"):
+        (tmp_path / other).write_bytes(b"weights")
+    assert names[0] in sources.files(reference(tmp_path))
+    (tmp_path / names[1]).write_bytes(b"weights")
+    with pytest.raises(ModelDamaged, match="leave one kind of weights"):
+        sources.files(reference(tmp_path))
