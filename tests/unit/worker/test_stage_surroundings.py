@@ -44,6 +44,12 @@ def test_secrets_stay_outside(tmp_path: Path, network: bool, passed_on: set[str]
     assert found["LC_ALL"] == "C.UTF-8", "Java finds no file below a folder with an umlaut in a locale without UTF-8"
 
 
+def test_a_stage_names_files_in_utf8_whatever_the_users_locale(tmp_path: Path) -> None:
+    """Java can name no file in a folder with an umlaut otherwise."""
+    for own in ({}, {"LC_ALL": "C", "LANG": "de_DE@euro"}):
+        assert environment(own, job(tmp_path, False), "mark")["LC_ALL"] == "C.UTF-8"
+
+
 def test_the_sandbox_writes_to_the_work_folder_only(tmp_path: Path) -> None:
     view = View(tmp_path, (Path("/given"),), network=False)
     words = Bubblewrap(own_user=False).wrap(("python", "x"), view)
