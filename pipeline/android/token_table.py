@@ -41,6 +41,7 @@ def token_table(content: bytes) -> bytes:
         tokens, merged = _tokens(vocabulary), _merges(vocabulary, merges)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ArtifactDamaged(f"tokenizer.json has no vocabulary and merges that fit each other; {HINT}") from error
+    document["added_tokens"] = [_without_false(token) for token in document.get("added_tokens") or ()]
     rest = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
     ends = list(accumulate(map(len, tokens)))
     parts = (
@@ -56,6 +57,11 @@ def source_digest(table: bytes) -> str | None:
     """Hex SHA-256 of the `tokenizer.json` that a table was made of; None for what is no whole table."""
     whole = table[:4] == MAGIC and struct.pack(">I", zlib.crc32(table[:-4])) == table[-4:]
     return table[4:36].hex() if whole else None
+
+
+def _without_false(token: Mapping[str, Any]) -> dict[str, Any]:
+    """An added token without the flags that are not set, as which the app takes those that are missing."""
+    return {key: value for key, value in token.items() if value is not False}
 
 
 def _tokens(vocabulary: Mapping[str, int]) -> list[bytes]:

@@ -39,6 +39,15 @@ def test_merges_as_text_give_the_same_numbers() -> None:
     assert pairs[36:-4] == text[36:-4]
 
 
+def test_flags_that_are_not_set_are_left_out() -> None:
+    """A phone reads each of them, of thousands of added tokens."""
+    flags = {"single_word": False, "lstrip": False, "special": True}
+    content = json.dumps(DOCUMENT | {"added_tokens": [{"id": 4, "content": "<s>", **flags}]}).encode()
+    table = token_table.token_table(content)
+    (length,) = struct.unpack_from(">i", table, 36)
+    assert json.loads(table[40 : 40 + length])["added_tokens"] == [{"id": 4, "content": "<s>", "special": True}]
+
+
 def test_a_changed_table_has_no_source() -> None:
     table = token_table.token_table(_content())
     assert token_table.source_digest(table[:50] + b"\x00" + table[51:]) is None

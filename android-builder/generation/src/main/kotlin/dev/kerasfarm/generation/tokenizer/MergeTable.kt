@@ -7,13 +7,14 @@ package dev.kerasfarm.generation.tokenizer
  */
 class MergeTable(lefts: IntArray, rights: IntArray, private val results: IntArray) {
     private val mask = Integer.highestOneBit(maxOf(results.size, 4)) * 4 - 1
-    private val keys = LongArray(mask + 1) { FREE }
+    private val keys = LongArray(mask + 1).also { it.fill(FREE) }
     private val ranks = IntArray(mask + 1)
 
     init {
         for (rank in results.indices) {
-            val slot = slot(key(lefts[rank], rights[rank]))
-            keys[slot] = key(lefts[rank], rights[rank])
+            val key = key(lefts[rank], rights[rank])
+            val slot = slot(key)
+            keys[slot] = key
             ranks[slot] = rank
         }
     }

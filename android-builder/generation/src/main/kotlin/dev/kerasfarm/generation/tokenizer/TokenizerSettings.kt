@@ -55,20 +55,32 @@ internal class SettingsReader(
         )
     }
 
+    // Without a map for each: Gemma's file adds 6,415 of them.
     private fun readAddedToken(): AddedToken {
-        val stated = readMap().orEmpty()
-        val content = stated["content"] as? String ?: throw TokenizerUnusable("tokenizer.json adds a token without text")
-        val id = stated["id"] as? Long ?: throw TokenizerUnusable("tokenizer.json adds $content without an id")
-        if (id !in 0L..MAX_ID) throw TokenizerUnusable("tokenizer.json gives $content the id $id")
-        if (stated["single_word"] == true) throw TokenizerUnusable("tokenizer.json adds $content as a single_word")
-        return AddedToken(
-            id = id.toInt(),
-            content = content,
-            stripsLeft = stated["lstrip"] == true,
-            stripsRight = stated["rstrip"] == true,
-            normalized = stated["normalized"] == true,
-            special = stated["special"] == true,
-        )
+        var content: String? = null
+        var id: Long? = null
+        var singleWord = false
+        var stripsLeft = false
+        var stripsRight = false
+        var normalized = false
+        var special = false
+        readObject { name ->
+            when (name) {
+                "content" -> content = readValue() as? String
+                "id" -> id = readValue() as? Long
+                "single_word" -> singleWord = readValue() == true
+                "lstrip" -> stripsLeft = readValue() == true
+                "rstrip" -> stripsRight = readValue() == true
+                "normalized" -> normalized = readValue() == true
+                "special" -> special = readValue() == true
+                else -> json.skipValue()
+            }
+        }
+        val text = content ?: throw TokenizerUnusable("tokenizer.json adds a token without text")
+        val number = id ?: throw TokenizerUnusable("tokenizer.json adds $text without an id")
+        if (number !in 0L..MAX_ID) throw TokenizerUnusable("tokenizer.json gives $text the id $number")
+        if (singleWord) throw TokenizerUnusable("tokenizer.json adds $text as a single_word")
+        return AddedToken(number.toInt(), text, stripsLeft, stripsRight, normalized, special)
     }
 
     private fun readModel() = readObject { name ->

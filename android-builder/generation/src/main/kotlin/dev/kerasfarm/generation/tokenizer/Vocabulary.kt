@@ -34,7 +34,7 @@ class Vocabulary internal constructor(private val bytes: ByteArray, private val 
     private fun start(id: Int): Int = if (id == 0) 0 else ends[id - 1]
 
     private fun hashed(): IntArray {
-        val slots = IntArray(Integer.highestOneBit(maxOf(size, 4)) * 4) { MISSING }
+        val slots = IntArray(Integer.highestOneBit(maxOf(size, 4)) * 4).also { it.fill(MISSING) }
         for (id in ends.indices) {
             if (ends[id] == start(id)) continue
             var slot = slot(bytes, start(id), ends[id], slots.size)
