@@ -67,8 +67,6 @@ _FIXED = {
     # Equal stages make equal files, so nothing may hang on the order of a set.
     "PYTHONHASHSEED": "0",
     "PYTHONUNBUFFERED": "1",
-    # Java takes the names of files for what the locale says they are; the C library has this one everywhere.
-    "LC_ALL": "C.UTF-8",
     # Weights come and go in pieces of some MB. By default the C library gives each back to the kernel, which clears its
     # pages for the next one: an eighth of a conversion's time.
     "MALLOC_MMAP_THRESHOLD_": str(64 << 20),
