@@ -18,7 +18,7 @@ from cli import units
 from farm import locations
 from farm.errors import FarmError, ToolMissing
 from farm.settings import SandboxMode, Settings
-from pipeline.toolchain import maven, tools
+from pipeline.toolchain import arm_machine, maven, tools
 from pipeline.toolchain.tools import Tool
 from worker import sandbox
 from worker.sandbox import Bubblewrap
@@ -57,6 +57,7 @@ def examine(settings: Settings) -> Iterator[Check]:
     for tool in Tool:
         yield check_tool(tool)
     yield check_toolchain(settings)
+    yield check_arm_machine(settings)
     yield check_sandbox(settings)
     yield check_memory(settings)
     yield check_disk(settings)
@@ -130,6 +131,18 @@ def check_toolchain(settings: Settings) -> Check:
         found = f"{len(missing)} of {total} missing, {missing[0].file_name} first"
         return Check("Android toolchain", Health.MISSING, found, f"Run: {FETCHING}")
     return Check("Android toolchain", Health.OK, f"{units.count(total, 'artifact')} in {settings.toolchain}")
+
+
+def check_arm_machine(settings: Settings) -> Check:
+    """What runs the app's code on the processors of phones."""
+    found = arm_machine.find(settings.toolchain)
+    if settings.arm_seconds <= 0:
+        return Check(
+            "phone processors", Health.WARNING, "switched off", "Unset FARM_ARM_SECONDS to check models there."
+        )
+    if found is None:
+        return Check("phone processors", Health.WARNING, "no emulator", f"Run: {FETCHING}")
+    return Check("phone processors", Health.OK, ", ".join(cpu.model for cpu in found.cpus))
 
 
 def check_sandbox(settings: Settings) -> Check:

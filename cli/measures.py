@@ -60,8 +60,22 @@ def headlines(job: JobView) -> Iterator[tuple[str, str]]:
         yield "speed", f"{speed}, on the farm's processor (not a phone's)"
     if has(host, "host_decode_rate"):
         yield "app's code", f"{found[host, 'host_decode_rate']:.0f} tokens/s on the farm's JVM (not a phone's)"
+    for cpu in arm_cpus(job):
+        off, share = (found[StageName.ARM_CHECK, f"arm_{cpu}_{name}"] for name in ("divergence", "top1_agreement"))
+        tokens = found[StageName.ARM_CHECK, f"arm_{cpu}_tokens"]
+        yield (
+            f"on {cpu}",
+            f"same best token as Keras at {_percent(share)} of {tokens:.0f} positions, divergence {off:.2g} nats"
+            " (emulated phone)",
+        )
     if has(StageName.BUNDLE, "bundle_download"):
         yield "download", f"{units.size(found[StageName.BUNDLE, 'bundle_download'])} from Google Play (estimated)"
+
+
+def arm_cpus(job: JobView) -> list[str]:
+    """The phone processors on which the job's model was run."""
+    names = [metric.name for metric in job.metrics if metric.stage == StageName.ARM_CHECK]
+    return [name.removeprefix("arm_").removesuffix("_tokens") for name in names if name.endswith("_tokens")]
 
 
 def _percent(share: float) -> str:

@@ -28,6 +28,7 @@ class ArtifactName(StrEnum):
     LIBRARY = "generation.aar"
     PROJECT = "android-project.zip"
     HOST_RUN = "host-run.json"
+    ARM_RUN = "arm-run.json"
     SCREENSHOT_LIGHT = "screenshot-light.png"
     SCREENSHOT_DARK = "screenshot-dark.png"
     REPORT = "report.json"

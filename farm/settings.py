@@ -43,6 +43,7 @@ class Settings(BaseSettings):
     """All times in seconds, all sizes in bytes.
 
     broker_url: the broker that wakes workers elsewhere up; None in the embedded farm, whose worker looks for itself.
+    arm_seconds: how long the stage `arm-check` may read text on each kind of processor; 0 leaves it out.
     permitted_ops: dangerous ops that models of this farm may hold all the same (docs/ops.md), as names with commas.
     broker_visibility_seconds: after which Redis gives out again what a worker fetched and never acknowledged.
     relay_seconds: between two looks of the relay for wake-ups to publish. forgotten_seconds: after which the wake-up
@@ -71,6 +72,7 @@ class Settings(BaseSettings):
     disk_reserve: int = 256 << 20
     threads: int = Field(default_factory=machine.processors)
     sandbox: SandboxMode = SandboxMode.REQUIRED
+    arm_seconds: float = Field(20.0, ge=0, le=600)
     permitted_ops: Annotated[frozenset[str], NoDecode] = frozenset()
     toolchain: Path = Field(default_factory=lambda given: _toolchain(given["home"]))
     alive: Path | None = None

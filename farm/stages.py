@@ -31,6 +31,7 @@ class StageName(StrEnum):
     STRINGS_APP = "stringsapp"
     PACKAGE = "package"
     JVM_CHECK = "jvm-check"
+    ARM_CHECK = "arm-check"
     SCREENSHOTS = "screenshots"
     BUNDLE = "bundle"
     SDK = "sdk"
@@ -44,6 +45,7 @@ class Resource(StrEnum):
     PERMITTED_OPS = "permitted-ops"
     SUPPLIED_AAR = "supplied-aar"
     REFERENCE_ENVIRONMENT = "reference-environment"
+    ARM_MACHINE = "arm-machine"
 
 
 class Queue(StrEnum):
@@ -130,7 +132,7 @@ SCREENS = Cache("screens", r"screens-[0-9a-f]{32}\.jar")
 # What a job can't have whose model needs a tokenizer that the app has not.
 _OF_THE_APP = (
     StageName.REFERENCE_RUN, StageName.AAR, StageName.APP, StageName.STRINGS_APP, StageName.PACKAGE,
-    StageName.JVM_CHECK, StageName.SCREENSHOTS, StageName.BUNDLE, StageName.SDK,
+    StageName.JVM_CHECK, StageName.ARM_CHECK, StageName.SCREENSHOTS, StageName.BUNDLE, StageName.SDK,
 )  # fmt: skip
 
 _MODEL_FIELDS = (
@@ -203,8 +205,13 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         StageName.JVM_CHECK, "running the app's code against the model", Queue.ANDROID,
-        (A.APP_BASE, A.APK, A.GOLDEN, A.REFERENCE), (A.HOST_RUN,), (), 0.1, 1800,
-        ahead=StageName.SCREENSHOTS, when=_runs_on_jvm,
+        (A.APP_BASE, A.APK, A.GOLDEN, A.REFERENCE), (A.HOST_RUN,), (), 0.05, 1800,
+        ahead=StageName.ARM_CHECK, when=_runs_on_jvm,
+    ),
+    Stage(
+        StageName.ARM_CHECK, "running the app's code on a phone's processors", Queue.ANDROID,
+        (A.APP_BASE, A.APK, A.REFERENCE), (A.ARM_RUN,), (), 0.05, 1800,
+        resources=frozenset({Resource.ARM_MACHINE}), ahead=StageName.SCREENSHOTS, when=_runs_on_jvm,
     ),
     Stage(
         StageName.SCREENSHOTS, "drawing the app's screen", Queue.ANDROID, (A.APP_BASE, A.APK, A.GOLDEN),

@@ -48,7 +48,7 @@ class Metric(BaseModel):
 
 class StageRequest(BaseModel):
     """What to do. caches: the farm's caches, read-only. threads: for interpreters and thread pools.
-    permitted_ops: dangerous ops that this farm's operator lets in."""
+    permitted_ops: dangerous ops that this farm's operator lets in. arm_seconds: see farm.settings."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -60,6 +60,7 @@ class StageRequest(BaseModel):
     keystore: Path | None
     threads: int
     permitted_ops: frozenset[str] = frozenset()
+    arm_seconds: float = 0.0
 
     def input(self, name: ArtifactName) -> Path:
         """Where an input artifact lies."""

@@ -23,6 +23,7 @@ from pipeline.android import keystore
 from pipeline.android.keystore import SigningKey
 from pipeline.flex import reference_environment
 from pipeline.request import StageRequest
+from pipeline.toolchain import arm_machine
 from worker import workfolder
 
 # Where the key lies for a stage that signs, beside its work folder.
@@ -167,12 +168,22 @@ class ReferenceEnvironment(Provider):
         reference_environment.ensure(around.settings.caches)
 
 
+class ArmMachine(Provider):
+    """The emulator of phones, if it is there: a result without it must not stand once it is."""
+
+    def decides(self, around: Surroundings) -> Any:
+        """The versions of its packages, and how long it may run."""
+        found = arm_machine.find(around.settings.toolchain)
+        return {"packages": None if found is None else found.versions, "seconds": around.settings.arm_seconds}
+
+
 PROVIDERS: Mapping[Resource, Provider] = {
     Resource.MODEL: Model(),
     Resource.SIGNING_KEY: SigningKeyProvider(),
     Resource.PERMITTED_OPS: PermittedOps(),
     Resource.SUPPLIED_AAR: SuppliedAar(),
     Resource.REFERENCE_ENVIRONMENT: ReferenceEnvironment(),
+    Resource.ARM_MACHINE: ArmMachine(),
 }
 
 

@@ -318,6 +318,7 @@ class Supervisor:
         request = StageRequest(
             stage=stage.name, spec=spec, workdir=workdir, caches=settings.caches, toolchain=settings.toolchain,
             keystore=access.key, threads=settings.threads, permitted_ops=access.permitted_ops,
+            arm_seconds=settings.arm_seconds,
         )  # fmt: skip
         return StageJob(
             request=request,

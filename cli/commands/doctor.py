@@ -16,7 +16,7 @@ from cli.tables import plain_table
 from cli.terminal import open_terminal, printable
 from farm import settings
 from farm.errors import ToolMissing
-from pipeline.toolchain import maven
+from pipeline.toolchain import arm_machine, maven
 
 STYLES = {Health.OK: "green", Health.WARNING: "yellow", Health.MISSING: "bold red"}
 
@@ -33,7 +33,9 @@ def command(
     require_local(ctx, "farm doctor")
     terminal = open_terminal(as_json)
     if fetch:
-        maven.fetch(maven.at(settings.load().toolchain), terminal.remark)
+        toolchain = settings.load().toolchain
+        maven.fetch(maven.at(toolchain), terminal.remark)
+        arm_machine.fetch(toolchain, terminal.remark)
     checks = list(checkup.examine(settings.load()))
     missing = [check for check in checks if check.health is Health.MISSING]
     if as_json:

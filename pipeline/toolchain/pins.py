@@ -26,6 +26,7 @@ class Role(StrEnum):
     PLATFORM = "platform"
     NATIVE = "native"
     HOST_NATIVE = "host-native"
+    ARM_NATIVE = "arm-native"
     BUNDLER = "bundler"
     SPECIMEN = "specimen"
     TEST = "test"

@@ -33,7 +33,7 @@ class Composed:
         self.environment = {
             **os.environ, **found, "COMPOSE_PROJECT_NAME": PROJECT, "FARM_VERSION": "test",
             "FARM_DOCKER_SECRETS": str(self.secrets), "FARM_PORT": str(self.port),
-            "FARM_LEASE_SECONDS": "9", "FARM_HEARTBEAT_SECONDS": "3",
+            "FARM_LEASE_SECONDS": "9", "FARM_HEARTBEAT_SECONDS": "3", "FARM_ARM_SECONDS": "0.1",
             "FARM_CONFIG_HOME": str(folder / "config"), "FARM_HOME": str(folder / "nothing-here"),
         }  # fmt: skip
         base = base_image(self.environment)

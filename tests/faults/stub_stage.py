@@ -29,6 +29,7 @@ OUTPUTS = {
     "package": ("app.apk",),
     "bundle": ("app.aab",),
     "jvm-check": ("host-run.json",),
+    "arm-check": ("arm-run.json",),
     "sdk": ("generation.aar", "android-project.zip"),
     "screenshots": ("screenshot-light.png", "screenshot-dark.png"),
 }

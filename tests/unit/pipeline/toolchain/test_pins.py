@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from farm import locations
+from farm.appspec import Abi
 from farm.errors import SettingsInvalid
-from farm.jobspec import Abi
 from pipeline.android.building import CLASSIFIERS
 from pipeline.toolchain import pins
 from pipeline.toolchain.pins import Role

@@ -165,13 +165,21 @@ class Driver : Closeable {
             .put("decode_seconds", result.decodeSeconds)
     }
 
-    /** Reads the tokens and writes the logits behind each from the position `from` on, as little-endian float32. */
+    /**
+     * Reads the tokens and writes the logits behind each from the position `from` on, as little-endian float32.
+     *
+     * With `seconds` it ends once these are over and `least` rows are written.
+     */
     private fun score(command: JSONObject): JSONObject {
         val model = model ?: throw HostError("No model is open; send an open command first.")
         val tokens = integers(command, "tokens")
         val from = command.optInt("from")
         require(from in tokens.indices) { "from is $from, but there are ${tokens.size} tokens" }
         if (tokens.size > model.context) throw PromptTooLong(tokens.size, model.context)
+        val began = System.nanoTime()
+        val seconds = command.optDouble("seconds", Double.POSITIVE_INFINITY)
+        val least = command.optInt("least")
+        fun more(rows: Int) = rows < least || (System.nanoTime() - began) / NANOSECONDS < seconds
         model.reset()
         var position = 0
         for (step in model.prefillPlan(from, 0)) {
@@ -181,7 +189,7 @@ class Driver : Closeable {
         val logits = FloatArray(model.vocabularySize)
         val row = ByteBuffer.allocate(logits.size * Float.SIZE_BYTES).order(ByteOrder.LITTLE_ENDIAN)
         File(command.getString("logits")).outputStream().buffered().use { output ->
-            while (position < tokens.size) {
+            while (position < tokens.size && more(position - from)) {
                 val count = minOf(model.roomAt(position), tokens.size - position)
                 model.score(tokens.copyOfRange(position, position + count), position)
                 for (number in 0 until count) {
@@ -192,7 +200,7 @@ class Driver : Closeable {
                 position += count
             }
         }
-        return JSONObject().put("rows", tokens.size - from).put("vocabulary_size", logits.size)
+        return JSONObject().put("rows", position - from).put("vocabulary_size", logits.size)
     }
 
     private fun needTokenizer(): Tokenizer =
