@@ -54,6 +54,10 @@ class Sandbox(Protocol):
     def confines(self) -> bool:
         """Whether there is one at all."""
 
+    @property
+    def reason(self) -> str:
+        """Why there is none; empty where there is one."""
+
     def wrap(self, command: tuple[str, ...], view: View) -> tuple[str, ...]:
         """The command that runs `command` with this view."""
 
@@ -77,6 +81,7 @@ class Bubblewrap:
     own_proc: bool = True
     own_user: bool = field(default_factory=stage_user.can_switch)
     confines = True
+    reason = ""
 
     @property
     def description(self) -> str:
@@ -156,6 +161,7 @@ class Unconfined:
     confines = False
 
     def __init__(self, reason: str) -> None:
+        self.reason = reason
         self.description = f"none ({reason})"
 
     def wrap(self, command: tuple[str, ...], view: View) -> tuple[str, ...]:  # noqa: ARG002 # nothing to hide

@@ -346,11 +346,13 @@ class Supervisor:
 
     def _finish(self, running: _Running) -> None:
         """The report, and in one transaction with it the job's success."""
-        held = running.held
+        held, sandbox = running.held, self._runner.sandbox
+        if not sandbox.confines:
+            running.notes.append(f"The stages ran without a sandbox: {sandbox.reason}.")
         with self._database.read() as connection:
             job = jobs.get(connection, held.job_id)
             attempts = jobs.attempts(connection, held.job_id)
-        content = report.assemble(job, attempts, running.notes, running.attributes, self._runner.sandbox.description)
+        content = report.assemble(job, attempts, running.notes, running.attributes, sandbox.description)
         stored = self._store.put_bytes(ArtifactName.REPORT, content)
         with self._database.write(durable=True) as connection:
             claims.hold(connection, held, notes=running.notes)

@@ -142,7 +142,7 @@ def test_skipped_stages_end_the_job_well_and_say_why(yard, tmp_path: Path) -> No
     assert job.state is JobState.SUCCEEDED
     assert [stage.name for stage in job.stages if stage.state is StageState.SKIPPED] == skipped
     assert {stage.note for stage in job.stages if stage.name in skipped} == {reason}
-    assert job.notes == ("a note", reason)
+    assert job.notes == ("a note", reason, "The stages ran without a sandbox: a test.")
     yard.farm.download(job_id, ArtifactName.REPORT, tmp_path / "report.json")
     assert json.loads((tmp_path / "report.json").read_text())["attributes"] == {"convert": {"answer": 42}}
 
