@@ -110,7 +110,8 @@ def _run_group(
         process = subprocess.Popen(
             words,
             cwd=cwd,
-            env=dict(env) if env is not None else None,
+            # Java decodes the names of files by it, and this one is everywhere.
+            env={**(os.environ if env is None else env), "LC_ALL": "C.UTF-8"},
             stdin=source if source is not None else subprocess.DEVNULL,
             stdout=stdout,
             stderr=stderr,

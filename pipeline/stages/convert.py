@@ -21,6 +21,7 @@ from farm.artifacts import ArtifactName
 from farm.errors import ContextTooLong, UnsupportedArchitecture
 from farm.jobspec import IoMode, SpecialTokens, TokenizerGraph
 from farm.progress import Reporter
+from farm.prompting import Mode, Prompting
 from farm.recipes import Activations, WeightFormat
 from farm.stages import BY_NAME, StageName
 from pipeline.conversion import (
@@ -54,6 +55,7 @@ from pipeline.models.metadata import Metadata
 from pipeline.ops import allowlist
 from pipeline.ops.allowlist import Allowlist
 from pipeline.request import Metric, StageRequest, StageResult
+from pipeline.tokenizers import transformers_files
 from pipeline.tokenizers.export import TokenizerExport, export_tokenizer
 
 # Without a tokenizer of the app's kind there is nothing to package.
@@ -72,6 +74,10 @@ IO_MODE_NOTES: dict[IoMode, tuple[str, ...]] = {
 }
 
 
+CHAT_TEMPLATE = (
+    "The model's chat template in tokenizer_config.json is not read, and the app continues texts; give the turns of a"
+    " chat as --prompt-template (docs/families.md has those of some families)."
+)
 KERAS_GRAPH_END = (
     "KerasHub's graph needs operators of TF Text that no published AAR has; the job ends at the verified model.tflite,"
     " for an app with an AAR built for them (--aar bazel or file:PATH)."
@@ -159,10 +165,11 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
         Metric(name="keras_perplexity", value=reference.perplexity, unit="perplexity"),
     )
     ends = export.why_no_app(request.spec.io_mode) or made.ends
+    unread = untold_template(request, prompting)
     io_mode_notes = IO_MODE_NOTES[request.spec.io_mode] if ends is None else ()
     return StageResult(
         metrics=(*timer.metrics, *made.metrics, *figures),
-        notes=(*opened.notes, *shortened, *made.notes, *io_mode_notes, *reading.notes),
+        notes=(*opened.notes, *unread, *shortened, *made.notes, *io_mode_notes, *reading.notes),
         skips={} if ends is None else dict.fromkeys(NEEDS_TOKENIZER, ends),
         attributes={"family": model.family, "compared_with": opened.witness},
     )
@@ -275,6 +282,13 @@ def make_keras_graph(
         notes=(difference.sentence(), *([UNPREPARED] if recipes.find(request.spec.recipe).preparation else [])),
         ends=ends,
     )
+
+
+def untold_template(request: StageRequest, prompting: Prompting) -> tuple[str, ...]:
+    """What to say of a chat template that nobody put into the farm's words."""
+    source = request.input(ArtifactName.SOURCE)
+    unread = prompting.mode is Mode.COMPLETE and transformers_files.has_chat_template(source)
+    return (CHAT_TEMPLATE,) if unread else ()
 
 
 def fit_context(request: StageRequest, positions: int | None) -> tuple[StageRequest, tuple[str, ...]]:

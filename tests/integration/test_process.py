@@ -38,6 +38,13 @@ def test_standard_input_reaches_the_program() -> None:
     assert python("import sys; print(sys.stdin.read()[::-1])", stdin=b"secret").stdout == "terces\n"
 
 
+@pytest.mark.parametrize("env", [None, {"PATH": "/usr/bin:/bin", "LC_ALL": "C"}])
+def test_a_program_knows_names_of_files_in_utf8(env: dict[str, str] | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LC_ALL", "C")
+    ran = process.run(("sh", "-c", 'echo "$LC_ALL"'), timeout=20, error=StageCrashed, hint="", env=env)
+    assert ran.stdout == "C.UTF-8\n"
+
+
 def test_failure_is_one_sentence_with_the_last_meaningful_line() -> None:
     code = "import sys; sys.stderr.write('Error: bad zip.\\n\\tat com.example.Main(Main.java:1)\\n'); sys.exit(3)"
     with pytest.raises(PackageInvalid, match=r"failed: Error: bad zip; look again$"):
