@@ -171,6 +171,7 @@ class Bench:
             mock.patch.object(decoder_check, "require_unchanged", lambda *_: None),
             mock.patch.object(full_forward, "read_texts", self._once("texts", full_forward.read_texts)),
             mock.patch.object(full_forward, "continue_greedily", self._once("go on", full_forward.continue_greedily)),
+            mock.patch.object(full_forward, "write_freely", self._once("free", full_forward.write_freely)),
         ):
             yield
 

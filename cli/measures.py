@@ -40,7 +40,8 @@ def headlines(job: JobView) -> Iterator[tuple[str, str]]:
             "on text" if job.spec.evaluation is None else "on your text",
             (
                 f"same best token as Keras at {_percent(share)} of positions (at least"
-                f" {limits.top1_agreement * 100:g} %), divergence {off:.2g} nats (limit {limits.divergence:g})"
+                f" {limits.top1_agreement * 100:g} %), divergence {off:.2g} nats"
+                f"{_percentile(found.get((verify, 'divergence_p99')))} (limit {limits.divergence:g})"
             ),
         )
     if has(verify, "logit_difference") and limits.logit_difference is not None:
@@ -51,8 +52,15 @@ def headlines(job: JobView) -> Iterator[tuple[str, str]]:
         ratio = found[verify, "perplexity_ratio"]
         yield (
             "perplexity",
-            f"{perplexity:.4g}, {ratio:.4f} times Keras's {keras:.4g} (limit {limits.perplexity_ratio:g} times)",
+            (
+                f"{perplexity:.4g}, {ratio:.4f}{_error(found.get((verify, 'perplexity_ratio_error')))} times Keras's"
+                f" {keras:.4g} (limit {limits.perplexity_ratio:g} times)"
+            ),
         )
+    if has(verify, "repetition", "keras_repetition", "repetition_tokens"):
+        own, keras = found[verify, "repetition"], found[verify, "keras_repetition"]
+        tokens = found[verify, "repetition_tokens"]
+        yield "repetition", f"{_percent(own)} of {tokens:.0f} freely written tokens, Keras's own {_percent(keras)}"
     if has(verify, "prefill_seconds", "prefill_tokens", "decode_rate"):
         prefill = units.duration(found[verify, "prefill_seconds"])
         tokens, rate = found[verify, "prefill_tokens"], found[verify, "decode_rate"]
@@ -82,3 +90,13 @@ def _percent(share: float) -> str:
     """Two decimals below a percent, so that a small difference is not shown as none."""
     value = share * 100
     return f"{value:.1f} %" if value >= 1 or value == 0 else f"{value:.2g} %"
+
+
+def _error(error: float | None) -> str:
+    """The standard error of a ratio; older jobs have none."""
+    return "" if error is None else f" ± {error:.2g}"
+
+
+def _percentile(divergence: float | None) -> str:
+    """What 99 of 100 positions stay below; older jobs have none."""
+    return "" if divergence is None else f", {divergence:.2g} at the 99th percentile"

@@ -40,17 +40,21 @@ SIZES: Mapping[str, tuple[str, Mapping[str, tuple[int, int]]]] = {
 CACHE = SCREENS.name
 
 
-def prompt(golden: Golden) -> str | None:
-    """The prompt to show: of those in words the one that the model writes most after; None when there is none."""
+def prompt(golden: Golden, prompting: Prompting) -> str | None:
+    """The prompt to show: the first that the model's metadata suggest, else of those in words the one that the model
+    writes most after; None when there is none."""
     in_words = [one for one in golden.prompts if one.text is not None and one.text.strip()]
-    return max(in_words, key=lambda one: len(one.tokens)).text if in_words else None
+    suggested = {prompting.fill(text) for text in prompting.prompts}
+    own = next((one for one in in_words if one.text in suggested), None)
+    shown = own or max(in_words, key=lambda one: len(one.tokens), default=None)
+    return None if shown is None else shown.text
 
 
 def typed(golden: Golden, prompting: Prompting, own: Sequence[str]) -> str | None:
     """What to type into the app: the user's own first prompt, else that of a golden one; None when there is none."""
     if own:
         return own[0]
-    text = prompt(golden)
+    text = prompt(golden, prompting)
     # Of a question in its template the app wants the question.
     question = None if text is None else prompting.question(text)
     return text if question is None else question

@@ -5,20 +5,23 @@ Never KerasHub's `generate()`, whose cached decoding is wrong for some families.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
 
-from pipeline.conversion.reference_plan import Int32, Plan
+from pipeline.conversion.reference_plan import Int32, Plan, Prompt
 from pipeline.conversion.weights import Float32
 from pipeline.inference import divergence
 from pipeline.inference.reference import TextReference, negative_log_likelihood
 
-# How many tokens ahead a greedy pass looks.
+# How many tokens ahead a greedy pass looks without a drafter.
 GUESSES = 4
+
+# Gives tokens, at most so many, that may follow others.
+Drafter = Callable[[Sequence[int], int], Sequence[int]]
 
 
 @dataclass(frozen=True)
@@ -69,12 +72,15 @@ class FullForward:
         return row if last is None else row[-last:]
 
 
-def continue_greedily(forward: Forward, plan: Plan, stop_tokens: Collection[int]) -> tuple[Continuation, ...]:
+def continue_greedily(
+    forward: Forward, plan: Plan, stop_tokens: Collection[int], drafter: Drafter | None = None
+) -> tuple[Continuation, ...]:
     """Keras's greedy continuation of every prompt, by full forward passes over all prompts at once.
 
     A pass is given drafts of the tokens to come, and all that turn out to be Keras's own choice are accepted, with
-    Keras's choice behind them: whatever is drafted, the path is Keras's. The drafts are what the pass before chose
-    behind its own wrong drafts. Where the passes run out a continuation stays shorter.
+    Keras's choice behind them: whatever is drafted, the path is Keras's. The drafts are the drafter's, such as what the
+    written file goes on with; without one, what the pass before chose behind its own wrong drafts. Where the passes run
+    out a continuation stays shorter.
     """
     accepted: list[list[int]] = [[] for _ in plan.prompts]
     margins: list[list[float]] = [[] for _ in plan.prompts]
@@ -86,7 +92,11 @@ def continue_greedily(forward: Forward, plan: Plan, stop_tokens: Collection[int]
         known = {index: [*plan.prompts[index].tokens, *accepted[index]] for index in open_rows}
         drafted = {}
         for index in open_rows:
-            count = min(GUESSES, plan.greedy_tokens - len(accepted[index]) - 1)
+            room = plan.greedy_tokens - len(accepted[index]) - 1
+            if drafter is not None:
+                drafted[index] = list(drafter(known[index], room)) if room else []
+                continue
+            count = min(GUESSES, room)
             drafted[index] = (drafts[index] + known[index][-1:] * count)[:count]
         logits = forward.logits([known[index] + drafted[index] for index in open_rows])
         for index, row_logits in zip(open_rows, logits, strict=True):
@@ -95,6 +105,17 @@ def continue_greedily(forward: Forward, plan: Plan, stop_tokens: Collection[int]
             taken = _accept(choices, drafted[index], accepted[index], margins[index], stop_tokens)
             drafts[index] = [int(token) for token in choices.argmax(-1)[taken:]]
     return tuple(Continuation(tuple(t), tuple(m)) for t, m in zip(accepted, margins, strict=True))
+
+
+def write_freely(forward: Forward, plan: Plan, stop_tokens: Collection[int], drafter: Drafter) -> tuple[int, ...]:
+    """What Keras writes after the plan's beginning of a text, the likeliest token each time, without the stop token."""
+    if plan.free is None:
+        return ()
+    alone = replace(
+        plan, prompts=(Prompt("", plan.free.tokens),), greedy_tokens=plan.free.most, passes=plan.free.passes
+    )
+    (written,) = continue_greedily(forward, alone, stop_tokens, drafter)
+    return tuple(token for token in written.tokens if token not in stop_tokens)
 
 
 def _ended(accepted: list[int], plan: Plan, stop_tokens: Collection[int]) -> bool:

@@ -18,7 +18,7 @@ from pipeline.inference.reference import NONE, TextReference
 @dataclass(frozen=True)
 class Reference:
     """Keras's answers. probe_logits [N,V] after each probe token; texts: what it holds to come next in each text;
-    start_token and stop_tokens: behind which and up to which it wrote."""
+    start_token and stop_tokens: behind which and up to which it wrote; free: what it wrote on with at length."""
 
     plan: Plan
     continuations: tuple[Continuation, ...]
@@ -26,6 +26,7 @@ class Reference:
     texts: tuple[TextReference, ...]
     start_token: int | None
     stop_tokens: tuple[int, ...]
+    free: tuple[int, ...] = ()
 
     @property
     def perplexity(self) -> float:
@@ -42,6 +43,8 @@ class Reference:
             "questions": np.array([prompt.question for prompt in self.plan.prompts]),
             "start_token": np.array(NONE if self.start_token is None else self.start_token),
             "stop_tokens": np.array(self.stop_tokens, np.int64),
+            "free_prompt": np.array([] if self.plan.free is None else self.plan.free.tokens, np.int32),
+            "free": np.array(self.free, np.int32),
             "answer_end": np.array(NONE if self.plan.answer_end is None else self.plan.answer_end),
         }
         for index, (prompt, continuation) in enumerate(zip(self.plan.prompts, self.continuations, strict=True)):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from farm.errors import EvaluationUnusable
 from farm.prompting import Mode, Prompting
 from pipeline.conversion.description import DecoderDescription
-from pipeline.conversion.evaluation_text import ANSWER, GOLDEN_PROMPTS, QUESTION, TEXTS
+from pipeline.conversion.evaluation_text import ANSWER, ENGLISH_TALE, GOLDEN_PROMPTS, QUESTION, TEXTS
 from pipeline.tokenizers.export import TokenizerExport
 
 Int32 = NDArray[np.int32]
@@ -31,6 +31,11 @@ SHORTEST_WINDOW = 24
 LONG_SHARE = 0.25
 # Tokens that the decoder reads at once, of which the last ones are compared.
 LONG_PROBE = 256
+# What is written freely after the beginning of a text, and what Keras's passes over it may cost: it says how much a
+# model repeats itself.
+FREE_PROMPT = 32
+FREE_TOKENS = 256
+FREE_BUDGET = 300e9
 LAST_TOKENS = 16
 # Fewer tokens of the user's own text say nothing of a model.
 SHORTEST_EVALUATION = 32
@@ -47,13 +52,23 @@ class Prompt:
 
 
 @dataclass(frozen=True)
+class FreeRun:
+    """The beginning of a text, and how many tokens Keras writes after it at most, in at most so many passes."""
+
+    tokens: tuple[int, ...]
+    most: int
+    passes: int
+
+
+@dataclass(frozen=True)
 class Plan:
     """What Keras is asked: prompts to go on with for `greedy_tokens` in at most `passes` forward passes, random tokens,
     and windows of text, each behind the start token.
 
     answer_end: the position of an answer's last token in the first text; None where no text is a whole answer in the
     model's template. long_probe: random tokens behind whose last ones the decoder is compared as well, more than the
-    layers' attention windows hold where the context has room for so many; None where the context is short.
+    layers' attention windows hold where the context has room for so many; None where the context is short. free: what
+    Keras writes on from at length, None for a model that reads no text.
     """
 
     prompts: tuple[Prompt, ...]
@@ -63,6 +78,7 @@ class Plan:
     texts: tuple[Int32, ...]
     answer_end: int | None = None
     long_probe: Int32 | None = None
+    free: FreeRun | None = None
 
 
 def plan_reference(
@@ -96,6 +112,7 @@ def plan_reference(
         texts=windows if answer is None else (answer, *windows),
         answer_end=None if answer is None else len(answer) - 1,
         long_probe=long_probe(description, context),
+        free=_free_run(parameters, context, export),
     )
 
 
@@ -110,6 +127,16 @@ def _answer(context: int, export: TokenizerExport, prompting: Prompting) -> Int3
         return None
     tokens = export.encode(prompting.fill(QUESTION) + ANSWER)
     return np.array(tokens, np.int32) if len(tokens) <= context else None
+
+
+def _free_run(parameters: int, context: int, export: TokenizerExport) -> FreeRun | None:
+    """As much of a tale as leaves room for many tokens; the passes are what the model's size allows."""
+    if export.tokenizer is None:
+        return None
+    tokens = export.encode(ENGLISH_TALE)[: min(FREE_PROMPT, context // 4)]
+    most = min(FREE_TOKENS, context - len(tokens))
+    passes = int(FREE_BUDGET / (parameters * (len(tokens) + most)))
+    return FreeRun(tuple(tokens), most, max(1, min(most, passes))) if tokens else None
 
 
 def long_probe(description: DecoderDescription, context: int) -> Int32 | None:

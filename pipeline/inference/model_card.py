@@ -12,7 +12,9 @@ class ModelCard(BaseModel):
     """The content of `model-card.json`: shares from 0 to 1, perplexities per token.
 
     Nothing in it depends on the machine, so that equal models make equal packages. licence: what the model's own
-    metadata say, None for nothing. divergence in nats. What was not measured is None: all but the
+    metadata say, None for nothing. divergence in nats, divergence_p99 its 99th percentile over the positions;
+    perplexity_ratio_error: the standard error of the perplexity over Keras's; repetition: the share of runs of four
+    tokens that were there before, in free writing. What was not measured is None: all but the
     greedy steps of a model that shows only text, logit_difference of a recipe that rounds.
     """
 
@@ -25,9 +27,13 @@ class ModelCard(BaseModel):
     greedy_steps: int
     logit_difference: float | None = None
     divergence: float | None = None
+    divergence_p99: float | None = None
     top1_agreement: float | None = None
     perplexity: float | None = None
     keras_perplexity: float | None = None
+    perplexity_ratio_error: float | None = None
+    repetition: float | None = None
+    keras_repetition: float | None = None
 
     def write(self, path: Path) -> None:
         """Write the file, readable for people."""

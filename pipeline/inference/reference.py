@@ -48,7 +48,8 @@ class Reference:
     """The whole file. probe_tokens [N] with Keras's logits [N,V] after each; texts: where quality is measured.
 
     start_token: behind which Keras read, None for none; stop_tokens: at which it stopped. answer_end: the position of
-    an answer's last token in the first text, None where no text is an answer.
+    an answer's last token in the first text, None where no text is an answer. free_prompt: the beginning of a text, and
+    free: what Keras wrote after it at length; both empty for a model that reads no text.
     """
 
     prompts: tuple[PromptReference, ...]
@@ -58,6 +59,8 @@ class Reference:
     start_token: int | None = None
     stop_tokens: tuple[int, ...] = ()
     answer_end: int | None = None
+    free_prompt: tuple[int, ...] = ()
+    free: tuple[int, ...] = ()
 
     @cached_property
     def centred_logits(self) -> Float32:
@@ -96,6 +99,8 @@ def read_reference(path: Path) -> Reference:
                 _number(arrays["start_token"]),
                 tuple(int(token) for token in arrays["stop_tokens"]),
                 _number(arrays["answer_end"]),
+                tuple(int(token) for token in arrays["free_prompt"]),
+                tuple(int(token) for token in arrays["free"]),
             )
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise FileUnreadable(f"{path.name} is no reference of the conversion ({error}); run the job again.") from error

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -49,6 +50,8 @@ from pipeline.conversion.quantization.formats import HOST_RUNTIME, format_for
 from pipeline.conversion.reference import Reference
 from pipeline.conversion.reference_plan import Plan
 from pipeline.conversion.weights import Float32
+from pipeline.inference.generation import generate
+from pipeline.inference.interpreter import TokenModel
 from pipeline.inference.model_info import ModelInfo, identity
 from pipeline.models import metadata
 from pipeline.models.metadata import Metadata
@@ -150,10 +153,12 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
         probe_logits = forward.logits_after(plan.probe_tokens)
     report(0.75, "asking Keras for the golden tokens")
     with timer.measure("reference_seconds"):
-        continuations = full_forward.continue_greedily(forward, plan, model_stop_tokens(model, export))
+        stops = model_stop_tokens(model, export)
+        drafter = None if reader is not None else file_drafter(request.output(ArtifactName.MODEL), request.threads)
+        continuations = full_forward.continue_greedily(forward, plan, stops, drafter)
+        free = () if drafter is None else full_forward.write_freely(forward, plan, stops, drafter)
         texts = full_forward.read_texts(forward, plan.texts)
-    stops = model_stop_tokens(model, export)
-    reference = Reference(plan, continuations, probe_logits, texts, export.start_token, stops)
+    reference = Reference(plan, continuations, probe_logits, texts, export.start_token, stops, free)
     report(0.95, "writing the model's papers")
     write_metadata(request, model, export, reference, said, made.weight_format, reading.special_tokens)
     sizes = model.description.weight_shapes().values()
@@ -303,6 +308,12 @@ def fit_context(request: StageRequest, positions: int | None) -> tuple[StageRequ
     short = spec.wanted_context < request.spec.wanted_context
     note = f"The context is {positions} tokens instead of {request.spec.wanted_context}: the model has no more."
     return request.model_copy(update={"spec": spec}), (note,) if short else ()
+
+
+def file_drafter(path: Path, threads: int) -> full_forward.Drafter:
+    """The written file as a drafter: where it is sound, few of Keras's passes give many tokens."""
+    file = TokenModel(path, threads)
+    return lambda tokens, count: list(generate(file, tokens, count, ()))
 
 
 def check_vocabulary(tokens: int) -> None:

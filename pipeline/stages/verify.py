@@ -20,13 +20,14 @@ from farm.jobspec import IoMode, SpecialTokens, TokenizerGraph
 from farm.progress import Reporter
 from farm.recipes import QualityLimits
 from pipeline.flex.runner import FlexModel
-from pipeline.inference import divergence, keras_graph_quality, prompt_check, quality
+from pipeline.inference import divergence, keras_graph_quality, prompt_check, quality, repetition
 from pipeline.inference.divergence import Divergence
 from pipeline.inference.interpreter import TokenModel
 from pipeline.inference.model_card import ModelCard
 from pipeline.inference.model_info import ModelInfo
 from pipeline.inference.quality import PromptOutcome
 from pipeline.inference.reference import Reference, read_reference
+from pipeline.inference.repetition import Repetition
 from pipeline.inference.speed import Speed, measure_speed
 from pipeline.inference.text_model import TextModel
 from pipeline.inference.text_quality import TextMetrics, compare_texts
@@ -58,6 +59,7 @@ class Figures:
     cache_change: float
     speed: Speed
     load_seconds: float
+    repetition: Repetition | None
 
 
 def run(request: StageRequest, report: Reporter) -> StageResult:
@@ -87,6 +89,8 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
     if limits.logit_difference is not None:
         difference = quality.largest_logit_difference(model, reference)
     cache_change = quality.largest_cache_change(model, reference)
+    report(0.8, "writing freely beside Keras")
+    repeated = repetition.measure(model, reference, info.stop_tokens)
     report(0.9, "measuring speed")
     speed = measure_speed(model, speed_prompt(model, reference), speed_steps(model))
 
@@ -95,7 +99,7 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
         report(0.92, "writing text beside the tokens")
         in_text = check_text(request, info, model, codec, outcomes, limits.near_tie * reference.logit_scale)
 
-    figures = summarise(outcomes, on_text, behind_prefill, difference, cache_change, speed, load_seconds)
+    figures = summarise(outcomes, on_text, behind_prefill, difference, cache_change, speed, load_seconds, repeated)
     check_limits(figures, limits, info.recipe)
     near_tie_margin = limits.near_tie * reference.logit_scale
     write_golden(request.output(ArtifactName.GOLDEN), info, outcomes, figures, limits, near_tie_margin, codec)
@@ -280,6 +284,7 @@ def summarise(
     cache_change: float,
     speed: Speed,
     load_seconds: float,
+    repeated: Repetition | None,
 ) -> Figures:
     """The figures over all prompts. Where every step was a tie there is nothing that could disagree."""
     compared = sum(outcome.compared for outcome in outcomes)
@@ -295,6 +300,7 @@ def summarise(
         cache_change=cache_change,
         speed=speed,
         load_seconds=load_seconds,
+        repetition=repeated,
     )
 
 
@@ -384,9 +390,13 @@ def model_card(figures: Figures, model_bytes: int, info: ModelInfo) -> ModelCard
         greedy_steps=figures.steps,
         logit_difference=figures.logit_difference,
         divergence=figures.divergence.mean,
+        divergence_p99=figures.divergence.percentile_99,
         top1_agreement=figures.divergence.top1_agreement,
         perplexity=figures.divergence.perplexity,
         keras_perplexity=figures.divergence.keras_perplexity,
+        perplexity_ratio_error=figures.divergence.ratio_error,
+        repetition=None if figures.repetition is None else figures.repetition.own,
+        keras_repetition=None if figures.repetition is None else figures.repetition.keras,
     )
 
 
@@ -394,6 +404,16 @@ def metrics(figures: Figures) -> tuple[Metric, ...]:
     """What is recorded with the job."""
     on_text, difference = figures.divergence, figures.logit_difference
     exact = () if difference is None else (Metric(name="logit_difference", value=difference, unit="share"),)
+    repeated = figures.repetition
+    free = (
+        ()
+        if repeated is None
+        else (
+            Metric(name="repetition", value=repeated.own, unit="share"),
+            Metric(name="keras_repetition", value=repeated.keras, unit="share"),
+            Metric(name="repetition_tokens", value=repeated.tokens, unit="tokens"),
+        )
+    )
     return (
         Metric(name="greedy_agreement", value=figures.agreement, unit="share"),
         Metric(name="greedy_steps", value=figures.steps, unit="tokens"),
@@ -408,6 +428,7 @@ def metrics(figures: Figures) -> tuple[Metric, ...]:
         Metric(name="perplexity_ratio", value=on_text.ratio, unit="ratio"),
         Metric(name="perplexity_ratio_error", value=on_text.ratio_error, unit="ratio"),
         *exact,
+        *free,
         Metric(name="prefill_seconds", value=figures.speed.prefill_seconds, unit="s"),
         Metric(name="prefill_tokens", value=figures.speed.prompt_tokens, unit="tokens"),
         Metric(name="decode_rate", value=figures.speed.decode_rate, unit="tokens/s"),

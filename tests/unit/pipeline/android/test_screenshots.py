@@ -22,6 +22,12 @@ def test_the_users_own_first_prompt_then_the_golden_one_with_most_to_show() -> N
     assert screenshots.typed(golden((None, 3)), Prompting(), ()) is None
 
 
+def test_a_question_that_the_model_suggests_comes_before_a_longer_answer() -> None:
+    prompts = golden(("Q: Two? A:", 9), ("Q: One? A:", 3))
+    suggesting = Prompting(mode=Mode.INSTRUCT, prompt_template="Q: {prompt} A:", prompts=("One?",))
+    assert screenshots.typed(prompts, suggesting, ()) == "One?"
+
+
 def test_store_pictures_have_sizes_that_play_takes() -> None:
     drawer, pictures = screenshots.SIZES["play"]
     assert drawer.endswith(".StorePictures")

@@ -30,6 +30,8 @@ def arrays() -> dict[str, Any]:
         "start_token": np.array(9),
         "stop_tokens": np.array([4]),
         "answer_end": np.array(-1),
+        "free_prompt": np.array([9], np.int32),
+        "free": np.array([1, 2], np.int32),
     }
 
 
