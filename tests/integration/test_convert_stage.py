@@ -183,7 +183,14 @@ def test_the_reference_is_keras_full_forward_pass(preset: Path, make_request: Ca
             assert margin == pytest.approx(last[-1] - last[-2], abs=1e-3)
             assert token == int(logits(tokens)[-1].argmax()) or margin < 1e-3
             tokens.append(token)
-    assert len(reference.texts) == len(TEXTS)
+    written = list(reference.free_prompt)
+    for token in reference.free[:20]:
+        last = np.sort(logits(written)[-1])
+        assert token == int(logits(written)[-1].argmax()) or last[-1] - last[-2] < 1e-3
+        written.append(token)
+    assert len(reference.free) > 20
+    # One of them is long, of all texts one after another.
+    assert len(reference.texts) == 1 + len(TEXTS)
     for text in reference.texts[:3]:
         rows = logits(text.tokens.tolist()).astype(np.float64)
         log_shares = rows - np.log(np.exp(rows).sum(-1, keepdims=True))
