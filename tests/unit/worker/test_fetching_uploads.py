@@ -34,8 +34,13 @@ def order(workdir: Path, files: dict[str, bytes], digest: str | None = None) -> 
 
 @pytest.mark.parametrize(
     "files",
-    [{"config.json": b"{}", "assets/tokenizer/merges.txt": b"a b"}, {"model.keras": b"PK"}],
-    ids=["preset", "keras"],
+    [
+        {"config.json": b"{}", "assets/tokenizer/merges.txt": b"a b"},
+        {"model.keras": b"PK"},
+        {"model.keras": b"PK", "adapter/adapter.lora.h5": b"h5"},
+        {"config.json": b"{}", "adapter/adapter_config.json": b"{}", "adapter/adapter_model.safetensors": b"st"},
+    ],
+    ids=["preset", "keras", "keras with an adapter", "folder with an adapter"],
 )
 def test_both_forms(tmp_path: Path, files: dict[str, bytes]) -> None:
     given = order(tmp_path, files)
