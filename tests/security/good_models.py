@@ -13,6 +13,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from tests.security import model_files
+from tests.security.hostile_checkpoints import write_adapter
 from tests.security.model_files import (
     Json,
     backbone,
@@ -39,6 +40,7 @@ def models() -> dict[str, Writer]:
         "a preset": write_preset,
         "a .keras file": lambda folder: write_keras(folder),
         "a checkpoint": lambda folder: write_checkpoint(folder),
+        "a checkpoint with an adapter": _checkpoint(write_adapter),
         **{f"checkpoint: {name}": _checkpoint(change) for name, change in _checkpoints().items()},
         **{f"config: {name}": _config(change) for name, change in _configs().items()},
         **{f"tokenizer: {name}": _tokenizer(change) for name, change in _tokenizers().items()},

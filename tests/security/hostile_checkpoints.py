@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save_file
 
+from farm.adapter_files import FOLDER, PEFT_CONFIG, PEFT_WEIGHTS
 from tests.security.model_files import (
     Json,
     gpt2_config,
@@ -26,6 +27,9 @@ from tests.security.model_files import (
 
 Attack = Callable[[Path, Path], None]
 INDEX = "model.safetensors.index.json"
+PREFIX = "base_model.model."
+# The one module that the adapters change.
+ADAPTED = f"{PREFIX}transformer.h.0.mlp.c_fc"
 
 
 def attacks(canary: Path) -> dict[str, Attack]:
@@ -38,6 +42,7 @@ def attacks(canary: Path) -> dict[str, Attack]:
         | {f"tensors: {name}": _tensors(change) for name, change in _weights().items()}
         | {f"header: {name}": _header(header) for name, header in _headers().items()}
         | {f"folder: {name}": _folder(change) for name, change in _folders().items()}
+        | {f"adapter: {name}": _adapter(change) for name, change in _adapters().items()}
     )
 
 
@@ -227,6 +232,51 @@ def _folders() -> dict[str, Callable[[Path, Path], object]]:
     }
 
 
+def _adapters() -> dict[str, Callable[[Path, Path], object]]:
+    """Of the folder that holds a sound adapter."""
+
+    def setting(key: str, value: Any) -> Callable[[Path, Path], object]:
+        def change(place: Path, canary: Path) -> None:
+            config = json.loads((place / PEFT_CONFIG).read_text()) | {key: value}
+            (place / PEFT_CONFIG).write_text(json.dumps(config))
+
+        return change
+
+    def text(content: bytes) -> Callable[[Path, Path], object]:
+        return lambda place, _: (place / PEFT_CONFIG).write_bytes(content)
+
+    def linked(place: Path, canary: Path) -> None:
+        (place / PEFT_WEIGHTS).unlink()
+        (place / PEFT_WEIGHTS).symlink_to(canary)
+
+    return {
+        "endless_targets": setting("target_modules", "(a|aa)+$" * 20),
+        "endless_ranks": setting("rank_pattern", {"(.*a){30}": 2}),
+        "no_expression": setting("alpha_pattern", {"(": 2}),
+        "greatest_rank": setting("r", 1 << 40),
+        "no_number": setting("lora_alpha", 10**400),
+        "layers_of_text": setting("layers_to_transform", ["/etc/passwd"]),
+        "unknown_kind": setting("peft_type", "LOHA"),
+        "own_modules": setting("modules_to_save", ["wte"]),
+        "unknown_key": setting("on_load", "import os"),
+        "deep": text(b"[" * 100_000),
+        "no_json": text(b"{"),
+        "a_list": text(b"[]"),
+        "large": text(b'{"a": "' + b"x" * (2 << 20) + b'"}'),
+        "linked_weights": linked,
+        "fifo": lambda place, _: os.mkfifo(place / "adapter.lora.h5"),
+        "no_weights": lambda place, _: (place / PEFT_WEIGHTS).unlink(),
+        "no_config": lambda place, _: (place / PEFT_CONFIG).unlink(),
+        "code": lambda place, _: (place / "adapter.py").write_text("import os"),
+        "pickle": lambda place, _: (place / "adapter_model.bin").write_bytes(b"\x80\x02."),
+        "cut_weights": lambda place, _: (place / PEFT_WEIGHTS).write_bytes((place / PEFT_WEIGHTS).read_bytes()[:-9]),
+        "of_another_base": lambda place, _: save_file(
+            {f"{ADAPTED}.lora_A.weight": np.ones((2, 3), np.float32),
+             f"{ADAPTED}.lora_B.weight": np.ones((3, 2), np.float32)}, str(place / PEFT_WEIGHTS),
+        ),
+    }  # fmt: skip
+
+
 def _config(change: Json) -> Attack:
     return _file("config.json", gpt2_config() | change)
 
@@ -273,3 +323,25 @@ def _folder(change: Callable[[Path, Path], object]) -> Attack:
         change(folder, canary)
 
     return write
+
+
+def _adapter(change: Callable[[Path, Path], object]) -> Attack:
+    def write(folder: Path, canary: Path) -> None:
+        write_checkpoint(folder)
+        write_adapter(folder)
+        change(folder / FOLDER, canary)
+
+    return write
+
+
+def write_adapter(folder: Path) -> None:
+    """A sound adapter beside the checkpoint that `write_checkpoint` writes."""
+    place = folder / FOLDER
+    place.mkdir()
+    out, inputs = gpt2_tensors()[f"{ADAPTED.removeprefix(PREFIX)}.weight"].shape[::-1]
+    config = {"peft_type": "LORA", "r": 2, "lora_alpha": 4, "target_modules": ["c_fc"], "fan_in_fan_out": True}
+    (place / PEFT_CONFIG).write_text(json.dumps(config))
+    save_file(
+        {f"{ADAPTED}.lora_A.weight": np.ones((2, inputs), np.float32),
+         f"{ADAPTED}.lora_B.weight": np.ones((out, 2), np.float32)}, str(place / PEFT_WEIGHTS),
+    )  # fmt: skip

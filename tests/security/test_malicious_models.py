@@ -17,7 +17,14 @@ ROOT = Path(__file__).parents[2]
 NAMES = sorted(malicious_models.attacks(Path("/canary")))
 HOSTILE = sorted(hostile_checkpoints.attacks(Path("/canary")))
 GOOD = good_models.models()
-REFUSALS = {"ModelUnsafe", "ModelDamaged", "UnsupportedArchitecture", "UnsupportedFamily", "NotCausalLM"}
+REFUSALS = {
+    "ModelUnsafe",
+    "ModelDamaged",
+    "UnsupportedArchitecture",
+    "UnsupportedFamily",
+    "NotCausalLM",
+    "AdapterUnusable",
+}
 # One model's check may take so long, in seconds, on a machine with other work too.
 LONGEST_CHECK = 10.0
 

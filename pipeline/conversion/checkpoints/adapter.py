@@ -124,6 +124,8 @@ def read_adapter(folder: Path, prefixes: Sequence[str]) -> tuple[Adapter, str] |
             "KerasHub's adapter fits a KerasHub preset or .keras file, and the base is a Transformers folder; give the"
             " preset that the adapter was trained on."
         )
+    if not (place / adapter_files.PEFT_WEIGHTS).is_file():
+        raise AdapterUnusable(f"The adapter has no {adapter_files.PEFT_WEIGHTS}; copy both files of one adapter.")
     config = adapter_config.read(place / adapter_files.PEFT_CONFIG)
     tensors = tensors_of(place / adapter_files.PEFT_WEIGHTS)
     tensors.require_finite()
