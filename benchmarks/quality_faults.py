@@ -251,7 +251,7 @@ def table(model: Model, recipes: Sequence[str], known: dict[str, dict[str, Any]]
         in_float32 = "refused" if compared else "passes"
         if what in {fault.what for fault in file_faults()}:
             in_float32 = ""
-        cells = ["" if one is None else one.cell().removesuffix("; refused in float32") for one in outcomes]
+        cells = ["–" if one is None else one.cell().removesuffix("; refused in float32") for one in outcomes]
         lines.append(f"| {what} | {in_float32} | {' | '.join(cells)} |")
     return lines
 

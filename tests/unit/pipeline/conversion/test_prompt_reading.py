@@ -57,3 +57,16 @@ def test_a_token_of_prompts_that_is_read_as_text_is_named() -> None:
 def test_without_a_tokenizer_nothing_is_read() -> None:
     found = prompt_reading(spec(), dataclasses.replace(EXPORT, tokenizer=None), CHAT)
     assert (found.special_tokens, found.notes) == (None, ())
+
+
+def test_thousands_of_special_tokens_do_not_copy_the_vocabulary_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def ids(_codec: TextCodec) -> dict[str, int]:
+        asked.append(1)
+        return {}
+
+    monkeypatch.setattr(TextCodec, "special_tokens", property(lambda _codec: tuple(f"<{n}>" for n in range(6000))))
+    monkeypatch.setattr(TextCodec, "ids", property(ids))
+    prompt_reading(spec(), EXPORT, PLAIN)
+    assert len(asked) == 1
