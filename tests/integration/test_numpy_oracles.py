@@ -59,6 +59,37 @@ def test_the_text_of_a_model_with_images(tmp_path: Path, rename: Callable[[str],
     assert checking.check(folder, tmp_path).backbone == "Gemma3Backbone"
 
 
+@pytest.mark.parametrize("path", ["model.language_model.", "language_model.model.", "model."])
+def test_an_adapter_of_a_model_with_images(tmp_path: Path, path: str) -> None:
+    """Its names differ from release to release, and what it changes of the images is left out with them."""
+    settings = CASES["gemma3_text"]["plain"]
+    folder = with_images(tmp_path / "model", settings, published)
+    tensors, random = numpy_families.random_tensors("gemma3_text", settings), np.random.default_rng(3)
+    adapter: dict[str, np.ndarray] = {}
+    for index in range(settings["num_hidden_layers"]):
+        module = f"layers.{index}.self_attn.q_proj"
+        out, inputs = tensors[f"model.{module}.weight"].shape
+        down, up = random.normal(0, 0.3, (2, inputs)), random.normal(0, 0.3, (out, 2))
+        tensors[f"model.{module}.weight"] = (tensors[f"model.{module}.weight"] + 3 * up @ down).astype(np.float32)
+        adapter |= low_rank(f"{path}{module}", down, up)
+    adapter |= low_rank("model.vision_tower.encoder.layers.0.self_attn.q_proj", np.ones((2, 4)), np.ones((4, 2)))
+    (folder / "adapter").mkdir()
+    save_file(adapter, folder / "adapter" / "adapter_model.safetensors")
+    config = {"peft_type": "LORA", "r": 2, "lora_alpha": 6, "target_modules": ["q_proj"]}
+    (folder / "adapter" / "adapter_config.json").write_text(json.dumps(config))
+    tokens = np.load(folder / "tokens.npy")
+    expected = numpy_families.logits("gemma3_text", settings, tensors, tokens)
+    checkpoint = read_checkpoint(folder)
+    found = NumpyForward(checkpoint.description, checkpoint.weights).logits_after(tokens.astype(np.int32))
+    assert np.abs(found - expected).max() < TOLERANCE * np.abs(expected).max()
+    assert np.abs(found - np.load(folder / "logits.npy")).max() > 0.01 * np.abs(expected).max()
+
+
+def low_rank(module: str, down: np.ndarray, up: np.ndarray) -> dict[str, np.ndarray]:
+    name = f"base_model.model.{module}.lora_"
+    return {f"{name}A.weight": down.astype(np.float32), f"{name}B.weight": up.astype(np.float32)}
+
+
 @pytest.mark.parametrize(
     ("changes", "named"),
     [({"text_config": None}, "text_config"), ({"audio_config": {"layers": 2}}, "audio_config"),
