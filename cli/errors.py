@@ -13,6 +13,7 @@ from typing import Any
 from typer.exceptions import TyperException
 
 from cli.terminal import Terminal
+from cli.word_order import ALIASES
 from farm.errors import FarmError, SettingsInvalid, UsageError
 
 # What people call the commands that are named otherwise here.
@@ -54,15 +55,16 @@ def usage(error: TyperException, command_path: str) -> UsageError:
         option = getattr(error, "option_name", "of that name")
         closest = f"did you mean {error.possibilities[0]}?" if error.possibilities else hint
         return UsageError(f"There is no option {option}; {closest}")
-    message = error.format_message().replace("Value error, ", "").strip().rstrip(".")
+    message = " ".join(error.format_message().replace("Value error, ", "").split()).rstrip(".")
     return UsageError(f"{message}; {hint}")
 
 
 def unknown_command(name: str, known: Sequence[str]) -> UsageError:
     """An unknown command with the closest one."""
-    same = {name.lower(): meant for meant, names in MEANT.items() for name in names.split()}
-    found = same.get(name.lower())
-    close = [found] if found else difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.6)
+    meant = {word: command for command, words in MEANT.items() for word in words.split()} | ALIASES
+    meant |= {command: command for command in known}
+    near = difflib.get_close_matches(name.lower(), meant, n=1, cutoff=0.7)
+    close = [meant[word] for word in near]
     return UsageError(f"There is no command {name!r}; did you mean `farm {close[0]}`?" if close else
                       f"There is no command {name!r}; `farm --help` lists them.")  # fmt: skip
 

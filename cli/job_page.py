@@ -91,6 +91,12 @@ def settings(job: JobView) -> Iterator[tuple[str, str]]:
     yield "app", f"{app.label} {app.version_name} ({app.version_code}), {app.application_id}, {', '.join(app.abis)}"
     if app.mode is not None or app.prompt_template is not None:
         yield "mode", f"{app.mode or Mode.INSTRUCT}" + (f", {app.prompt_template!r}" if app.prompt_template else "")
+    looks = ["own icon"] if app.icon is not None else []
+    looks += [f"colour {app.color}"] if app.color is not None else []
+    if looks:
+        yield "looks", ", ".join(looks)
+    if app.prompts:
+        yield "prompts", "; ".join(map(repr, app.prompts))
     if spec.io_mode is IoMode.STRINGS:
         yield "AAR", app.aar
     yield "signed with", app.keystore or "the farm's own key"

@@ -13,7 +13,7 @@ from cli.connection import connect
 from farm.artifacts import ArtifactName
 from farm.errors import FileUnreadable, JobNotFinished, JobNotFound
 
-MODEL_SUFFIXES = (".apk", ".tflite")
+MODEL_SUFFIXES = (".apk", ".aab", ".tflite")
 
 
 @contextmanager
@@ -27,7 +27,7 @@ def model_files(ctx: typer.Context, target: str, needed: Sequence[ArtifactName])
         yield path
         return
     if "/" in target or path.suffix in MODEL_SUFFIXES:
-        raise FileUnreadable(f"There is no file {target}; give an .apk, a .tflite, a folder of both or a job's id.")
+        raise FileUnreadable(f"There is no file {target}; give an .apk, an .aab, a .tflite, a folder or a job's id.")
     farm = connect(ctx)
     try:
         job = farm.job(target)

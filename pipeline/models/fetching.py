@@ -73,7 +73,7 @@ def preset_handle(name: str) -> str:
     if name not in presets:
         close = difflib.get_close_matches(name, presets, n=1)
         hint = f"did you mean {close[0]}?" if close else "give a preset folder, a .keras file or a preset's name."
-        raise ModelNotFound(f"KerasHub has no preset {name!r}; {hint}")
+        raise ModelNotFound(f"There is no file, no folder and no KerasHub preset {name!r}; {hint}")
     backbone = presets[name].backbone
     if backbone not in families.supported():
         if backbone in families.known_classes().causal_lms.values():

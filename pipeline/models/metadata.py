@@ -52,6 +52,14 @@ def options_of(ref: ModelRef) -> Layer:
     return Layer(parse(content).options, path, f"The key {KEY} of the model's {METADATA}", of_model=True)
 
 
+def unread_options(ref: ModelRef, said: Metadata) -> tuple[str, ...]:
+    """What to say of a fetched model whose metadata ask for more than how it is spoken to."""
+    if not said.options or not ref.kind.on_hub:
+        return ()
+    asked = ", ".join(said.options)
+    return (f"The model's metadata ask for {asked}, which is read of a local model only; give it to farm submit.",)
+
+
 def read(folder: Path) -> Metadata:
     """What the model in a source folder says; a model without a word on it continues texts. ModelDamaged."""
     keras_file = folder / sources.KERAS_FILE

@@ -170,7 +170,7 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
         Metric(name="keras_perplexity", value=reference.perplexity, unit="perplexity"),
     )
     ends = export.why_no_app(request.spec.io_mode) or made.ends
-    unread = untold_template(request, prompting)
+    unread = (*untold_template(request, prompting), *metadata.unread_options(request.spec.model_ref, said))
     io_mode_notes = IO_MODE_NOTES[request.spec.io_mode] if ends is None else ()
     return StageResult(
         metrics=(*timer.metrics, *made.metrics, *figures),

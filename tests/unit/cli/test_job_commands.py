@@ -202,4 +202,7 @@ def test_an_icon_is_a_digest_in_json(farm) -> None:
     app = ran.json["app"]
     assert (app["color"], app["prompts"]) == ("#112233", ["One", "Two"])
     assert len(app["icon"]) == 64
+    page = farm("status", ran.json["id"]).stdout
+    assert "own icon, colour #112233" in page
+    assert "'One'; 'Two'" in page
     assert "PNG or SVG" in farm("submit", "model", "--icon", "none.png").error

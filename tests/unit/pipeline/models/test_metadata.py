@@ -69,3 +69,12 @@ def test_a_local_model_may_ask_for_options_of_its_jobs(tmp_path: Path) -> None:
 
 def test_metadata_of_another_kind_say_nothing() -> None:
     assert metadata.parse(b"[]") == Metadata()
+
+
+def test_what_is_not_read_of_a_fetched_model_is_said() -> None:
+    said = metadata.parse(json.dumps({"farm": SAID | {"recipe": "int8"}}).encode())
+    [note] = metadata.unread_options(ModelRef(ModelKind.HUGGINGFACE, "hf://a/b"), said)
+    assert "ask for recipe," in note
+    assert metadata.unread_options(ModelRef(ModelKind.UPLOADED, "b"), said) == ()
+    plain = metadata.parse(json.dumps({"farm": SAID}).encode())
+    assert metadata.unread_options(ModelRef(ModelKind.HUGGINGFACE, "hf://a/b"), plain) == ()
