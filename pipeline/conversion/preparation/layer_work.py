@@ -14,6 +14,9 @@ from pipeline.conversion.preparation.changes import ChangedWeights
 from pipeline.conversion.preparation.products import Product, ProductName
 from pipeline.conversion.weights import Float32
 
+# Of a token's activations, as a multiple of the median token's.
+LONGEST = 2.0
+
 
 @dataclass
 class LayerWork:
@@ -57,6 +60,18 @@ class LayerWork:
             share = height if most is None else max(1, most // len(product.matrices))
             parts.append(_spread_rows(self.weights, name, height, share))
         return np.concatenate(parts)
+
+
+def even_out(rows: Float32) -> Float32:
+    """Rows [N, in] with those that are much longer than most shortened.
+
+    Trained models often give the first token activations a thousand times as large as any other's. Each token's
+    activations are rounded to a scale of their own, so that the length says nothing of the error, and yet such a token
+    would decide alone what is kept.
+    """
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    longest = LONGEST * np.median(lengths)
+    return rows * np.minimum(1, longest / np.maximum(lengths, longest / 1e6 + 1e-30)).astype(np.float32)
 
 
 def _spread_rows(weights: ChangedWeights, name: str, height: int, most: int) -> Float32:

@@ -14,7 +14,7 @@ from pipeline.conversion.description import DecoderDescription
 from pipeline.conversion.numpy_forward import NumpyForward
 from pipeline.conversion.preparation import migration, rotation, rounding_step
 from pipeline.conversion.preparation.changes import ChangedWeights
-from pipeline.conversion.preparation.layer_work import LayerWork
+from pipeline.conversion.preparation.layer_work import LayerWork, even_out
 from pipeline.conversion.preparation.products import Product, ProductName, layer_products, logits_product
 from pipeline.conversion.viewed_weights import ViewedWeights
 from pipeline.conversion.weights import Float32
@@ -66,7 +66,8 @@ def prepare(
         report(index / (layers + 1), f"preparing layer {index + 1} of {layers}" if index < layers else "the logits")
         products = layer_products(description, index) if index < layers else (logits_product(description),)
         _require_finite(products, seen)
-        work = LayerWork(description, changed, products, formats, turns, seen, notes)
+        even = {product.observed: even_out(seen[product.observed]) for product in products}
+        work = LayerWork(description, changed, products, formats, turns, even, notes)
         for step in steps:
             STEPS[step](work)
     return Prepared(describe(description, steps), changed, tuple(notes))

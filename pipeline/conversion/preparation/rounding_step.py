@@ -18,10 +18,7 @@ def round_products(work: LayerWork) -> None:
         described = FORMATS[work.formats[product.name]]
         if described.granularity not in (Granularity.ROW, Granularity.BLOCK) or described.bits > MOST_BITS:
             continue
-        rounded = gptq.round_matrix(
-            work.matrix_rows(product), gptq.hessian(work.inputs(product)), described.limit, described.block,
-            half_scales=described.granularity is Granularity.BLOCK,
-        )  # fmt: skip
+        rounded = gptq.round_matrix(work.matrix_rows(product), gptq.hessian(work.inputs(product)), described)
         if rounded is None:
             work.notes.append(f"The matrices of {product} were rounded one by one: nothing went into them in the text.")
         else:

@@ -22,6 +22,8 @@ from farm.runtimes import Runtime
 # It ships no types.
 _TYPES: Any = schema_py_generated.TensorType
 
+FEW_BITS = 4
+
 HOST_RUNTIME = Runtime.AI_EDGE_LITERT_2_3
 
 _ALL = frozenset(Runtime)
@@ -68,8 +70,13 @@ class StorageFormat:
 
     @property
     def limit(self) -> int:
-        """The largest code; the smallest is its negative."""
+        """The largest code."""
         return (1 << (self.bits - 1)) - 1
+
+    @property
+    def lowest(self) -> int:
+        """The smallest code: of the few that 4 bits have none is left out."""
+        return -self.limit - (self.bits == FEW_BITS)
 
     @property
     def row_multiple(self) -> int:

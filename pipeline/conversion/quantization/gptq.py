@@ -13,6 +13,7 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
+from pipeline.conversion.quantization.formats import StorageFormat
 from pipeline.conversion.quantization.rounding import clipped_scales
 from pipeline.conversion.weights import Float32
 
@@ -50,18 +51,16 @@ def hessian(inputs: Float32) -> Float64:
     return moments
 
 
-def round_matrix(matrix: Float32, moments: Float64, limit: int, block: int, half_scales: bool) -> RoundedMatrix | None:
-    """A matrix [out, in] as codes of at most `limit`, with a scale for each block of a row, for the row with block 0.
-
-    half_scales: they are stored as float16. None where the moments [in, in] can't be factorized.
-    """
-    width = matrix.shape[1]
+def round_matrix(matrix: Float32, moments: Float64, described: StorageFormat) -> RoundedMatrix | None:
+    """A matrix [out, in] in a format with a scale for each row or block; None where the moments [in, in] can't be
+    factorized."""
+    width, block = matrix.shape[1], described.block
     factor = _factorize(moments)
     if factor is None:
         return None
     columns = matrix.T.copy()
     codes = np.empty(columns.shape, np.int8)
-    whole = None if block else clipped_scales(columns.T, limit, _weights(factor, 0, width), half_scales)
+    whole = None if block else clipped_scales(columns.T, described, _weights(factor, 0, width))
     scales = [] if whole is None else [whole]
     for start in range(0, width, GROUP):
         stop = min(start + GROUP, width)
@@ -69,9 +68,9 @@ def round_matrix(matrix: Float32, moments: Float64, limit: int, block: int, half
         for column in range(start, stop):
             if block and column % block == 0:
                 part = columns[column : column + block].T
-                scales.append(clipped_scales(part, limit, _weights(factor, column, column + block), half_scales))
+                scales.append(clipped_scales(part, described, _weights(factor, column, column + block)))
             scale = scales[-1]
-            codes[column] = np.clip(np.rint(columns[column] / scale), -limit, limit)
+            codes[column] = np.clip(np.rint(columns[column] / scale), described.lowest, described.limit)
             error = (columns[column] - codes[column] * scale) / factor[column, column]
             columns[column + 1 : stop] -= factor[column, column + 1 : stop, None] * error
             errors[column - start] = error

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from farm.errors import BindingFailed
 from farm.recipes import WeightFormat
-from pipeline.conversion.quantization.formats import FORMATS, Granularity
+from pipeline.conversion.quantization.formats import FORMATS, Granularity, StorageFormat
 from pipeline.conversion.weights import Float32
 
 # A row of zeros gets this scale, so that no division by zero arises.
@@ -65,17 +65,17 @@ def store_rows(
             return StoredRows(_divide(rows, scale), scale)
         case WeightFormat.INT8_PER_ROW:
             scales = _scales(rows, described.limit, name) if chosen is None else chosen[..., None]
-            return StoredRows(_clip(_divide(rows, scales), described.limit), scales[..., 0])
+            return StoredRows(_clip(_divide(rows, scales), described), scales[..., 0])
         case WeightFormat.INT4_PER_ROW:
             scales = _scales(rows, described.limit, name) if chosen is None else chosen[..., None]
-            return StoredRows(_pack(_clip(_divide(rows, scales), described.limit)), scales[..., 0])
+            return StoredRows(_pack(_clip(_divide(rows, scales), described)), scales[..., 0])
         case WeightFormat.INT4_BLOCKS_OF_32:
             blocks = rows.reshape(len(rows), -1, described.block)
             found = _scales(blocks, described.limit, name) if chosen is None else chosen[..., None]
             halves = found.astype(np.float16)
             # A scale that float16 rounds to zero must not divide; its block is stored as zeros by the limit below.
             scales = np.maximum(halves.astype(np.float32), SMALLEST_HALF)
-            return StoredRows(_pack(_clip(_divide(blocks, scales), described.limit)), halves[..., 0])
+            return StoredRows(_pack(_clip(_divide(blocks, scales), described)), halves[..., 0])
         case _:
             assert_never(weight_format)
 
@@ -90,17 +90,18 @@ def round_weights(rows: Float32, weight_format: WeightFormat, name: str) -> Floa
     return (np.rint(parts / scales) * scales).reshape(rows.shape)
 
 
-def clipped_scales(parts: Float32, limit: int, costs: Float32, half: bool) -> Float32:
+def clipped_scales(parts: Float32, described: StorageFormat, costs: Float32) -> Float32:
     """The scale of every row of the last axis with the least squared error, each column's weighted by its cost: larger
-    values may be clipped. half: as float16 holds it."""
-    largest = np.abs(parts).max(-1, keepdims=True) / np.float32(limit)
+    values may be clipped. Scales of blocks are as float16 holds them."""
+    half = described.granularity is Granularity.BLOCK
+    largest = np.abs(parts).max(-1, keepdims=True) / np.float32(described.limit)
     best, least = largest, np.full(largest.shape, np.inf, np.float32)
     for share in CLIPPING[::-1]:
         scales = largest * share
         if half:
             scales = scales.astype(np.float16).astype(np.float32)
         scales = np.maximum(scales, SMALLEST_HALF if half else SMALLEST_SCALE)
-        codes = np.clip(np.rint(parts / scales), -limit, limit)
+        codes = np.clip(np.rint(parts / scales), described.lowest, described.limit)
         errors = (np.square(codes * scales - parts) * costs).sum(-1, keepdims=True)
         better = errors < least
         best, least = np.where(better, scales, best), np.where(better, errors, least)
@@ -133,8 +134,8 @@ def _divide(rows: Float32, scales: Float32) -> NDArray[np.int8]:
     return rows.astype(np.int8)
 
 
-def _clip(codes: NDArray[np.int8], limit: int) -> NDArray[np.int8]:
-    return np.clip(codes, -limit, limit)
+def _clip(codes: NDArray[np.int8], described: StorageFormat) -> NDArray[np.int8]:
+    return np.clip(codes, described.lowest, described.limit)
 
 
 def _pack(values: NDArray[np.int8]) -> NDArray[np.uint8]:

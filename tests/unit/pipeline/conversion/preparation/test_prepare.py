@@ -10,6 +10,7 @@ from farm.recipes import Preparation, WeightFormat
 from pipeline.conversion import decoder_check, preparation
 from pipeline.conversion.description import DecoderDescription, from_json
 from pipeline.conversion.numpy_forward import NumpyForward
+from pipeline.conversion.preparation.layer_work import even_out
 from pipeline.conversion.preparation.products import ProductName
 from pipeline.conversion.quantization.rounding import round_activations, round_weights
 from pipeline.conversion.weights import Float32
@@ -110,3 +111,12 @@ def test_rounded_weights_and_activations_are_on_their_grids() -> None:
     step = ((rows + 3).max(1) - np.minimum((rows + 3).min(1), 0)) / 255
     assert (np.abs(read - rows - 3).max(1) <= 0.51 * step).all()
     np.testing.assert_array_equal(round_activations(np.zeros((2, 8), np.float32)), 0)
+
+
+def test_a_token_that_is_far_larger_than_the_others_does_not_decide_alone() -> None:
+    rows = np.ones((9, 4), np.float32)
+    rows[2] *= 1000
+    rows[3] *= 0
+    even = even_out(rows)
+    np.testing.assert_allclose(np.linalg.norm(even, axis=1), [2, 2, 4, 0, 2, 2, 2, 2, 2], rtol=1e-5)
+    np.testing.assert_array_equal(even_out(np.zeros((3, 4), np.float32)), 0)
