@@ -86,7 +86,7 @@ class Recipe:
     limits: QualityLimits
     fold_norms: bool = False
     preparation: tuple[Preparation, ...] = ()
-    calibration_length: int = 64
+    calibration_length: int = 128
     table_format: WeightFormat | None = None
 
     @property
@@ -145,7 +145,7 @@ RECIPES: tuple[Recipe, ...] = (
         size_ratio=0.25,
         summary="int8 weights by row as they are, activations quantized at run time: made and run the fastest",
         limits=QualityLimits(
-            divergence=0.08, top1_agreement=0.85, perplexity_ratio=1.06, greedy_agreement=0.90, near_tie=0.02
+            divergence=0.08, top1_agreement=0.82, perplexity_ratio=1.06, greedy_agreement=0.90, near_tie=0.02
         ),
     ),
     Recipe(
@@ -159,7 +159,7 @@ RECIPES: tuple[Recipe, ...] = (
         size_ratio=0.17,
         summary="int4 weights in blocks of 32, rounded by a calibration text; the embedding int8",
         limits=QualityLimits(
-            divergence=0.15, top1_agreement=0.70, perplexity_ratio=1.15, greedy_agreement=0.70, near_tie=0.04
+            divergence=0.3, top1_agreement=0.65, perplexity_ratio=1.25, greedy_agreement=0.60, near_tie=0.04
         ),
     ),
     Recipe(
@@ -172,7 +172,7 @@ RECIPES: tuple[Recipe, ...] = (
         size_ratio=0.145,
         summary="as int4, with the embedding int4 too: the smallest",
         limits=QualityLimits(
-            divergence=0.3, top1_agreement=0.60, perplexity_ratio=1.3, greedy_agreement=0.60, near_tie=0.04
+            divergence=0.5, top1_agreement=0.55, perplexity_ratio=1.5, greedy_agreement=0.50, near_tie=0.04
         ),
     ),
     Recipe(
