@@ -68,6 +68,9 @@ def _write_reference(path: Path, golden: Golden) -> None:
         arrays[f"margin_{number}"] = np.array(one["margins"], np.float32)
     tokens, nll = np.zeros(2, np.int32), np.zeros(1, np.float32)
     arrays |= {"texts": np.array(1), "text_0": tokens, "nll_0": nll}
+    arrays["questions"] = arrays["prompt_texts"]
+    arrays |= dict.fromkeys(("start_token", "answer_end"), np.array(-1))
+    arrays |= {"stop_tokens": np.array([END], np.int32)} | dict.fromkeys(("free_prompt", "free"), np.zeros(0, np.int32))
     arrays |= {"likeliest_0": np.zeros((2, 1), np.int32), "log_probabilities_0": np.zeros((2, 1), np.float32)}
     with path.open("wb") as stream:
         np.savez(stream, **arrays, probe_tokens=tokens, probe_logits=logits)
@@ -125,7 +128,7 @@ def test_a_rounded_model_that_is_another_one_is_refused(run: Run, bundle: Golden
     golden = bundle.golden
     for step in range(0, STEPS, 2):
         golden = _changed(golden, 0, "tokens", step, 7)
-    with pytest.raises(HostMismatch, match=r"at \d+ of \d+ decisive steps, .* int8 asks for 90%; don't ship"):
+    with pytest.raises(HostMismatch, match=r"at \d+ of \d+ decisive steps, .* int8-plain asks for 90%; don't ship"):
         run(golden, _as_recipe(bundle, "dynamic_wi8_afp32", tmp_path))
 
 
