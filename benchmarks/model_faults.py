@@ -41,6 +41,7 @@ class ChangedWeights:
         self._weights = weights
         self._shapes = description.weight_shapes()
         self._changes = changes
+        self._last: tuple[str, Matrix] | None = None
 
     def names(self) -> Sequence[str]:
         """Every weight that the description names."""
@@ -54,9 +55,12 @@ class ChangedWeights:
         """Rows of the changed weight."""
         if name not in self._changes:
             return self._weights.rows(name, start, stop)
-        source = TOKEN_EMBEDDING if name == OUTPUT_EMBEDDING else name
-        whole = self._weights.rows(source, 0, self._weights.shape(source)[0])
-        return np.ascontiguousarray(self._changes[name](whole)[start:stop], np.float32)
+        if self._last is None or self._last[0] != name:
+            source = TOKEN_EMBEDDING if name == OUTPUT_EMBEDDING else name
+            whole = self._weights.rows(source, 0, self._weights.shape(source)[0])
+            self._last = (name, self._changes[name](whole))
+        # A copy: a part of the whole would hold all of it.
+        return np.array(self._last[1][start:stop], np.float32)
 
     def variable(self, _name: str) -> None:
         """No weight is a variable of Keras's."""
