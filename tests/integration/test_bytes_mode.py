@@ -188,7 +188,12 @@ def converted(reference: Tokenizer, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.mark.parametrize(
     ("recipe", "special_tokens", "cached"),
-    [("none", SpecialTokens.TEXT, 0.0), ("int8", SpecialTokens.TEXT, 0.0), ("fp16", SpecialTokens.READ, 0.0)],
+    [
+        ("none", SpecialTokens.TEXT, 0.0),
+        ("int8", SpecialTokens.TEXT, 0.0),
+        ("int4", SpecialTokens.TEXT, 1.0),
+        ("fp16", SpecialTokens.READ, 0.0),
+    ],
 )
 def test_text_to_text_is_verified_against_keras(
     recipe: str, special_tokens: SpecialTokens, cached: float, converted: Conversions, reference: Tokenizer
