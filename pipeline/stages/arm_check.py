@@ -15,6 +15,9 @@ from pipeline.inference.reference import TextReference, read_reference
 from pipeline.request import Metric, StageRequest, StageResult
 from pipeline.toolchain import arm_machine, maven
 
+# More of them tell hardly more of a kernel, and small models would read on until the time is over.
+MOST_TOKENS = 400
+
 
 def run(request: StageRequest, report: Reporter) -> StageResult:
     """Make `arm-run.json`. HostMismatch when the app's predictions are further from Keras than the recipe allows.
@@ -54,10 +57,11 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
 
 
 def _that_fit(texts: tuple[TextReference, ...], context: int) -> tuple[TextReference, ...]:
-    """Their beginnings, as long as the model's context."""
+    """Their beginnings, within the model's context and of MOST_TOKENS together."""
+    length = min(context, max(2, MOST_TOKENS // len(texts)))
     return tuple(
         TextReference(
-            text.tokens[:context], text.likeliest[:context], text.log_probabilities[:context], text.nll[: context - 1]
+            text.tokens[:length], text.likeliest[:length], text.log_probabilities[:length], text.nll[: length - 1]
         )
         for text in texts
     )

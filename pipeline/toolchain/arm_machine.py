@@ -31,6 +31,10 @@ JAVA = "openjdk-17-jre-headless"
 FOREIGN = ("libc6", "libgcc-s1", "libstdc++6", "zlib1g", JAVA)
 TIMEOUT = 900.0
 HINT = "see that apt reaches a mirror of Debian that has arm64, or set FARM_ARM_SECONDS=0 to do without."
+# A runtime asks the system which processors there are before it chooses kernels, and gives up where nobody tells it.
+# The emulator looks for every file below `root` first, and a stage's sandbox has none of the system's.
+PROCESSORS = "sys/devices/system/cpu"
+PROCESSOR_LISTS = {"possible": "0-3\n", "present": "0-3\n", "online": "0-3\n"}
 # What of the packages nobody runs.
 UNUSED = ("usr/share", "var")
 
@@ -81,7 +85,8 @@ def find(toolchain: Path) -> ArmMachine | None:
         versions = json.loads((root / PACKAGES).read_text())
     except (OSError, ValueError):
         return None
-    return ArmMachine(root, versions) if _java(root).is_file() else None
+    whole = _java(root).is_file() and (root / PROCESSORS).is_dir()
+    return ArmMachine(root, versions) if whole else None
 
 
 def fetch(toolchain: Path, say: Callable[[str], None]) -> bool:
@@ -102,6 +107,9 @@ def fetch(toolchain: Path, say: Callable[[str], None]) -> bool:
             if other.name != "qemu-aarch64-static":
                 other.unlink()
         settle_links(root)
+        (root / PROCESSORS).mkdir(parents=True)
+        for name, text in PROCESSOR_LISTS.items():
+            (root / PROCESSORS / name).write_text(text)
         (root / PACKAGES).write_text(json.dumps(versions, sort_keys=True))
         shutil.rmtree(toolchain / FOLDER, ignore_errors=True)
         root.rename(toolchain / FOLDER)

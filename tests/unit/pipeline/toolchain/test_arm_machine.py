@@ -22,6 +22,7 @@ def extracted(toolchain: Path) -> Path:
     java = root / "usr/lib/jvm/java-17-openjdk-arm64/bin/java"
     java.parent.mkdir(parents=True)
     java.touch()
+    (root / arm_machine.PROCESSORS).mkdir(parents=True)
     (root / arm_machine.PACKAGES).write_text(json.dumps({"libc6": "2.36"}))
     return root
 
