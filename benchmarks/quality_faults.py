@@ -170,10 +170,18 @@ class Bench:
             # Held against the sound model's logits, a faulty one looks as if its preparation had changed it.
             mock.patch.object(decoder_check, "require_unchanged", lambda *_: None),
             mock.patch.object(full_forward, "read_texts", self._once("texts", full_forward.read_texts)),
-            mock.patch.object(full_forward, "continue_greedily", self._once("go on", full_forward.continue_greedily)),
+            mock.patch.object(full_forward, "continue_greedily", self._go_on(full_forward.continue_greedily)),
             mock.patch.object(full_forward, "write_freely", self._once("free", full_forward.write_freely)),
         ):
             yield
+
+    def _go_on(self, ask: Callable[..., Any]) -> Callable[..., Any]:
+        """Once for each set of prompts: writing freely goes on from a prompt of its own by the same function."""
+
+        def answer(forward: Any, plan: Any, *rest: Any) -> Any:
+            return self._once(f"go on {plan.prompts}", ask)(forward, plan, *rest)
+
+        return answer
 
     def _once(self, key: str, ask: Callable[..., Any]) -> Callable[..., Any]:
         def answer(*given: Any) -> Any:

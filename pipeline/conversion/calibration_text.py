@@ -249,3 +249,21 @@ TEXTS = (
     WORKSHOP, QUESTIONS, STORY, PYTHON, LETTERS, DEUTSCH, SCIENCE, ESPANOL, INSTRUCTIONS, WEB, FRANCAIS, TALK, CHINESE,
     NEWS, RUSSIAN, MATHEMATICS,
 )  # fmt: skip
+
+# Questions with their answers, which a model with a template of its own reads in that.
+ANSWERED = (
+    ("Which city is the capital of Portugal?", "The capital of Portugal is Lisbon, at the mouth of the Tagus."),
+    ("Where does the Danube end?", "The Danube ends in the Black Sea, in a wide delta that Romania and Ukraine share."),
+    ("How many legs does a spider have?", "A spider has eight legs."),
+    (
+        "Write one sentence about autumn.",
+        "In autumn the leaves turn yellow, and the evenings smell of smoke.",
+    ),
+    ("What is 12 times 12?", "12 times 12 is 144."),
+    (
+        "Who painted the ceiling of the Sistine Chapel?",
+        "The ceiling of the Sistine Chapel was painted by Michelangelo.",
+    ),
+    ("Explain what a noun is.", "A noun is a word for a person, a place, a thing or an idea, such as baker or hope."),
+    ("Give me a tip for sleeping better.", "Go to bed at the same time every day, and keep the room dark and cool."),
+)

@@ -145,7 +145,9 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
         described = replace(model, description=preparation.describe(model.description, steps))
         graph = find_own_graph(request, described, export, timer, report)
         probe_logits = compare_with_keras(model, forward, plan, timer, report)
-        prepared = prepare_weights(request, model, export, plan, probe_logits, timer, report) if steps else None
+        prepared = (
+            prepare_weights(request, model, export, prompting, plan, probe_logits, timer, report) if steps else None
+        )
         made = bind_own_graph(request, graph, model, export, plan, prepared, timer, report)
     else:
         made = make_keras_graph(request, causal_lm, reader, timer, report)
@@ -208,15 +210,15 @@ def compare_with_keras(model: MappedModel, forward: Forward, plan: Plan, timer: 
 
 
 def prepare_weights(
-    request: StageRequest, model: MappedModel, export: TokenizerExport, plan: Plan, expected: Float32, timer: Timer,
-    report: Reporter,
+    request: StageRequest, model: MappedModel, export: TokenizerExport, prompting: Prompting, plan: Plan,
+    expected: Float32, timer: Timer, report: Reporter,
 ) -> Prepared:  # fmt: skip
     """Do the recipe's steps before rounding; PreparationFailed when the prepared model gives other logits in float32
     than those expected [N,V] after the probe tokens."""
     recipe, description = recipes.find(request.spec.recipe), model.description
     with timer.measure("prepare_seconds"):
         length = min(recipe.calibration_length, request.spec.wanted_context)
-        tokens = calibration_tokens(export, description.vocabulary_size, length, request.spec.calibration)
+        tokens = calibration_tokens(export, description.vocabulary_size, length, prompting, request.spec.calibration)
         formats = choose_formats(description, recipe, request.spec.runtime)
         prepared = preparation.prepare(
             description, model.weights, recipe.preparation, formats.products, tokens,

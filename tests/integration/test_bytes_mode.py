@@ -14,7 +14,15 @@ from tokenizers import Tokenizer
 
 from farm import digests
 from farm.artifacts import ArtifactName
-from farm.errors import FileUnreadable, QualityMissed, SequenceTooLong, UnsupportedArchitecture, UnsupportedFamily
+from farm.errors import (
+    DescriptionMismatch,
+    FarmError,
+    FileUnreadable,
+    QualityMissed,
+    SequenceTooLong,
+    UnsupportedArchitecture,
+    UnsupportedFamily,
+)
 from farm.jobspec import IoMode, SpecialTokens
 from farm.stages import StageName
 from farm.tokenizer_kinds import PreTokenizer
@@ -28,6 +36,7 @@ from pipeline.inference.inspection import inspect
 from pipeline.inference.interpreter import TokenModel
 from pipeline.inference.mixed_texts import mixed_texts
 from pipeline.inference.model_info import ModelInfo
+from pipeline.inference.reference import read_reference
 from pipeline.inference.text_model import Sampling, TextModel
 from pipeline.stages import convert, verify
 from tests.fixtures.text_modes import (
@@ -283,19 +292,34 @@ def test_a_file_of_another_io_mode_is_refused(tmp_path: Path) -> None:
         TextModel(tmp_path / "none.tflite")
 
 
-def test_a_tokenizer_that_reads_otherwise_is_caught(converted: Conversions, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("spared", "error", "sentence"),
+    [
+        (False, DescriptionMismatch, "written tokenizer reads the prompt"),
+        # The prompts read the same, and only the texts that both tokenizers are given tell them apart.
+        (True, QualityMissed, "tokenizer in the graph reads"),
+    ],
+)
+def test_a_tokenizer_that_reads_otherwise_is_caught(
+    converted: Conversions, tmp_path: Path, spared: bool, error: type[FarmError], sentence: str
+) -> None:
     """The graph's tables are of one tokenizer, the file beside it is another."""
     request = make_request(tmp_path, StageName.VERIFY)
     source, _ = converted.make("none", special_tokens=SpecialTokens.TEXT)
     for name in (ArtifactName.MODEL, ArtifactName.REFERENCE):
         request.input(name).symlink_to(source.input(name))
     content = json.loads(source.input(ArtifactName.TOKENIZER).read_text())
-    content["model"]["merges"] = content["model"]["merges"][:5]
+    prompts = read_reference(source.input(ArtifactName.REFERENCE)).prompts
+    said = " ".join(prompt.text or "" for prompt in prompts) if spared else ""
+    merges = [merge.split(" ") if isinstance(merge, str) else merge for merge in content["model"]["merges"]]
+    kept = [pair for pair in merges if "".join(pair).translate({0x120: " ", 0x10A: "\n"}) in said]
+    assert len(kept) < len(merges)
+    content["model"]["merges"] = kept
     request.input(ArtifactName.TOKENIZER).write_text(json.dumps(content))
     info = json.loads(source.input(ArtifactName.MODEL_INFO).read_text())
     info["tokenizer_sha256"] = digests.of_file(request.input(ArtifactName.TOKENIZER))
     request.input(ArtifactName.MODEL_INFO).write_text(json.dumps(info))
-    with pytest.raises(QualityMissed, match="tokenizer in the graph reads"):
+    with pytest.raises(error, match=sentence):
         verify.run(request, say_nothing)
 
 

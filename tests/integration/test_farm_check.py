@@ -329,7 +329,7 @@ def test_for_people_each_finding_has_its_mend_and_rule(workshop: Workshop) -> No
     code, out = _farm("check", workshop.changed(_replace(MODEL_ASSET, OTHER_MODEL)))
     assert code == PackageInvalid.exit_code
     assert f"error  assets: {MODEL_ASSET} differs from what assets/model-info.json says" in out
-    assert "mend  Package the files of one and the same job again." in out
+    assert "fix   Package the files of one and the same job again." in out
     assert "rule  https://" in out
 
 

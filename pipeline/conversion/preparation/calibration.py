@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from farm.errors import CalibrationUnusable
-from pipeline.conversion.calibration_text import TEXTS
+from farm.prompting import Mode, Prompting
+from pipeline.conversion.calibration_text import ANSWERED, TEXTS
 from pipeline.tokenizers.export import TokenizerExport
 
 ROWS = 16
@@ -15,10 +16,11 @@ SEED = 20260102
 
 
 def calibration_tokens(
-    export: TokenizerExport, vocabulary_size: int, length: int, own: str | None = None
+    export: TokenizerExport, vocabulary_size: int, length: int, prompting: Prompting, own: str | None = None
 ) -> list[list[int]]:
-    """Up to 16 rows of at most `length` tokens: of the farm's texts, or of the user's own text, cut into rows. Random
-    tokens where the model has no tokenizer. CalibrationUnusable when the text has none."""
+    """Up to 16 rows of at most `length` tokens: of the farm's texts, with answered questions behind them in the
+    template of a model that has one, or of the user's own text, cut into rows. Random tokens where the model has no
+    tokenizer. CalibrationUnusable when the text has none."""
     if export.tokenizer is None:
         random = np.random.default_rng(SEED)
         return [random.integers(0, vocabulary_size, length).tolist() for _ in range(ROWS)]
@@ -30,7 +32,9 @@ def calibration_tokens(
                 " will read."
             )
         return rows
-    return [tokens for tokens in (export.encode(text)[:length] for text in TEXTS) if tokens]
+    asked = ANSWERED if prompting.mode is Mode.INSTRUCT else ()
+    texts = (*TEXTS, *(prompting.fill(question) + answer for question, answer in asked))
+    return [tokens for tokens in (export.encode(text)[:length] for text in texts) if tokens]
 
 
 def _cut(export: TokenizerExport, text: str, length: int) -> list[list[int]]:
