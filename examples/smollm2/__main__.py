@@ -3,6 +3,10 @@
 Where a model hub can be reached, `hf://HuggingFaceTB/SmolLM2-135M-Instruct` is the same model before the 4-bit rounding
 of the file that is read here. Without FOLDER it is made where this script lies, where `farm submit examples/smollm2`
 finds it.
+
+`metadata.json` has the published template without its system message. Behind that message the rounded model is torn
+between a right and a wrong first word of "What is the capital of France?" (0.1 of a logit apart in float32), and what
+it says of Italy's is nonsense; without it both answers are right.
 """
 
 from __future__ import annotations
