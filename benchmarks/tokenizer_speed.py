@@ -30,6 +30,7 @@ from benchmarks.spine import say
 from farm import settings
 from pipeline.android import compilation
 from pipeline.android.base import AppSources
+from pipeline.android.host_driver import MAIN
 from pipeline.android.token_table import write_token_table
 from pipeline.conversion.evaluation_text import TEXTS
 from pipeline.tokenizers import document
@@ -174,7 +175,7 @@ class Driver:
     """The program that runs the app's classes: JSON lines in, JSON lines out."""
 
     def __init__(self, classpath: str, *options: str) -> None:
-        command: Sequence[str] = ("java", "-XX:+UseSerialGC", *options, "-cp", classpath, "dev.kerasfarm.host.Main")
+        command: Sequence[str] = ("java", "-XX:+UseSerialGC", *options, "-cp", classpath, MAIN)
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8")
 
     def __enter__(self) -> Driver:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,10 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from farm.errors import HostMismatch, StageCrashed
+from farm.errors import HostMismatch
 from farm.recipes import QualityLimits
-from pipeline import process
-from pipeline.android import host_run
+from pipeline.android import host_driver
 from pipeline.android.base import AppBase
 from pipeline.inference import divergence
 from pipeline.inference.divergence import Row
@@ -30,6 +28,7 @@ LEAST_TOKENS = 16
 JVM = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx1g")
 # A sample this many standard errors beyond a limit is no accident.
 STANDARD_ERRORS = 3.0
+HINT = "the app's code stopped on an emulated phone; see the stage's log."
 
 
 @dataclass(frozen=True)
@@ -76,19 +75,11 @@ def run(around: Surroundings, cpu: Cpu, texts: Sequence[TextReference]) -> Sampl
 
     HostMismatch with the app's own sentence when it refuses something, StageCrashed when its process dies.
     """
-    around.scratch.mkdir(parents=True, exist_ok=True)
-    roles = (Role.LIBRARY, Role.ARM_NATIVE, Role.PLATFORM)
-    jars = [around.base.host_jar, around.base.library_jar]
-    jars += [path for role in roles for path in around.toolchain.paths(role)]
-    completed = process.run(
-        (
-            *around.machine.java(cpu), *JVM, f"-Dorg.bytedeco.javacpp.cachedir={around.scratch}",
-            f"-Djava.io.tmpdir={around.scratch}", "-cp", ":".join(map(str, jars)), host_run.DRIVER,
-        ),
-        timeout=TIMEOUT, error=StageCrashed, hint="the app's code stopped on an emulated phone; see the stage's log.",
-        stdin=commands(around, texts),
+    output = host_driver.run(
+        (*around.machine.java(cpu), *JVM), host_driver.classpath(around.base, around.toolchain, Role.ARM_NATIVE),
+        commands(around, texts), around.scratch, timeout=TIMEOUT, hint=HINT,
     )  # fmt: skip
-    return measure(cpu, read_rows(completed.stdout, around.scratch, texts))
+    return measure(cpu, read_rows(output, around.scratch, texts))
 
 
 def commands(around: Surroundings, texts: Sequence[TextReference]) -> bytes:
@@ -96,23 +87,18 @@ def commands(around: Surroundings, texts: Sequence[TextReference]) -> bytes:
     share = {"seconds": around.seconds / len(texts), "least": math.ceil(LEAST_TOKENS / len(texts)), "from": 0}
     lines: list[dict[str, Any]] = [{"cmd": "open", "apk": str(around.package), "threads": around.threads}]
     for number, text in enumerate(texts):
-        where = str(_logits(around.scratch, number))
+        where = str(host_driver.logits_file(around.scratch, number))
         lines.append({"cmd": "score", "tokens": text.tokens.tolist(), "logits": where, **share})
-    return b"".join(json.dumps(line).encode() + b"\n" for line in [*lines, {"cmd": "quit"}])
+    return host_driver.encode(lines)
 
 
 def read_rows(output: str, scratch: Path, texts: Sequence[TextReference]) -> list[Row]:
     """The positions that were read; HostMismatch when the app refuses, or gives something else than logits."""
     rows: list[Row] = []
     try:
-        lines = [json.loads(line) for line in output.split("\n") if line.strip()]
-        for line in lines:
-            if "error" in line:
-                raise HostMismatch(f"The app's code refuses the package on a phone's processor: {line['error']}")
+        lines = host_driver.decode(output, "The app's code refuses the package on a phone's processor")
         for number, (text, answer) in enumerate(zip(texts, lines[1:], strict=True)):
-            logits = np.fromfile(_logits(scratch, number), "<f4").reshape(answer["rows"], answer["vocabulary_size"])
-            _logits(scratch, number).unlink()
-            rows += divergence.compare(text, logits)
+            rows += divergence.compare(text, host_driver.take_logits(scratch, number, answer))
     except (KeyError, TypeError, IndexError, ValueError, OSError) as error:
         raise HostMismatch(
             "The app's code gave no usable answer on a phone's processor; see the stage's log."
@@ -147,7 +133,3 @@ def judge(sample: Sample, limits: QualityLimits, recipe: str) -> None:
             f" recipe {recipe} asks for {limits.top1_agreement:.1%}; don't ship this package, and report it with its"
             " model.tflite."
         )
-
-
-def _logits(scratch: Path, number: int) -> Path:
-    return scratch / f"logits-{number}.f32"

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from farm.errors import HostMismatch, StageCrashed
-from pipeline import process
+from farm.errors import HostMismatch
+from pipeline.android import host_driver
 from pipeline.android.base import AppBase
 from pipeline.android.golden import Golden, GoldenPrompt
 from pipeline.inference.reference import PromptReference, Reference
@@ -21,7 +18,6 @@ from pipeline.toolchain.pins import Role
 from pipeline.toolchain.tools import Tool
 
 TIMEOUT = 1200.0
-DRIVER = "dev.kerasfarm.host.Main"
 JVM = ("-XX:+UseSerialGC", "-Xshare:auto", "-Xmx1g")
 HINT = "the app's code stopped on this machine; see the stage's log."
 
@@ -77,18 +73,11 @@ def run(
 
     HostMismatch with the app's own sentence when it refuses something, StageCrashed when the JVM dies.
     """
-    scratch.mkdir(parents=True, exist_ok=True)
-    # The platform comes last: it brings org.json, which every phone has and a JVM has not.
-    roles = (Role.LIBRARY, Role.HOST_NATIVE, Role.PLATFORM)
-    classpath = [base.host_jar, base.library_jar, *(path for role in roles for path in toolchain.paths(role))]
-    completed = process.run(
-        (
-            tools.find(Tool.JAVA), *JVM, f"-Dorg.bytedeco.javacpp.cachedir={scratch}", f"-Djava.io.tmpdir={scratch}",
-            "-cp", ":".join(map(str, classpath)), DRIVER,
-        ),
-        timeout=TIMEOUT, error=StageCrashed, hint=HINT, stdin=commands(package, golden, reference, threads, scratch),
+    output = host_driver.run(
+        (tools.find(Tool.JAVA), *JVM), host_driver.classpath(base, toolchain, Role.HOST_NATIVE),
+        commands(package, golden, reference, threads, scratch), scratch, timeout=TIMEOUT, hint=HINT,
     )  # fmt: skip
-    return read_answers(completed.stdout, golden, reference, scratch)
+    return read_answers(output, golden, reference, scratch)
 
 
 def commands(package: Path, golden: Golden, reference: Reference, threads: int, scratch: Path) -> bytes:
@@ -100,32 +89,23 @@ def commands(package: Path, golden: Golden, reference: Reference, threads: int, 
         lines.append({"cmd": "generate", "prompt_tokens": list(prompt.prompt_tokens), "max_new_tokens": prompt.steps})
     for number, followed in enumerate(reference.prompts):
         tokens = [*followed.tokens, *followed.greedy[:-1]]
-        where = str(_logits(scratch, number))
+        where = str(host_driver.logits_file(scratch, number))
         lines.append({"cmd": "score", "tokens": tokens, "from": len(followed.tokens) - 1, "logits": where})
-    return b"".join(json.dumps(line).encode() + b"\n" for line in [*lines, {"cmd": "quit"}])
-
-
-def _logits(scratch: Path, number: int) -> Path:
-    return scratch / f"logits-{number}.f32"
+    return host_driver.encode(lines)
 
 
 def read_answers(output: str, golden: Golden, reference: Reference, scratch: Path) -> tuple[HostAnswer, ...]:
     """The driver's JSON lines as one answer a prompt; HostMismatch when one of them is a refusal."""
     try:
-        lines = [json.loads(line) for line in output.split("\n") if line.strip()]
-        for line in lines:
-            if "error" in line:
-                raise HostMismatch(f"The app's code refuses the package: {line['error']}")
+        lines = host_driver.decode(output, "The app's code refuses the package")
         answers, rest = [], iter(lines[1:])
         for prompt in golden.prompts:
             ids = tuple(next(rest)["ids"]) if prompt.text is not None else None
             run = next(rest)
             answers.append(HostAnswer(ids, tuple(run["tokens"]), run["prefill_seconds"], run["decode_seconds"]))
         for number, _ in enumerate(reference.prompts):
-            scored = next(rest)
-            logits = np.fromfile(_logits(scratch, number), "<f4").reshape(scored["rows"], scored["vocabulary_size"])
+            logits = host_driver.take_logits(scratch, number, next(rest))
             answers[number] = replace(answers[number], likeliest=tuple(logits.argmax(1).tolist()))
-            _logits(scratch, number).unlink()
     except (StopIteration, KeyError, TypeError, IndexError, ValueError, OSError) as error:
         raise HostMismatch("The app's code gave no usable answer on this machine; see the stage's log.") from error
     return tuple(answers)

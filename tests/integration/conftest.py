@@ -20,6 +20,7 @@ from farm.modelref import ModelKind
 from farm.stages import StageName
 from pipeline.android import building
 from pipeline.android.base import AppBase, AppSources
+from pipeline.android.host_driver import MAIN, classpath
 from pipeline.flex import reference_environment
 from pipeline.ops import known_aars
 from pipeline.provenance import stage_code
@@ -35,11 +36,11 @@ ORACLE = locations.ROOT / "tests" / "oracle"
 class HostDriver:
     """A running `dev.kerasfarm.host.Main`: JSON lines in, JSON lines out."""
 
-    def __init__(self, classpath: Sequence[Path]) -> None:
-        joined = ":".join(map(str, classpath))
+    def __init__(self, jars: Sequence[Path]) -> None:
+        joined = ":".join(map(str, jars))
         self._process = subprocess.Popen(
             # A small nursery: garbage that nobody has collected yet is not taken for memory that is held.
-            ["java", "-XX:+UseSerialGC", "-Xmn8m", "-cp", joined, "dev.kerasfarm.host.Main"],
+            ["java", "-XX:+UseSerialGC", "-Xmn8m", "-cp", joined, MAIN],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             encoding="utf-8",
@@ -176,8 +177,6 @@ def written_by(request: pytest.FixtureRequest, script: str, *arguments: Path) ->
 @pytest.fixture
 def host_driver(app_base: AppBase, android_toolchain: Toolchain) -> Iterator[HostDriver]:
     """A driver over the library's unshrunk classes."""
-    roles = (Role.LIBRARY, Role.HOST_NATIVE, Role.PLATFORM)
-    classpath = [path for role in roles for path in android_toolchain.paths(role)]
-    driver = HostDriver([app_base.host_jar, app_base.library_jar, *classpath])
+    driver = HostDriver(classpath(app_base, android_toolchain, Role.HOST_NATIVE))
     yield driver
     assert driver.quit() == 0

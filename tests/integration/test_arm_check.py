@@ -11,13 +11,12 @@ import numpy as np
 import pytest
 
 from farm.artifacts import ArtifactName
-from farm.errors import HostMismatch, StageCrashed
+from farm.errors import HostMismatch
 from farm.jobspec import JobSpec
 from farm.modelref import ModelKind
 from farm.recipes import WeightFormat
 from farm.stages import StageName
-from pipeline import process
-from pipeline.android import archive, arm_run, host_run
+from pipeline.android import archive, arm_run, host_driver
 from pipeline.android.archive import Member
 from pipeline.android.assembly import JOB_ASSETS
 from pipeline.android.base import AppBase
@@ -61,21 +60,16 @@ def test_every_weight_format_on_every_processor(
 ) -> None:
     machine = arm_machine.find(android_toolchain.folder)
     assert machine is not None, "scripts/bootstrap brings the emulator"
-    roles = (Role.LIBRARY, Role.ARM_NATIVE, Role.PLATFORM)
-    jars = [app_base.host_jar, app_base.library_jar]
-    jars += [path for role in roles for path in android_toolchain.paths(role)]
     lines: list[dict[str, Any]] = []
     for weight_format, built in models.items():
         lines.append({"cmd": "open", "model": str(built.model), "info": str(built.info), "threads": 1})
         where = str(tmp_path / f"{weight_format}.f32")
         lines.append({"cmd": "score", "tokens": built.prompt(TOKENS), "from": 0, "logits": where})
-    completed = process.run(
-        (*machine.java(cpu), *arm_run.JVM, f"-Dorg.bytedeco.javacpp.cachedir={tmp_path}", "-cp",
-         ":".join(map(str, jars)), host_run.DRIVER),
-        timeout=300, error=StageCrashed, hint="see above",
-        stdin=b"".join(json.dumps(line).encode() + b"\n" for line in lines),
+    output = host_driver.run(
+        (*machine.java(cpu), *arm_run.JVM), host_driver.classpath(app_base, android_toolchain, Role.ARM_NATIVE),
+        host_driver.encode(lines), tmp_path, timeout=300, hint="see above",
     )  # fmt: skip
-    assert "error" not in completed.stdout
+    assert "error" not in output
     for weight_format, built in models.items():
         logits = np.fromfile(tmp_path / f"{weight_format}.f32", "<f4").reshape(TOKENS, -1)
         rows = divergence.compare(text_of(built.model, built.prompt(TOKENS)), logits)
