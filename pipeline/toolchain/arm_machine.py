@@ -130,17 +130,14 @@ def _download(scratch: Path) -> Path:
     for each in (folder, lists / "lists/partial", lists / "cache/archives/partial"):
         each.mkdir(parents=True)
     (lists / "status").touch()
-    own = (
-        "-o", "APT::Architecture=arm64", "-o", "APT::Architectures=arm64", "-o", f"Dir::State={lists}",
+    here = _debian_architecture()
+    options = (
+        "-o", f"APT::Architecture={here}", "-o", f"APT::Architectures={here},arm64", "-o", f"Dir::State={lists}",
         "-o", f"Dir::State::lists={lists / 'lists'}", "-o", f"Dir::State::status={lists / 'status'}",
         "-o", f"Dir::Cache={lists / 'cache'}", "-o", "APT::Sandbox::User=root",
     )  # fmt: skip
-    emulator = tuple(word.replace("=arm64", f"={_debian_architecture()}") for word in own)
-    for options, packages in ((own, FOREIGN), (emulator, (EMULATOR,))):
-        for action in (("update",), ("download", *packages)):
-            process.run(
-                ("apt-get", "-qq", *options, *action), timeout=TIMEOUT, error=ToolMissing, hint=HINT, cwd=folder
-            )
+    for action in (("update",), ("download", EMULATOR, *(f"{package}:arm64" for package in FOREIGN))):
+        process.run(("apt-get", "-qq", *options, *action), timeout=TIMEOUT, error=ToolMissing, hint=HINT, cwd=folder)
     return folder
 
 
