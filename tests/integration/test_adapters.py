@@ -20,15 +20,13 @@ from farm.jobspec import TokenizerGraph
 from farm.modelref import ModelKind, ModelRef
 from pipeline.conversion import decoder_check
 from pipeline.conversion.checkpoints.reading import read_checkpoint
-from pipeline.conversion.numpy_forward import NumpyForward
 from pipeline.conversion.opening import open_model
 from pipeline.models import checking, fetching
+from tests.fixtures.known_logits import TOLERANCE, require_logits
 from tests.integration.conftest import ORACLE
 from tests.integration.test_model_variants import TOKENS, gpt2, logits, pytestmark, tied_llama
 
 __all__ = ["pytestmark"]
-# Of the largest logit: float32's rounding.
-TOLERANCE = 1e-4
 ADAPTERS = runpy.run_path(str(ORACLE / "adapter_cases.py"))["ADAPTERS"]
 Change = Callable[[dict[str, Any], dict[str, np.ndarray]], None]
 
@@ -54,10 +52,7 @@ def test_a_merged_adapter_computes_what_peft_does(
     assert np.abs(plain - expected).max() > 100 * allowed
     checkpoint = read_checkpoint(folder)
     tokens = np.load(base / "tokens.npy").astype(np.int32)
-    decoded = decoder_check.run_decoder(checkpoint.description, checkpoint.weights, tokens)
-    assert np.abs(decoded - expected).max() < allowed
-    witnessed = NumpyForward(checkpoint.description, checkpoint.weights).logits_after(tokens)
-    assert np.abs(witnessed - expected).max() < allowed
+    require_logits(checkpoint, tokens, expected)
     assert "LoRA adapter" in checkpoint.notes[-1]
 
 

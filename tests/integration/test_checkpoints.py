@@ -13,13 +13,10 @@ from safetensors.numpy import load_file, save_file
 
 from farm import locations
 from farm.errors import FarmError, UnsupportedArchitecture
-from pipeline.conversion import decoder_check
 from pipeline.conversion.checkpoints.reading import read_checkpoint
-from pipeline.conversion.numpy_forward import NumpyForward
+from tests.fixtures.known_logits import TOLERANCE, require_logits
 
 ORACLE = locations.ROOT / "tests" / "oracle"
-# Of the largest logit: float32's rounding.
-TOLERANCE = 1e-4
 # Read off the script's source, whose imports this environment has not.
 CASES = runpy.run_path(str(ORACLE / "cases.py"))["CASES"]
 NAMES = [f"{family}-{case}" for family, cases in CASES.items() for case in cases]
@@ -40,11 +37,7 @@ def test_the_decoder_and_the_witness_compute_what_transformers_does(written: Pat
     checkpoint = read_checkpoint(folder)
     tokens = np.load(folder / "tokens.npy").astype(np.int32)
     expected = np.load(folder / "logits.npy")
-    allowed = TOLERANCE * np.abs(expected).max()
-    decoded = decoder_check.run_decoder(checkpoint.description, checkpoint.weights, tokens)
-    assert np.abs(decoded - expected).max() < allowed
-    witnessed = NumpyForward(checkpoint.description, checkpoint.weights).logits_after(tokens)
-    assert np.abs(witnessed - expected).max() < allowed
+    require_logits(checkpoint, tokens, expected)
 
 
 @pytest.mark.parametrize(

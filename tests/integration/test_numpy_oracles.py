@@ -12,15 +12,13 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from farm.errors import FarmError, UnsupportedArchitecture
-from pipeline.conversion import decoder_check
 from pipeline.conversion.checkpoints.reading import read_checkpoint
 from pipeline.conversion.numpy_forward import NumpyForward
 from pipeline.models import checking
+from tests.fixtures.known_logits import TOLERANCE, require_logits
 from tests.oracle import numpy_families
 from tests.oracle.numpy_cases import CASES
 
-# Of the largest logit: float32's rounding.
-TOLERANCE = 1e-4
 NAMES = [(family, case) for family, cases in CASES.items() for case in cases]
 
 
@@ -161,8 +159,4 @@ def require_same(folder: Path) -> None:
     checkpoint = read_checkpoint(folder)
     tokens = np.load(folder / "tokens.npy").astype(np.int32)
     expected = np.load(folder / "logits.npy")
-    allowed = TOLERANCE * np.abs(expected).max()
-    decoded = decoder_check.run_decoder(checkpoint.description, checkpoint.weights, tokens)
-    assert np.abs(decoded - expected).max() < allowed
-    witnessed = NumpyForward(checkpoint.description, checkpoint.weights).logits_after(tokens)
-    assert np.abs(witnessed - expected).max() < allowed
+    require_logits(checkpoint, tokens, expected)

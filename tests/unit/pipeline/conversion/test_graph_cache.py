@@ -8,22 +8,7 @@ import pytest
 from farm import caches as cache_files
 from farm import digests
 from pipeline.conversion import graph_cache
-from pipeline.conversion.description import Activation, DecoderDescription, Layer, Norm
-
-TINY = DecoderDescription(
-    vocabulary_size=9,
-    hidden_size=4,
-    intermediate_size=8,
-    query_heads=1,
-    key_value_heads=1,
-    head_size=4,
-    layers=(Layer(),),
-    norm=Norm.RMS,
-    norm_epsilon=1e-5,
-    final_norm_epsilon=1e-5,
-    activation=Activation.SILU,
-    query_scale=0.5,
-)
+from tests.fixtures.decoders import TINY
 
 
 def test_the_key_depends_on_all_that_decides_a_graph(monkeypatch: pytest.MonkeyPatch) -> None:

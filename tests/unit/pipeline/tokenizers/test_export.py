@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,9 +12,9 @@ from farm.errors import EvaluationUnusable, ModelDamaged
 from farm.jobspec import IoMode
 from farm.prompting import Mode, Prompting
 from farm.tokenizer_kinds import ABILITIES, Feature, PreTokenizer, Reader
-from pipeline.conversion.description import Activation, DecoderDescription, Layer, Norm
 from pipeline.conversion.reference_plan import FORCED_TOKENS, plan_reference
 from pipeline.tokenizers.export import TokenizerExport, export_tokenizer
+from tests.fixtures.decoders import TINY
 
 END = "<|endoftext|>"
 LETTERS = sorted(ByteLevel.alphabet())
@@ -157,20 +158,7 @@ def test_merges_that_do_not_fit_are_refused() -> None:
         export(GPT2Tokenizer(merges=["q z x"]))
 
 
-DESCRIPTION = DecoderDescription(
-    vocabulary_size=len(VOCABULARY),
-    hidden_size=4,
-    intermediate_size=8,
-    query_heads=1,
-    key_value_heads=1,
-    head_size=4,
-    layers=(Layer(),),
-    norm=Norm.RMS,
-    norm_epsilon=1e-5,
-    final_norm_epsilon=1e-5,
-    activation=Activation.SILU,
-    query_scale=0.5,
-)
+DESCRIPTION = replace(TINY, vocabulary_size=len(VOCABULARY))
 
 
 def test_a_plan_fits_into_the_context() -> None:
