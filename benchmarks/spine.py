@@ -41,10 +41,10 @@ LAST_OF_THE_APK = "jvm-check"
 REMARKS = """\
 A token at int8 reads the whole file, 128 MB, so that the memory's bandwidth bounds the time to 100 tokens
 where each is read by itself: about half a second at the 24 GB/s of a small two-core machine, whatever the graph does.
-The farm gets below by drafting tokens from the text and reading them together (docs/decisions/0005-drafted-tokens.md),
-so that its time follows the text. What a model of random weights writes repeats itself more than what people read
-does; the table therefore gives the time without drafts as well, which is the bound for a text that never repeats
-itself. The recipe's time hangs on no prompt.
+The farm gets below by drafting tokens from the text and reading them together
+(docs/decisions/0005-speculative-decoding.md), so that its time follows the text. What a model of random weights
+writes repeats itself more than what people read does; the table therefore gives the time without drafts as well, which
+is the bound for a text that never repeats itself. The recipe's time hangs on no prompt.
 
 The farm's overhead counts every stage. Each waits for the disk twice, for its files' content and then for their names,
 before the database may speak of them (docs/reliability.md), some two dozen waits a job: on a slow disk they are most

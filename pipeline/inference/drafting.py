@@ -1,12 +1,16 @@
-"""Drafts what a text goes on with, from the text itself.
+"""Drafts what a text goes on with, from the text itself: speculative decoding by prompt lookup.
 
 A call that reads several tokens takes little longer than one that reads a single one, where the memory's bandwidth
 holds a model up. So the model is given drafts behind the last token, and those that turn out to be what it chooses
-anyway have cost nothing. The draft is what stood behind the last two tokens when they came before, or else behind the
-last one: known as prompt lookup (docs/decisions/0005-drafted-tokens.md).
+anyway have cost nothing. The draft is what stood behind the last three tokens when they came before, or else behind
+the last two (docs/decisions/0005-speculative-decoding.md). A suffix's latest place is found by an index, so that a
+token costs the same in a text of any length.
 
-Whether a draft is worth its cost the text says too: at each token it is known whether the draft would have held,
-given or not.
+Whether drafts are worth their cost is learnt while the text is written, in two ways. At each token it is known whether
+a draft would have held, given or not; where too few have held lately none is given. And what drafts saved is kept
+against what they cost, so that they never take more than 2 % of a text's time.
+
+The app has the same drafter in Kotlin, and both are held to the same drafts (tests/fixtures/drafting_traces.json).
 """
 
 from __future__ import annotations
@@ -14,30 +18,46 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 # By how many last tokens an earlier place is found, the likeliest first.
-WIDTHS = (2, 1)
-# The share of drafts that hold: taken for true at first, and the least that is worth a call, which takes 1.3 times as
-# long with drafts as without; and how much the latest draft weighs in it.
-FIRST_SHARE = 0.3
-LEAST_SHARE = 0.25
+WIDTHS = (3, 2)
+# What a call with drafts takes beyond one without, in calls without (docs/decisions/0005-speculative-decoding.md).
+COST = 0.25
+# The share of drafts that hold: taken for true at first, and the least that is worth a call. A draft whose first token
+# holds saves more than one call on average, so the least is less than the cost.
+FIRST_SHARE = 0.4
+LEAST_SHARE = 0.2
+# How much the latest draft weighs in the share.
 WEIGHT = 0.1
+# At most this share of a text's calls may be lost to drafts that fail; a text counts as this long at least, else there
+# would be no first draft.
+LOSS = 0.02
+SHORTEST = 25
 
 
 class PromptLookupDrafter:
-    """Knows a text's tokens so far."""
+    """Knows a text's tokens so far, those of its prompt first."""
 
-    def __init__(self, tokens: Sequence[int]) -> None:
+    def __init__(self, prompt: Sequence[int]) -> None:
         self._tokens: list[int] = []
         self._behind: dict[tuple[int, ...], int] = {}  # the place behind the latest such tokens
         self._held = dict.fromkeys(WIDTHS, FIRST_SHARE)
         self._match: int | None = None
         self._width = 0
-        for token in tokens:
+        self._given: list[int] = []  # the latest draft, as far as it may still hold
+        self._won = 0.0  # what drafts saved beyond their cost, in calls
+        for token in prompt:
             self.append(token)
+        self._prompt = len(self._tokens)
 
     def append(self, token: int) -> None:
         """The text goes on with this token."""
+        if self._given and self._given[0] == token:
+            self._won += 1.0
+            del self._given[0]
+        else:
+            self._given = []
         if self._match is not None:
-            self._held[self._width] += WEIGHT * ((self._tokens[self._match] == token) - self._held[self._width])
+            held = 1.0 if self._tokens[self._match] == token else 0.0
+            self._held[self._width] += WEIGHT * (held - self._held[self._width])
         self._tokens.append(token)
         self._match = None
         for width in WIDTHS:
@@ -50,9 +70,13 @@ class PromptLookupDrafter:
                 self._match, self._width = place, width
 
     def draft(self, most: int) -> list[int]:
-        """At most so many tokens that may come next; none where nothing speaks for any."""
-        if self._match is None or self._held[self._width] < LEAST_SHARE:
+        """At most so many tokens that may come next, for a call that reads them; none where they are not worth it."""
+        if most < 1 or self._match is None or self._held[self._width] < LEAST_SHARE:
             return []
-        known = self._tokens[self._match :]
+        if self._won - COST < -LOSS * max(len(self._tokens) - self._prompt, SHORTEST):
+            return []
         # What repeats itself up to the text's end will go on repeating itself.
-        return [known[place % len(known)] for place in range(max(0, most))]
+        length = len(self._tokens) - self._match
+        self._given = [self._tokens[self._match + place % length] for place in range(most)]
+        self._won -= COST
+        return list(self._given)

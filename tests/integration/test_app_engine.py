@@ -25,7 +25,8 @@ from pipeline.inference.interpreter import TokenModel
 from pipeline.inference.model_info import ModelInfo
 from pipeline.toolchain.maven import Toolchain
 from pipeline.toolchain.pins import Role
-from tests.fixtures import weightless_graphs
+from tests.fixtures import drafting_traces, weightless_graphs
+from tests.fixtures.drafting_traces import Trace
 from tests.fixtures.weightless_graphs import GPT2_LIKE, LLAMA_LIKE, Sizes
 
 if TYPE_CHECKING:
@@ -155,6 +156,12 @@ def test_quantized_weights_start_as_in_ai_edge_litert(
         answer = host_driver.ask(cmd="generate", prompt_tokens=built.prompt(length), max_new_tokens=1)
         assert answer["tokens"] == [expected] or lead < 0.1
         assert answer["margins"] == pytest.approx([lead], abs=0.1)
+
+
+@pytest.mark.parametrize("trace", drafting_traces.load(), ids=lambda trace: trace.name)
+def test_the_app_drafts_what_python_drafts(host_driver: HostDriver, trace: Trace) -> None:
+    answer = host_driver.ask(cmd="draft", tokens=trace.tokens, prompt=trace.prompt, most=drafting_traces.MOST)
+    assert [(place, tuple(drafts)) for place, drafts in answer["drafts"]] == list(trace.drafts)
 
 
 def test_one_generation_leaves_nothing_to_the_next(host_driver: HostDriver, built: Built) -> None:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import cycle
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -79,3 +81,51 @@ def test_an_empty_prompt_is_refused(model: TokenModel) -> None:
 
 def test_no_tokens_wanted_gives_none(model: TokenModel) -> None:
     assert list(generate(model, [1], 0, ())) == []
+
+
+class MarkovModel:
+    """A text whose next token depends on its last one alone, by known chances; it may be read like a file."""
+
+    chances = np.array([[0.1, 0.6, 0.3], [0.5, 0.1, 0.4], [0.25, 0.7, 0.05]])
+    contract = SimpleNamespace(context=1 << 30)
+
+    def __init__(self) -> None:
+        self.position, self.calls = 0, 0
+
+    def rewind(self, position: int = 0) -> None:
+        self.position = position
+
+    def read(self, tokens: Sequence[int]) -> Float32:
+        self.position = len(tokens)
+        return self._logits(tokens[-1:])[0]
+
+    def room_to_score(self) -> int:
+        return 4
+
+    def score(self, tokens: Sequence[int]) -> Float32:
+        self.position += len(tokens)
+        self.calls += 1
+        return self._logits(tokens)
+
+    def _logits(self, tokens: Sequence[int]) -> Float32:
+        return np.log(self.chances[list(tokens)]).astype(np.float32)
+
+
+def test_drafts_leave_the_distribution_of_drawn_tokens_as_it_is() -> None:
+    """A draft is accepted as often as the model would draw it, and what is drawn instead is what else it would draw."""
+    model, random, count = MarkovModel(), np.random.default_rng(7), 30_000
+
+    def draw(logits: Float32) -> int:
+        return int(random.choice(len(logits), p=np.exp(logits.astype(float)) / np.exp(logits.astype(float)).sum()))
+
+    written = [0, *generate(cast(TokenModel, model), [0], count, (), draw)]
+    assert model.calls < 0.95 * count, "drafts were accepted"
+    triples = np.zeros((3, 3, 3))
+    np.add.at(triples, (written[:-2], written[1:-1], written[2:]), 1)
+    # Behind each pair of tokens as behind the last of them: what was drafted depends on both.
+    for pair in triples.reshape(9, 3):
+        assert pair.sum() > 200
+    for first, second in np.ndindex(3, 3):
+        found, expected = triples[first, second], model.chances[second]
+        spread = np.sqrt(found.sum() * expected * (1 - expected))
+        assert np.all(np.abs(found - found.sum() * expected) < 4.5 * spread), (first, second, found)

@@ -5,6 +5,7 @@ import dev.kerasfarm.generation.engine.LanguageModel
 import dev.kerasfarm.generation.engine.ModelRegion
 import dev.kerasfarm.generation.engine.ModelUnusable
 import dev.kerasfarm.generation.decoding.Generator
+import dev.kerasfarm.generation.decoding.PromptLookupDrafter
 import dev.kerasfarm.generation.decoding.PromptTooLong
 import dev.kerasfarm.generation.model.ModelInfo
 import dev.kerasfarm.generation.model.ModelInfoUnusable
@@ -38,8 +39,9 @@ class Driver : Closeable {
                 "detokenize" -> detokenize(integers(command, "ids"))
                 "generate" -> generate(command)
                 "score" -> score(command)
+                "draft" -> draft(command)
                 else -> throw HostError(
-                    "There is no command $name; use open, tokenize, detokenize, generate, score or quit.",
+                    "There is no command $name; use open, tokenize, detokenize, generate, score, draft or quit.",
                 )
             }
         } catch (error: ModelUnusable) {
@@ -201,6 +203,21 @@ class Driver : Closeable {
             }
         }
         return JSONObject().put("rows", position - from).put("vocabulary_size", logits.size)
+    }
+
+    /** At most `most` drafts for each call that writes `tokens` from place `prompt` on: [place, drafts] where there are any. */
+    private fun draft(command: JSONObject): JSONObject {
+        val tokens = integers(command, "tokens")
+        var place = command.getInt("prompt")
+        val drafter = PromptLookupDrafter(tokens.copyOf(place))
+        val drafts = JSONArray()
+        while (place < tokens.size) {
+            val drafted = drafter.draft(minOf(command.getInt("most"), tokens.size - place - 1))
+            if (drafted.isNotEmpty()) drafts.put(JSONArray(listOf(place, JSONArray(drafted))))
+            val held = drafted.indices.takeWhile { drafted[it] == tokens[place + it] }.size
+            repeat(held + 1) { drafter.append(tokens[place++]) }
+        }
+        return JSONObject().put("drafts", drafts)
     }
 
     private fun needTokenizer(): Tokenizer =
