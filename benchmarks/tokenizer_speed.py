@@ -167,7 +167,7 @@ def compiled(toolchain: Toolchain, folder: Path) -> str:
     libraries = [*toolchain.paths(Role.PLATFORM), *toolchain.paths(Role.LIBRARY)]
     library, host = folder / "library.jar", folder / "host.jar"
     compilation.compile_kotlin(toolchain, sources.library / "kotlin", libraries, library, "generation")
-    compilation.compile_kotlin(toolchain, sources.host, (library, *libraries), host, "host")
+    compilation.compile_kotlin(toolchain, sources.host, (library, *libraries), host, "host", (library,))
     return ":".join(map(str, (host, library, *libraries, *toolchain.paths(Role.HOST_NATIVE))))
 
 

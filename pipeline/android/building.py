@@ -46,7 +46,7 @@ def build(sources: AppSources, toolchain: Toolchain, target: Path, scratch: Path
     classpath = (base.library_jar, *classpath)
     compilation.compile_kotlin(toolchain, sources.main / "kotlin", (base.identifiers, *classpath), base.app_jar, "app")
     report(0.25, "compiling the host driver")
-    compilation.compile_kotlin(toolchain, sources.host, classpath, base.host_jar, "host")
+    compilation.compile_kotlin(toolchain, sources.host, classpath, base.host_jar, "host", (base.library_jar,))
 
     report(0.3, "shrinking the app's code")
     jars = (base.library_jar, base.app_jar, base.identifiers, *libraries)

@@ -22,15 +22,23 @@ HINT = "see the stage's log and the sources in android-builder."
 JVM = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto", "-Xmx2g")
 
 
-def compile_kotlin(toolchain: Toolchain, sources: Path, classpath: Sequence[Path], target: Path, module: str) -> None:
-    """Compile all Kotlin sources below a folder into the jar `target`."""
+def compile_kotlin(
+    toolchain: Toolchain,
+    sources: Path,
+    classpath: Sequence[Path],
+    target: Path,
+    module: str,
+    friends: Sequence[Path] = (),
+) -> None:
+    """Compile all Kotlin sources below a folder into the jar `target`. friends: jars whose internals they use."""
     classes = target.with_suffix(".classes")
+    befriended = [f"-Xfriend-paths={','.join(map(str, friends))}"] if friends else []
     process.run(
         (
             tools.find(Tool.JAVA), *JVM, "-cp", _joined(_compiler(toolchain)),
             "org.jetbrains.kotlin.cli.jvm.K2JVMCompiler", "-no-stdlib", "-no-reflect",
             "-jvm-target", toolchain.pins.target.jvm_target, "-module-name", module,
-            "-classpath", _joined(classpath), "-d", classes, sources,
+            *befriended, "-classpath", _joined(classpath), "-d", classes, sources,
         ),
         timeout=COMPILE_TIMEOUT, error=StageCrashed, hint=HINT,
     )  # fmt: skip

@@ -69,7 +69,8 @@ class Harness:
     def compile(self, sources: Path, others: Sequence[Path], target: Path) -> None:
         """Compile JUnit classes into the jar `target`; others: jars that they use besides `libraries`."""
         target.parent.mkdir(parents=True, exist_ok=True)
-        compilation.compile_kotlin(self.toolchain, sources, (*others, *self.libraries()), target, target.stem)
+        ours = (self.base.library_jar, self.base.app_jar)
+        compilation.compile_kotlin(self.toolchain, sources, (*others, *self.libraries()), target, target.stem, ours)
 
     def run(
         self, package: Path, jars: Sequence[Path], classes: Sequence[str], properties: Mapping[str, str],

@@ -9,8 +9,8 @@ import dev.kerasfarm.app.generation.Notice
 import dev.kerasfarm.app.generation.Phase
 import dev.kerasfarm.app.ui.Preferences
 import dev.kerasfarm.app.ui.SettingsActivity
+import dev.kerasfarm.generation.GenerationOptions
 import dev.kerasfarm.generation.decoding.Sampling
-import dev.kerasfarm.generation.decoding.WritingOptions
 import dev.kerasfarm.screens.await
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertFalse
@@ -130,7 +130,7 @@ class CompleteScreenTest : AppTest() {
     fun stopEndsTheWritingAtOnceAndASecondPressChangesNothing() {
         open()
         writeLong()
-        session.generate("Another prompt", WritingOptions(8))
+        session.generate("Another prompt", GenerationOptions(8))
         assertEquals(longest, session.state.prompt)
         // At once: a small model has written everything a moment later.
         press(R.id.stop)

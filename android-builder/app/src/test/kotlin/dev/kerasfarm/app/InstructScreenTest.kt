@@ -26,7 +26,7 @@ class InstructScreenTest : AppTest() {
             assertTrue("${golden.completion} / ${session.state.text}", session.state.text.startsWith(golden.completion))
             assertEquals(question, text(R.id.question))
             await("the answer") { text(R.id.answer) == session.state.text.trim() }
-            assertTrue(session.state.tokens < Preferences(activity).options(prompting.mode).limit)
+            assertTrue(session.state.tokens < Preferences(activity).options(prompting.mode).maxTokens)
             assertEquals("", text(R.id.prompt))
         }
         press(R.id.copy)

@@ -1,7 +1,7 @@
 package dev.kerasfarm.app
 
 import dev.kerasfarm.generation.decoding.Sampling
-import dev.kerasfarm.generation.decoding.windowFor
+import dev.kerasfarm.generation.windowFor
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertNotEquals
 import org.junit.Assert.assertTrue

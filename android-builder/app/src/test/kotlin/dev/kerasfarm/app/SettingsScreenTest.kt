@@ -33,7 +33,7 @@ class SettingsScreenTest : AppTest() {
         }
         assertEquals(Sampling(0.8f, 7, 0.9f, 1.3f, 42), preferences.sampling)
         assertEquals(20, preferences.window)
-        assertEquals(40, preferences.options(Mode.COMPLETE).limit)
+        assertEquals(40, preferences.options(Mode.COMPLETE).maxTokens)
         settings { screen ->
             assertEquals(80, screen.findViewById<SeekBar>(R.id.temperature).progress)
             assertEquals("42", screen.findViewById<EditText>(R.id.seed).text.toString())

@@ -3,7 +3,8 @@ package dev.kerasfarm.app
 import dev.kerasfarm.app.generation.Session
 import dev.kerasfarm.app.ui.AutocompleteApplication
 import dev.kerasfarm.generation.ModelMissing
-import dev.kerasfarm.generation.decoding.AppModel
+import dev.kerasfarm.generation.TextGenerator
+import dev.kerasfarm.generation.refusing
 import dev.kerasfarm.generation.model.Mode
 import dev.kerasfarm.generation.model.ModelInfo
 import dev.kerasfarm.generation.model.Prompting
@@ -34,12 +35,12 @@ class TestApp : AutocompleteApplication() {
     }
 
     override fun readInfo(): ModelInfo {
-        missing?.let { throw ModelMissing(it) }
+        missing?.let { refusing { throw ModelMissing(it) } }
         val info = super.readInfo().let { it.copy(startToken = startToken(it)) }
         return if (mode == Mode.COMPLETE) info.copy(prompting = Prompting()) else info
     }
 
-    override fun open(info: ModelInfo): AppModel {
+    override fun open(info: ModelInfo): TextGenerator {
         opened++
         return super.open(info)
     }

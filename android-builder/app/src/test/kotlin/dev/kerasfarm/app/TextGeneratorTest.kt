@@ -1,6 +1,7 @@
 package dev.kerasfarm.app
 
 import dev.kerasfarm.generation.EndReason
+import dev.kerasfarm.generation.GenerationListener
 import dev.kerasfarm.generation.GenerationOptions
 import dev.kerasfarm.generation.ModelRefused
 import dev.kerasfarm.generation.PromptRefused
@@ -47,6 +48,50 @@ class TextGeneratorTest {
         assertEquals(EndReason.STOPPED, result.reason)
         assertTrue("${result.tokens.size} tokens", result.tokens.size < 50)
         assertTrue(generator.generate(golden.text).first().isNotEmpty())
+    }
+
+    @Test
+    fun aListenerSeesTheReadingAndEveryToken() {
+        val places = ArrayList<Int>()
+        val counts = ArrayList<Int>()
+        val listener = object : GenerationListener {
+            override fun onRead(read: Int, total: Int): Boolean = places.add(read)
+
+            override fun onToken(part: String, tokens: Int, tokensPerSecond: Double): Boolean = counts.add(tokens)
+        }
+        val result = generator.generate(golden.text, GenerationOptions(maxTokens = 4), listener)
+        assertEquals(listOf(0, result.promptTokens - 1), listOf(places.first(), places.last()))
+        assertEquals((1..result.tokens.size).toList(), counts.distinct())
+        val stopping = object : GenerationListener {
+            override fun onRead(read: Int, total: Int): Boolean = false
+
+            override fun onToken(part: String, tokens: Int, tokensPerSecond: Double): Boolean = true
+        }
+        val stopped = generator.generate(golden.text, GenerationOptions(maxTokens = 4), stopping)
+        assertEquals(EndReason.STOPPED to 0, stopped.reason to stopped.tokens.size)
+    }
+
+    @Test
+    fun anotherBeginningAndALeastLengthCanBeAskedFor() {
+        fun write(options: GenerationOptions) = generator.generate(golden.text, options) { true }
+        val first = write(GenerationOptions(maxTokens = 1)).tokens.single()
+        val second = write(GenerationOptions(maxTokens = 1, notFirst = setOf(first))).tokens.single()
+        assertTrue(first != second)
+        // Sooner or later every text of this model ends by itself.
+        val limit = generator.info.context / 2
+        assertEquals(EndReason.END_OF_TEXT, write(GenerationOptions(limit)).reason)
+        val long = write(GenerationOptions(limit, minTokens = limit))
+        assertEquals(EndReason.TOKEN_LIMIT to limit, long.reason to long.tokens.size)
+    }
+
+    @Test
+    fun aPromptThatMustBeReadWholeIsRefusedWithBothNumbers() {
+        val cut = generator.generate(golden.text, GenerationOptions(maxTokens = 1, contextWindow = 2)) { true }
+        assertEquals(2, cut.promptTokens)
+        val options = GenerationOptions(maxTokens = 1, contextWindow = 2, wholePrompt = true)
+        val refused = assertThrows(PromptRefused::class.java) { generator.generate(golden.text, options) }
+        assertEquals(PromptRefused.Reason.TOO_LONG, refused.reason)
+        assertEquals(2 to 2 + cut.promptTokensLeft, refused.room to refused.tokens)
     }
 
     @Test

@@ -9,12 +9,16 @@ import dev.kerasfarm.generation.decoding.StopReason
  * @property tokens the written tokens, without the one that ends a text.
  * @property reason why the text ended.
  * @property tokensPerSecond how fast it was written, the reading of the prompt left out.
+ * @property promptTokens how many tokens the model read before it wrote, its start token among them.
+ * @property promptTokensLeft how many tokens before those had no place in the context window, and were not read.
  */
 class GenerationResult internal constructor(
     val text: String,
     val tokens: IntArray,
     val reason: EndReason,
     val tokensPerSecond: Double,
+    val promptTokens: Int,
+    val promptTokensLeft: Int,
 )
 
 /** Why a text ended. */
@@ -39,5 +43,4 @@ internal fun StopReason.asEndReason(): EndReason = when (this) {
     StopReason.END_TOKEN -> EndReason.END_OF_TEXT
     StopReason.TOKEN_LIMIT -> EndReason.TOKEN_LIMIT
     StopReason.CONTEXT_FULL -> EndReason.CONTEXT_FULL
-    StopReason.CANCELLED -> EndReason.STOPPED
 }

@@ -1,6 +1,7 @@
 package dev.kerasfarm.generation
 
 import android.content.res.AssetManager
+import dev.kerasfarm.generation.ModelRefused.Reason
 import dev.kerasfarm.generation.decoding.AppModel
 import dev.kerasfarm.generation.decoding.TokenizerMissing
 import dev.kerasfarm.generation.engine.CpuThreads
@@ -10,12 +11,15 @@ import dev.kerasfarm.generation.engine.ModelUnusable
 import dev.kerasfarm.generation.filter.WordFilter
 import dev.kerasfarm.generation.filter.readWords
 import dev.kerasfarm.generation.model.ModelInfo
+import dev.kerasfarm.generation.model.ModelInfoUnusable
 import dev.kerasfarm.generation.tokenizer.CodePointClasses
 import dev.kerasfarm.generation.tokenizer.TokenTable
 import dev.kerasfarm.generation.tokenizer.Tokenizer
 import dev.kerasfarm.generation.tokenizer.TokenizerFile
+import dev.kerasfarm.generation.tokenizer.TokenizerUnusable
 import java.io.File
 import java.io.FileInputStream
+import java.io.IOException
 import java.io.InputStream
 import java.io.RandomAccessFile
 import java.security.MessageDigest
@@ -60,16 +64,35 @@ internal class FolderFiles(private val folder: File) : ModelFiles {
 }
 
 /** The model is not there: [missing] is the file that is not among the package's assets or in the folder. */
-class ModelMissing(val missing: String) : Exception("there is no file $missing")
+internal class ModelMissing(val missing: String) : Exception("there is no file $missing")
 
-/** What the farm wrote down about an app's model. ModelMissing, ModelInfoUnusable. */
-fun readModelInfo(assets: AssetManager): ModelInfo = readModelInfo(AssetFiles(assets))
+/**
+ * What the farm wrote down about an app's model; a moment's work, where opening the model takes a second.
+ *
+ * @throws ModelRefused with a sentence when there is no model or the description is unusable.
+ */
+@Throws(ModelRefused::class)
+fun readModelInfo(assets: AssetManager): ModelInfo = refusing { readModelInfo(AssetFiles(assets)) }
 
-/** Opens the model that the farm put into the app; takes a second or so and must not run on the main thread. */
-fun openModel(assets: AssetManager, info: ModelInfo): AppModel = AssetFiles(assets).let { openModel(it, it, info) }
-
-/** The filter of the word lists in an app's assets. */
-fun openWordFilter(assets: AssetManager): WordFilter = openWordFilter(AssetFiles(assets))
+/** Turns what can go wrong with a model's files into [ModelRefused]. */
+internal fun <T> refusing(work: () -> T): T =
+    try {
+        work()
+    } catch (error: ModelMissing) {
+        throw ModelRefused(Reason.MISSING, error.missing, error)
+    } catch (error: TokenizerMissing) {
+        throw ModelRefused(Reason.NO_TOKENIZER, error.message.orEmpty(), error)
+    } catch (error: LinkageError) {
+        throw ModelRefused(Reason.NO_RUNTIME, error.message.orEmpty(), error)
+    } catch (error: ModelUnusable) {
+        throw ModelRefused(Reason.UNUSABLE, error.message.orEmpty(), error)
+    } catch (error: ModelInfoUnusable) {
+        throw ModelRefused(Reason.UNUSABLE, error.message.orEmpty(), error)
+    } catch (error: TokenizerUnusable) {
+        throw ModelRefused(Reason.UNUSABLE, error.message.orEmpty(), error)
+    } catch (error: IOException) {
+        throw ModelRefused(Reason.UNUSABLE, "a file of the model cannot be read (${error.message})", error)
+    }
 
 internal fun readModelInfo(files: ModelFiles): ModelInfo {
     val present = files.list("").toSet()

@@ -152,19 +152,18 @@ class Driver : Closeable {
     private fun generate(command: JSONObject): JSONObject {
         val model = model ?: throw HostError("No model is open; send an open command first.")
         val sampler = MarginRecorder()
-        val result = Generator(model, stopTokens).generate(
-            prompt = integers(command, "prompt_tokens"),
-            limit = command.getInt("max_new_tokens"),
-            sampler = sampler,
-            cancelled = { false },
-            token = {},
-        )
+        val began = System.nanoTime()
+        val prompt = integers(command, "prompt_tokens")
+        val run = Generator(model, stopTokens).start(prompt, command.getInt("max_new_tokens"), sampler)
+        run.read { true }
+        val read = System.nanoTime()
+        val tokens = generateSequence { run.next() }.toList()
         return JSONObject()
-            .put("tokens", JSONArray(result.tokens))
+            .put("tokens", JSONArray(tokens))
             .put("margins", JSONArray(sampler.margins))
-            .put("stop_reason", result.reason.name.lowercase())
-            .put("prefill_seconds", result.prefillSeconds)
-            .put("decode_seconds", result.decodeSeconds)
+            .put("stop_reason", checkNotNull(run.reason).name.lowercase())
+            .put("prefill_seconds", (read - began) / NANOSECONDS)
+            .put("decode_seconds", (System.nanoTime() - read) / NANOSECONDS)
     }
 
     /**

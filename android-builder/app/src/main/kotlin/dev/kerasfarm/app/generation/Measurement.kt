@@ -1,9 +1,8 @@
 package dev.kerasfarm.app.generation
 
-import dev.kerasfarm.generation.decoding.AppModel
-import dev.kerasfarm.generation.decoding.GreedySampler
-import dev.kerasfarm.generation.decoding.Sampler
-import dev.kerasfarm.generation.engine.CpuThreads
+import dev.kerasfarm.generation.GenerationListener
+import dev.kerasfarm.generation.GenerationOptions
+import dev.kerasfarm.generation.TextGenerator
 import dev.kerasfarm.generation.model.ModelInfo
 import org.json.JSONObject
 import java.io.File
@@ -55,17 +54,19 @@ private const val NEW_TOKENS = 48
 private const val NANOSECONDS = 1e9
 private const val TEXT = "The quick brown fox jumps over the lazy dog, and then it goes on to the river to drink. "
 
-/** Measures [model] after a run that warms it up; null when [cancelled]. Takes seconds. */
-fun measure(model: AppModel, cancelled: () -> Boolean): Measurement? {
-    val context = model.info.context
-    val prompt = model.prompt(model.encode(TEXT.repeat(PROMPT_TOKENS)), minOf(PROMPT_TOKENS, context / 2))
-    val limit = minOf(NEW_TOKENS, context - prompt.size)
-    val runs = List(RUNS + 1) { Run.of(model, prompt, limit, cancelled) ?: return null }.drop(1)
+/** Measures [generator] after a run that warms it up; null when [cancelled]. Takes seconds. */
+fun measure(generator: TextGenerator, cancelled: () -> Boolean): Measurement? {
+    val context = generator.info.context
+    val window = minOf(PROMPT_TOKENS, context / 2)
+    val limit = minOf(NEW_TOKENS, context - window)
+    // Every run writes as much: an early end would be another measurement.
+    val options = GenerationOptions(limit, window, minTokens = limit)
+    val runs = List(RUNS + 1) { Run.of(generator, options, cancelled) ?: return null }.drop(1)
     return Measurement(
-        model = model.info,
-        threads = CpuThreads.threads(),
+        model = generator.info,
+        threads = generator.threads,
         runs = RUNS,
-        promptTokens = prompt.size,
+        promptTokens = runs.first().promptTokens,
         newTokens = limit,
         firstTokenSeconds = median(runs.map { it.firstTokenSeconds }),
         tokensPerSecond = median(runs.map { it.tokensPerSecond }),
@@ -73,23 +74,24 @@ fun measure(model: AppModel, cancelled: () -> Boolean): Measurement? {
     )
 }
 
-private data class Run(val firstTokenSeconds: Double, val tokensPerSecond: Double) {
+private data class Run(val firstTokenSeconds: Double, val tokensPerSecond: Double, val promptTokens: Int) {
     companion object {
-        fun of(model: AppModel, prompt: IntArray, limit: Int, cancelled: () -> Boolean): Run? {
+        fun of(generator: TextGenerator, options: GenerationOptions, cancelled: () -> Boolean): Run? {
             val began = System.nanoTime()
             var first = 0L
-            val generation = model.write(prompt, limit, endless(model.info.stopTokens), cancelled) {
-                if (first == 0L) first = System.nanoTime()
+            val watch = object : GenerationListener {
+                override fun onRead(read: Int, total: Int): Boolean = !cancelled()
+
+                override fun onToken(part: String, tokens: Int, tokensPerSecond: Double): Boolean {
+                    if (first == 0L) first = System.nanoTime()
+                    return !cancelled()
+                }
             }
-            return if (cancelled()) null else Run((first - began) / NANOSECONDS, generation.tokensPerSecond)
+            val result = generator.generate(TEXT.repeat(PROMPT_TOKENS), options, watch)
+            if (cancelled()) return null
+            return Run((first - began) / NANOSECONDS, result.tokensPerSecond, result.promptTokens)
         }
     }
-}
-
-/** Never ends the text, so that every run writes as much. */
-private fun endless(stopTokens: Set<Int>) = Sampler { logits ->
-    for (id in stopTokens) logits[id] = Float.NEGATIVE_INFINITY
-    GreedySampler.choose(logits)
 }
 
 private fun median(values: List<Double>): Double = values.sorted()[values.size / 2]

@@ -1,20 +1,14 @@
 package dev.kerasfarm.app.generation
 
-import dev.kerasfarm.generation.ModelMissing
-import dev.kerasfarm.generation.decoding.AppModel
-import dev.kerasfarm.generation.decoding.FilteredText
-import dev.kerasfarm.generation.decoding.PromptTooLong
-import dev.kerasfarm.generation.decoding.StopReason
-import dev.kerasfarm.generation.decoding.TokenizerMissing
-import dev.kerasfarm.generation.decoding.WritingOptions
-import dev.kerasfarm.generation.decoding.windowFor
-import dev.kerasfarm.generation.engine.ModelUnusable
-import dev.kerasfarm.generation.filter.WordFilter
+import dev.kerasfarm.generation.EndReason
+import dev.kerasfarm.generation.GenerationListener
+import dev.kerasfarm.generation.GenerationOptions
+import dev.kerasfarm.generation.GenerationResult
+import dev.kerasfarm.generation.ModelRefused
+import dev.kerasfarm.generation.PromptRefused
+import dev.kerasfarm.generation.TextGenerator
 import dev.kerasfarm.generation.model.Mode
 import dev.kerasfarm.generation.model.ModelInfo
-import dev.kerasfarm.generation.model.ModelInfoUnusable
-import dev.kerasfarm.generation.tokenizer.TokenizerUnusable
-import java.io.IOException
 import java.util.concurrent.Executors
 import java.util.concurrent.atomic.AtomicBoolean
 
@@ -22,20 +16,17 @@ import java.util.concurrent.atomic.AtomicBoolean
  * One model and one generation at a time, for the whole process: a screen that is turned or left does not stop it.
  *
  * The work is done on a thread of its own. [post] runs something on the main thread, on which all public functions
- * are to be called; [readInfo] tells which model the app has, [openModel] opens it, [openFilter] the filter of words,
- * null when the app has none.
+ * are to be called; [readInfo] tells which model the app has, [openModel] opens it.
  */
 class Session(
     private val readInfo: () -> ModelInfo,
-    private val openModel: (ModelInfo) -> AppModel,
-    private val openFilter: () -> WordFilter?,
+    private val openModel: (ModelInfo) -> TextGenerator,
     private val post: (Runnable) -> Unit,
 ) {
     private val worker = Executors.newSingleThreadExecutor { task -> Thread(task, "model") }
     private val announced = AtomicBoolean(false)
     private val observers = LinkedHashSet<() -> Unit>()
-    private var model: AppModel? = null // touched by the worker alone
-    private val filter by lazy(openFilter) // by the worker alone
+    private var model: TextGenerator? = null // touched by the worker alone
     private val beginnings = HashSet<Int>() // of the texts after the present prompt; by the worker alone
 
     @Volatile
@@ -67,7 +58,7 @@ class Session(
      * Writes on from [prompt], or answers it; false, and nothing is done, while the model is at work. An [attempt]
      * above 0 asks for another text after the same prompt.
      */
-    fun generate(prompt: String, options: WritingOptions, attempt: Int = 0): Boolean {
+    fun generate(prompt: String, options: GenerationOptions, attempt: Int = 0): Boolean {
         if (state.busy || state.phase == Phase.OPENING) return false
         cancelled = false
         change { SessionState(Phase.READING, it.info, prompt, attempt = attempt, measurement = it.measurement) }
@@ -123,98 +114,83 @@ class Session(
         change { it.copy(phase = Phase.CLOSED) }
     }
 
-    private fun ready(): AppModel {
+    private fun ready(): TextGenerator {
         val info = state.info ?: readInfo().also { found -> change { it.copy(info = found) } }
         val open = model ?: openModel(info).also { model = it }
         change { if (it.busy) it else it.copy(phase = Phase.READY) }
         return open
     }
 
-    private fun write(model: AppModel, prompt: String, options: WritingOptions, number: Int) {
-        if (filter?.find(prompt) != null) return fail(Notice.UnsuitablePrompt)
+    private fun write(model: TextGenerator, prompt: String, options: GenerationOptions, number: Int) {
         val asks = model.info.prompting.mode == Mode.INSTRUCT
         if (asks && prompt.isBlank()) return fail(Notice.EmptyPrompt)
-        val tokens = model.encode(model.info.prompting.fill(prompt))
-        val window = windowFor(options.window, model.info.context)
-        val read = model.prompt(tokens, window)
-        if (read.isEmpty()) return fail(Notice.EmptyPrompt)
-        val whole = tokens.size + (if (model.info.startToken == null) 0 else 1)
-        // A text is read from its end; a question without its beginning would be another one.
-        if (asks && whole > window) return fail(Notice.LongPrompt(whole, window))
         if (number == 0) beginnings.clear()
-        val tries = if (options.sampling.varies) TRIES else 1
-        for (one in 0 until tries) {
+        val varies = options.temperature > 0
+        for (one in 0 until if (varies) TRIES else 1) {
             change { it.copy(phase = Phase.READING, text = "", tokens = 0, tokensPerSecond = 0.0) }
-            if (writeOnce(model, read, options, number * TRIES + one, whole - read.size)) return
+            // Each try draws other numbers, the same ones for the same seed.
+            val seed = options.seed?.let { it * MOST_TRIES + number * TRIES + one }
+            // A text is read from its end; a question without its beginning would be another one.
+            val own = options.copy(seed = seed, notFirst = beginnings.toSet(), wholePrompt = asks)
+            val result = model.generate(model.info.prompting.fill(prompt), own, Progress())
+            result.tokens.firstOrNull()?.let { beginnings.add(it) }
+            if (result.reason != EndReason.UNSUITABLE) return finish(result)
         }
         change { it.copy(text = "", tokens = 0, tokensPerSecond = 0.0) }
         fail(Notice.UnsuitableText)
     }
 
-    /** One try; false when its text is unsuitable. [left]: tokens of the prompt that the window has no place for. */
-    private fun writeOnce(
-        model: AppModel,
-        prompt: IntArray,
-        options: WritingOptions,
-        number: Int,
-        left: Int,
-    ): Boolean {
-        val text = FilteredText(filter)
-        val sampler = DiverseStartSampler(beginnings, model.info.stopTokens, options.sampling.sampler(prompt, number))
-        var began = 0L
-        val generation = model.write(prompt, options.limit, sampler, { cancelled || text.unsuitable }) { part ->
-            val now = System.nanoTime()
-            if (began == 0L) began = now
-            val shown = text.push(part)
+    private fun finish(result: GenerationResult) = change {
+        it.copy(
+            phase = Phase.READY,
+            text = result.text,
+            tokens = result.tokens.size,
+            tokensPerSecond = result.tokensPerSecond,
+            stopped = result.reason == EndReason.STOPPED,
+            notice = when {
+                result.reason == EndReason.CONTEXT_FULL -> Notice.ContextFull
+                result.tokens.isEmpty() && result.reason == EndReason.END_OF_TEXT -> Notice.NothingToSay
+                result.promptTokensLeft > 0 -> Notice.PromptCut(result.promptTokens, result.promptTokensLeft)
+                else -> null
+            },
+        )
+    }
+
+    /** Shows each token as it comes. */
+    private inner class Progress : GenerationListener {
+        override fun onRead(read: Int, total: Int): Boolean = !cancelled
+
+        override fun onToken(part: String, tokens: Int, tokensPerSecond: Double): Boolean {
             change {
-                val seconds = (now - began) / NANOSECONDS
-                val rate = if (seconds > 0) it.tokens / seconds else 0.0
-                it.copy(phase = Phase.WRITING, text = it.text + shown, tokens = it.tokens + 1, tokensPerSecond = rate)
+                it.copy(phase = Phase.WRITING, text = it.text + part, tokens = tokens, tokensPerSecond = tokensPerSecond)
             }
+            return !cancelled
         }
-        val rest = text.finish()
-        generation.tokens.firstOrNull()?.let { beginnings.add(it) }
-        if (text.unsuitable) return false
-        change {
-            it.copy(
-                phase = Phase.READY,
-                text = it.text + rest,
-                tokens = generation.tokens.size,
-                tokensPerSecond = generation.tokensPerSecond,
-                stopped = generation.reason == StopReason.CANCELLED,
-                notice = when {
-                    generation.reason == StopReason.CONTEXT_FULL -> Notice.ContextFull
-                    generation.tokens.isEmpty() && generation.reason == StopReason.END_TOKEN -> Notice.NothingToSay
-                    left > 0 -> Notice.PromptCut(prompt.size, left)
-                    else -> null
-                },
-            )
-        }
-        return true
     }
 
     /** Runs [work] and turns what can go wrong there into a notice. */
     private fun attempt(work: () -> Unit) =
         try {
             work()
-        } catch (error: PromptTooLong) {
-            fail(Notice.LongPrompt(error.promptTokens, error.context))
-        } catch (error: ModelMissing) {
-            fail(Notice.NoModel(error.missing))
-        } catch (error: ModelUnusable) {
-            fail(Notice.Unusable(error.message.orEmpty()))
-        } catch (error: ModelInfoUnusable) {
-            fail(Notice.Unusable(error.message.orEmpty()))
-        } catch (error: TokenizerUnusable) {
-            fail(Notice.Unusable(error.message.orEmpty()))
-        } catch (_: TokenizerMissing) {
-            fail(Notice.NoTokenizer)
-        } catch (error: IOException) {
-            fail(Notice.Unusable("a file of the app cannot be read (${error.message})"))
+        } catch (refused: PromptRefused) {
+            fail(
+                when (refused.reason) {
+                    PromptRefused.Reason.EMPTY -> Notice.EmptyPrompt
+                    PromptRefused.Reason.UNSUITABLE -> Notice.UnsuitablePrompt
+                    PromptRefused.Reason.TOO_LONG -> Notice.LongPrompt(refused.tokens, refused.room)
+                },
+            )
+        } catch (refused: ModelRefused) {
+            fail(
+                when (refused.reason) {
+                    ModelRefused.Reason.MISSING -> Notice.NoModel(refused.detail)
+                    ModelRefused.Reason.NO_TOKENIZER -> Notice.NoTokenizer
+                    ModelRefused.Reason.NO_RUNTIME -> Notice.NoRuntime
+                    ModelRefused.Reason.UNUSABLE -> Notice.Unusable(refused.detail)
+                },
+            )
         } catch (_: OutOfMemoryError) {
             fail(Notice.NoMemory)
-        } catch (_: LinkageError) {
-            fail(Notice.NoRuntime)
         }
 
     private fun fail(notice: Notice) = change {
@@ -234,7 +210,8 @@ class Session(
     }
 
     private companion object {
-        const val NANOSECONDS = 1e9
+        /** More than the tries for one prompt. */
+        const val MOST_TRIES = 1000L
 
         /** How often an unsuitable text is written again. */
         const val TRIES = 3

@@ -4,9 +4,8 @@ import android.app.Application
 import android.os.Handler
 import android.os.Looper
 import dev.kerasfarm.app.generation.Session
-import dev.kerasfarm.generation.decoding.AppModel
+import dev.kerasfarm.generation.TextGenerator
 import dev.kerasfarm.generation.model.ModelInfo
-import dev.kerasfarm.generation.openModel
 import dev.kerasfarm.generation.readModelInfo
 
 /** Holds the session for as long as the process lives. */
@@ -24,7 +23,6 @@ open class AutocompleteApplication : Application() {
                 readInfo()
             },
             openModel = { open(it) },
-            openFilter = { openFilter(assets) },
             post = { main.post(it) },
         )
     }
@@ -33,7 +31,7 @@ open class AutocompleteApplication : Application() {
     protected open fun readInfo(): ModelInfo = readModelInfo(assets)
 
     /** The package's model, opened. */
-    protected open fun open(info: ModelInfo): AppModel = openModel(assets, info)
+    protected open fun open(info: ModelInfo): TextGenerator = TextGenerator.open(assets, info, isFiltered(assets))
 
     /** A model is by far the largest thing that the process holds, and is soon opened again. */
     @Suppress("DEPRECATION") // Android 14 and later send fewer levels; the lowest of them is the second one here.

@@ -1,8 +1,8 @@
 package dev.kerasfarm.app.ui
 
 import android.content.Context
+import dev.kerasfarm.generation.GenerationOptions
 import dev.kerasfarm.generation.decoding.Sampling
-import dev.kerasfarm.generation.decoding.WritingOptions
 import dev.kerasfarm.generation.model.Mode
 
 /** What the user set, kept on the phone. */
@@ -43,7 +43,9 @@ class Preferences(context: Context) {
         }
 
     /** All that a generation needs. */
-    fun options(mode: Mode): WritingOptions = WritingOptions(limitOf(mode), window, sampling)
+    fun options(mode: Mode): GenerationOptions = sampling.let {
+        GenerationOptions(limitOf(mode), window, it.temperature, it.topK, it.topP, it.repetitionPenalty, it.seed)
+    }
 
     companion object {
         const val LIMIT_STEP = 8

@@ -10,8 +10,8 @@ import android.widget.TextView
 import dev.kerasfarm.app.R
 import dev.kerasfarm.app.generation.SessionState
 import dev.kerasfarm.generation.decoding.Sampling
-import dev.kerasfarm.generation.decoding.windowFor
 import dev.kerasfarm.generation.model.Mode
+import dev.kerasfarm.generation.windowFor
 import kotlin.math.roundToInt
 
 /** How tokens are chosen, and how much of the text the model reads. Every change counts at once. */

@@ -8,10 +8,10 @@ import dev.kerasfarm.generation.tokenizer.Tokenizer
 import java.io.Closeable
 
 /** The package holds a model whose text it cannot read. */
-class TokenizerMissing : Exception("the model has no tokenizer that this app can use")
+internal class TokenizerMissing : Exception("the model has no tokenizer that this app can use")
 
 /** A model with its tokenizer and description: text in, text out. */
-class AppModel(val info: ModelInfo, private val tokenizer: Tokenizer, private val model: LanguageModel) : Closeable {
+internal class AppModel(val info: ModelInfo, private val tokenizer: Tokenizer, private val model: LanguageModel) : Closeable {
     private val generator = Generator(model, info.stopTokens)
 
     init {
@@ -30,22 +30,7 @@ class AppModel(val info: ModelInfo, private val tokenizer: Tokenizer, private va
         return intArrayOf(start) + tokens.takeLast(maxOf(window - 1, 0))
     }
 
-    /** Writes on from [prompt], at most [limit] tokens; [written] gets the text as it comes. */
-    fun write(
-        prompt: IntArray,
-        limit: Int,
-        sampler: Sampler,
-        cancelled: () -> Boolean,
-        written: (String) -> Unit,
-    ): Generation {
-        val decoder = decoder()
-        val generation = generator.generate(prompt, limit, sampler, cancelled) { written(decoder.push(it)) }
-        val rest = decoder.finish()
-        if (rest.isNotEmpty()) written(rest)
-        return generation
-    }
-
-    /** The same for a caller that asks for each token when it wants it; turn them into text with [decoder]. */
+    /** Begins a text behind [prompt], of at most [limit] tokens; turn them into text with [decoder]. */
     fun start(prompt: IntArray, limit: Int, sampler: Sampler): TokenRun = generator.start(prompt, limit, sampler)
 
     /** Turns this model's tokens into text as they come, as the continuation of a prompt. */

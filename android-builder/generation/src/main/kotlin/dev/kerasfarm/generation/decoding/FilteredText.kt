@@ -7,7 +7,7 @@ import dev.kerasfarm.generation.filter.WordFilter
  *
  * Without a [filter] everything is shown at once.
  */
-class FilteredText(private val filter: WordFilter?) {
+internal class FilteredText(private val filter: WordFilter?) {
     private val text = StringBuilder()
     private var shown = 0
 

@@ -11,7 +11,7 @@ package dev.kerasfarm.generation.decoding
  *
  * `pipeline/inference/drafting.py` gives the same drafts; a test holds both to the same ones.
  */
-class PromptLookupDrafter(prompt: IntArray) {
+internal class PromptLookupDrafter(prompt: IntArray) {
     private val known = ArrayList<Int>()
     private val triples = Kind()
     private val pairs = Kind()

@@ -25,7 +25,7 @@ data class Sampling(
     val varies: Boolean get() = temperature > 0
 
     /** A sampler for one text after [prompt]; [attempt] counts the tries, each of which has random numbers of its own. */
-    fun sampler(prompt: IntArray, attempt: Int = 0): Sampler {
+    internal fun sampler(prompt: IntArray, attempt: Int = 0): Sampler {
         if (!varies && repetitionPenalty == 1f) return GreedySampler
         return PenalizingSampler(repetitionPenalty, prompt, if (varies) random(attempt) else GreedySampler)
     }
@@ -41,7 +41,7 @@ data class Sampling(
 }
 
 /** Lowers the logits of tokens that were there before (Keskar et al. 2019, CTRL), then asks [next]. */
-class PenalizingSampler(private val penalty: Float, prompt: IntArray, private val next: Sampler) : Sampler {
+internal class PenalizingSampler(private val penalty: Float, prompt: IntArray, private val next: Sampler) : Sampler {
     private val seen = prompt.toHashSet()
 
     override fun choose(logits: FloatArray): Int {
@@ -53,7 +53,7 @@ class PenalizingSampler(private val penalty: Float, prompt: IntArray, private va
 }
 
 /** Draws by probability among the [topK] likeliest tokens that together reach [topP]. */
-class RandomSampler(
+internal class RandomSampler(
     private val temperature: Float,
     private val topK: Int,
     private val topP: Float,

@@ -9,7 +9,7 @@ import dev.kerasfarm.generation.engine.LanguageModel
  * those chosen before it: drafts only save runs. The run's state lies in the model's cache, so that a run ends where
  * another one begins.
  */
-class TokenRun internal constructor(
+internal class TokenRun(
     private val model: LanguageModel,
     private val stopTokens: Set<Int>,
     private val prompt: IntArray,
@@ -30,16 +30,19 @@ class TokenRun internal constructor(
     var reason: StopReason? = if (limit > 0) null else StopReason.TOKEN_LIMIT
         private set
 
-    /** Puts all tokens of the prompt but the last, which gives the first logits, into the cache; false when cancelled. */
-    fun read(cancelled: () -> Boolean): Boolean {
+    /**
+     * Puts all tokens of the prompt but the last, which gives the first logits, into the cache. [goOn] gets how many are
+     * there, before each run of the model and at the end; false, and nothing more is read, where it says so.
+     */
+    fun read(goOn: (Int) -> Boolean): Boolean {
         model.reset()
         var place = 0
         for (step in model.prefillPlan(prompt.size - 1, place)) {
-            if (cancelled()) return false
+            if (!goOn(place)) return false
             model.runPrefill(step, prompt, place, place)
             place += step.count
         }
-        return true
+        return goOn(place)
     }
 
     /** The next token; null when the text has ended, for [reason]. */

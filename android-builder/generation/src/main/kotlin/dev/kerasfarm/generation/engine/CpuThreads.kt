@@ -9,7 +9,7 @@ import java.io.IOException
  * Phones have fast and slow cores; every step waits for its slowest thread, so only the fast ones count, and more
  * than four of them only fight for the memory bus.
  */
-object CpuThreads {
+internal object CpuThreads {
     private const val MOST_THREADS = 4
     private val CPUS = File("/sys/devices/system/cpu")
 

@@ -18,7 +18,7 @@ import java.nio.MappedByteBuffer
  *
  * Not safe for use from several threads at once. Tokens are given in order: the caller counts their places.
  */
-class LanguageModel private constructor(private val native: NativeModel) : Closeable {
+internal class LanguageModel private constructor(private val native: NativeModel) : Closeable {
     private val cache: KeyValueCache
     private val decode: Signature
     private val prefill: Map<Int, Lazy<Signature>>

@@ -10,7 +10,7 @@ import java.nio.channels.FileChannel
  * An asset that is stored without compression is such a stretch of the APK, so the model is used where it is and
  * never copied. A mapping outlives its channel, which the caller may close after [map].
  */
-class ModelRegion(private val channel: FileChannel, private val offset: Long, private val length: Long) {
+internal class ModelRegion(private val channel: FileChannel, private val offset: Long, private val length: Long) {
     /** Maps the model into memory, read-only; throws [ModelUnusable] when the file is too short. */
     fun map(): MappedByteBuffer {
         if (length < MIN_BYTES || length > Int.MAX_VALUE) {
@@ -30,4 +30,4 @@ class ModelRegion(private val channel: FileChannel, private val offset: Long, pr
 }
 
 /** The model file is damaged, or is not of the form that this app runs. */
-class ModelUnusable(message: String, cause: Throwable? = null) : Exception(message, cause)
+internal class ModelUnusable(message: String, cause: Throwable? = null) : Exception(message, cause)

@@ -1,7 +1,7 @@
 package dev.kerasfarm.generation.engine
 
 /** One run of a signature: [count] tokens through the one that takes [length]; `length == 1` is `decode`. */
-data class PrefillStep(val length: Int, val count: Int)
+internal data class PrefillStep(val length: Int, val count: Int)
 
 /** What a run costs beside its tokens' arithmetic, in tokens: it reads all weights once. */
 private const val RUN_COST = 12
@@ -13,7 +13,7 @@ private const val RUN_COST = 12
  * cheaper than more runs and its padding still fits into [context] (the cache would be overwritten from its end
  * otherwise).
  */
-fun planPrefill(count: Int, lengths: List<Int>, position: Int, context: Int): List<PrefillStep> {
+internal fun planPrefill(count: Int, lengths: List<Int>, position: Int, context: Int): List<PrefillStep> {
     val longest = lengths.maxOrNull() ?: 1
     val rest = count % longest
     return List(count / longest) { PrefillStep(longest, longest) } +
