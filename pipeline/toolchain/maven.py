@@ -79,7 +79,7 @@ def fetch(toolchain: Toolchain, say: Callable[[str], None]) -> int:
         return 0
     toolchain.folder.mkdir(parents=True, exist_ok=True)
     say(
-        f"Fetching {len(wanted)} Maven artifacts (750 MB in all on a new machine): "
+        f"Fetching {len(wanted)} Maven artifacts (820 MB in all on a new machine): "
         + ", ".join(artifact.coordinates for artifact in wanted)
     )
     with tempfile.TemporaryDirectory(dir=toolchain.folder, prefix=".fetch-") as scratch:

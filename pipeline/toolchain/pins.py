@@ -34,6 +34,7 @@ class Role(StrEnum):
     FLEX_RUNTIME = "flex-runtime"
     FLEX_API = "flex-api"
     DEVICE_TEST = "device-test"
+    STYLE = "style"
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ import dev.kerasfarm.app.generation.Session
 import dev.kerasfarm.app.ui.AutocompleteApplication
 import dev.kerasfarm.generation.ModelMissing
 import dev.kerasfarm.generation.TextGenerator
-import dev.kerasfarm.generation.refusing
 import dev.kerasfarm.generation.model.Mode
 import dev.kerasfarm.generation.model.ModelInfo
 import dev.kerasfarm.generation.model.Prompting
+import dev.kerasfarm.generation.refusing
 
 /** The app, whose process can end while a test goes on, and which can pretend that its model is of the other kind. */
 class TestApp : AutocompleteApplication() {

@@ -1,9 +1,9 @@
 package dev.kerasfarm.app
 
+import dev.kerasfarm.generation.decoding.FilteredText
 import dev.kerasfarm.generation.filter.WordFilter
 import dev.kerasfarm.generation.filter.normalise
 import dev.kerasfarm.generation.filter.readWords
-import dev.kerasfarm.generation.decoding.FilteredText
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertNull
 import org.junit.Assert.assertTrue

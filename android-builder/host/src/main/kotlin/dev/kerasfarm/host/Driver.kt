@@ -1,12 +1,12 @@
 package dev.kerasfarm.host
 
+import dev.kerasfarm.generation.decoding.Generator
+import dev.kerasfarm.generation.decoding.PromptLookupDrafter
+import dev.kerasfarm.generation.decoding.PromptTooLong
 import dev.kerasfarm.generation.engine.CpuThreads
 import dev.kerasfarm.generation.engine.LanguageModel
 import dev.kerasfarm.generation.engine.ModelRegion
 import dev.kerasfarm.generation.engine.ModelUnusable
-import dev.kerasfarm.generation.decoding.Generator
-import dev.kerasfarm.generation.decoding.PromptLookupDrafter
-import dev.kerasfarm.generation.decoding.PromptTooLong
 import dev.kerasfarm.generation.model.ModelInfo
 import dev.kerasfarm.generation.model.ModelInfoUnusable
 import dev.kerasfarm.generation.tokenizer.CodePointClasses

@@ -11,7 +11,11 @@ import java.io.Closeable
 internal class TokenizerMissing : Exception("the model has no tokenizer that this app can use")
 
 /** A model with its tokenizer and description: text in, text out. */
-internal class AppModel(val info: ModelInfo, private val tokenizer: Tokenizer, private val model: LanguageModel) : Closeable {
+internal class AppModel(
+    val info: ModelInfo,
+    private val tokenizer: Tokenizer,
+    private val model: LanguageModel,
+) : Closeable {
     private val generator = Generator(model, info.stopTokens)
 
     init {

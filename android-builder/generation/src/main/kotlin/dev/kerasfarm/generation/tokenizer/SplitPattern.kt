@@ -46,10 +46,16 @@ internal class SplitPattern(expression: String, private val classes: CodePointCl
                     '\\' -> target.append(escapeOutside())
                     '[' -> target.append(set())
                     '(' -> open()
-                    ')' -> { ignoringCase.removeAt(ignoringCase.lastIndex); take() }
+                    ')' -> {
+                        ignoringCase.removeAt(ignoringCase.lastIndex)
+                        take()
+                    }
                     '?', '*', '+', '|' -> take()
                     '{' -> repeat(source.indexOf('}', at) + 1 - at) { take() }
-                    else -> { at++; target.append(literal(letter)) }
+                    else -> {
+                        at++
+                        target.append(literal(letter))
+                    }
                 }
             }
             return target.toString()
@@ -93,8 +99,14 @@ internal class SplitPattern(expression: String, private val classes: CodePointCl
             var depth = 1
             while (depth > 0) {
                 when (source[at]) {
-                    '[' -> { depth++; at++ }
-                    ']' -> { depth--; at++ }
+                    '[' -> {
+                        depth++
+                        at++
+                    }
+                    ']' -> {
+                        depth--
+                        at++
+                    }
                     else -> members.append(item())
                 }
             }

@@ -51,7 +51,13 @@ internal class SettingsReader(
             throw TokenizerUnusable("tokenizer.json prints tokens by ${decoder?.get("type")}, not by ByteLevel")
         }
         return TokenizerSettings(
-            added, readNormalizer(normalizer), preTokenizer, decoder, byteFallback, ignoresMerges, unknown,
+            added,
+            readNormalizer(normalizer),
+            preTokenizer,
+            decoder,
+            byteFallback,
+            ignoresMerges,
+            unknown,
         )
     }
 
@@ -114,7 +120,10 @@ internal class SettingsReader(
         JsonToken.BEGIN_ARRAY -> ArrayList<Any?>().also { list -> readArray { list.add(readValue()) } }
         JsonToken.BOOLEAN -> json.nextBoolean()
         JsonToken.NUMBER -> json.nextString().let { it.toLongOrNull() ?: it.toDouble() }
-        JsonToken.NULL -> { json.nextNull(); null }
+        JsonToken.NULL -> {
+            json.nextNull()
+            null
+        }
         else -> json.nextString()
     }
 

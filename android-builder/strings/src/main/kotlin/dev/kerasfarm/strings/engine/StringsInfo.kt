@@ -24,9 +24,16 @@ data class StringsInfo(val name: String, val recipe: String, val promptBytes: In
             val format = json.getInt("format")
             if (format != FORMAT) throw ModelUnusable("model-info.json has the format $format, not $FORMAT")
             val ioMode = json.getString("io_mode")
-            if (ioMode != IO_MODE) throw ModelUnusable("it is of the I/O mode $ioMode, and this app is for the I/O mode $IO_MODE")
+            if (ioMode !=
+                IO_MODE
+            ) {
+                throw ModelUnusable("it is of the I/O mode $ioMode, and this app is for the I/O mode $IO_MODE")
+            }
             return StringsInfo(
-                json.getString("name"), json.getString("recipe"), json.getInt("prompt_bytes"), json.getInt("output_tokens"),
+                json.getString("name"),
+                json.getString("recipe"),
+                json.getInt("prompt_bytes"),
+                json.getInt("output_tokens"),
             )
         }
     }

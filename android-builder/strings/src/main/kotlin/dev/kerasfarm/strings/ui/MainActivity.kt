@@ -97,8 +97,11 @@ class MainActivity : Activity() {
         return when (val outcome = seen.outcome) {
             null -> info?.let { getString(R.string.strings_ready, it.name, it.recipe) }.orEmpty()
             is Outcome.Text ->
-                if (outcome.left > 0) getString(R.string.strings_cut, outcome.left)
-                else getString(R.string.strings_done, outcome.seconds)
+                if (outcome.left > 0) {
+                    getString(R.string.strings_cut, outcome.left)
+                } else {
+                    getString(R.string.strings_done, outcome.seconds)
+                }
             Outcome.EmptyPrompt -> getString(R.string.strings_empty_prompt)
             Outcome.UnsuitablePrompt -> getString(R.string.strings_unsuitable_prompt)
             Outcome.UnsuitableText -> getString(R.string.strings_unsuitable_text)
