@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pipeline.android.base import AppBase
     from tests.integration.conftest import HostDriver
 
+from tests import processors
 from tests.integration.conftest import HostDriver as Driver
 
 RULES = locations.ANDROID_BUILDER / "generation" / "consumer-rules.pro"
@@ -95,7 +96,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
 
 def opened(driver: HostDriver, built: Built) -> dict[str, Any]:
     """Open a model from its files."""
-    return driver.ask(cmd="open", model=str(built.model), info=str(built.info), threads=1)
+    return driver.ask(cmd="open", model=str(built.model), info=str(built.info), threads=processors.threads())
 
 
 def greedy(model: TokenModel, prompt: list[int], count: int) -> tuple[list[int], list[float]]:
@@ -211,7 +212,7 @@ def package(built: Built, target: Path, **changed: Path) -> Path:
 
 def test_the_model_is_used_where_it_lies_in_the_apk(host_driver: HostDriver, built: Built, tmp_path: Path) -> None:
     path = package(built, tmp_path / "app.apk")
-    assert host_driver.ask(cmd="open", apk=str(path), threads=1)["context"] == built.sizes.context
+    assert host_driver.ask(cmd="open", apk=str(path), threads=processors.threads())["context"] == built.sizes.context
     mapped = [region for region in psutil.Process(host_driver.pid).memory_maps() if region.path == str(path)]
     assert mapped, "the APK is not mapped"
     require_equal_writing(host_driver, built)

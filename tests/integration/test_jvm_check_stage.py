@@ -23,6 +23,7 @@ from pipeline.inference.model_info import ModelInfo
 from pipeline.request import StageRequest, StageResult
 from pipeline.stages import jvm_check as host_stage
 from pipeline.toolchain.maven import Toolchain
+from tests import processors
 from tests.fixtures import golden_models
 from tests.fixtures.golden_models import END, STEPS, Golden, GoldenModel
 
@@ -44,7 +45,7 @@ def run(tmp_path: Path, app_base: AppBase, android_toolchain: Toolchain) -> Run:
             (tmp_path / name).mkdir()
         request = StageRequest(
             stage=StageName.JVM_CHECK, spec=JobSpec(model_kind=ModelKind.PRESET, model="x"), workdir=tmp_path,
-            caches=tmp_path, toolchain=android_toolchain.folder, keystore=None, threads=1,
+            caches=tmp_path, toolchain=android_toolchain.folder, keystore=None, threads=processors.threads(),
         )  # fmt: skip
         request.input(ArtifactName.APP_BASE).symlink_to(app_base.folder)
         request.input(ArtifactName.GOLDEN).write_text(json.dumps(golden))

@@ -10,6 +10,7 @@ import pytest
 from benchmarks.model_faults import FileFault, ModelFault, file_faults, model_faults
 from benchmarks.quality_faults import SOUND, Bench, Model, Outcome, table, unexpected
 from farm import locations
+from tests import processors
 
 # Keras says so of every CausalLM that is loaded from a preset; its variables are there all the same.
 pytestmark = pytest.mark.filterwarnings("ignore:`build\\(\\)` was called on layer:UserWarning")
@@ -20,7 +21,9 @@ FAULTS = [fault for fault in (*model_faults(MODEL.context), *file_faults()) if f
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    return Bench(MODEL, locations.EXAMPLES / MODEL.name, tmp_path_factory.mktemp("faults"), threads=1)
+    return Bench(
+        MODEL, locations.EXAMPLES / MODEL.name, tmp_path_factory.mktemp("faults"), threads=processors.threads()
+    )
 
 
 def test_the_sound_model_passes(bench: Bench) -> None:

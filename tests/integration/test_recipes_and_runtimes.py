@@ -20,6 +20,7 @@ from pipeline import process
 from pipeline.inference.archive import open_language_model
 from pipeline.request import StageRequest, StageResult
 from pipeline.stages import convert, verify
+from tests import processors
 
 # Not to be imported here: see its docstring.
 LITERT_LM_PROGRAM = Path(__file__).parents[1] / "fixtures" / "litert_lm_program.py"
@@ -55,7 +56,7 @@ def verified(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, 
             caches=top / "caches",
             toolchain=top,
             keystore=None,
-            threads=1,
+            threads=processors.threads(),
         )
         convert.run(request, say_nothing)
         for made in (workdir / "adopt" / "graphs").glob("*.tflite"):

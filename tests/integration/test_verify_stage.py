@@ -22,6 +22,7 @@ from pipeline.conversion.binding.flatbuffer import load_model, pack_model
 from pipeline.inference import divergence
 from pipeline.request import StageRequest, StageResult
 from pipeline.stages import verify
+from tests import processors
 from tests.fixtures import bound_models, numpy_decoder, weightless_graphs
 from tests.fixtures.weightless_graphs import GPT2_LIKE
 
@@ -85,7 +86,7 @@ def request_in(workdir: Path, stage: StageName, recipe: str, model: str) -> Stag
         caches=workdir.parent / "caches",
         toolchain=workdir,
         keystore=None,
-        threads=1,
+        threads=processors.threads(),
     )
 
 
