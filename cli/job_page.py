@@ -14,9 +14,14 @@ from client.protocol import EventView, JobView
 from farm import recipes
 from farm.jobspec import IoMode, SpecialTokens, TokenizerGraph
 from farm.prompting import Mode
+from farm.settings import SandboxMode
 from farm.states import JobState
 
 MOST_EVENTS = 20
+_SANDBOXES = {
+    SandboxMode.REQUIRED: "required",
+    SandboxMode.OFF: "off: stages run as ordinary processes",
+}
 
 
 def show_result(job: JobView, terminal: Terminal) -> None:
@@ -99,6 +104,8 @@ def settings(job: JobView) -> Iterator[tuple[str, str]]:
         yield "prompts", "; ".join(map(repr, app.prompts))
     if spec.io_mode is IoMode.STRINGS:
         yield "AAR", app.aar
+    if job.sandbox is not SandboxMode.AUTO:
+        yield "sandbox", _SANDBOXES[job.sandbox]
     yield "signed with", app.keystore or "the farm's own key"
     yield "submitted", f"{job.created_at.astimezone():%Y-%m-%d %H:%M:%S} ({units.age(job.created_at)})"
 

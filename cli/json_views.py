@@ -46,6 +46,8 @@ def job_object(job: JobView) -> dict[str, Any]:
         "position": job.position,
         "progress": job.progress,
         "seconds_left": job.seconds_left,
+        "sandbox": job.sandbox.value,
+        "waits_for": job.waits_for,
         "error": error,
         "notes": list(job.notes),
         "stages": [_stage_object(stage) for stage in job.stages],

@@ -96,6 +96,8 @@ def job_table(jobs: Sequence[JobView], columns: Sequence[str] = SHOWN) -> Table:
 def outcome(job: JobView) -> str:
     """How a job stands or ended, in a few words."""
     if job.state is JobState.QUEUED:
+        if job.waits_for:
+            return f"waits for {job.waits_for}"
         place = "next" if not job.position else f"{units.count(job.position, 'job')} ahead"
         return ", ".join(filter(None, [place, time_left(job)]))
     if job.state is JobState.RUNNING:

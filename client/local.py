@@ -20,11 +20,11 @@ from db.session import Database, open_database
 from farm import aars, adapter_files, digests, identity, locations, logs, sources
 from farm.artifacts import Artifact, ArtifactName
 from farm.collected import Collected
-from farm.errors import ArtifactMissing, JobNotFinished, SettingsInvalid
+from farm.errors import ArtifactMissing, JobNotFinished, SandboxUnavailable, SettingsInvalid
 from farm.identity import ProcessIdentity
 from farm.jobspec import JobSpec
 from farm.measurement import Measurement
-from farm.settings import Settings
+from farm.settings import SandboxMode, Settings
 from farm.stages import stages_of
 from farm.states import JobState
 from farm.store.choice import open_store
@@ -56,13 +56,17 @@ class LocalFarm:
         elif spec.lora is not None and spec.model_kind.on_hub:
             spec = spec.model_copy(update={"lora_digest": self._digest(adapter_files.find(Path(spec.lora)))})
         key = spec.key(_deciding_files(spec, self._settings))
+        sandbox = self._settings.sandbox
+        # A job that must run in a sandbox is not answered with one that need not have.
+        parts = [owner, *([] if sandbox is SandboxMode.REQUIRED else [sandbox])]
         submitted = jobs.submit(
             self._open(),
             spec,
-            key if owner is None else digests.of_json([key, owner]),
+            key if parts == [None] else digests.of_json([key, *parts]),
             [stage.name for stage in stages_of(spec)],
             self._all_stored,
             _with_webhooks(webhooks, also) if webhooks else also,
+            sandbox,
         )
         return Submission(self.job(submitted.job_id), submitted.reused)
 
@@ -104,7 +108,14 @@ class LocalFarm:
 
     def retry(self, job_id: str) -> JobView:
         """Queue a failed or cancelled job again."""
-        return self.job(jobs.retry(self._open(), job_id))
+        job = self._record(job_id)
+        own = self._settings.sandbox
+        if job.sandbox is SandboxMode.REQUIRED and own is SandboxMode.OFF and not self._settings.announcing:
+            raise SandboxUnavailable(
+                f"Job {job.id} was submitted to run in a sandbox, and FARM_SANDBOX is off here; unset it, or run `farm"
+                f" submit --clone {job.id}` if you trust the model."
+            )
+        return self.job(jobs.retry(self._open(), job.id))
 
     def import_measurement(
         self, measurement: Measurement, job_id: str | None = None, owner: str | None = None
@@ -133,7 +144,10 @@ class LocalFarm:
         if self._settings.announcing:
             return
         worker_id = jobs.new_id()
-        workers.start_unless_alive(self._open(), worker_id, _alive, lambda: self._start_worker(worker_id))
+        confines = self._settings.sandbox is not SandboxMode.OFF
+        workers.start_unless_alive(
+            self._open(), worker_id, _alive, lambda: self._start_worker(worker_id), confines=confines
+        )
 
     def close(self) -> None:
         """Give the database's connections back."""

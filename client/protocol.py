@@ -12,6 +12,7 @@ from farm.artifacts import Artifact, ArtifactName
 from farm.collected import Collected
 from farm.jobspec import JobSpec
 from farm.measurement import Measurement
+from farm.settings import SandboxMode
 from farm.stages import StageName
 from farm.states import JobState, StageState
 from farm.webhooks import Webhook
@@ -54,7 +55,8 @@ class ErrorView:
 class JobView:
     """One job. position: place in the queue, 0 is next, None unless queued. progress: part of the work done, 0 to 1.
     seconds_left: until it ends, estimated from earlier jobs, None when unknown. measurements: by phones, with the job's
-    model."""
+    model. sandbox: the mode under which it was submitted; waits_for: the kind of worker that a queued job needs and
+    that is not there."""
 
     id: str
     state: JobState
@@ -73,6 +75,8 @@ class JobView:
     progress: float
     seconds_left: float | None
     measurements: tuple[Measurement, ...] = ()
+    sandbox: SandboxMode = SandboxMode.AUTO
+    waits_for: str | None = None
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from sqlalchemy.engine import Connection
 
 from client.protocol import ErrorView, JobView, MetricView, StageView
-from db import jobs, statistics
-from db.records import JobRecord, StageRecord
+from db import jobs, statistics, workers
+from db.records import JobRecord, StageRecord, WorkerRecord
 from db.statistics import History
 from farm import errors
 from farm.stages import BY_NAME, StageName
@@ -20,10 +20,11 @@ _DONE = (StageState.SUCCEEDED, StageState.REUSED, StageState.SKIPPED)
 def job_views(connection: Connection, records: Sequence[JobRecord]) -> list[JobView]:
     """Jobs as views, with their places in the queue and what earlier jobs tell of their times."""
     places, history = jobs.positions(connection, records), statistics.history(connection)
-    return [job_view(each, places.get(each.id), history) for each in records]
+    present = [each for each in workers.registered(connection) if not each.silent] if places else []
+    return [job_view(each, places.get(each.id), history, waits_for(each, present)) for each in records]
 
 
-def job_view(job: JobRecord, position: int | None, history: History) -> JobView:
+def job_view(job: JobRecord, position: int | None, history: History, waits: str | None = None) -> JobView:
     """A job as a view."""
     return JobView(
         id=job.id,
@@ -43,7 +44,18 @@ def job_view(job: JobRecord, position: int | None, history: History) -> JobView:
         progress=progress(job),
         seconds_left=seconds_left(job, position, history),
         measurements=job.measurements,
+        sandbox=job.sandbox,
+        waits_for=waits,
     )
+
+
+def waits_for(job: JobRecord, present: Sequence[WorkerRecord]) -> str | None:
+    """The kind of worker that a queued job needs, where there are workers and none of them is of it."""
+    if job.state is not JobState.QUEUED or not present or any(each.suits(job.format, job.sandbox) for each in present):
+        return None
+    if any(job.format <= each.format for each in present):
+        return "a worker with a sandbox (FARM_SANDBOX=required)"
+    return "a worker of the farm's present version"
 
 
 def progress(job: JobRecord) -> float:

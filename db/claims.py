@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from db import events, jobs, outbox, tokens
+from db import events, jobs, outbox, tokens, workers
 from db.events import EventKind
 from db.models import Attempt, Job, JobOwner, JobStage
 from db.session import Database, moment
@@ -59,15 +59,18 @@ def claim(
     lease_seconds: float,
     queues: Collection[Queue] = tuple(Queue),
     only: str | None = None,
+    *,
+    confines: bool = True,
 ) -> Claim | None:
     """Take the job that waits longest in these queues, or, with `only`, the one of that id; None when there is none.
 
-    A job that a newer version of the farm made, and that this one could not do, is left to newer workers.
+    A job that a newer version of the farm made, and that this one could not do, is left to newer workers; one that
+    needs a sandbox to workers that have one. confines: whether this one has.
 
     Of any number of workers at once one gets the job: each passes over what another has locked, and the change is
     conditional on the state.
     """
-    waiting = _waiting(queues, only)
+    waiting = _waiting(queues, only, confines=confines)
     if database.one_writer:
         # A look without a lock, so that an idle worker keeps nobody from writing.
         with database.read() as connection:
@@ -202,8 +205,8 @@ def _lost(connection: Connection, dead_workers: Sequence[str]) -> sa.ColumnEleme
     return sa.and_(Job.state == JobState.RUNNING.value, sa.or_(overdue, Job.worker_id.in_(dead_workers)))
 
 
-def _waiting(queues: Collection[Queue], only: str | None) -> sa.Select[str]:
-    query = sa.select(Job.id).where(Job.state == JobState.QUEUED.value, Job.format <= FORMAT)
+def _waiting(queues: Collection[Queue], only: str | None, *, confines: bool) -> sa.Select[str]:
+    query = sa.select(Job.id).where(Job.state == JobState.QUEUED.value, workers.suits(FORMAT, confines=confines))
     query = query.order_by(Job.queued_at, Job.id).limit(1)
     if set(queues) != set(Queue):
         query = query.where(Job.queue.in_([queue.value for queue in queues]))

@@ -33,6 +33,7 @@ from farm.artifacts import Artifact, ArtifactName
 from farm.errors import AmbiguousJob, JobNotFound, NoJobYet, TransitionRefused
 from farm.jobspec import FORMAT, JobSpec
 from farm.measurement import Measurement
+from farm.settings import SandboxMode
 from farm.stages import Queue, StageName
 from farm.states import JobState, StageState
 
@@ -77,6 +78,7 @@ def submit(
     stages: Sequence[StageName],
     usable: Callable[[Sequence[Artifact]], bool],
     also: Callable[[Connection, Submitted], None] | None = None,
+    sandbox: SandboxMode = SandboxMode.REQUIRED,
 ) -> Submitted:
     """Queue a job, or find the equal one that is queued, running or succeeded.
 
@@ -85,6 +87,7 @@ def submit(
 
     `usable` says whether a succeeded job's artifacts are still in the store; one whose are not is not shared any
     more. Of any number of equal submissions at once one makes the job: the database's unique index decides.
+    sandbox: the mode that a new job is recorded with.
     """
     while True:
         with database.read() as connection:
@@ -101,7 +104,7 @@ def submit(
                 connection.execute(sa.update(Job).where(Job.id == equal.id).values(shareable=False))
         try:
             with database.write(durable=True) as connection:
-                made = Submitted(_insert(connection, spec, key, stages), reused=False)
+                made = Submitted(_insert(connection, spec, key, stages, sandbox), reused=False)
                 if also is not None:
                     also(connection, made)
                 return made
@@ -289,7 +292,7 @@ def _equal(connection: Connection, key: str) -> sa.Row[str, str] | None:
     return connection.execute(_EQUAL, {"key": key}).one_or_none()
 
 
-def _insert(connection: Connection, spec: JobSpec, key: str, stages: Sequence[StageName]) -> str:
+def _insert(connection: Connection, spec: JobSpec, key: str, stages: Sequence[StageName], sandbox: SandboxMode) -> str:
     job_id, submitted = new_id(), moment(connection)
     connection.execute(
         _INSERT,
@@ -297,7 +300,7 @@ def _insert(connection: Connection, spec: JobSpec, key: str, stages: Sequence[St
             "id": job_id, "key": key, "state": JobState.QUEUED.value, "shareable": True,
             "spec": spec.model_dump(mode="json"), "model": spec.model, "recipe": spec.recipe, "created_at": submitted,
             "queued_at": submitted, "attempt": 0, "counted_attempts": 0, "cancel_requested": False, "notes": [],
-            "queue": Queue.CONVERT.value, "format": FORMAT,
+            "queue": Queue.CONVERT.value, "format": FORMAT, "sandbox": sandbox.value,
         },
     )  # fmt: skip
     connection.execute(
@@ -327,7 +330,8 @@ def _load(connection: Connection, query: sa.Select[Any], values: Mapping[str, An
             counted_attempts=row.counted_attempts, worker_id=row.worker_id,
             cancel_requested=row.cancel_requested, error_code=row.error_code, error_sentence=row.error_sentence,
             notes=tuple(row.notes), stages=tuple(stages[row.id]), metrics=tuple(metrics[row.id]),
-            artifacts=tuple(artifacts[row.id]), measurements=tuple(measured[row.id]),
+            artifacts=tuple(artifacts[row.id]), measurements=tuple(measured[row.id]), format=row.format,
+            sandbox=SandboxMode(row.sandbox),
         )
         for row in rows
     ]  # fmt: skip

@@ -5,11 +5,25 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Boolean, DateTime, ForeignKey, Index, Integer, MetaData, String, Text, text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Text,
+    false,
+    text,
+)
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
+from farm.settings import SandboxMode
 from farm.stages import Queue
 
 ID_LENGTH = 10
@@ -62,6 +76,7 @@ class Job(Base):
     against the job (a worker that was asked to stop gives its attempt back). shareable: whether an equal submission
     may be answered with this job. queue: which kind of worker the next stage needs. woken_at: when a wake-up was last
     put into the outbox; None where there is no broker. format: farm.jobspec.FORMAT of the version that made it.
+    sandbox: the SandboxMode under which it was submitted; `required` keeps it from workers without a sandbox.
     """
 
     __tablename__ = "jobs"
@@ -74,6 +89,7 @@ class Job(Base):
     recipe: Mapped[str] = mapped_column(String(NAME_LENGTH))
     queue: Mapped[str] = mapped_column(String(NAME_LENGTH), server_default=Queue.CONVERT.value)
     format: Mapped[int] = mapped_column(Integer, server_default="1")
+    sandbox: Mapped[str] = mapped_column(String(NAME_LENGTH), server_default=SandboxMode.AUTO.value)
     created_at: Mapped[datetime]
     queued_at: Mapped[datetime]
     woken_at: Mapped[datetime | None]
@@ -213,13 +229,16 @@ class Outgoing(Base):
 
 class Worker(Base):
     """A worker process. process: its identity on its machine (see farm.identity), by which a dead one is known there;
-    seen_at: by which it is known elsewhere."""
+    seen_at: by which it is known elsewhere; format: the newest farm.jobspec.FORMAT whose jobs it can do; confines:
+    whether its stages run in a sandbox."""
 
     __tablename__ = "workers"
     id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
     process: Mapped[str] = mapped_column(Text)
     started_at: Mapped[datetime]
     seen_at: Mapped[datetime | None]
+    format: Mapped[int] = mapped_column(Integer, server_default="5")
+    confines: Mapped[bool] = mapped_column(Boolean, server_default=false())
 
 
 class ModelDigest(Base):

@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from farm.artifacts import Artifact
-from farm.jobspec import JobSpec
+from farm.jobspec import FORMAT, JobSpec
 from farm.measurement import Measurement
+from farm.settings import SandboxMode
 from farm.stages import StageName
 from farm.states import JobState, StageState
 
@@ -53,7 +54,7 @@ class AttemptRecord:
 
 @dataclass(frozen=True)
 class JobRecord:
-    """One job with all that hangs on it. attempt: the fence's number."""
+    """One job with all that hangs on it. attempt: the fence's number; sandbox: see db.models.Job."""
 
     id: str
     key: str
@@ -74,6 +75,8 @@ class JobRecord:
     metrics: tuple[MetricRecord, ...]
     artifacts: tuple[Artifact, ...]
     measurements: tuple[Measurement, ...] = ()
+    format: int = FORMAT
+    sandbox: SandboxMode = SandboxMode.REQUIRED
 
 
 @dataclass(frozen=True)
@@ -101,9 +104,16 @@ class ResultRecord:
 
 @dataclass(frozen=True)
 class WorkerRecord:
-    """A worker that is registered. silent: it has not been seen for so long that it must be gone, wherever it ran."""
+    """A worker that is registered. silent: it has not been seen for so long that it must be gone, wherever it ran.
+    format, confines: see db.models.Worker."""
 
     id: str
     process: str
     started_at: datetime
     silent: bool = False
+    format: int = FORMAT
+    confines: bool = True
+
+    def suits(self, job_format: int, sandbox: SandboxMode) -> bool:
+        """Whether it may run a job of that format, submitted under that mode."""
+        return job_format <= self.format and (self.confines or sandbox is not SandboxMode.REQUIRED)

@@ -2,6 +2,10 @@
 
 On its own machine a dead process is known at once. Elsewhere a worker that was not seen for a while, and holds no job
 by a valid lease either, is taken for dead; should it live after all, it registers again.
+
+A job is not every worker's: one of a newer version's format waits for a newer worker, one that needs a sandbox for a
+worker that has one (`suits`). A worker that can't do what waits does not stay for it, and keeps nobody from starting
+another.
 """
 
 from __future__ import annotations
@@ -16,6 +20,8 @@ from sqlalchemy.orm import aliased
 from db.models import Job, Worker
 from db.records import WorkerRecord
 from db.session import WORKERS, Database, moment, take_turns
+from farm.jobspec import FORMAT
+from farm.settings import SandboxMode
 from farm.states import JobState
 
 # A worker says every so often that it is there, and is taken for dead after such a silence. Both in seconds.
@@ -23,19 +29,26 @@ SEEN_SECONDS = 15.0
 SILENT_SECONDS = 180.0
 
 
-def register(database: Database, worker_id: str, process: str) -> None:
-    """The worker is there; a worker that was registered by who started it is only confirmed."""
+def suits(newest: int, *, confines: bool) -> sa.ColumnElement[bool]:
+    """Whether a job is one for a worker that can do formats up to `newest`, with a sandbox or without."""
+    known = Job.format <= newest
+    return known if confines else sa.and_(known, Job.sandbox != SandboxMode.REQUIRED.value)
+
+
+def register(database: Database, worker_id: str, process: str, *, confines: bool = True) -> None:
+    """The worker is there; of one that was registered by who started it, what it can do is set right."""
     with database.write() as connection:
-        if connection.scalar(sa.select(Worker.id).where(Worker.id == worker_id)) is None:
-            _insert(connection, worker_id, process)
+        mine = sa.update(Worker).where(Worker.id == worker_id).values(format=FORMAT, confines=confines)
+        if connection.execute(mine).rowcount == 0:
+            _insert(connection, worker_id, process, confines=confines)
 
 
-def seen(database: Database, worker_id: str, process: str) -> None:
+def seen(database: Database, worker_id: str, process: str, *, confines: bool = True) -> None:
     """The worker is there still."""
     with database.write() as connection:
         mine = sa.update(Worker).where(Worker.id == worker_id).values(seen_at=moment(connection))
         if connection.execute(mine).rowcount == 0:
-            _insert(connection, worker_id, process)
+            _insert(connection, worker_id, process, confines=confines)
 
 
 def leave(database: Database, worker_id: str) -> None:
@@ -44,15 +57,16 @@ def leave(database: Database, worker_id: str) -> None:
         connection.execute(sa.delete(Worker).where(Worker.id == worker_id))
 
 
-def leave_if_idle(database: Database, worker_id: str) -> bool:
-    """The worker goes unless a job is queued.
+def leave_if_idle(database: Database, worker_id: str, *, confines: bool = True) -> bool:
+    """The worker goes unless a job is queued that it can do.
 
     One transaction, so a submit comes either before it, and the worker stays, or after it, and whoever submitted
     finds no worker and starts one.
     """
     with database.write() as connection:
         take_turns(connection, WORKERS)
-        if connection.scalar(sa.select(Job.id).where(Job.state == JobState.QUEUED.value).limit(1)) is not None:
+        waiting = sa.select(Job.id).where(Job.state == JobState.QUEUED.value, suits(FORMAT, confines=confines))
+        if connection.scalar(waiting.limit(1)) is not None:
             return False
         connection.execute(sa.delete(Worker).where(Worker.id == worker_id))
         return True
@@ -63,7 +77,9 @@ def registered(connection: Connection) -> list[WorkerRecord]:
     rows = connection.execute(
         sa.select(Worker.__table__, silent(connection).label("silent")).order_by(Worker.started_at)
     )
-    return [WorkerRecord(row.id, row.process, row.started_at, bool(row.silent)) for row in rows]
+    return [
+        WorkerRecord(row.id, row.process, row.started_at, bool(row.silent), row.format, row.confines) for row in rows
+    ]
 
 
 def silent(connection: Connection) -> sa.ColumnElement[bool]:
@@ -88,33 +104,42 @@ def remove(database: Database, worker_ids: Sequence[str]) -> None:
 
 
 def start_unless_alive(
-    database: Database, worker_id: str, alive: Callable[[str], bool], start: Callable[[], str]
+    database: Database,
+    worker_id: str,
+    alive: Callable[[str], bool],
+    start: Callable[[], str],
+    *,
+    confines: bool = True,
 ) -> bool:
-    """Start a worker and register it, unless one is alive or no job waits or runs; True when started.
+    """Start a worker and register it, unless each job that waits or runs has one alive that can do it; True when
+    started.
 
-    `alive` tells of a process's identity whether it lives; `start` starts one and returns its identity. All in one
-    write transaction, so that of any number of callers one starts a worker.
+    `alive` tells of a process's identity whether it lives; `start` starts one and returns its identity. confines:
+    whether the new one is to have a sandbox. All in one write transaction, so that of any number of callers one
+    starts a worker.
     """
     if database.one_writer:
         # A look without a lock; where others write beside, a worker that is about to leave would still be seen.
         with database.read() as connection:
-            if not _wanted(connection, alive):
+            if not _wanted(connection, alive, confines=confines):
                 return False
     with database.write() as connection:
         take_turns(connection, WORKERS)
-        if not _wanted(connection, alive):
+        if not _wanted(connection, alive, confines=confines):
             return False
-        _insert(connection, worker_id, start())
+        _insert(connection, worker_id, start(), confines=confines)
         return True
 
 
-def _wanted(connection: Connection, alive: Callable[[str], bool]) -> bool:
+def _wanted(connection: Connection, alive: Callable[[str], bool], *, confines: bool) -> bool:
     unended = Job.state.in_([JobState.QUEUED.value, JobState.RUNNING.value])
-    if connection.scalar(sa.select(Job.id).where(unended).limit(1)) is None:
-        return False
-    return not any(alive(worker.process) for worker in registered(connection))
+    kinds = sa.select(Job.format, Job.sandbox).where(unended, suits(FORMAT, confines=confines)).distinct()
+    waiting = connection.execute(kinds).all()
+    living = [worker for worker in registered(connection) if alive(worker.process)] if waiting else []
+    return any(not any(worker.suits(job.format, SandboxMode(job.sandbox)) for worker in living) for job in waiting)
 
 
-def _insert(connection: Connection, worker_id: str, process: str) -> None:
+def _insert(connection: Connection, worker_id: str, process: str, *, confines: bool) -> None:
     current = moment(connection)
-    connection.execute(sa.insert(Worker).values(id=worker_id, process=process, started_at=current, seen_at=current))
+    row = {"id": worker_id, "process": process, "started_at": current, "seen_at": current}
+    connection.execute(sa.insert(Worker).values(**row, format=FORMAT, confines=confines))

@@ -72,7 +72,7 @@ def _recipe_name(text: str, folder: Path) -> str:  # noqa: ARG001  no paths in i
 
 # Raised when a worker of an earlier version could not do a job of this one: a new field of the spec, a new stage,
 # another meaning. Such a worker leaves the job to newer ones, so that versions may run side by side in an upgrade.
-FORMAT = 5
+FORMAT = 6
 
 
 class JobSpec(BaseModel):

@@ -48,7 +48,8 @@ class QueueWorker:
 
     def start(self) -> None:
         """Register, set right what dead workers left, and go on doing so."""
-        reconciliation.register_and_reconcile(self._settings, self._database, self._store, self.id)
+        confines = self._runner.sandbox.confines
+        reconciliation.register_and_reconcile(self._settings, self._database, self._store, self.id, confines=confines)
         self._sweeper.start()
         queues = ", ".join(self._queues)
         _log.info("worker %s: queues %s; stages run in %s", self.id, queues, self._runner.sandbox.description)
@@ -91,7 +92,8 @@ class QueueWorker:
                 outbox.announce(connection, job_id, queue)
 
     def _sweep(self) -> None:
-        sweeper = reconciliation.Sweeper(self._settings, self._database, self.id)
+        confines = self._runner.sandbox.confines
+        sweeper = reconciliation.Sweeper(self._settings, self._database, self.id, confines=confines)
         while not self._closed.wait(SWEEP_SECONDS):
             try:
                 sweeper.sweep()

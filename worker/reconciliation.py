@@ -36,8 +36,10 @@ class Reconciled:
     unreferenced_files: int
 
 
-def register_and_reconcile(settings: Settings, database: Database, store: ArtifactStore, worker_id: str) -> Reconciled:
-    """Register this worker and clean up after dead ones.
+def register_and_reconcile(
+    settings: Settings, database: Database, store: ArtifactStore, worker_id: str, *, confines: bool
+) -> Reconciled:
+    """Register this worker, whose stages run in a sandbox or not, and clean up after dead ones.
 
     One worker at a time does this, and files are only removed while no other worker is alive, so that nothing that
     somebody is about to use is taken away. Of a store that others may share, or that belongs to another database,
@@ -46,7 +48,7 @@ def register_and_reconcile(settings: Settings, database: Database, store: Artifa
     if (groups := control_group.find()) is not None:
         groups.remove_abandoned()
     with _alone(settings):
-        workers.register(database, worker_id, str(identity.of_process()))
+        workers.register(database, worker_id, str(identity.of_process()), confines=confines)
         alive, dead = _others(database, worker_id)
         freed = free_lost_jobs(database, dead, settings.max_attempts)
         keep = {worker_id, *(worker.id for worker in alive)}
@@ -68,22 +70,28 @@ def register_and_reconcile(settings: Settings, database: Database, store: Artifa
 class Sweeper:
     """What a worker does every second: free what others have left, and say now and then that it is there itself."""
 
-    def __init__(self, settings: Settings, database: Database, worker_id: str) -> None:
+    def __init__(self, settings: Settings, database: Database, worker_id: str, *, confines: bool) -> None:
         self._settings = settings
         self._database = database
         self._worker_id = worker_id
+        self._confines = confines
         self._next_seen = 0.0
 
     def sweep(self) -> list[str]:
         """Free the jobs of workers that have died since, and those whose lease has run out; their ids."""
         if time.monotonic() >= self._next_seen:
-            workers.seen(self._database, self._worker_id, str(identity.of_process()))
+            process = str(identity.of_process())
+            workers.seen(self._database, self._worker_id, process, confines=self._confines)
             self._next_seen = time.monotonic() + workers.SEEN_SECONDS
         _, dead = _others(self._database, self._worker_id)
         freed = free_lost_jobs(self._database, dead, self._settings.max_attempts)
         if self._settings.alive is not None:
             self._settings.alive.touch()
         return freed
+
+    def leave_if_idle(self) -> bool:
+        """Forget this worker unless a job waits that it can do; True when forgotten."""
+        return workers.leave_if_idle(self._database, self._worker_id, confines=self._confines)
 
 
 def free_lost_jobs(database: Database, dead: list[WorkerRecord], max_attempts: int) -> list[str]:

@@ -12,6 +12,7 @@ from db.records import AttemptRecord, JobRecord
 from farm import aars, versions
 from farm.artifacts import PUBLISHED, Artifact, ArtifactName
 from farm.jobspec import JobSpec
+from farm.settings import SandboxMode
 
 FORMAT = 1
 
@@ -75,6 +76,7 @@ class Report(BaseModel):
     spec: JobSpec
     model_digest: str | None
     sandbox: str
+    sandbox_asked: SandboxMode
     tools: Mapping[str, str]
     stages: tuple[ReportedStage, ...]
     metrics: tuple[ReportedMetric, ...]
@@ -98,6 +100,7 @@ def assemble(
         spec=without_paths(job.spec),
         model_digest=by_name[ArtifactName.SOURCE].digest if ArtifactName.SOURCE in by_name else None,
         sandbox=sandbox,
+        sandbox_asked=job.sandbox,
         tools=versions.of_tools(),
         stages=tuple(
             ReportedStage(

@@ -194,12 +194,6 @@ def choose(mode: SandboxMode) -> Sandbox:
     return Unconfined(found)
 
 
-def require(mode: SandboxMode) -> None:
-    """SandboxUnavailable when a sandbox is required and does not work here."""
-    if mode is SandboxMode.REQUIRED:
-        choose(mode)
-
-
 def find() -> Bubblewrap | str:
     """The sandbox that works here, or why none does."""
     fault = probe()

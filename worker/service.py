@@ -8,7 +8,7 @@ import time
 from types import FrameType
 
 from db import jobs, workers
-from db.session import Database, open_database
+from db.session import open_database
 from farm.settings import Settings
 from farm.store.choice import open_store
 from worker import reconciliation, sandbox, workfolder
@@ -48,9 +48,11 @@ def serve(
 
         before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
-            reconciliation.register_and_reconcile(settings, database, store, own_id)
+            confines = chosen.sandbox.confines
+            reconciliation.register_and_reconcile(settings, database, store, own_id, confines=confines)
             _log.info("worker %s: stages run in %s", own_id, chosen.sandbox.description)
-            return _work(settings, database, supervisor, own_id, 0.0 if once else idle_seconds, stopping)
+            sweeper = reconciliation.Sweeper(settings, database, own_id, confines=confines)
+            return _work(settings, supervisor, sweeper, 0.0 if once else idle_seconds, stopping)
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
@@ -61,9 +63,8 @@ def serve(
 
 def _work(
     settings: Settings,
-    database: Database,
     supervisor: Supervisor,
-    worker_id: str,
+    sweeper: reconciliation.Sweeper,
     idle_seconds: float | None,
     stopping: Termination,
 ) -> int:
@@ -71,7 +72,6 @@ def _work(
     count = 0
     idle_since = time.monotonic()
     next_sweep = 0.0
-    sweeper = reconciliation.Sweeper(settings, database, worker_id)
     while stopping.reason is None:
         if time.monotonic() >= next_sweep:
             sweeper.sweep()
@@ -81,7 +81,7 @@ def _work(
             idle_since = time.monotonic()
             continue
         idle = time.monotonic() - idle_since
-        if idle_seconds is not None and idle >= idle_seconds and workers.leave_if_idle(database, worker_id):
+        if idle_seconds is not None and idle >= idle_seconds and sweeper.leave_if_idle():
             break
         stopping.wait(settings.poll_seconds)
     return count

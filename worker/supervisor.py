@@ -108,7 +108,10 @@ class Supervisor:
         another, or needs a worker of another queue; its id. None when there is none to claim."""
         # Before the claim, for once per version it takes a second, and a broken checkout must claim nothing.
         code = stage_code.of_stages(self._settings.home)
-        held = claims.claim(self._database, self._worker_id, self._settings.lease_seconds, self._queues, only)
+        confines = self._runner.sandbox.confines
+        held = claims.claim(
+            self._database, self._worker_id, self._settings.lease_seconds, self._queues, only, confines=confines
+        )
         if held is None:
             return None
         _log.info("job %s: attempt %d", held.job_id, held.counted_attempts)

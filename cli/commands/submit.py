@@ -77,6 +77,8 @@ def command(
     preflight.check_preset(spec)
     profile = chosen_profile(ctx)
     submission = farm.submit(spec, own_webhooks.of(profile.url if profile else LOCAL))
+    if submission.job.sandbox is SandboxMode.OFF:
+        _warn("FARM_SANDBOX=off")
     if wait:
         exit_status.wait_and_show(farm, submission.job.id, terminal)
     else:
@@ -99,12 +101,15 @@ def show(submission: Submission, terminal: Terminal) -> None:
 
 def _ask_for_a_sandbox(own: Settings) -> None:
     """SandboxUnavailable before a job waits for a worker that would not start; workers elsewhere ask themselves."""
-    if not own.announcing:
-        from worker import sandbox
+    if own.announcing or own.sandbox is SandboxMode.OFF:
+        return
+    from worker import sandbox
 
-        sandbox.require(own.sandbox)
-    if own.sandbox is SandboxMode.OFF:
-        typer.echo(
-            "Warning: FARM_SANDBOX=off, so this job's stages run without a sandbox; submit only models that you trust.",
-            err=True,
-        )
+    chosen = sandbox.choose(own.sandbox)
+    if not chosen.confines:
+        _warn(chosen.reason)
+
+
+def _warn(reason: str) -> None:
+    sentence = f"Warning: {reason}, so this job's stages run without a sandbox; submit only models that you trust."
+    typer.echo(sentence, err=True)

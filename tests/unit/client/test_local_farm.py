@@ -11,7 +11,9 @@ import pytest
 
 from client import preflight
 from client.local import LocalFarm
-from farm import digests, sources
+from db import workers
+from db.session import open_database
+from farm import digests, identity, sources
 from farm.appspec import AppSpec
 from farm.artifacts import ArtifactName
 from farm.errors import (
@@ -21,11 +23,12 @@ from farm.errors import (
     JobNotFound,
     ModelEmpty,
     ModelNotFound,
+    SandboxUnavailable,
     SettingsInvalid,
 )  # fmt: skip
 from farm.jobspec import JobSpec
 from farm.modelref import ModelKind
-from farm.settings import Settings
+from farm.settings import SandboxMode, Settings
 from farm.stages import stages_of
 from farm.states import JobState, StageState
 
@@ -119,6 +122,32 @@ def test_another_keystore_at_the_same_place_makes_another_job(
         keystore.write_text(content)
         found.append(farm.submit(spec).reused)
     assert found == [False, True, False]
+
+
+def test_the_sandbox_is_part_of_the_job(farm: LocalFarm, tmp_path: Path) -> None:
+    trusting = LocalFarm(Settings(home=tmp_path / "home", sandbox=SandboxMode.OFF))
+    first, free = farm.submit(HUB).job, trusting.submit(HUB).job
+    assert (first.sandbox, free.sandbox) == (SandboxMode.REQUIRED, SandboxMode.OFF)
+    assert first.id != free.id
+    assert farm.submit(HUB).job.id == first.id
+    assert trusting.submit(HUB).job.id == free.id
+    for each in (first, free):
+        farm.cancel(each.id)
+    with pytest.raises(SandboxUnavailable, match=f"submit --clone {first.id}"):
+        trusting.retry(first.id)
+    assert trusting.retry(free.id).state is JobState.QUEUED
+    assert farm.retry(first.id).sandbox is SandboxMode.REQUIRED
+
+
+def test_a_job_says_which_worker_it_waits_for(farm: LocalFarm, tmp_path: Path) -> None:
+    job = farm.submit(HUB).job
+    assert job.waits_for is None
+    database = open_database(f"sqlite:///{tmp_path / 'home' / 'farm.db'}")
+    workers.register(database, "open", str(identity.of_process()), confines=False)
+    assert "a worker with a sandbox" in str(farm.job(job.id).waits_for)
+    workers.register(database, "able", str(identity.of_process()))
+    assert farm.job(job.id).waits_for is None
+    database.close()
 
 
 def test_a_model_that_is_not_there(farm: LocalFarm, folder: JobSpec, tmp_path: Path) -> None:

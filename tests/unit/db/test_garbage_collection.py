@@ -146,7 +146,7 @@ def test_a_foreign_database_removes_nothing(
     database: Database, store: LocalStore, settings: Settings, kept: str, tmp_path: Path
 ) -> None:
     """A6: whatever reconciliation and collection find unknown, and however old it is."""
-    register_and_reconcile(settings, database, store, "w" * 10)
+    register_and_reconcile(settings, database, store, "w" * 10, confines=True)
     for number in range(50):
         held = start(database, f"job {number}")
         make(database, store, held, f"result {number}".encode())
@@ -157,7 +157,7 @@ def test_a_foreign_database_removes_nothing(
     if kept == "another farm's database":
         finish(foreign, start(foreign, "other"))
     for _ in range(2):
-        found = register_and_reconcile(settings, foreign, store, "v" * 10)
+        found = register_and_reconcile(settings, foreign, store, "v" * 10, confines=True)
         assert (found.unreferenced_files, found.forgotten_results) == (0, 0)
         with pytest.raises(StoreForeign, match="gc --adopt-store"):
             collect(settings, foreign, store, timedelta(days=1))
@@ -190,14 +190,14 @@ def test_a_restored_database_first_sees_what_was_made_since(
     database: Database, store: LocalStore, settings: Settings
 ) -> None:
     """Files that are old and unknown, since the database is an older copy, stay for a day."""
-    register_and_reconcile(settings, database, store, "w" * 10)
+    register_and_reconcile(settings, database, store, "w" * 10, confines=True)
     leave(database, "w" * 10)
     artifact = store.put_bytes(ArtifactName.REPORT, b"made since")
     os.utime(settings.store / "blobs" / artifact.digest, (0, 0))
-    assert register_and_reconcile(settings, database, store, "v" * 10).unreferenced_files == 0
+    assert register_and_reconcile(settings, database, store, "v" * 10, confines=True).unreferenced_files == 0
     leave(database, "v" * 10)
     unknown_for_a_day(database)
-    assert register_and_reconcile(settings, database, store, "u" * 10).unreferenced_files == 1
+    assert register_and_reconcile(settings, database, store, "u" * 10, confines=True).unreferenced_files == 1
 
 
 def test_an_earlier_result_that_was_just_collected_is_not_used(

@@ -17,6 +17,7 @@ from farm.artifacts import Artifact, ArtifactName
 from farm.errors import AmbiguousJob, JobNotFound, NoJobYet, OutOfMemory, QualityMissed, TransitionRefused
 from farm.jobspec import FORMAT, JobSpec
 from farm.modelref import ModelKind
+from farm.settings import SandboxMode
 from farm.stages import StageName
 from farm.states import JobState, StageState
 
@@ -293,6 +294,42 @@ def test_a_job_of_a_newer_version_is_left_to_newer_workers(database: Database, m
     assert claims.claim(database, "worker", 60) is None
     monkeypatch.setattr(claims, "FORMAT", FORMAT + 1)
     assert claim(database).job_id == newer
+
+
+def test_a_job_that_needs_a_sandbox_is_left_to_workers_with_one(database: Database) -> None:
+    needs = submit(database, "needs")
+    assert claims.claim(database, "open", 60, confines=False) is None
+    assert claims.claim(database, "open", 60, only=needs, confines=False) is None
+    spec = JobSpec(model_kind=ModelKind.PRESET, model="free", recipe="int8")
+    free = jobs.submit(database, spec, "free", STAGES, lambda _artifacts: True, sandbox=SandboxMode.OFF).job_id
+    taken = claims.claim(database, "open", 60, confines=False)
+    assert taken is not None
+    assert taken.job_id == free
+    assert claim(database).job_id == needs
+
+
+def test_a_worker_that_cannot_do_what_waits_neither_stays_nor_keeps_others_away(database: Database) -> None:
+    def started(worker_id: str, *, confines: bool) -> bool:
+        return workers.start_unless_alive(database, worker_id, lambda _: True, lambda: worker_id, confines=confines)
+
+    workers.register(database, "open", "open", confines=False)
+    workers.register(database, "old", "old")
+    with database.write() as connection:
+        connection.execute(sa.update(Worker).where(Worker.id == "old").values(format=FORMAT - 1))
+    submit(database)
+    assert not started("another", confines=False)
+    assert started("able", confines=True)
+    assert not started("second", confines=True)
+    assert workers.leave_if_idle(database, "open", confines=False)
+    assert not workers.leave_if_idle(database, "able")
+
+
+def test_what_a_worker_can_do_is_set_right_when_it_is_there(database: Database) -> None:
+    submit(database)
+    assert workers.start_unless_alive(database, "w", lambda _process: True, lambda: "w")
+    workers.register(database, "w", "w", confines=False)
+    with database.read() as connection:
+        assert [(each.format, each.confines) for each in workers.registered(connection)] == [(FORMAT, False)]
 
 
 def test_a_worker_elsewhere_that_fell_silent_is_forgotten(database: Database) -> None:

@@ -249,7 +249,9 @@ def test_a_worker_that_cleans_up_leaves_uploads_alone(api, model_folder: Path) -
     job = api.farm(*BOTH).submit(folder_spec(model_folder)).job
     announce(api, headers, **{"model.keras": content})
     send(api, headers, sha256(content), content)
-    found = reconciliation.register_and_reconcile(api.state.settings, api.database, api.state.store, "worker")
+    found = reconciliation.register_and_reconcile(
+        api.state.settings, api.database, api.state.store, "worker", confines=True
+    )
     assert found.unreferenced_files == 0
     assert api.state.store.has(Artifact(ArtifactName.SOURCE, job.spec.model_digest, 0))
     assert announce(api, headers, **{"model.keras": content}).json()["complete"]

@@ -9,6 +9,7 @@ from db.records import JobRecord
 from farm.appspec import AppSpec
 from farm.jobspec import JobSpec
 from farm.modelref import ModelKind
+from farm.settings import SandboxMode
 from farm.states import JobState
 from worker import report
 
@@ -20,6 +21,7 @@ def test_no_path_of_the_machine_is_in_the_report() -> None:
     values = dict.fromkeys((field.name for field in fields(JobRecord)), ())
     moment = datetime(2026, 1, 1, tzinfo=UTC)
     values |= {"id": "a" * 10, "state": JobState.RUNNING, "spec": spec, "created_at": moment, "started_at": moment}
+    values["sandbox"] = SandboxMode.REQUIRED
     content = report.assemble(JobRecord(**values), [], [], {}, "bubblewrap").decode()
     assert "/home" not in content
     assert "anna" not in content
