@@ -159,7 +159,8 @@ def metadata_page() -> str:
     lines += [
         "",
         "## Options of `farm submit`\n",
-        "Read by `farm submit` from a local model. The command line goes first, then `farm.toml`, then the metadata."
+        "Read by `farm submit` from a local model, and by a server from an uploaded one where a request leaves the"
+        " option out. The command line or the request goes first, then `farm.toml`, then the metadata."
         " Where an option names a file, the field holds the file's content. What a model from elsewhere must not decide"
         " is refused: " + ", ".join(f"`{name}`" for name, each in FIELDS.items() if not each.option.of_model) + ".\n",
     ]

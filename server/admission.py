@@ -12,6 +12,8 @@ from farm import aars
 from farm.errors import AarUnusable, AdapterUnusable, ContextTooLong, KeystoreUnusable, ModelNotFound, SequenceTooLong
 from farm.jobspec import JobSpec
 from farm.modelref import ModelKind
+from farm.store import ArtifactStore
+from server import model_options
 
 MAX_PREFILLS = 16
 MAX_CONTEXT = 1 << 20
@@ -23,12 +25,19 @@ _REFERENCES = {
 }
 
 
-def admit(database: Database, spec: JobSpec, owner: str | None) -> JobSpec:
-    """The spec as it may be run here. ModelNotFound, KeystoreUnusable, ContextTooLong, SequenceTooLong.
+def admit(database: Database, store: ArtifactStore, spec: JobSpec, owner: str | None) -> JobSpec:
+    """The spec as it may be run here, with the options of an uploaded model's own metadata. ModelError, SpecError,
+    KeystoreUnusable.
 
     owner: the token whose uploads may be named; None for any. A local model is one of the client's machine: it is taken
     from the store, where it was uploaded.
     """
+    if not spec.model_kind.on_hub:
+        spec = model_options.completed(store, _uploaded(database, spec, owner))
+    return _require_harmless(spec)
+
+
+def _require_harmless(spec: JobSpec) -> JobSpec:
     if aars.file_of(spec.app.aar) is not None:
         raise AarUnusable("A remote farm reads no file of yours; choose --aar stock or bazel, or run the job locally.")
     if spec.app.keystore or spec.app.key_alias or spec.app.password_source or spec.app.key_password_source:
@@ -47,7 +56,7 @@ def admit(database: Database, spec: JobSpec, owner: str | None) -> JobSpec:
         known = _known_form(spec)
         preflight.check_preset(known)
         return known.model_copy(update={"model_digest": None})
-    return _uploaded(database, spec, owner)
+    return spec
 
 
 def _uploaded(database: Database, spec: JobSpec, owner: str | None) -> JobSpec:

@@ -9,10 +9,13 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from farm.errors import ModelDamaged, ModelUnsafe
 
 MEMBERS = 10_000
+# What the list of so many members may take; the whole list is read and parsed before the first member can be judged.
+LIST_BYTES = 4 << 20
 RATIO = 100
 # A small member may shrink by any ratio.
 RATIO_FLOOR = 4 << 20
@@ -58,10 +61,46 @@ class KerasArchive:
 @contextmanager
 def open_archive(path: Path, name: str) -> Iterator[KerasArchive]:
     """Open a `.keras` file; ModelDamaged when it is no whole zip, ModelUnsafe for members that no model has."""
+    with path.open("rb") as stream, opened_archive(stream, name) as archive:
+        yield archive
+
+
+@contextmanager
+def opened_archive(stream: BinaryIO, name: str) -> Iterator[KerasArchive]:
+    """The same of a file that is open already."""
+    bounded = _BoundedStream(stream, name)
     with _damage_as_sentence(name):
-        archive = zipfile.ZipFile(path)
+        archive = zipfile.ZipFile(bounded)
+    bounded.most = None
     with archive:
         yield KerasArchive(archive, name)
+
+
+class _BoundedStream:
+    """A file that refuses to be read in large pieces. most: their bytes; None for any number."""
+
+    def __init__(self, stream: BinaryIO, name: str) -> None:
+        self._stream = stream
+        self._name = name
+        self.most: int | None = LIST_BYTES
+
+    def read(self, size: int = -1) -> bytes:
+        """Read; ModelUnsafe for more than allowed at once."""
+        if self.most is not None and size > self.most:
+            raise _refusal(self._name, f"lists its members in {size} bytes")
+        return self._stream.read(size)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Go to a place."""
+        return self._stream.seek(offset, whence)
+
+    def tell(self) -> int:
+        """The place."""
+        return self._stream.tell()
+
+    def seekable(self) -> bool:
+        """Always."""
+        return True
 
 
 def _checked_members(archive: zipfile.ZipFile, name: str) -> dict[str, int]:

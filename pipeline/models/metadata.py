@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from pydantic import Field, ValidationError
 
@@ -49,7 +49,12 @@ def options_of(ref: ModelRef) -> Layer:
         content = _content(path, path.name)
     else:
         content = _plain(path)
-    return Layer(parse(content).options, path, f"The key {KEY} of the model's {METADATA}", of_model=True)
+    return layer_of(content, path)
+
+
+def layer_of(content: bytes, folder: Path = Path()) -> Layer:
+    """The options that metadata of that content ask for. ModelDamaged."""
+    return Layer(parse(content).options, folder, f"The key {KEY} of the model's {METADATA}", of_model=True)
 
 
 def unread_options(ref: ModelRef, said: Metadata) -> tuple[str, ...]:
@@ -98,9 +103,15 @@ def _require_options(options: Mapping[str, Any]) -> None:
         raise ModelDamaged(str(refusal(error, source, OWN))) from error
 
 
-def _content(keras_file: Path, name: str) -> bytes:
-    with archives.open_archive(keras_file, name) as archive:
+def in_keras_file(stream: BinaryIO, name: str) -> bytes:
+    """The metadata in a `.keras` file that is open. ModelError."""
+    with archives.opened_archive(stream, name) as archive:
         return archive.read(METADATA, jsonfile.CONFIG_BYTES) if METADATA in archive.members else b"{}"
+
+
+def _content(keras_file: Path, name: str) -> bytes:
+    with keras_file.open("rb") as stream:
+        return in_keras_file(stream, name)
 
 
 def _plain(folder: Path) -> bytes:

@@ -41,9 +41,10 @@ class JobPage:
     responses={200: {"model": Submission}, **documented(ModelNotFound, KeystoreUnusable, QuotaExceeded)},
 )
 def submit(state: FarmState, token: Submitter, request: SubmitRequest, response: Response) -> Submission:
-    """Queue a job (201), or find its equal (200)."""
+    """Queue a job (201), or find its equal (200). Options that the spec leaves out are taken from the metadata of an
+    uploaded model."""
     owner = visibility.owner(state, token)
-    spec = admission.admit(state.database, request.spec, owner)
+    spec = admission.admit(state.database, state.store, request.spec, owner)
 
     def account(connection: Connection, submitted: Submitted) -> None:
         if not submitted.reused:

@@ -1,7 +1,10 @@
-"""Real stages open no file of the repository outside the set that their keys are made from."""
+"""Real jobs from end to end: stages open no file of the repository outside the set that their keys are made from, and
+leave nothing of the machine in what they make."""
 
 from __future__ import annotations
 
+import re
+import shutil
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -10,6 +13,8 @@ import pytest
 
 from client.local import LocalFarm
 from farm import locations
+from farm.appspec import AppSpec
+from farm.artifacts import PUBLISHED, ArtifactName
 from farm.jobspec import IoMode, JobSpec
 from farm.modelref import ModelKind
 from farm.settings import Settings
@@ -18,6 +23,7 @@ from farm.states import JobState
 from pipeline.provenance.closure import Repository
 from pipeline.provenance.stage_code import PINS, TABLE, stage_closure
 from pipeline.toolchain.maven import Toolchain
+from tests.fixtures.machine_traces import of_this_machine, traces
 from worker import service
 from worker.sandbox import Unconfined
 from worker.stage_process import ProcessRunner
@@ -33,7 +39,12 @@ def test_a_job(tmp_path: Path, android_toolchain: Toolchain, io_mode: IoMode) ->
     log = tmp_path / "opened"
     runner = ProcessRunner(Unconfined("a test"), 10.0, (sys.executable, str(PROGRAM), str(log)))
     farm = LocalFarm(settings)
-    spec = JobSpec(model_kind=ModelKind.FOLDER, model=str(locations.EXAMPLES / "tiny_gpt2"), io_mode=io_mode)
+    model = tmp_path / "where it lies" / "tiny_gpt2"
+    shutil.copytree(locations.EXAMPLES / "tiny_gpt2", model)
+    spec = JobSpec(
+        model_kind=ModelKind.FOLDER, model=str(model), io_mode=io_mode,
+        app=AppSpec(label="Story"),
+    )  # fmt: skip
     job_id = farm.submit(spec).job.id
     service.serve(settings, once=True, runner=runner)
     job = farm.job(job_id)
@@ -46,6 +57,15 @@ def test_a_job(tmp_path: Path, android_toolchain: Toolchain, io_mode: IoMode) ->
         allowed = closure.files | ({TABLE} if PINS in closure.sources else set())
         assert files - allowed == set(), f"{name} opens files that its key does not cover"
         assert f"pipeline/stages/{name.replace('-', '_')}.py" in files
+
+    made = tmp_path / "made"
+    made.mkdir()
+    for name in PUBLISHED:
+        farm.download(job_id, name, made / name)
+    assert traces([made / name for name in PUBLISHED], of_this_machine(tmp_path, locations.ROOT)) == []
+    # What names the job is in the app alone, never in what other jobs of the model are given too.
+    shared = [made / name for name in (ArtifactName.MODEL, ArtifactName.MODEL_INFO, ArtifactName.GOLDEN)]
+    assert traces(shared, [re.compile(b"Story"), re.compile(job_id.encode())]) == []
 
 
 def read(log: Path) -> dict[StageName, set[str]]:

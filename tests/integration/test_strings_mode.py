@@ -126,6 +126,9 @@ def test_the_rest_of_a_job_writes_from_the_app_what_was_verified(
         results[stage] = run(request, say_nothing)
         for made in (tmp_path / "job" / "outputs").iterdir():
             made.rename(tmp_path / "job" / "inputs" / made.name)
+    files = [path for path in (tmp_path / "job" / "inputs").iterdir() if path.is_file()]
+    assert {ArtifactName.MODEL, ArtifactName.MODEL_INFO, ArtifactName.APK} <= {path.name for path in files}
+    assert traces(files, of_this_machine(tmp_path, verified.workdir.parent, locations.ROOT)) == []
     figures = {metric.name: metric.value for metric in (*results["ops"].metrics, *results["reference-run"].metrics)}
     assert figures["flex_ops"] == len(FLEX_OPERATORS)
     # How many prompts go on alike to their end depends on the processor's kernels.
