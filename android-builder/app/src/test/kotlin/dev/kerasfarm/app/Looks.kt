@@ -10,12 +10,15 @@ import android.widget.TextView
 
 private const val TOUCH_TARGET = 48
 
-/** Text that is cut off, views that stick out, what cannot be touched well or has no words. */
+/** Text that is cut off, views that stick out, what cannot be touched well, has no words or hides where to type. */
 fun problemsOf(root: View): List<String> = ArrayList<String>().also { inspect(root, it) }
 
 private fun inspect(view: View, problems: MutableList<String>) {
     if (view.visibility != View.VISIBLE) return
     if (view is TextView) inspectText(view, problems)
+    if (view is EditText && (view.background == null || view.hint.isNullOrEmpty())) {
+        problems.add("${name(view)} does not show where to type")
+    }
     if (view is SeekBar && view.contentDescription.isNullOrEmpty()) problems.add("${name(view)} has no words")
     if (view.isClickable && !(view is TextView && view.isTextSelectable && view !is EditText)) inspectTarget(view, problems)
     if (view !is ViewGroup) return
