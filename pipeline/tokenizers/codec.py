@@ -6,11 +6,11 @@ import codecs
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from farm.errors import FileUnreadable, UsageError
-from pipeline.tokenizers import byte_level, sentencepiece_bpe
-from pipeline.tokenizers.protocol import TokenPrinter
+from pipeline.tokenizers import kinds
+from pipeline.tokenizers.unusable import TokenizerUnusable
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -34,13 +34,18 @@ class TextCodec:
                 f"{where} is no tokenizer of the tokenizers package; take it from the job that made the model."
             ) from error
         document = json.loads(content)
-        self._printer = find_printer(document["decoder"])
-        by_bytes = self._printer is byte_level.print_token
+        try:
+            kind = kinds.find(document)
+        except TokenizerUnusable as error:
+            raise FileUnreadable(
+                f"{where} is {error.setting}, which the farm does not have; take the file from the job that made the"
+                " model."
+            ) from error
+        self._printer = kind.print_token
         self._added = {
             int(token["id"]): b"" if token["special"] else str(token["content"]).encode()
             for token in document["added_tokens"]
-            # In SentencePiece a user-defined symbol prints as any other piece.
-            if by_bytes or token["special"]
+            if kind.prints_added or token["special"]
         }
 
     @classmethod
@@ -111,10 +116,3 @@ class TextCodec:
     def continue_text(self, tokens: Iterable[int]) -> str:
         """What `stream` gives, whole."""
         return "".join(self.stream(tokens))
-
-
-def find_printer(decoder: Any) -> TokenPrinter:
-    """How the tokens print whose file has that `decoder`: by it the kinds differ."""
-    if isinstance(decoder, dict) and decoder.get("type") == "ByteLevel":
-        return byte_level.print_token
-    return sentencepiece_bpe.print_token

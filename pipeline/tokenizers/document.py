@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from farm.errors import ModelDamaged
-from farm.tokenizer_kinds import SPLIT_FEATURES, Feature, PreTokenizer, TokenizerKind
-from pipeline.tokenizers import byte_level, sentencepiece_bpe
+from farm.tokenizer_kinds import Feature, PreTokenizer, TokenizerKind
+from pipeline.tokenizers import byte_level, kinds
 from pipeline.tokenizers.merge_order import ignoring_merges_matters
 from pipeline.tokenizers.unusable import TokenizerUnusable
 
@@ -42,8 +42,7 @@ def write(value: Json, name: str = "tokenizer.json") -> TokenizerDocument:
     model = value.get("model") if isinstance(value, Mapping) else None
     if not isinstance(model, Mapping):
         raise ModelDamaged(f"{name} has no model; save or copy the tokenizer again.")
-    if model.get("type", "BPE") != "BPE":
-        raise TokenizerUnusable(f"the tokenizer model {str(model['type'])[:40]}")
+    kind = kinds.find(value)
     for setting in ("dropout", "continuing_subword_prefix", "end_of_word_suffix"):
         if model.get(setting):
             raise TokenizerUnusable(f"the setting {setting} of {name}")
@@ -52,10 +51,9 @@ def write(value: Json, name: str = "tokenizer.json") -> TokenizerDocument:
     _require_one_token_an_id(vocabulary, added, name)
     added.sort(key=lambda token: int(token["id"]))
     listed = _with_their_ids(vocabulary, added)
-    by_bytes = is_byte_level(value.get("decoder"))
     merges = [byte_level.read_merge(merge) for merge in model.get("merges") or ()]
     _require_parts(vocabulary, merges)
-    steps = _byte_level_steps(value, vocabulary) if by_bytes else _sentencepiece_steps(value, model, vocabulary)
+    steps = kind.read_steps(value, vocabulary)
     written = {
         "version": "1.0",
         "truncation": None,
@@ -66,35 +64,26 @@ def write(value: Json, name: str = "tokenizer.json") -> TokenizerDocument:
         "post_processor": None,
         "decoder": value.get("decoder"),
         "model": {
-            "type": "BPE",
-            "dropout": None,
-            "unk_token": None if by_bytes else model.get("unk_token"),
-            "continuing_subword_prefix": None,
-            "end_of_word_suffix": None,
-            "fuse_unk": not by_bytes and bool(model.get("fuse_unk")),
-            "byte_fallback": not by_bytes and bool(model.get("byte_fallback")),
-            "ignore_merges": bool(model.get("ignore_merges"))
-            and ignoring_merges_matters(vocabulary, merges, [token["content"] for token in added]),
+            **kind.write_model(model),
             "vocab": dict(sorted(listed.items(), key=lambda item: item[1])),
             "merges": [list(pair) for pair in merges],
         },
     }
-    features = {steps.kind, *steps.features, *_added_features(added)}
-    if written["model"]["ignore_merges"]:
+    whole_first = bool(model.get("ignore_merges")) and ignoring_merges_matters(
+        vocabulary, merges, [token["content"] for token in added]
+    )
+    if "ignore_merges" in written["model"]:
+        written["model"]["ignore_merges"] = whole_first
+    features = {kind.feature, *steps.features, *_added_features(added)}
+    if whole_first:
         features.add(Feature.IGNORE_MERGES)
     others = [*steps.others]
     if any(token["single_word"] for token in added):
         others.append("added tokens with single_word")
     if others:
         features.add(Feature.OTHER)
-    kind = TokenizerKind.BYTE_LEVEL_BPE if by_bytes else TokenizerKind.SENTENCEPIECE_BPE
     content = json.dumps(written, ensure_ascii=False, separators=(",", ":")).encode()
-    return TokenizerDocument(content, kind, frozenset(features), tuple(others), steps.split)
-
-
-def is_byte_level(decoder: Json) -> bool:
-    """Whether a `decoder` is that of a byte-level BPE."""
-    return isinstance(decoder, Mapping) and decoder.get("type") == "ByteLevel"
+    return TokenizerDocument(content, kind.name, frozenset(features), tuple(others), steps.split)
 
 
 def within(value: Json, tokens: int) -> Json:
@@ -112,88 +101,6 @@ def within(value: Json, tokens: int) -> Json:
             " embedding to the tokenizer, or give the model its own tokenizer."
         )
     return {**value, "added_tokens": kept}
-
-
-@dataclass(frozen=True)
-class _Steps:
-    kind: Feature
-    normalizer: Json
-    pre_tokenizer: Json
-    features: tuple[Feature, ...] = ()
-    others: tuple[str, ...] = ()
-    split: PreTokenizer | None = None
-
-
-def _byte_level_steps(value: Json, vocabulary: Mapping[str, int]) -> _Steps:
-    features: list[Feature] = []
-    others: list[str] = []
-    normalizers = list(_flat(value.get("normalizer"), "normalizers"))
-    normalizer = None if not normalizers else value["normalizer"]
-    if normalizers == [{"type": "NFC"}]:
-        normalizer = normalizers[0]
-        features.append(Feature.NFC)
-    elif normalizers:
-        others.append(f"the normalizer {', '.join(str(step.get('type')) for step in normalizers)}")
-    stated = value.get("pre_tokenizer")
-    found = byte_level.find_split(stated)
-    if found is None:
-        others.append(f"the pre-tokenizer {byte_level.describe_steps(stated)}")
-        return _Steps(Feature.BYTE_LEVEL, normalizer, stated, tuple(features), tuple(others))
-    split, prefix_space = found
-    features.append(SPLIT_FEATURES[split])
-    if prefix_space:
-        features.append(Feature.PREFIX_SPACE)
-    if not vocabulary.keys() >= set(byte_level.byte_letters()):
-        features.append(Feature.MISSING_BYTES)
-    written = byte_level.write_pre_tokenizer(split, prefix_space)
-    return _Steps(Feature.BYTE_LEVEL, normalizer, written, tuple(features), tuple(others), split)
-
-
-def _sentencepiece_steps(value: Json, model: Json, vocabulary: Mapping[str, int]) -> _Steps:
-    space = sentencepiece_bpe.SPACE
-    replace = {"type": "Replace", "pattern": {"String": " "}, "content": space}
-    prepend = {"type": "Prepend", "prepend": space}
-    normalizers, pre_tokenizer = list(_flat(value.get("normalizer"), "normalizers")), value.get("pre_tokenizer")
-    # Nothing is left to split at once every blank is replaced.
-    if normalizers and pre_tokenizer == _split_at_blanks():
-        pre_tokenizer = None
-    features: list[Feature] = []
-    others: list[str] = []
-    normalizer = value.get("normalizer")
-    if normalizers == [prepend, replace] and pre_tokenizer is None:
-        features.append(Feature.DUMMY_PREFIX)
-    elif normalizers == [replace] and pre_tokenizer is None:
-        normalizer = replace
-    elif not normalizers and pre_tokenizer == sentencepiece_bpe.metaspace_first():
-        normalizer = None
-        features.append(Feature.FIRST_PREFIX)
-    else:
-        names = [str(step.get("type")) for step in (*normalizers, *_flat(pre_tokenizer, "pretokenizers"))]
-        others.append(f"the normalizer or pre-tokenizer {', '.join(names) or 'none'}")
-    printing = [step.get("type") for step in _flat(value.get("decoder"), "decoders")]
-    if printing not in (["Replace", "ByteFallback", "Fuse"], ["Replace", "ByteFallback", "Fuse", "Strip"]):
-        others.append(f"the decoder {', '.join(str(name) for name in printing) or 'none'}")
-    missing = sentencepiece_bpe.missing_bytes(vocabulary)
-    if not model.get("byte_fallback") or missing:
-        others.append("a vocabulary without byte_fallback to all 256 bytes")
-    if not model.get("fuse_unk") or model.get("unk_token") is None:
-        others.append("the settings fuse_unk or unk_token")
-    return _Steps(Feature.SENTENCEPIECE, normalizer, pre_tokenizer, tuple(features), tuple(others))
-
-
-def _split_at_blanks() -> Json:
-    return {"type": "Split", "pattern": {"String": " "}, "behavior": "MergedWithPrevious", "invert": False}
-
-
-def _flat(step: Json, key: str) -> Iterator[Mapping[str, Json]]:
-    """The steps of a sequence, also of one within another."""
-    if not isinstance(step, Mapping):
-        return
-    if step.get("type") == "Sequence":
-        for inner in step.get(key) or ():
-            yield from _flat(inner, key)
-    else:
-        yield step
 
 
 def _vocabulary(table: Json, name: str) -> dict[str, int]:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Protocol
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from farm.tokenizer_kinds import Feature, PreTokenizer, TokenizerKind
+
+Json = Any
 
 
 class TextTokenizer(Protocol):
@@ -30,8 +35,40 @@ class TextTokenizer(Protocol):
         """The text of tokens that continue a text, in pieces of whole characters."""
 
 
-class TokenPrinter(Protocol):
-    """What a kind knows about printing a token: its bytes within a text."""
+@dataclass(frozen=True)
+class Steps:
+    """What a file does with a text before and after its vocabulary is looked up, in the farm's spelling.
 
-    def __call__(self, token: str) -> bytes:
-        """The bytes that the vocabulary's entry stands for."""
+    features: what a reader must be able to do; others: by name what no row of the table describes. split: of a
+    byte-level BPE, where it is in the table.
+    """
+
+    normalizer: Json
+    pre_tokenizer: Json
+    features: tuple[Feature, ...] = ()
+    others: tuple[str, ...] = ()
+    split: PreTokenizer | None = None
+
+
+class KindOfFile(Protocol):
+    """What a kind knows about a `tokenizer.json`; `kinds` is the table of all.
+
+    name: what `model-info.json` says. feature: the row of the table in farm/tokenizer_kinds.py. prints_added: whether
+    an added token that is not special prints as its content, and not as a piece of the vocabulary does.
+    """
+
+    name: TokenizerKind
+    feature: Feature
+    prints_added: bool
+
+    def recognises(self, value: Mapping[str, Json]) -> bool:
+        """Whether a file with a model is of this kind."""
+
+    def read_steps(self, value: Mapping[str, Json], vocabulary: Mapping[str, int]) -> Steps:
+        """The file's steps. TokenizerUnusable."""
+
+    def write_model(self, model: Mapping[str, Json]) -> dict[str, Json]:
+        """The settings of the file's `model`, in the farm's spelling, without the vocabulary and the merges."""
+
+    def print_token(self, token: str) -> bytes:
+        """The bytes that the vocabulary's entry stands for within a text."""

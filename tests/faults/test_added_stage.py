@@ -5,50 +5,26 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
-import shutil
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 
 import pytest
 
-from farm import locations
-
-PAGE = locations.ROOT / "docs" / "how-to" / "extend.md"
-COPIED = (*locations.PACKAGES, "android-builder", "tests", "pyproject.toml")
-
-
-def blocks() -> list[str]:
-    """The code of the page's stage: its name, its row, its output's name, its module."""
-    section = PAGE.read_text().split("\n## Add a stage\n")[1].split("\n## ")[0]
-    found = re.findall(r"^( *)```python\n(.*?)^\1```$", section, re.MULTILINE | re.DOTALL)
-    return [textwrap.dedent(text) for _, text in found]
-
-
-def insert(file: Path, behind: str, text: str) -> None:
-    content = file.read_text()
-    assert content.count(behind) == 1, f"{behind!r} in {file}"
-    file.write_text(content.replace(behind, behind + text))
+from tests.fixtures import farm_copy
 
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """The farm's sources with the stage of the page."""
-    root = tmp_path / "farm"
-    for name in COPIED:
-        source = locations.ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, root / name, ignore=shutil.ignore_patterns("__pycache__", "build"))
-        else:
-            shutil.copy(source, root / name)
-    name, row, output, module = blocks()
-    insert(root / "farm/stages.py", '    SDK = "sdk"\n', textwrap.indent(name, "    "))
-    insert(root / "farm/stages.py", "resources=frozenset({Resource.PERMITTED_OPS}), when=_runs_on_jvm,\n    ),\n",
-           f"    {row.strip()},\n")  # fmt: skip
-    insert(root / "farm/artifacts.py", '    REPORT = "report.json"\n', textwrap.indent(output, "    "))
-    insert(root / "farm/artifacts.py", "    ArtifactName.REPORT,\n", f"    ArtifactName.{output.split()[0]},\n")
+    root = farm_copy.make(tmp_path / "farm")
+    name, row, output, module = farm_copy.blocks("Add a stage")
+    stages, artifacts = root / "farm/stages.py", root / "farm/artifacts.py"
+    farm_copy.insert(stages, '    SDK = "sdk"\n', name)
+    last = "resources=frozenset({Resource.PERMITTED_OPS}), when=_runs_on_jvm,\n    ),\n"
+    farm_copy.insert(stages, last, f"{row.strip()},\n")
+    farm_copy.insert(artifacts, '    REPORT = "report.json"\n', output)
+    farm_copy.insert(artifacts, "    ArtifactName.REPORT,\n", f"ArtifactName.{output.split()[0]},\n")
     (root / "pipeline/stages/checksum.py").write_text(module)
     return root
 

@@ -56,7 +56,7 @@ def test_special_tokens_are_left_out() -> None:
 
 
 def test_words_that_lose_their_space_at_the_beginning_keep_it_in_the_middle() -> None:
-    words = Tokenizer(models.WordLevel({"▁the": 0, "▁cat": 1, "[UNK]": 2}, unk_token="[UNK]"))  # noqa: S106
+    words = Tokenizer(models.BPE({"▁the": 0, "▁cat": 1, "[UNK]": 2}, [], unk_token="[UNK]"))  # noqa: S106
     words.normalizer = normalizers.Sequence([])
     words.pre_tokenizer = pre_tokenizers.Metaspace()
     words.decoder = decoders.Metaspace()
@@ -64,6 +64,12 @@ def test_words_that_lose_their_space_at_the_beginning_keep_it_in_the_middle() ->
     assert codec.decode([0, 1, 0]) == "the cat the"
     # An answer goes on from a prompt, behind which its first blank stands.
     assert codec.continue_text([0, 1, 0]) == " the cat the"
+
+
+def test_a_kind_that_is_not_in_the_table_is_refused_by_name() -> None:
+    words = Tokenizer(models.WordLevel({"the": 0, "[UNK]": 1}, unk_token="[UNK]"))  # noqa: S106
+    with pytest.raises(FileUnreadable, match="w is the tokenizer model WordLevel, which the farm does not have"):
+        TextCodec(words.to_str().encode(), "w")
 
 
 def test_half_of_a_surrogate_pair_is_refused() -> None:

@@ -9,6 +9,12 @@ internal class ByteLevelBpe(private val parts: TokenizerParts) : Tokenizer {
     private val merger = PieceMerger(parts.merges)
     private val tokenOfLetter = IntArray(LETTERS) { parts.vocabulary.find(it.toChar().toString()) }
 
+    init {
+        if (parts.settings.unknown != null) throw TokenizerUnusable("tokenizer.json asks for an unk_token")
+        val decoder = parts.settings.decoder?.get("type")
+        if (decoder != "ByteLevel") throw TokenizerUnusable("tokenizer.json prints tokens by $decoder, not by ByteLevel")
+    }
+
     override val size: Int get() = parts.size
 
     override fun encode(text: String): IntArray {

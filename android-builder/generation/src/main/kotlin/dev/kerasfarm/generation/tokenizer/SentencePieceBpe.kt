@@ -15,6 +15,7 @@ internal class SentencePieceBpe(private val parts: TokenizerParts) : Tokenizer {
     private val tokenOfCharacter = HashMap<Int, Int>()
 
     init {
+        if (!parts.settings.fusesUnknown) throw TokenizerUnusable("tokenizer.json has byte_fallback without fuse_unk")
         val lacking = tokenOfByte.indexOf(Vocabulary.MISSING)
         if (lacking >= 0) throw TokenizerUnusable("tokenizer.json lacks the token ${byteToken(lacking)}")
     }

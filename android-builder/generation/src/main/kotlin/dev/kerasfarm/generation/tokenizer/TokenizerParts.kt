@@ -15,8 +15,11 @@ internal class TokenizerParts(
     /** One more than the largest token id. */
     val size: Int = maxOf(vocabulary.size, (addedById.keys.maxOrNull() ?: -1) + 1)
 
-    /** The tokenizer of the kind that the settings describe. */
-    fun tokenizer(): Tokenizer = if (settings.byteFallback) SentencePieceBpe(this) else ByteLevelBpe(this)
+    /** The tokenizer of the kind that the settings describe; [TokenizerUnusable] where the app has none. */
+    fun tokenizer(): Tokenizer = when (settings.model) {
+        SettingsReader.BPE -> if (settings.byteFallback) SentencePieceBpe(this) else ByteLevelBpe(this)
+        else -> throw TokenizerUnusable("tokenizer.json is of the kind ${settings.model}, which this app does not have")
+    }
 
     /** What a token prints; null for a special token and an id without a token. */
     fun printed(id: Int): String? {

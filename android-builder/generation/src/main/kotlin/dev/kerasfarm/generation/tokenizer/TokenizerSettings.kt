@@ -3,13 +3,15 @@ package dev.kerasfarm.generation.tokenizer
 import android.util.JsonReader
 import android.util.JsonToken
 
-/** What a `tokenizer.json` says beside its vocabulary and merges. */
+/** What a `tokenizer.json` says beside its vocabulary and merges; [model] is the type of its model. */
 internal class TokenizerSettings(
+    val model: String,
     val added: List<AddedToken>,
     val normalization: List<NormalizationStep>,
     val preTokenizer: Map<*, *>?,
     val decoder: Map<*, *>?,
     val byteFallback: Boolean,
+    val fusesUnknown: Boolean,
     val ignoresMerges: Boolean,
     val unknown: String?,
 )
@@ -26,6 +28,7 @@ internal class SettingsReader(
     private val merges: (JsonReader) -> Unit,
 ) {
     private val added = ArrayList<AddedToken>()
+    private var model = BPE
     private var normalizer: Map<*, *>? = null
     private var preTokenizer: Map<*, *>? = null
     private var decoder: Map<*, *>? = null
@@ -45,17 +48,14 @@ internal class SettingsReader(
                 else -> json.skipValue()
             }
         }
-        if (byteFallback && !fusesUnknown) throw TokenizerUnusable("tokenizer.json has byte_fallback without fuse_unk")
-        if (!byteFallback && unknown != null) throw TokenizerUnusable("tokenizer.json asks for an unk_token")
-        if (!byteFallback && decoder?.get("type") != "ByteLevel") {
-            throw TokenizerUnusable("tokenizer.json prints tokens by ${decoder?.get("type")}, not by ByteLevel")
-        }
         return TokenizerSettings(
+            model,
             added,
             readNormalizer(normalizer),
             preTokenizer,
             decoder,
             byteFallback,
+            fusesUnknown,
             ignoresMerges,
             unknown,
         )
@@ -91,10 +91,7 @@ internal class SettingsReader(
 
     private fun readModel() = readObject { name ->
         when (name) {
-            "type" -> {
-                val type = json.nextString()
-                if (type != "BPE") throw TokenizerUnusable("tokenizer.json is of the kind $type, not BPE")
-            }
+            "type" -> model = json.nextString()
             "vocab" -> vocabulary(json)
             "merges" -> merges(json)
             "unk_token" -> unknown = readValue() as? String
@@ -141,5 +138,8 @@ internal class SettingsReader(
 
     companion object {
         const val MAX_ID = 1L shl 22
+
+        /** The type of a model that states none. */
+        const val BPE = "BPE"
     }
 }
