@@ -28,6 +28,8 @@ android {
         // A job's own name for the app, which takes the place of the one in main.
         getByName("debug").res.srcDir("src/job/res")
         getByName("release").res.srcDir("src/job/res")
+        // What draws the screens on a computer, for the tests and for a job's pictures.
+        getByName("test").kotlin.srcDir("../screens/src/main/kotlin")
     }
 
     compileOptions {
@@ -47,6 +49,9 @@ kotlin {
 
 dependencies {
     implementation(project(":generation"))
+
+    testImplementation(libs.junit)
+    testImplementation(libs.robolectric)
 
     androidTestImplementation(libs.junit)
     androidTestImplementation(libs.monitor)

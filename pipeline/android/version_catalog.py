@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from farm import locations
 from pipeline.android import written_files
 from pipeline.toolchain import pins
-from pipeline.toolchain.pins import Pins, Role
+from pipeline.toolchain.pins import MavenArtifact, Pins, Role
 
 # It writes files; none is read.
 DATA_FILES: tuple[str, ...] = ()
@@ -20,8 +20,14 @@ CATALOG = "gradle/libs.versions.toml"
 WRAPPER = "gradle/wrapper/gradle-wrapper.properties"
 WRAPPER_JAR = "gradle/wrapper/gradle-wrapper.jar"
 # What Gradle resolves by itself: each artifact's dependencies, and the standard library with the Kotlin plugin.
-LIBRARY_ROLES = (Role.LIBRARY, Role.DEVICE_TEST)
+LIBRARY_ROLES = (Role.LIBRARY, Role.DEVICE_TEST, Role.PLATFORM, Role.FLEX_API, Role.FLEX_RUNTIME)
 KOTLIN = "kotlin-stdlib"
+ROBOLECTRIC = "robolectric"
+# The app's own runtime has the name `tensorflow-lite`, of which no other may be the beginning: Gradle tells the two
+# apart by another way of naming them.
+FLEX_NAMES = {
+    "tensorflow-lite-api": "flex-api", "tensorflow-lite-select-tf-ops": "flex-ops", "tensorflow-lite": "flex-runtime",
+}  # fmt: skip
 DISTRIBUTIONS = "https\\://services.gradle.org/distributions"
 
 
@@ -32,7 +38,8 @@ def files(table: Pins) -> Mapping[str, str]:
 
 def version_catalog(table: Pins) -> str:
     """Gradle's version catalog."""
-    libraries = {one.name: one for role in LIBRARY_ROLES for one in table.with_role(role)}
+    libraries = {_alias(one): one for role in LIBRARY_ROLES for one in table.with_role(role)}
+    libraries |= {one.name: one for one in table.with_role(Role.TEST) if one.name == ROBOLECTRIC}
     kotlin = libraries.pop(KOTLIN).version
     versions = {
         "android-plugin": table.gradle.android_plugin,
@@ -45,6 +52,7 @@ def version_catalog(table: Pins) -> str:
         "android-application": ("com.android.application", "android-plugin"),
         "android-library": ("com.android.library", "android-plugin"),
         "kotlin-android": ("org.jetbrains.kotlin.android", "kotlin"),
+        "kotlin-jvm": ("org.jetbrains.kotlin.jvm", "kotlin"),
     }
     lines = [
         "# Written from artifacts.toml by `python -m pipeline.android.version_catalog`; change it there.",
@@ -59,6 +67,11 @@ def version_catalog(table: Pins) -> str:
     lines += ["", "[plugins]"]
     lines += [f'{name} = {{ id = "{id_}", version.ref = "{version}" }}' for name, (id_, version) in plugins.items()]
     return "\n".join(lines) + "\n"
+
+
+def _alias(artifact: MavenArtifact) -> str:
+    with_flex = artifact.role in (Role.FLEX_API, Role.FLEX_RUNTIME)
+    return FLEX_NAMES[artifact.name] if with_flex else artifact.name
 
 
 def wrapper(table: Pins) -> str:

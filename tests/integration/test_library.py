@@ -293,9 +293,13 @@ def test_gradles_files_are_kotlin(
     with zipfile.ZipFile(made.project) as opened:
         names = [name for name in opened.namelist() if name.endswith(".kts")]
         assert len(names) == 4
-        for number, name in enumerate(names):
-            body = opened.read(name).decode()
-            (scripts / f"Script{number}.kt").write_text(f"fun script{number}() {{\n{body}\n}}\n")
+        bodies = [opened.read(name).decode() for name in names]
+    # What is no part of a job's project is built with the farm's own sources.
+    bodies += [
+        (locations.ANDROID_BUILDER / f"{name}/build.gradle.kts").read_text() for name in ("host", "sample", "strings")
+    ]
+    for number, body in enumerate(bodies):
+        (scripts / f"Script{number}.kt").write_text(f"fun script{number}() {{\n{body}\n}}\n")
     (scripts / "Broken.kt").write_text("fun broken() {\nplugins { alias(libs. }\n}\n")
     with pytest.raises(StageCrashed):
         compilation.compile_kotlin(android_toolchain, scripts, (), tmp_path / "scripts.jar", "scripts")

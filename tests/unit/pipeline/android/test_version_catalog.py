@@ -42,7 +42,7 @@ def test_gradles_scripts_ask_for_nothing_that_the_version_catalog_lacks() -> Non
         for script in scripts
         for name in re.findall(r"\blibs\.([a-z.]+[a-z])", script.read_text())
     }
-    assert len(scripts) == 4
+    assert len(scripts) == 7
     assert asked <= offered
     assert {name for name in offered if not name.startswith("versions.")} <= asked
 
@@ -52,4 +52,9 @@ def test_the_modules_are_named_as_the_farm_names_them() -> None:
     assert f'namespace = "{pins.load().target.namespace}"' in app
     settings = (BUILDER / "settings.gradle.kts").read_text()
     assert all(f'include(":{name}")' in settings for name in ("app", "generation"))
+    others = {path.parent.name for path in BUILDER.glob("*/build.gradle.kts")} - {"app", "generation"}
+    assert others == set(re.findall(r'"([a-z]+)"', settings.partition("listOf(")[2].partition(")")[0]))
+    with_sources = {path.parent.name for path in BUILDER.glob("*/src")}
+    assert with_sources == others | {"app", "generation", "screens"}
+    assert "../screens/src/main/kotlin" in app
     assert all(f"{name}()" in settings for name in ("google", "mavenCentral"))
