@@ -55,6 +55,10 @@ class PromptRefused internal constructor(message: String, val reason: Reason, va
     }
 }
 
+/** A file is no conversation, or one that this library cannot read. */
+class ConversationRefused internal constructor(message: String, cause: Throwable? = null) :
+    GenerationException(message, cause)
+
 internal fun emptyPrompt() = PromptRefused("The prompt is empty; give at least one word.", PromptRefused.Reason.EMPTY)
 
 internal fun unsuitablePrompt() =

@@ -5,6 +5,9 @@ interface GenerationListener {
     /** So many of the prompt's [total] tokens have been [read]. */
     fun onRead(read: Int, total: Int): Boolean = true
 
+    /** The model thought [part] before it answers; only in a conversation. */
+    fun onThought(part: String): Boolean = true
+
     /**
      * One more token is written: [part] is what of the text can be shown now, often nothing. [tokens] are written so
      * far, at [tokensPerSecond].

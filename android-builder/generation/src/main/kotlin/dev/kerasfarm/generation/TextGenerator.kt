@@ -2,6 +2,7 @@ package dev.kerasfarm.generation
 
 import android.content.res.AssetManager
 import dev.kerasfarm.generation.decoding.AppModel
+import dev.kerasfarm.generation.decoding.PlainParts
 import dev.kerasfarm.generation.engine.CpuThreads
 import dev.kerasfarm.generation.filter.WordFilter
 import dev.kerasfarm.generation.model.ModelInfo
@@ -23,8 +24,8 @@ import java.io.File
  * sequence then throws IllegalStateException, as every call does after [close]. All functions may be called from any
  * thread.
  */
-class TextGenerator private constructor(private val model: AppModel, private val filter: WordFilter?) : Closeable {
-    private val guard = Guard()
+class TextGenerator private constructor(internal val model: AppModel, internal val filter: WordFilter?) : Closeable {
+    internal val guard = Guard()
 
     /** What the farm wrote down about the model: its name, recipe, context. */
     val info: ModelInfo get() = model.info
@@ -42,7 +43,7 @@ class TextGenerator private constructor(private val model: AppModel, private val
     @JvmOverloads
     @Throws(PromptRefused::class)
     fun generate(prompt: String, options: GenerationOptions = GenerationOptions()): Sequence<String> =
-        begin(prompt, options).parts().filter { it.isNotEmpty() }.constrainOnce()
+        begin(prompt, options).parts().map { it.text }.filter { it.isNotEmpty() }.constrainOnce()
 
     /**
      * The same for a caller that wants to be called: [part] gets the text as it is written and answers whether to go
@@ -83,7 +84,8 @@ class TextGenerator private constructor(private val model: AppModel, private val
             val whole = tokens.size + (if (info.startToken == null) 0 else 1)
             if (options.wholePrompt && whole > window) throw longPrompt(whole, window)
             val sampler = options.sampler(read, info.stopTokens)
-            TextRun(model, filter, read, whole - read.size, options.maxTokens, sampler, guard)
+            val run = model.start(read, options.maxTokens, sampler)
+            TextRun(run, PlainParts(model.decoder(), filter), read.size, whole - read.size, guard)
         }
     }
 

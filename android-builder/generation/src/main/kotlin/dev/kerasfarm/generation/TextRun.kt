@@ -1,31 +1,26 @@
 package dev.kerasfarm.generation
 
-import dev.kerasfarm.generation.decoding.AppModel
-import dev.kerasfarm.generation.decoding.FilteredText
-import dev.kerasfarm.generation.decoding.Sampler
-import dev.kerasfarm.generation.filter.WordFilter
+import dev.kerasfarm.generation.decoding.ShownPart
+import dev.kerasfarm.generation.decoding.TextParts
+import dev.kerasfarm.generation.decoding.TokenRun
 
 /**
  * One text, from its prompt to its end: the loop behind every way in which this library writes.
  *
- * [prompt] is what the model reads; [left] of its tokens had no place before that. [guard] runs each step, and throws
- * where the model is not this run's any more.
+ * [promptTokens] is what the model reads; [left] of its tokens had no place before that. [guard] runs each step, and
+ * throws where the model is not this run's any more.
  */
 internal class TextRun(
-    private val model: AppModel,
-    filter: WordFilter?,
-    private val prompt: IntArray,
+    private val run: TokenRun,
+    private val shown: TextParts,
+    private val promptTokens: Int,
     private val left: Int,
-    limit: Int,
-    sampler: Sampler,
     private val guard: Guard,
 ) {
     private val tokens = ArrayList<Int>()
     private val text = StringBuilder()
-    private val shown = FilteredText(filter)
-    private val decoder = model.decoder()
-    private val run = model.start(prompt, limit, sampler)
     private var nanoseconds = 0L
+    private var broken = false // off while the prompt was read
 
     @Volatile
     private var stopped = false
@@ -36,21 +31,23 @@ internal class TextRun(
     }
 
     /** The text as it is written: a part for each token, which may be empty, and what is left at the end. */
-    fun parts(onRead: (Int, Int) -> Boolean = { _, _ -> true }): Sequence<String> = sequence {
-        val read = guard.step(this@TextRun) { run.read { !stopped && onRead(it, prompt.size) } }
-        stopped = stopped || !read
+    fun parts(onRead: (Int, Int) -> Boolean = { _, _ -> true }): Sequence<ShownPart> = sequence {
+        val read = guard.step(this@TextRun) { run.read { !stopped && onRead(it, promptTokens) } }
+        broken = !read
+        stopped = stopped || broken
         while (!stopped && !shown.unsuitable) {
             val token = guard.step(this@TextRun) { timed { run.next() } } ?: break
             tokens.add(token)
-            give(shown.push(decoder.push(token)))
+            give(shown.push(token))
         }
-        if (!shown.unsuitable) give(shown.push(decoder.finish()) + shown.finish())
+        if (!shown.unsuitable) give(shown.finish())
     }
 
     /** Writes the whole text; [listener] may end it. */
     fun write(listener: GenerationListener): GenerationResult {
         for (part in parts(listener::onRead)) {
-            if (!listener.onToken(part, tokens.size, rate())) stop()
+            val goOn = part.thought.isEmpty() || listener.onThought(part.thought)
+            if (!listener.onToken(part.text, tokens.size, rate()) || !goOn) stop()
         }
         return result()
     }
@@ -59,15 +56,16 @@ internal class TextRun(
     fun result(): GenerationResult {
         val reason = when {
             shown.unsuitable -> EndReason.UNSUITABLE
+            broken -> EndReason.STOPPED
             else -> run.reason?.asEndReason() ?: EndReason.STOPPED
         }
-        return GenerationResult(text.toString(), tokens.toIntArray(), reason, rate(), prompt.size, left)
+        return GenerationResult(text.toString(), tokens.toIntArray(), reason, rate(), promptTokens, left)
     }
 
     private fun rate(): Double = if (nanoseconds > 0) tokens.size * NANOSECONDS / nanoseconds else 0.0
 
-    private suspend fun SequenceScope<String>.give(part: String) {
-        text.append(part)
+    private suspend fun SequenceScope<ShownPart>.give(part: ShownPart) {
+        text.append(part.text)
         yield(part)
     }
 
@@ -99,6 +97,12 @@ internal class Guard {
     fun <T> step(run: TextRun, work: () -> T): T = synchronized(lock) {
         check(!closed) { "the generator is closed" }
         check(latest === run) { "another text was begun" }
+        work()
+    }
+
+    /** Does [work] while no run is at its own. IllegalStateException when the model is closed. */
+    fun <T> alone(work: () -> T): T = synchronized(lock) {
+        check(!closed) { "the generator is closed" }
         work()
     }
 

@@ -1,8 +1,10 @@
 package dev.kerasfarm.generation.decoding
 
+import dev.kerasfarm.generation.chat.encode
 import dev.kerasfarm.generation.engine.LanguageModel
 import dev.kerasfarm.generation.engine.ModelUnusable
 import dev.kerasfarm.generation.model.ModelInfo
+import dev.kerasfarm.generation.model.Segment
 import dev.kerasfarm.generation.tokenizer.StreamDecoder
 import dev.kerasfarm.generation.tokenizer.Tokenizer
 import java.io.Closeable
@@ -36,6 +38,16 @@ internal class AppModel(
 
     /** Begins a text behind [prompt], of at most [limit] tokens; turn them into text with [decoder]. */
     fun start(prompt: IntArray, limit: Int, sampler: Sampler): TokenRun = generator.start(prompt, limit, sampler)
+
+    /** The same for a conversation: what the cache holds of [prompt] from an earlier run is not read again. */
+    fun goOn(prompt: IntArray, limit: Int, sampler: Sampler): TokenRun =
+        generator.start(prompt, limit, sampler, keeps = true)
+
+    /** How many of the first tokens of [prompt] the cache holds. */
+    fun held(prompt: IntArray): Int = generator.held.commonWith(prompt)
+
+    /** The tokens of a conversation. */
+    fun encode(segments: List<Segment>): IntArray = encode(tokenizer, segments)
 
     /** Turns this model's tokens into text as they come, as the continuation of a prompt. */
     fun decoder(): StreamDecoder = tokenizer.decoder(continues = true)

@@ -13,11 +13,17 @@ internal class PromptTooLong(val promptTokens: Int, val context: Int) :
 internal class Generator(private val model: LanguageModel, private val stopTokens: Set<Int>) {
     private val logits = FloatArray(model.vocabularySize)
 
-    /** Begins a text of at most [limit] tokens after [prompt] (start token included, not empty). Throws [PromptTooLong]. */
-    fun start(prompt: IntArray, limit: Int, sampler: Sampler): TokenRun {
+    /** What the model's cache holds. */
+    val held = HeldTokens()
+
+    /**
+     * Begins a text of at most [limit] tokens after [prompt] (start token included, not empty). [keeps]: what the cache
+     * holds of the prompt is not read again. Throws [PromptTooLong].
+     */
+    fun start(prompt: IntArray, limit: Int, sampler: Sampler, keeps: Boolean = false): TokenRun {
         require(prompt.isNotEmpty()) { "a prompt needs at least one token" }
         require(prompt.all { it in 0 until model.vocabularySize }) { "a token of the prompt is not in the vocabulary" }
         if (prompt.size >= model.context) throw PromptTooLong(prompt.size, model.context)
-        return TokenRun(model, stopTokens, prompt, limit, sampler, logits)
+        return TokenRun(model, stopTokens, prompt, limit, sampler, logits, held, keeps)
     }
 }

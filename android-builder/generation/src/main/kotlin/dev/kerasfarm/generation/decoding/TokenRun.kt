@@ -7,7 +7,7 @@ import dev.kerasfarm.generation.engine.LanguageModel
  *
  * [prompt] has the start token, is not empty and fits into the context. Every token is chosen from the logits behind
  * those chosen before it: drafts only save runs. The run's state lies in the model's cache, so that a run ends where
- * another one begins.
+ * another one begins; [cached] says what that holds, and with [keeps] what it holds of the prompt is not read again.
  */
 internal class TokenRun(
     private val model: LanguageModel,
@@ -16,6 +16,8 @@ internal class TokenRun(
     private val limit: Int,
     private val sampler: Sampler,
     private val logits: FloatArray,
+    private val cached: HeldTokens,
+    private val keeps: Boolean,
 ) {
     private val drafter = PromptLookupDrafter(prompt)
     private var current = prompt.last()
@@ -35,11 +37,13 @@ internal class TokenRun(
      * there, before each run of the model and at the end; false, and nothing more is read, where it says so.
      */
     fun read(goOn: (Int) -> Boolean): Boolean {
-        model.reset()
-        var place = 0
-        for (step in model.prefillPlan(prompt.size - 1, place)) {
+        var place = if (keeps) minOf(cached.commonWith(prompt), prompt.size - 1) else 0
+        cached.cut(place)
+        if (place == 0) model.reset()
+        for (step in model.prefillPlan(prompt.size - 1 - place, place)) {
             if (!goOn(place)) return false
             model.runPrefill(step, prompt, place, place)
+            cached.put(prompt, place, step.count, place)
             place += step.count
         }
         return goOn(place)
@@ -51,6 +55,7 @@ internal class TokenRun(
         if (drafts == null && position >= model.context) return end(StopReason.CONTEXT_FULL)
         val drafted = drafts ?: score()
         model.readLogits(held, logits)
+        cached.put(intArrayOf(current), 0, 1, position)
         position++
         current = sampler.choose(logits)
         if (current in stopTokens) return end(StopReason.END_TOKEN)
@@ -67,6 +72,7 @@ internal class TokenRun(
     /** Runs the model over the last token and what may follow it. */
     private fun score(): IntArray {
         val drafted = drafter.draft(minOf(model.roomAt(position), limit - count) - 1)
+        cached.cut(position)
         model.score(intArrayOf(current) + drafted, position)
         drafts = drafted
         held = 0

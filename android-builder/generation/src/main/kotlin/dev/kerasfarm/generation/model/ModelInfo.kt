@@ -9,7 +9,7 @@ import org.json.JSONObject
  * [startToken] is put before every prompt; generation ends at any of [stopTokens]; [context] is the greatest number of tokens,
  * prompt and completion together. [tokenizer] is null for a model whose text the app cannot read yet. [readsSpecial]:
  * whether special tokens in a prompt are read, and not taken for text. The hashes are hex SHA-256 of the files that belong
- * together; [source] is where the model came from.
+ * together; [source] is where the model came from. [chat]: how its conversations are written; null where that is not known.
  */
 data class ModelInfo(
     val name: String,
@@ -26,6 +26,7 @@ data class ModelInfo(
     val source: String,
     val sourceDigest: String?,
     val prompting: Prompting,
+    val chat: ChatTemplate? = null,
 ) {
     companion object {
         const val FORMAT = 1
@@ -47,6 +48,9 @@ data class ModelInfo(
         private fun read(json: JSONObject): ModelInfo {
             val format = json.getInt("format")
             if (format != FORMAT) throw ModelInfoUnusable("model-info.json has the format $format, not $FORMAT")
+            val chat = json.optJSONObject("chat")?.let { ChatTemplate.read(it) }
+            val prompting = Prompting.read(json.optJSONObject("prompting"))
+            if (prompting.mode == Mode.CHAT && chat == null) throw ModelInfoUnusable("it has no chat template")
             return ModelInfo(
                 name = json.getString("name"),
                 family = json.getString("family"),
@@ -61,7 +65,8 @@ data class ModelInfo(
                 modelSha256 = json.getString("model_sha256"),
                 source = json.getString("source"),
                 sourceDigest = text(json, "source_digest"),
-                prompting = Prompting.read(json.optJSONObject("prompting")),
+                prompting = prompting,
+                chat = chat,
             )
         }
 

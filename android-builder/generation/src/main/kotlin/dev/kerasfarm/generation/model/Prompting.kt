@@ -2,8 +2,8 @@ package dev.kerasfarm.generation.model
 
 import org.json.JSONObject
 
-/** What the app does with what is typed: write on from it, or answer it. */
-enum class Mode { COMPLETE, INSTRUCT }
+/** What the app does with what is typed: write on from it, answer it, or hold a conversation. */
+enum class Mode { COMPLETE, INSTRUCT, CHAT }
 
 /**
  * How a model wants to be spoken to.

@@ -17,19 +17,21 @@ data class AddedToken(
 
 /**
  * Finds added tokens in a text as the reference tokenizer does: the leftmost first, and the longest of those that begin
- * at one position. Where special tokens are text (not [readsSpecial]), one that is found stays part of the text.
+ * at one position.
  */
 internal class AddedTokens(
     tokens: List<AddedToken>,
     private val classes: CodePointClasses,
-    private val readsSpecial: Boolean,
 ) {
     private val byContent = tokens.filter { it.content.isNotEmpty() }.associateBy { it.content }
     private val lengths: Map<Char, List<Int>> = byContent.keys.groupBy({ it[0] }, { it.length })
         .mapValues { (_, each) -> each.distinct().sortedDescending() }
 
-    /** Calls [between] with each text that is no token and where it begins, and [token] with each id, in order. */
-    fun split(text: String, between: (String, Int) -> Unit, token: (Int) -> Unit) {
+    /**
+     * Calls [between] with each text that is no token and where it begins, and [token] with each id, in order. A special
+     * token that is found stays part of the text unless [special].
+     */
+    fun split(text: String, special: Boolean, between: (String, Int) -> Unit, token: (Int) -> Unit) {
         var begin = 0
         var position = 0
         while (position < text.length) {
@@ -40,7 +42,7 @@ internal class AddedTokens(
             }
             val start = position
             position += found.content.length
-            if (found.special && !readsSpecial) continue
+            if (found.special && !special) continue
             val left = if (found.stripsLeft) maxOf(begin, spaceBefore(text, start)) else start
             if (left > begin) between(text.substring(begin, left), begin)
             token(found.id)

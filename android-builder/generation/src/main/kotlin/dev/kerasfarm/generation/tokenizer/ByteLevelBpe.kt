@@ -23,6 +23,12 @@ internal class ByteLevelBpe(private val parts: TokenizerParts) : Tokenizer {
         return ids.toArray()
     }
 
+    override fun encodeLiteral(text: String, begins: Boolean): IntArray {
+        val ids = IntList(text.length / 2 + 8)
+        parts.sections(text, ids, special = false, begins = begins) { section, _ -> encode(section, ids) }
+        return ids.toArray()
+    }
+
     override fun decoder(continues: Boolean): StreamDecoder = object : StreamDecoder {
         private val bytes = Utf8Decoder()
 

@@ -28,6 +28,14 @@ internal class SentencePieceBpe(private val parts: TokenizerParts) : Tokenizer {
         return ids.toArray()
     }
 
+    override fun encodeLiteral(text: String, begins: Boolean): IntArray {
+        val ids = IntList(text.length / 2 + 8)
+        parts.sections(text, ids, special = false, begins = begins) { section, isFirst ->
+            encode(prefix.apply(section, isFirst), ids)
+        }
+        return ids.toArray()
+    }
+
     private fun encode(section: String, ids: IntList) {
         val tokens = IntList(section.length + 8)
         for (point in codePoints(section)) {

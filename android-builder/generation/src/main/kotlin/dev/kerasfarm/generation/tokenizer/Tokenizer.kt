@@ -11,6 +11,12 @@ interface Tokenizer {
     fun encode(text: String): IntArray
 
     /**
+     * The token ids of a part of a text, in which special tokens are text whatever the model's own habit is. [begins]:
+     * the text begins with it.
+     */
+    fun encodeLiteral(text: String, begins: Boolean): IntArray
+
+    /**
      * Turns tokens into text as they come.
      *
      * [continues]: the tokens go on from a text, so that a blank before the first word is part of what is written.

@@ -29,15 +29,23 @@ internal class TokenizerParts(
 
     /**
      * Calls [section] with each part of [text] between added tokens, normalized, and whether the text begins with it;
-     * adds the ids of added tokens to [ids].
+     * adds the ids of added tokens to [ids]. [special]: special tokens are read. [begins]: nothing stands before the text.
      */
-    fun sections(text: String, ids: IntList, section: (String, Boolean) -> Unit) {
+    fun sections(
+        text: String,
+        ids: IntList,
+        special: Boolean = readsSpecial,
+        begins: Boolean = true,
+        section: (String, Boolean) -> Unit,
+    ) {
         raw.split(
             replaceLoneSurrogates(text),
+            special,
             { part, begin ->
                 normalized.split(
                     settings.normalization.fold(part) { so, step -> step.apply(so) },
-                    { inner, innerBegin -> section(inner, begin == 0 && innerBegin == 0) },
+                    special,
+                    { inner, innerBegin -> section(inner, begins && begin == 0 && innerBegin == 0) },
                     ids::add,
                 )
             },
@@ -46,5 +54,5 @@ internal class TokenizerParts(
     }
 
     private fun finder(which: (AddedToken) -> Boolean) =
-        AddedTokens(settings.added.filter(which), classes, readsSpecial)
+        AddedTokens(settings.added.filter(which), classes)
 }
