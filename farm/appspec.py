@@ -10,7 +10,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, StrictInt, field_validator, model_validator
 
 from farm import aars, icons, option_texts
-from farm.errors import BadApplicationId, BadAppSetting, UnknownAbi, UnknownMode
+from farm.errors import BadApplicationId, BadAppSetting, ChatTemplateUnusable, UnknownAbi, UnknownMode
 from farm.options import OneOf, Option, OptionGroup
 from farm.prompting import LONGEST_SUGGESTION, MOST_SUGGESTIONS, PLACE, Mode, Prompting
 
@@ -43,8 +43,8 @@ class AppSpec(BaseModel):
     keystore: path of the user's own PKCS12 or JKS file, None for the farm's; password_source and key_password_source:
     `file:PATH` or `env:NAME`, never the password itself. icon: a PNG as farm.icons makes it, in Base64. filter: whether
     the app refuses unsuitable words. mode and prompt_template: None for what the model's own metadata say.
-    library_model: whether `generation.aar` brings the model with it. aar: the library of the I/O mode `strings`, as
-    farm.aars spells it.
+    chat_template: its text; thinking: as wanted in farm.chat.Thinking. library_model: whether `generation.aar` brings
+    the model with it. aar: the library of the I/O mode `strings`, as farm.aars spells it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -92,7 +92,8 @@ class AppSpec(BaseModel):
         Mode | None,
         Option(
             f"What the app does with what is typed: {', '.join(Mode)}.",
-            "MODE", _APP, default=f"what the model's metadata say, else {Mode.COMPLETE}",
+            "MODE", _APP,
+            default=f"what the model's metadata say, else {Mode.CHAT} with a chat template, else {Mode.COMPLETE}",
             parse=OneOf(Mode, "mode", UnknownMode),
         ),
     ] = None  # fmt: skip
@@ -103,6 +104,21 @@ class AppSpec(BaseModel):
             "FILE|TEXT", _APP, default="the model's own", parse=option_texts.read_template,
         ),
     ] = None  # fmt: skip
+    chat_template: Annotated[
+        str | None,
+        Option(
+            "The model's chat template in Jinja, as Transformers has it.",
+            "FILE", _APP, default="the model's own, else that of its family", parse=option_texts.read_chat_template,
+            reads_file=True,
+        ),
+    ] = None  # fmt: skip
+    thinking: Annotated[
+        bool,
+        Option(
+            "Begin conversations with thinking on, where the template can.",
+            group=_APP, flags=("--thinking/--no-thinking",), default="--no-thinking",
+        ),
+    ] = False  # fmt: skip
     library_model: Annotated[
         bool,
         Option(
@@ -152,6 +168,16 @@ class AppSpec(BaseModel):
     def prompting(self, own: Prompting) -> Prompting:
         """How the app speaks to a model that says `own` of itself."""
         return own.changed(self.mode, self.prompt_template, self.prompts)
+
+    @field_validator("chat_template")
+    @classmethod
+    def _chat_template(cls, value: str | None) -> str | None:
+        if value is not None and (not value.strip() or len(value) > option_texts.LONGEST_CHAT_TEMPLATE):
+            raise ChatTemplateUnusable(
+                f"A chat template of {len(value)} characters is refused; give a Jinja template of at most"
+                f" {option_texts.LONGEST_CHAT_TEMPLATE}."
+            )
+        return value
 
     @field_validator("application_id")
     @classmethod

@@ -29,7 +29,8 @@
     │   ├── BadAppSetting 36
     │   ├── RecipeNotRunnable 37
     │   ├── UnknownMode 38
-    │   └── BadPromptTemplate 39
+    │   ├── BadPromptTemplate 39
+    │   └── ChatTemplateUnusable 16
     ├── ResourceError
     │   ├── DiskFull 40
     │   ├── OutOfMemory 41
@@ -282,6 +283,12 @@ class BadPromptTemplate(SpecError):
     """A prompt template without a place for the prompt, too long, or in a mode that has none."""
 
     exit_code = 39
+
+
+class ChatTemplateUnusable(SpecError):
+    """A chat template that can't be rendered or expressed, or a chat with a model that has none."""
+
+    exit_code = 16
 
 
 class ResourceError(FarmError):

@@ -22,6 +22,7 @@ from farm.errors import (
 from farm.modelref import ModelKind, ModelRef
 from farm.oplist import OpSet, find_ops, parse_names
 from farm.options import OneOf, Option, OptionGroup
+from farm.prompting import Mode
 from farm.recipes import Activations
 from farm.runtimes import APP_RUNTIME, FLEX_APP_RUNTIME, Runtime
 
@@ -270,6 +271,11 @@ class JobSpec(BaseModel):
                 f"An AAR is chosen for the I/O mode {IoMode.STRINGS} and not for {self.io_mode}; add"
                 f" --io {IoMode.STRINGS}, or"
                 " leave --aar out."
+            )
+        if self.io_mode is IoMode.STRINGS and (self.app.mode is Mode.CHAT or self.app.chat_template is not None):
+            raise SettingNotForIoMode(
+                f"A chat is of the I/O modes {IoMode.TOKENS} and {IoMode.BYTES}, and this job has {self.io_mode}; leave"
+                " --mode chat and --chat-template out, or choose another I/O mode."
             )
         if self.special_tokens is SpecialTokens.READ and self.tokenizer_graph is TokenizerGraph.TFTEXT:
             raise SettingNotForIoMode(

@@ -9,6 +9,7 @@ from farm import adapter_files
 from farm.errors import (
     BadPromptTemplate,
     CalibrationUnusable,
+    ChatTemplateUnusable,
     EvaluationUnusable,
     KeystorePasswordMissing,
     KeystoreUnusable,
@@ -18,6 +19,7 @@ from farm.prompting import LONGEST_TEMPLATE, PLACE
 
 # More than a template may have, so that a file too large is refused as such.
 TEMPLATE_FILE_CHARACTERS = 2 * LONGEST_TEMPLATE
+LONGEST_CHAT_TEMPLATE = 1 << 18
 PASSWORD_SOURCE = re.compile(r"file:(?P<path>.+)|env:(?P<name>[A-Za-z_][A-Za-z0-9_]*)")
 
 
@@ -42,6 +44,22 @@ def read_template(text: str, folder: Path = Path()) -> str:
     except (OSError, ValueError) as error:
         raise BadPromptTemplate(
             f"{text[:60]!r} is neither a prompt template (it lacks {PLACE}) nor a text file; give one of the two."
+        ) from error
+
+
+def read_chat_template(text: str, folder: Path = Path()) -> str:
+    """The content of a template's file; ChatTemplateUnusable when the file is none."""
+    try:
+        with (folder / Path(text).expanduser()).open("rb") as file:
+            content = file.read(LONGEST_CHAT_TEMPLATE + 1)
+        return content.decode("utf-8-sig")
+    except OSError as error:
+        raise ChatTemplateUnusable(
+            f"The chat template {text[:60]!r} can't be read ({error.strerror}); give a file with a Jinja template."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ChatTemplateUnusable(
+            f"The chat template {text[:60]!r} is not UTF-8 (byte {error.start}); save it as UTF-8 text."
         ) from error
 
 

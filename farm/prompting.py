@@ -16,17 +16,18 @@ LONGEST_SUGGESTION = 200
 
 
 class Mode(StrEnum):
-    """What an app does with what is typed: write on from it, or answer it."""
+    """What an app does with what is typed: write on from it, answer it, or answer it in a conversation."""
 
     COMPLETE = "complete"
     INSTRUCT = "instruct"
+    CHAT = "chat"
 
 
 class Prompting(BaseModel):
     """What a model says of itself, below the key `farm` of its metadata.
 
-    prompt_template: the text that the model reads, `{prompt}` where the question goes. prompts: questions, or
-    beginnings of texts, that an app may suggest.
+    prompt_template: the text that the model reads, `{prompt}` where the question goes; of a chat, its first question.
+    prompts: questions, or beginnings of texts, that an app may suggest.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -51,13 +52,15 @@ class Prompting(BaseModel):
     @model_validator(mode="after")
     def _together(self) -> Self:
         if self.mode is Mode.COMPLETE and self.prompt_template != PLACE:
-            raise BadPromptTemplate("A prompt template is of use only in the mode instruct; leave it out or change it.")
+            raise BadPromptTemplate(
+                "A prompt template is of use only in the modes instruct and chat; leave it out or change the mode."
+            )
         return self
 
     def changed(self, mode: Mode | None, template: str | None, prompts: tuple[str, ...] = ()) -> Prompting:
         """The same with what a job or a user wishes; a template alone makes the mode `instruct`."""
         wanted = mode or (self.mode if template is None else Mode.INSTRUCT)
-        kept = self.prompt_template if wanted is Mode.INSTRUCT else PLACE
+        kept = PLACE if wanted is Mode.COMPLETE else self.prompt_template
         return Prompting(
             mode=wanted, prompt_template=kept if template is None else template, prompts=prompts or self.prompts
         )

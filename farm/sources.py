@@ -53,6 +53,8 @@ TRANSFORMERS_FILES = (
     "metadata.json",
     "generation_config.json",
     "tokenizer_config.json",
+    "chat_template.jinja",
+    "chat_template.json",
     "tokenizer.json",
     "tokenizer.model",
     "added_tokens.json",

@@ -123,7 +123,7 @@ def _questions(prompting: Prompting) -> tuple[str, ...]:
 
 def _answer(context: int, export: TokenizerExport, prompting: Prompting) -> Int32 | None:
     """A question with its answer in the model's template; None where it has none, or where it is too long."""
-    if export.tokenizer is None or prompting.mode is not Mode.INSTRUCT:
+    if export.tokenizer is None or prompting.mode is Mode.COMPLETE:
         return None
     tokens = export.encode(prompting.fill(QUESTION) + ANSWER)
     return np.array(tokens, np.int32) if len(tokens) <= context else None

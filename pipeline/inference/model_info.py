@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from farm.chat import Chat
 from farm.errors import BadPromptTemplate, FileUnreadable
 from farm.modelref import ModelRef
 from farm.prompting import Prompting
@@ -23,7 +24,8 @@ class ModelInfo(BaseModel):
     asked. runtime: the oldest one that the file was made for; weights: the form in which matrices are stored;
     tokenizer_graph: whose tokenizer is in a file of the I/O mode `strings`; special_tokens: what the farm's own
     tokenizer, in the file or in the app, takes those in a prompt for, `text` or `read`; None without such a
-    tokenizer. licence: of the model, as its own metadata say.
+    tokenizer. licence: of the model, as its own metadata say. chat: how a conversation is put
+    into words, None for a model without a template.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
@@ -55,6 +57,7 @@ class ModelInfo(BaseModel):
     tokenizer_graph: str | None = None
     special_tokens: str | None = None
     licence: str | None = None
+    chat: Chat | None = None
 
     @model_validator(mode="before")
     @classmethod

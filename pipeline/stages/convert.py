@@ -22,9 +22,11 @@ from farm.artifacts import ArtifactName
 from farm.errors import ContextTooLong, UnsupportedArchitecture
 from farm.jobspec import IoMode, SpecialTokens, TokenizerGraph
 from farm.progress import Reporter
-from farm.prompting import Mode, Prompting
+from farm.prompting import Prompting
 from farm.recipes import Activations, WeightFormat
 from farm.stages import BY_NAME, StageName
+from pipeline.chat import choosing
+from pipeline.chat.choosing import Choice
 from pipeline.conversion import (
     decoder_check,
     full_forward,
@@ -58,7 +60,6 @@ from pipeline.models.metadata import Metadata
 from pipeline.ops import allowlist
 from pipeline.ops.allowlist import Allowlist
 from pipeline.request import Metric, StageRequest, StageResult
-from pipeline.tokenizers import transformers_files
 from pipeline.tokenizers.export import TokenizerExport, export_tokenizer
 
 # Without a tokenizer of the app's kind there is nothing to package.
@@ -77,10 +78,6 @@ IO_MODE_NOTES: dict[IoMode, tuple[str, ...]] = {
 }
 
 
-CHAT_TEMPLATE = (
-    "The model's chat template in tokenizer_config.json is not read, and the app continues texts; give the turns of a"
-    " chat as --prompt-template (docs/families.md has those of some families)."
-)
 KERAS_GRAPH_END = (
     "KerasHub's graph needs operators of TF Text that no published AAR has; the job ends at the verified model.tflite,"
     " for an app with an AAR built for them (--aar bazel or file:PATH)."
@@ -122,7 +119,6 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
     os.environ["TF_NUM_INTRAOP_THREADS"] = str(request.threads)
     report(0.0, "loading the model")
     said = metadata.read(request.input(ArtifactName.SOURCE))
-    prompting = request.spec.app.prompting(said.prompting)
     with timer.measure("load_seconds"):
         opened = open_model(request.input(ArtifactName.SOURCE), request.spec.tokenizer_graph)
     model, forward, causal_lm = opened.model, opened.forward, opened.causal_lm
@@ -130,8 +126,14 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
     check_vocabulary(model.description.vocabulary_size)
     export = export_tokenizer(
         opened.preprocessor, model.family, request.input(ArtifactName.SOURCE),
-        tokens=model.description.vocabulary_size, prompting=prompting, evaluation=request.spec.evaluation,
+        tokens=model.description.vocabulary_size, prompting=request.spec.app.prompting(said.prompting),
+        evaluation=request.spec.evaluation,
     )  # fmt: skip
+    choice = choosing.choose(
+        request.spec.app, request.spec.io_mode, request.input(ArtifactName.SOURCE), said, export, model.family,
+        request.spec.model_ref.short_name,
+    )  # fmt: skip
+    export, prompting = choice.export, choice.prompting
     io_modes.require_usable(request.spec, model, export)
     keras_graph_wanted = request.spec.tokenizer_graph is TokenizerGraph.TFTEXT and causal_lm is not None
     reader = KerasReader(causal_lm, export) if keras_graph_wanted else None
@@ -162,7 +164,7 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
         texts = full_forward.read_texts(forward, plan.texts)
     reference = Reference(plan, continuations, probe_logits, texts, export.start_token, stops, free)
     report(0.95, "writing the model's papers")
-    write_metadata(request, model, export, reference, said, made.weight_format, reading.special_tokens)
+    write_metadata(request, model, choice, reference, said, made.weight_format, reading.special_tokens)
     sizes = model.description.weight_shapes().values()
     float32_bytes = 4 * sum(int(np.prod(shape)) for shape in sizes)
     file_bytes = request.output(ArtifactName.MODEL).stat().st_size
@@ -172,7 +174,7 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
         Metric(name="keras_perplexity", value=reference.perplexity, unit="perplexity"),
     )
     ends = export.why_no_app(request.spec.io_mode) or made.ends
-    unread = (*untold_template(request, prompting), *metadata.unread_options(request.spec.model_ref, said))
+    unread = (*choice.notes, *metadata.unread_options(request.spec.model_ref, said))
     io_mode_notes = IO_MODE_NOTES[request.spec.io_mode] if ends is None else ()
     return StageResult(
         metrics=(*timer.metrics, *made.metrics, *figures),
@@ -291,13 +293,6 @@ def make_keras_graph(
     )
 
 
-def untold_template(request: StageRequest, prompting: Prompting) -> tuple[str, ...]:
-    """What to say of a chat template that nobody put into the farm's words."""
-    source = request.input(ArtifactName.SOURCE)
-    unread = prompting.mode is Mode.COMPLETE and transformers_files.has_chat_template(source)
-    return (CHAT_TEMPLATE,) if unread else ()
-
-
 def fit_context(request: StageRequest, positions: int | None) -> tuple[StageRequest, tuple[str, ...]]:
     """The request with the context as a number, and what to say of it; ContextTooLong when the model was made for fewer
     positions than were asked for."""
@@ -333,11 +328,11 @@ def model_stop_tokens(model: MappedModel, export: TokenizerExport) -> tuple[int,
 
 
 def write_metadata(
-    request: StageRequest, model: MappedModel, export: TokenizerExport, reference: Reference, said: Metadata,
+    request: StageRequest, model: MappedModel, choice: Choice, reference: Reference, said: Metadata,
     weight_format: WeightFormat, special_tokens: SpecialTokens | None,
 ) -> None:  # fmt: skip
     """Everything that goes with `model.tflite`."""
-    description, spec = model.description, request.spec
+    description, spec, export = model.description, request.spec, choice.export
     own = spec.tokenizer_graph is not TokenizerGraph.TFTEXT
     stops = model_stop_tokens(model, export)
     request.output(ArtifactName.DESCRIPTION).write_bytes(description.canonical_json())
@@ -365,7 +360,8 @@ def write_metadata(
         source_digest=spec.model_digest,
         prompt_bytes=spec.prompt_bytes if own and spec.io_mode is not IoMode.TOKENS else None,
         output_tokens=None if spec.io_mode is IoMode.TOKENS else spec.longest_answer,
-        prompting=spec.app.prompting(said.prompting),
+        prompting=choice.prompting,
+        chat=choice.chat,
         runtime=spec.runtime.value,
         weights=weight_format.value,
         tokenizer_graph=spec.tokenizer_graph.value if spec.io_mode is IoMode.STRINGS else None,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import codecs
 import json
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from farm.chat import Piece, join_pieces
 from farm.errors import FileUnreadable, UsageError
 from pipeline.tokenizers import kinds
 from pipeline.tokenizers.unusable import TokenizerUnusable
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 REPLACEMENT = "\ufffd"
+# Halves of surrogate pairs, which have no UTF-8.
+UNPAIRED = re.compile("[\ud800-\udfff]")
 
 
 class TextCodec:
@@ -42,6 +46,8 @@ class TextCodec:
                 " model."
             ) from error
         self._printer = kind.print_token
+        self._document = document
+        self._inner: Tokenizer | None = None
         self._added = {
             int(token["id"]): b"" if token["special"] else str(token["content"]).encode()
             for token in document["added_tokens"]
@@ -90,6 +96,37 @@ class TextCodec:
         finally:
             self._tokenizer.encode_special_tokens = False
 
+    def encode_pieces(self, pieces: Sequence[Piece]) -> list[int]:
+        """The tokens of ids and literal texts beside each other, as the reference reads the whole text with these ids
+        spelled out: neighbouring texts are one, and only the first of all is the beginning of a text."""
+        tokens: list[int] = []
+        for piece in join_pieces(pieces):
+            if isinstance(piece, int):
+                tokens.append(piece)
+            else:
+                whole = UNPAIRED.sub(REPLACEMENT, piece)
+                tokens += self._encode_inside(whole) if tokens else self.encode_literally(whole)
+        return tokens
+
+    def _encode_inside(self, text: str) -> list[int]:
+        """The same as `encode_literally` where the text is not the beginning of one."""
+        if self._inner is None:
+            inner, changed = _without_first_prefix(self._document)
+            if not changed:
+                self._inner = self._tokenizer
+            else:
+                self._inner = type(self._tokenizer).from_str(json.dumps(inner))
+        self._inner.encode_special_tokens = True
+        try:
+            return list(self._inner.encode(text, add_special_tokens=False).ids)
+        finally:
+            self._inner.encode_special_tokens = False
+
+    def strips(self, token: int) -> tuple[bool, bool]:
+        """Whether the white space before and behind a special token belongs to it."""
+        added = self._tokenizer.get_added_tokens_decoder().get(token)
+        return (False, False) if added is None else (bool(added.lstrip), bool(added.rstrip))
+
     def decode(self, tokens: Iterable[int]) -> str:
         """The text of all tokens from its beginning on, special tokens left out; broken UTF-8 reads as U+FFFD."""
         return str(self._tokenizer.decode(list(tokens), skip_special_tokens=True))
@@ -116,3 +153,18 @@ class TextCodec:
     def continue_text(self, tokens: Iterable[int]) -> str:
         """What `stream` gives, whole."""
         return "".join(self.stream(tokens))
+
+
+def _without_first_prefix(value: Any) -> tuple[Any, bool]:
+    """A `tokenizer.json` in which no text gets a prefix for being the first; whether one did."""
+    if isinstance(value, list):
+        parts = [_without_first_prefix(part) for part in value]
+        return [part for part, _ in parts], any(changed for _, changed in parts)
+    if not isinstance(value, dict):
+        return value, False
+    changed = value.get("type") == "Metaspace" and value.get("prepend_scheme") == "first"
+    if changed:
+        value = {**value, "prepend_scheme": "never"}
+    inner = {name: _without_first_prefix(value[name]) for name in ("pre_tokenizer", "pretokenizers") if name in value}
+    changed = changed or any(found for _, found in inner.values())
+    return {**value, **{name: part for name, (part, _) in inner.items()}}, changed

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,10 @@ class TokenizerExport:
     split: PreTokenizer | None = None
     features: frozenset[Feature] = field(default_factory=frozenset)
     others: tuple[str, ...] = ()
+
+    def with_stops(self, tokens: Sequence[int]) -> TokenizerExport:
+        """The same with further tokens that end an answer."""
+        return replace(self, stop_tokens=tuple(sorted({*self.stop_tokens, *tokens})))
 
     def why_no_app(self, io_mode: IoMode) -> str | None:
         """Why no app comes of the model in that I/O mode, None where one does: that of `strings` reads no text."""

@@ -72,11 +72,6 @@ def read_vocabulary(folder: Path) -> Json | None:
     return {**value, "normalizer": {"type": "NFC"} if normalizes else None}
 
 
-def has_chat_template(folder: Path) -> bool:
-    """Whether the folder states how a conversation is put into words."""
-    return bool(stop_tokens.read_json(folder / CONFIG).get("chat_template"))
-
-
 def add_tokens(value: Json, folder: Path) -> Json:
     """The document of a `tokenizer.model` or a vocabulary with the tokens that other files add to it."""
     known = {token["content"]: token for token in value["added_tokens"]}

@@ -28,7 +28,6 @@ from farm.errors import (
 )
 from farm.jobspec import JobSpec
 from farm.modelref import ModelKind
-from farm.prompting import Mode, Prompting
 from farm.stages import StageName
 from pipeline.conversion import graph, loading
 from pipeline.conversion.description import from_json
@@ -327,17 +326,6 @@ def test_the_default_context_is_all_that_a_short_model_has(
     assert ModelInfo.read(job.output(ArtifactName.MODEL_INFO)).context == POSITIONS
     assert TokenModel(job.output(ArtifactName.MODEL)).contract.context == POSITIONS
     assert any(f"context is {POSITIONS} tokens instead of 256" in note for note in result.notes)
-
-
-def test_a_chat_template_that_is_not_read_is_said(tmp_path: Path, make_request: Callable[..., StageRequest]) -> None:
-    source = tmp_path / "chat"
-    source.mkdir()
-    job = make_request(source)
-    assert convert.untold_template(job, Prompting()) == ()
-    (source / "tokenizer_config.json").write_text('{"chat_template": "{{ messages }}"}')
-    assert "--prompt-template" in convert.untold_template(job, Prompting())[0]
-    told = Prompting(mode=Mode.INSTRUCT, prompt_template="Q: {prompt}")
-    assert convert.untold_template(job, told) == ()
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.weights.h5", "task.json"])

@@ -32,7 +32,7 @@ def calibration_tokens(
                 " will read."
             )
         return rows
-    asked = ANSWERED if prompting.mode is Mode.INSTRUCT else ()
+    asked = () if prompting.mode is Mode.COMPLETE else ANSWERED
     texts = (*TEXTS, *(prompting.fill(question) + answer for question, answer in asked))
     return [tokens for tokens in (export.encode(text)[:length] for text in texts) if tokens]
 

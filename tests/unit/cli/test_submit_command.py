@@ -197,7 +197,7 @@ def test_clone_takes_an_earlier_job_and_options_change_it(farm, memory_farm) -> 
         (["model", "--abi", "mips"], errors.UnknownAbi, "arm64-v8a"),
         (["model", "--app-id", "story"], errors.BadApplicationId, "org.example.story"),
         (["model", "--version-code", "0"], errors.BadAppSetting, "version code"),
-        (["model", "--mode", "chat"], errors.UnknownMode, "complete, instruct"),
+        (["model", "--mode", "talk"], errors.UnknownMode, "complete, instruct, chat"),
         (["model", "--prompt-template", "Answer:"], errors.BadPromptTemplate, "{prompt}"),
         (["model", "--prompt-template", "/"], errors.BadPromptTemplate, "text file"),
         (["model", "--mode", "complete", "--prompt-template", "Q {prompt}"], errors.BadPromptTemplate, "instruct"),

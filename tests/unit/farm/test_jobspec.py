@@ -1,17 +1,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given, seed, settings
 from pydantic import ValidationError
 
+from farm import option_texts
 from farm.appspec import AppSpec
 from farm.errors import (
     BadApplicationId,
     BadAppSetting,
     CalibrationUnusable,
+    ChatTemplateUnusable,
     ContextTooLong,
     EvaluationUnusable,
     FarmError,
@@ -23,6 +26,7 @@ from farm.errors import (
 from farm.jobspec import ConversionRoute, IoMode, JobSpec, SpecialTokens, TokenizerGraph
 from farm.modelref import ModelKind
 from farm.oplist import OpSet
+from farm.prompting import Mode
 
 
 def spec(**changes: object) -> JobSpec:
@@ -198,3 +202,25 @@ def test_whatever_is_asked_for_is_a_job_or_a_sentence(trial) -> None:
 
     every()
     trial.measured(f"{found.total()} job specs: " + ", ".join(f"{count} {how}" for how, count in found.items()))
+
+
+@pytest.mark.parametrize("app", [AppSpec(mode=Mode.CHAT), AppSpec(chat_template="{{ messages }}")])
+def test_a_chat_is_no_setting_of_an_app_that_takes_texts(app: AppSpec) -> None:
+    with pytest.raises(SettingNotForIoMode, match="leave --mode chat and --chat-template out"):
+        spec(app=app, io_mode=IoMode.STRINGS)
+
+
+@pytest.mark.parametrize("text", ["  ", "x" * ((1 << 18) + 1)])
+def test_a_chat_template_is_neither_empty_nor_a_book(text: str) -> None:
+    with pytest.raises(ChatTemplateUnusable, match="characters is refused"):
+        AppSpec(chat_template=text)
+
+
+def test_a_chat_template_is_read_from_its_file(tmp_path: Path) -> None:
+    (tmp_path / "own.jinja").write_bytes(b"\xef\xbb\xbf{{ messages }}")
+    assert option_texts.read_chat_template("own.jinja", tmp_path) == "{{ messages }}"
+    with pytest.raises(ChatTemplateUnusable, match="can't be read"):
+        option_texts.read_chat_template("none.jinja", tmp_path)
+    (tmp_path / "own.jinja").write_bytes(b"\xff")
+    with pytest.raises(ChatTemplateUnusable, match="is not UTF-8"):
+        option_texts.read_chat_template("own.jinja", tmp_path)

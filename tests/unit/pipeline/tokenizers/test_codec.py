@@ -77,6 +77,23 @@ def test_half_of_a_surrogate_pair_is_refused() -> None:
         CODEC.encode("a\ud83d")
 
 
+def test_pieces_are_ids_and_literal_texts() -> None:
+    read = CODEC.encode_pieces([END_TOKEN, "th", "e <|end|>", END_TOKEN, ""])
+    assert read == [END_TOKEN, *CODEC.encode_literally("the <|end|>"), END_TOKEN]
+    assert CODEC.encode_pieces(["a\ud83d"]) == CODEC.encode("a\ufffd")
+
+
+@pytest.mark.parametrize("scheme", ["first", "always", "never"])
+def test_only_the_first_piece_begins_a_text(scheme: str) -> None:
+    words = Tokenizer(models.BPE({"▁": 0, "a": 1, "▁a": 2}, [("▁", "a")]))
+    words.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Metaspace(prepend_scheme=scheme)])
+    words.decoder = decoders.Metaspace()
+    words.add_special_tokens(["<s>"])
+    codec = TextCodec(words.to_str().encode(), "w")
+    assert codec.encode_pieces([3, "a"]) == codec.encode("<s>a")
+    assert codec.encode_pieces(["a", 3, "a"]) == codec.encode("a<s>a")
+
+
 def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "tokenizer.json"
     path.write_text("{}")

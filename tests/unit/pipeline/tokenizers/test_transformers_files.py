@@ -9,7 +9,7 @@ from tokenizers.pre_tokenizers import ByteLevel
 
 from farm.errors import ModelDamaged
 from farm.tokenizer_kinds import Feature, PreTokenizer, Reader
-from pipeline.tokenizers import byte_level, transformers_files
+from pipeline.tokenizers import byte_level
 from pipeline.tokenizers.export import TokenizerExport, export_tokenizer
 from tests.fixtures import sentencepiece_models
 
@@ -176,9 +176,3 @@ def test_added_tokens_need_an_id_of_their_own(tmp_path: Path, added: dict[str, A
     value["added_tokens"].append(byte_level.special_token("<x>", 0) | added)
     with pytest.raises(ModelDamaged, match=sentence):
         export(tmp_path, tokenizer_json=value, generation_config_json=GENERATION)
-
-
-def test_a_chat_template_is_seen(tmp_path: Path) -> None:
-    assert not transformers_files.has_chat_template(tmp_path)
-    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"chat_template": "{{ messages }}"}))
-    assert transformers_files.has_chat_template(tmp_path)
