@@ -1,7 +1,9 @@
-"""Control groups: the memory and the processes of a stage, counted together and limited by the kernel.
+"""Control groups: the memory, the processes and the processor time of a stage, counted together and limited by the
+kernel.
 
 Files in memory and shared memory count too, which adding up processes misses. Version 2 and version 1 of the kernel's
-interface are spoken; where neither lets this process make a group, there is none.
+interface are spoken; where neither lets this process make a group, there is none. Processor time is limited where the
+kernel lets this process do so; nothing depends on it.
 """
 
 from __future__ import annotations
@@ -20,11 +22,16 @@ PREFIX = "farm-stage-"
 _REMOVE_SECONDS = 2.0
 # Of version 1, what the stages need; each has a tree of its own.
 _KINDS = ("memory", "pids")
+_WISHED = "cpu"
+# How long a group's share of processor time is counted, in microseconds, and its weight against 100 (version 2) or 1024
+# (version 1): a stage that takes all it can keeps its worker from nothing.
+_PERIOD = 100_000
+_WEIGHT = {2: ("cpu.weight", "50"), 1: ("cpu.shares", "512")}
 
 
 @dataclass(frozen=True)
 class ControlGroup:
-    """One stage's group: a folder in version 2, one a kind in version 1."""
+    """One stage's group: a folder in version 2, one a kind in version 1; none for what is not limited."""
 
     folders: dict[str, Path]
 
@@ -77,14 +84,16 @@ class ControlGroups:
         self._parents = parents
         self.version = version
 
-    def make(self, memory: int) -> ControlGroup | None:
-        """A new group with that many bytes; None where the kernel refuses it after all."""
+    def make(self, memory: int, processors: int) -> ControlGroup | None:
+        """A new group with that many bytes and processors; None where the kernel refuses it after all."""
         name = f"{PREFIX}{os.getpid()}-{secrets.token_hex(6)}"
         folders = {kind: parent / name for kind, parent in self._parents.items()}
         try:
             for folder in dict.fromkeys(folders.values()):
                 folder.mkdir()
             self._limit(folders, memory)
+            if _WISHED in folders:
+                self._limit_time(folders[_WISHED], processors)
         except OSError:
             ControlGroup(folders).remove()
             return None
@@ -115,6 +124,15 @@ class ControlGroups:
             with suppress(OSError):
                 (folder / name).write_text(value)
 
+    def _limit_time(self, folder: Path, processors: int) -> None:
+        quota = str(processors * _PERIOD)
+        ways = {2: {"cpu.max": f"{quota} {_PERIOD}"}, 1: {"cpu.cfs_period_us": str(_PERIOD), "cpu.cfs_quota_us": quota}}
+        weight, value = _WEIGHT[self.version]
+        for name, content in {**ways[self.version], weight: value}.items():
+            # Without the kernel's bandwidth control there is the weight alone.
+            with suppress(OSError):
+                (folder / name).write_text(content)
+
 
 def find(mount: Path = MOUNT, own: Path = Path("/proc/self/cgroup")) -> ControlGroups | None:
     """Where this process may make groups; None when nowhere. A group is made to see, and removed."""
@@ -123,7 +141,7 @@ def find(mount: Path = MOUNT, own: Path = Path("/proc/self/cgroup")) -> ControlG
     except OSError:
         return None
     for groups in (_version_2(mount, listing), _version_1(mount, listing)):
-        made = groups.make(1 << 30) if groups is not None else None
+        made = groups.make(1 << 30, 1) if groups is not None else None
         if made is not None:
             made.remove()
             return groups
@@ -136,24 +154,30 @@ def _version_2(mount: Path, listing: str) -> ControlGroups | None:
         return None
     parent = mount / path.lstrip("/")
     try:
-        if not set(_KINDS) <= set((parent / "cgroup.controllers").read_text().split()):
+        available = set((parent / "cgroup.controllers").read_text().split())
+        if not set(_KINDS) <= available:
             return None
-        _let_children_limit(parent)
+        _let_children_limit(parent, _KINDS)
     except OSError:
         return None
-    return ControlGroups(dict.fromkeys(_KINDS, parent), version=2)
+    kinds = _KINDS
+    if _WISHED in available:
+        with suppress(OSError):
+            _let_children_limit(parent, (_WISHED,))
+            kinds += (_WISHED,)
+    return ControlGroups(dict.fromkeys(kinds, parent), version=2)
 
 
-def _let_children_limit(parent: Path) -> None:
+def _let_children_limit(parent: Path, kinds: tuple[str, ...]) -> None:
     """Children of a group are limited only where it has no process itself: this one, if alone, moves below."""
     control = parent / "cgroup.subtree_control"
-    if set(_KINDS) <= set(control.read_text().split()):
+    if set(kinds) <= set(control.read_text().split()):
         return
     if (parent / "cgroup.procs").read_text().split() == [str(os.getpid())]:
         worker = parent / "farm-worker"
         worker.mkdir(exist_ok=True)
         (worker / "cgroup.procs").write_text(str(os.getpid()))
-    control.write_text(" ".join(f"+{kind}" for kind in _KINDS))
+    control.write_text(" ".join(f"+{kind}" for kind in kinds))
 
 
 def _version_1(mount: Path, listing: str) -> ControlGroups | None:
@@ -162,12 +186,10 @@ def _version_1(mount: Path, listing: str) -> ControlGroups | None:
         _, kinds, path = line.split(":", 2)
         paths |= dict.fromkeys(kinds.split(","), path)
     parents: dict[str, Path] = {}
-    for kind in _KINDS:
-        if kind not in paths:
-            return None
-        parent = mount / kind / paths[kind].lstrip("/")
+    for kind in (*_KINDS, _WISHED):
+        parent = mount / kind / paths.get(kind, "").lstrip("/")
         # In a container the path is often the host's, which its own mount does not have.
-        parents[kind] = parent if parent.is_dir() else mount / kind
-        if not parents[kind].is_dir():
-            return None
-    return ControlGroups(parents, version=1)
+        parent = parent if parent.is_dir() else mount / kind
+        if kind in paths and parent.is_dir() and (kind in _KINDS or os.access(parent, os.W_OK)):
+            parents[kind] = parent
+    return ControlGroups(parents, version=1) if set(_KINDS) <= set(parents) else None

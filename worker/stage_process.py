@@ -36,9 +36,12 @@ from worker.termination import Reason, Terminated, Termination
 PROGRESS_SECONDS = 0.25
 STAGE_COMMAND = (sys.executable, "-P", "-m", "pipeline.stages")
 # What keeps a stage's processes in bounds where no control group does, and beside one: open files, the size of a file
-# in blocks of 512 bytes, no memory written to disk, processes. Then join the groups, then become the command.
+# in blocks of 512 bytes, no memory written to disk, and the user's processes (0: a group counts them; `sh` may have
+# either of two names for it). Then join the groups, then become the command.
 _LAUNCH = """
-ulimit -c 0; ulimit -n 4096 2>/dev/null; ulimit -f "$1"; shift
+ulimit -c 0; ulimit -n 4096 2>/dev/null; ulimit -f "$1"
+[ "$2" = 0 ] || ulimit -u "$2" 2>/dev/null || ulimit -p "$2"
+shift 2
 while [ "$1" != -- ]; do echo $$ > "$1" || exit 125; shift; done
 shift; exec "$@"
 """
@@ -205,7 +208,7 @@ class ProcessRunner:
     def _start(self, job: StageJob, *, ahead: bool = False) -> _Process:
         mark = f"{job.mark}.{secrets.token_hex(4)}"
         words = (*self._command, str(job.request.workdir), *((AHEAD, job.request.stage.value) if ahead else ()))
-        group = self._groups.make(job.limits.memory) if self._groups is not None else None
+        group = self._groups.make(job.limits.memory, job.request.threads) if self._groups is not None else None
         view = replace(job.view, memory=job.limits.memory if group is not None else None)
         self.sandbox.hand_over(view)
         # Of this thread, which starts the stage; a new one each time, so that stages share none.
@@ -296,7 +299,8 @@ class _Process:
 def launched(command: tuple[str, ...], group: ControlGroup | None) -> tuple[str, ...]:
     """The command with its limits, in its group."""
     entrances = () if group is None else tuple(str(path) for path in group.entrances)
-    return ("/bin/sh", "-c", _LAUNCH, "stage", str(stage_files.MAX_BYTES // 512), *entrances, "--", *command)
+    limits = (str(stage_files.MAX_BYTES // 512), "0" if group is not None else str(control_group.PROCESSES))
+    return ("/bin/sh", "-c", _LAUNCH, "stage", *limits, *entrances, "--", *command)
 
 
 def environment(own: Mapping[str, str], job: StageJob, mark: str) -> dict[str, str]:

@@ -41,6 +41,12 @@ OTHERS = {
     "closed folders": ("d = workdir / 'scratch' / 'a'\n(d / 'b').mkdir(parents=True)\n(d / 'b' / 'c').touch()\n"
                        "(d / 'b').chmod(0)\nd.chmod(0)" + END, (None,)),
 }  # fmt: skip
+# Each counts as a process of the user.
+THREADS = (
+    "import threading, time\ntry:\n    while True:\n"
+    "        threading.Thread(target=time.sleep, args=(600,), daemon=True).start()\n"
+    "except RuntimeError as e:\n    raise OSError(11, str(e))"
+)
 STUBBORN = (
     "import signal, time\nfor n in range(1, 65):\n    try:\n        signal.signal(n, signal.SIG_IGN)\n"
     "    except (OSError, ValueError):\n        pass\nfor _ in range(5):\n    if not os.fork():\n        os.setsid()\n"
@@ -69,9 +75,9 @@ def test_bombs(make_hostile, trial) -> None:
     assert left_behind(farm) == []
 
 
-def test_without_a_control_group_folders_in_memory_are_small(hostile: HostileFarm, monkeypatch) -> None:
+def test_without_a_control_group_memory_and_processes_are_limited(hostile: HostileFarm, monkeypatch) -> None:
     monkeypatch.setattr(control_group, "find", lambda: None)
-    codes = [MEMORY["/tmp"], MEMORY["/dev/shm"], MEMORY["file in memory"]]
+    codes = [MEMORY["/tmp"], MEMORY["/dev/shm"], MEMORY["file in memory"], THREADS]
     kept = "try:\n    {}\nexcept OSError as e:\n    open(1, 'w', closefd=False).write(f'refused {{e.errno}}\\n')"
     jobs = [hostile.attack(kept.format(code.replace("\n", "\n    ")), seed=n) for n, code in enumerate(codes)]
     hostile.work_here()
