@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from io import BufferedReader
 from pathlib import Path
 
 from sqlalchemy.engine import Connection
@@ -52,9 +53,11 @@ class LocalFarm:
         preflight.check_model(spec)
         preflight.check_signing(spec.app, self._workers() if spec.app.keystore else ())
         if spec.model_kind.local:
-            spec = spec.model_copy(update={"model_digest": self._digest(sources.files(spec.model_ref))})
+            with sources.opened(spec.model_ref) as streams:
+                spec = spec.model_copy(update={"model_digest": self._digest(streams, Path(spec.model))})
         elif spec.lora is not None and spec.model_kind.on_hub:
-            spec = spec.model_copy(update={"lora_digest": self._digest(adapter_files.find(Path(spec.lora)))})
+            with adapter_files.opened(Path(spec.lora)) as streams:
+                spec = spec.model_copy(update={"lora_digest": self._digest(streams, Path(spec.lora))})
         key = spec.key(_deciding_files(spec, self._settings))
         sandbox = self._settings.sandbox
         # A job that must run in a sandbox is not answered with one that need not have.
@@ -181,18 +184,19 @@ class LocalFarm:
     def _all_stored(self, artifacts: Sequence[Artifact]) -> bool:
         return all(self._store.has(artifact) for artifact in artifacts)
 
-    def _digest(self, listing: Mapping[str, Path]) -> str:
-        """The digest of local files; those that have not changed since they were last read are not read again."""
-        known = digest_cache.known_files(self._open(), list(listing.values()))
-        fresh = {}
-        for path in listing.values():
-            if path not in known:
-                status = path.stat()
-                fresh[path] = (status, digests.of_file(path))
+    def _digest(self, streams: Mapping[str, BufferedReader], folder: Path) -> str:
+        """The digest of open local files; those that have not changed since they were last read are not read again."""
+        statuses = {folder / name: os.fstat(stream.fileno()) for name, stream in streams.items()}
+        known = digest_cache.known_files(self._open(), statuses)
+        fresh = {
+            folder / name: (statuses[folder / name], digests.of_stream(stream))
+            for name, stream in streams.items()
+            if folder / name not in known
+        }
         digest_cache.remember_files(self._open(), fresh)
         known |= {path: digest for path, (_, digest) in fresh.items()}
         return digests.of_json(
-            {name: {"digest": known[path], "size": path.stat().st_size} for name, path in listing.items()}
+            {name: {"digest": known[folder / name], "size": statuses[folder / name].st_size} for name in streams}
         )
 
     def _start_worker(self, worker_id: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -165,14 +166,16 @@ class RemoteFarm:
 
     def _upload(self, ref: ModelRef) -> str:
         """Bring the model's files to the farm; the digest by which a job names them."""
-        files = sources.files(ref)
-        listing: dict[str, dict[str, str | int]] = {
-            name: {"digest": digests.of_file(path), "size": path.stat().st_size} for name, path in files.items()
-        }
-        model = self._announce(listing)
-        paths = {listing[name]["digest"]: path for name, path in files.items()}
-        for missing in model.missing:
-            transfers.upload(self._http, paths[missing.digest], missing.digest, missing.offset)
+        with sources.opened(ref) as streams:
+            listing: dict[str, dict[str, str | int]] = {
+                name: {"digest": digests.of_stream(stream), "size": os.fstat(stream.fileno()).st_size}
+                for name, stream in streams.items()
+            }
+            model = self._announce(listing)
+            names = {listing[name]["digest"]: name for name in streams}
+            for missing in model.missing:
+                name = names[missing.digest]
+                transfers.upload(self._http, name, streams[name], missing.digest, missing.offset)
         model = self._announce(listing) if model.missing else model
         if not model.complete or model.digest != sources.digest_of_listing(listing):
             raise ModelChanged(f"The files of {ref.text} changed while they were uploaded; submit the model again.")

@@ -52,16 +52,19 @@ class RetryBudget:
         time.sleep(PAUSE_SECONDS * 2**self._tries if self._tries else 0.0)
 
 
-def upload(http: HttpFarm, path: Path, digest: str, offset: int) -> None:
-    """Send a file's bytes from `offset` on until the farm has all; ArtifactDamaged, FileUnreadable, FarmUnreachable."""
-    size = path.stat().st_size
+def upload(http: HttpFarm, name: str, stream: BinaryIO, digest: str, offset: int) -> None:
+    """Send an open file's bytes from `offset` on until the farm has all; name: as sentences call it.
+
+    ArtifactDamaged, FileUnreadable, FarmUnreachable.
+    """
+    size = os.fstat(stream.fileno()).st_size
     patience = RetryBudget()
     while True:
         try:
             with http.stream(
                 "PATCH",
                 f"/v1/uploads/{digest}",
-                content=_bytes_of(path, offset, size),
+                content=_bytes_of(name, stream, offset, size),
                 headers={
                     "Upload-Offset": str(offset),
                     "Content-Length": str(size - offset),
@@ -167,16 +170,15 @@ def _offset(http: HttpFarm, digest: str, patience: RetryBudget, known: int) -> i
             return state.offset
 
 
-def _bytes_of(path: Path, offset: int, size: int) -> Iterator[bytes]:
+def _bytes_of(name: str, stream: BinaryIO, offset: int, size: int) -> Iterator[bytes]:
     """Exactly the bytes that were announced; a file that has become shorter meanwhile is an error here."""
     try:
-        with path.open("rb") as stream:
-            stream.seek(offset)
-            while offset < size:
-                chunk = stream.read(min(digests.CHUNK_BYTES, size - offset))
-                if not chunk:
-                    raise FileUnreadable(f"{path} became shorter while it was uploaded; submit the model again.")
-                offset += len(chunk)
-                yield chunk
+        stream.seek(offset)
+        while offset < size:
+            chunk = stream.read(min(digests.CHUNK_BYTES, size - offset))
+            if not chunk:
+                raise FileUnreadable(f"{name} became shorter while it was uploaded; submit the model again.")
+            offset += len(chunk)
+            yield chunk
     except OSError as error:
-        raise FileUnreadable(f"{path} cannot be read ({error.strerror}); check it and submit again.") from error
+        raise FileUnreadable(f"{name} cannot be read ({error.strerror}); check it and submit again.") from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -12,14 +12,17 @@ from db.models import FileDigest, ModelDigest
 from db.session import Database, now, replace
 
 
-def known_files(database: Database, paths: Sequence[Path]) -> dict[Path, str]:
-    """The digests of those files that have not changed since theirs was taken: same size, mtime and inode."""
+def known_files(database: Database, statuses: Mapping[Path, os.stat_result]) -> dict[Path, str]:
+    """The digests of those files that have not changed since theirs was taken: same size, mtime and inode.
+
+    statuses: of the files that lie open, by their paths.
+    """
     with database.read() as connection:
-        query = sa.select(FileDigest.__table__).where(FileDigest.path.in_([str(path) for path in paths]))
+        query = sa.select(FileDigest.__table__).where(FileDigest.path.in_([str(path) for path in statuses]))
         rows = {Path(row.path): row for row in connection.execute(query)}
     found = {}
     for path, row in rows.items():
-        status = path.stat()
+        status = statuses[path]
         if (row.size, row.mtime_ns, row.inode) == _fingerprint(status):
             found[path] = row.digest
     return found

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from io import BufferedReader
 from pathlib import Path
 
+from farm.confined_files import NotConfined, confined, hub_cache
 from farm.errors import AdapterUnusable
 
 FOLDER = "adapter"
@@ -37,8 +41,39 @@ def find(path: Path) -> dict[str, Path]:
     return {f"{FOLDER}/{KERAS_FILE}": _ordinary(found[0])}
 
 
+@contextmanager
+def opened(path: Path) -> Iterator[dict[str, BufferedReader]]:
+    """The adapter's files, open for reading: their names may lead elsewhere at any time. AdapterUnusable."""
+    # A file of weights its user may name by a link; in a folder, links stay in it or in its place in a hub's cache.
+    named = path.resolve() if path.name.endswith(KERAS_SUFFIX) and path.is_file() else None
+    start = named.parent if named is not None else (path if path.is_dir() else path.parent).resolve()
+    root = hub_cache(start)
+    with ExitStack() as stack:
+        # Before the look at the names, so that what is looked for in this folder is read from it.
+        folder = stack.enter_context(confined(root)) if root.is_dir() else None
+        listing = find(path)
+        if folder is None:
+            raise AdapterUnusable(f"There is no adapter {path}; give {WHAT}.")
+        streams = {}
+        for name, file in listing.items():
+            place = named if named is not None else start / file.name
+            try:
+                streams[name] = stack.enter_context(folder.open(str(place.relative_to(root))))
+            except NotConfined as error:
+                raise _leads_out(file) if error.why == "outside" else _not_ordinary(file) from error
+        yield streams
+
+
 def _ordinary(path: Path) -> Path:
     """An ordinary file, reached by a symbolic link or not."""
     if not path.is_file():
-        raise AdapterUnusable(f"The adapter's file {path} is no ordinary file; give the file itself.")
-    return path.resolve()
+        raise _not_ordinary(path)
+    return path
+
+
+def _not_ordinary(path: Path) -> AdapterUnusable:
+    return AdapterUnusable(f"The adapter's file {path} is no ordinary file; give the file itself.")
+
+
+def _leads_out(path: Path) -> AdapterUnusable:
+    return AdapterUnusable(f"The adapter's file {path} is a symbolic link out of its folder; copy the file itself.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,12 @@ def of_bytes(data: bytes) -> str:
 def of_file(path: Path) -> str:
     """Hex SHA-256 of a file's content."""
     with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        return of_stream(stream)
+
+
+def of_stream(stream: BufferedReader) -> str:
+    """Hex SHA-256 of what is still to be read of a file."""
+    return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def of_json(value: Any) -> str:

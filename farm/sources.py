@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 import stat
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from io import BufferedReader
 from pathlib import Path
 
 from farm import adapter_files, digests
+from farm.confined_files import HUB_BLOBS, ConfinedFolder, NotConfined, confined, hub_cache
 from farm.errors import AdapterUnusable, ModelDamaged, ModelEmpty, ModelNotFound, ModelUnsafe
 from farm.modelref import ModelKind, ModelRef
 
@@ -19,7 +21,6 @@ CONFIG_LIMIT = 16 << 20
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 ZIP = b"PK\x03\x04"
 HEAD_BYTES = 16
-HUB_BLOBS = "blobs"
 # What is taken for a model: (mark, at which byte, what it is and what to hand in instead).
 OTHER_FILES = (
     (b"GGUF", 0, "a GGUF file, which holds quantized weights; give the Keras model or the Transformers folder it was"
@@ -91,6 +92,44 @@ def _own_files(ref: ModelRef) -> dict[str, Path]:
     return _folder_files(path)
 
 
+@contextmanager
+def opened(ref: ModelRef) -> Iterator[dict[str, BufferedReader]]:
+    """The model's files, its adapter's among them, open for reading, by their names in the store.
+
+    Their content is what is to be read, once: the names may lead elsewhere at any time. Errors: see `files`.
+    """
+    path = Path(ref.value).resolve()
+    # A .keras file its user may name by a link; behind that none is followed.
+    start = path.parent if ref.kind is ModelKind.KERAS_FILE else path
+    root = hub_cache(start)
+    with ExitStack() as stack:
+        # Before the look at the names, so that what is looked for in this folder is read from it.
+        folder = stack.enter_context(confined(root)) if root.is_dir() else None
+        listing = files(ref)
+        if folder is None:
+            raise ModelNotFound(f"There is no model {ref.value}; check the path.")
+        streams = {}
+        for name, shown in listing.items():
+            if name not in adapter_files.NAMES:
+                below = (start / (path.name if ref.kind is ModelKind.KERAS_FILE else name)).relative_to(root)
+                streams[name] = stack.enter_context(_open(folder, str(below), shown))
+        adapter = {} if ref.adapter is None else stack.enter_context(adapter_files.opened(Path(ref.adapter)))
+        yield streams | adapter
+
+
+def _open(folder: ConfinedFolder, name: str, shown: Path) -> BufferedReader:
+    try:
+        return folder.open(name)
+    except NotConfined as error:
+        if error.why == "outside":
+            raise _leads_out(shown) from error
+        if error.why == "special":
+            raise _not_ordinary(shown) from error
+        if error.why == "missing":
+            raise ModelNotFound(f"The model's file {shown} is gone; submit the model once it is there.") from error
+        raise ModelNotFound(f"The model's file {shown} cannot be read ({error.why}); let its reader do so.") from error
+
+
 def places(ref: ModelRef) -> tuple[Path, ...]:
     """What of this machine a model is read from: a local model's file or folder with the files that a snapshot in a
     hub's cache links to, and the adapter's files."""
@@ -102,7 +141,7 @@ def places(ref: ModelRef) -> tuple[Path, ...]:
     if not ref.kind.local:
         return adapter
     path = Path(ref.value)
-    model = _hub_cache(path)
+    model = hub_cache(path)
     return (path, *adapter) if model == path else (path, model / HUB_BLOBS, *adapter)
 
 
@@ -199,15 +238,21 @@ def _present(path: Path) -> bool:
 def _refuse_special(path: Path, root: Path) -> None:
     """Only ordinary files; symbolic links only to files inside `root` (a model file may itself be reached by one)."""
     real = path.resolve()
-    root = _hub_cache(root.resolve())
+    root = hub_cache(root.resolve())
     if not real.exists():
         raise ModelNotFound(f"The model's file {path} is a symbolic link that leads nowhere; mend the link.")
     if not real.is_relative_to(root):
-        raise ModelUnsafe(
-            f"The model's file {path} is a symbolic link out of the model's folder; copy the file itself."
-        )
+        raise _leads_out(path)
     if not stat.S_ISREG(real.stat().st_mode):
-        raise ModelUnsafe(f"The model's file {path} is not an ordinary file; give the model as ordinary files.")
+        raise _not_ordinary(path)
+
+
+def _leads_out(path: Path) -> ModelUnsafe:
+    return ModelUnsafe(f"The model's file {path} is a symbolic link out of the model's folder; copy the file itself.")
+
+
+def _not_ordinary(path: Path) -> ModelUnsafe:
+    return ModelUnsafe(f"The model's file {path} is not an ordinary file; give the model as ordinary files.")
 
 
 def _read_json(path: Path) -> object:
@@ -218,14 +263,6 @@ def _read_json(path: Path) -> object:
         return json.loads(path.read_bytes().decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise ModelDamaged(f"The model's {path} is not valid JSON; save or copy the model again.") from error
-
-
-def _hub_cache(folder: Path) -> Path:
-    """The model's own folder in a hub's cache, to whose `blobs` a snapshot's files are links; else the folder."""
-    model = folder.parent.parent
-    blobs = model / HUB_BLOBS
-    in_cache = folder.parent.name == "snapshots" and blobs.is_dir() and not blobs.is_symlink()
-    return model if in_cache else folder
 
 
 def _is_unzipped_model(config: object) -> bool:

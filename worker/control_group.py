@@ -160,7 +160,7 @@ def _version_2(mount: Path, listing: str) -> ControlGroups | None:
         _let_children_limit(parent, _KINDS)
     except OSError:
         return None
-    kinds = _KINDS
+    kinds: tuple[str, ...] = _KINDS
     if _WISHED in available:
         with suppress(OSError):
             _let_children_limit(parent, (_WISHED,))

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import difflib
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 from farm import adapter_files, sources
 from farm.errors import ModelChanged, ModelNotFound, NotCausalLM, UnsupportedFamily
 from farm.modelref import ModelKind, ModelRef
 from farm.progress import Reporter
 from pipeline.models import families
+
+COPY_BYTES = 4 << 20
 
 
 def fetch(
@@ -23,13 +27,15 @@ def fetch(
     of the adapter of a model on a hub another than `adapter_digest`.
     """
     if ref.kind.local:
-        found = _copied(sources.files(ref), target, report)
+        with sources.opened(ref) as streams:
+            found = _copied(streams, target, report)
     else:
         download = scratch / "download"
         _download(ref, download, report)
         found = _moved(sources.files(ModelRef(ModelKind.FOLDER, str(download))), target)
         if ref.adapter is not None:
-            found |= _copied(adapter_files.find(Path(ref.adapter)), target, report)
+            with adapter_files.opened(Path(ref.adapter)) as streams:
+                found |= _copied(streams, target, report)
     report(0.9, "hashing")
     actual = sources.digest_of(found)
     adapter = {name: path for name, path in found.items() if name in adapter_files.NAMES}
@@ -39,13 +45,14 @@ def fetch(
     return actual
 
 
-def _copied(listing: dict[str, Path], target: Path, report: Reporter) -> dict[str, Path]:
+def _copied(streams: Mapping[str, BinaryIO], target: Path, report: Reporter) -> dict[str, Path]:
     """The copies. They are hashed, not the originals, which may change at any time."""
-    copies = {name: target / name for name in listing}
-    for number, (name, source) in enumerate(listing.items()):
-        report(0.9 * number / len(listing), f"copying {name}")
+    copies = {name: target / name for name in streams}
+    for number, (name, source) in enumerate(streams.items()):
+        report(0.9 * number / len(streams), f"copying {name}")
         copies[name].parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, copies[name])
+        with copies[name].open("xb") as copy:
+            shutil.copyfileobj(source, copy, COPY_BYTES)
     return copies
 
 

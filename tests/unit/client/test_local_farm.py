@@ -99,7 +99,7 @@ def test_an_unchanged_model_is_not_read_again(
     farm: LocalFarm, folder: JobSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = farm.submit(folder)
-    monkeypatch.setattr(digests, "of_file", lambda path: pytest.fail(f"{path} was read again"))
+    monkeypatch.setattr(digests, "of_stream", lambda stream: pytest.fail(f"{stream} was read again"))
     assert farm.submit(folder).job.id == first.job.id
 
 

@@ -47,6 +47,26 @@ def test_what_is_no_adapter_is_said(peft: Path, tmp_path: Path) -> None:
         adapter_files.find(peft)
 
 
+def test_links_of_an_adapter_stay_in_its_folder(peft: Path, tmp_path: Path) -> None:
+    keras, named = tmp_path / "mine.lora.h5", tmp_path / "named.lora.h5"
+    keras.write_bytes(b"h5")
+    named.symlink_to(keras)
+    for path in (keras, named):
+        with adapter_files.opened(path) as streams:
+            assert {name: stream.read() for name, stream in streams.items()} == {"adapter/adapter.lora.h5": b"h5"}
+    (peft / "blob").write_bytes(b"inside")
+    weights = peft / adapter_files.PEFT_WEIGHTS
+    weights.unlink()
+    weights.symlink_to("blob")
+    for path in (peft, peft / adapter_files.PEFT_CONFIG):
+        with adapter_files.opened(path) as streams:
+            assert streams[f"adapter/{adapter_files.PEFT_WEIGHTS}"].read() == b"inside"
+    weights.unlink()
+    weights.symlink_to(keras)
+    with pytest.raises(AdapterUnusable, match="a symbolic link out of its folder"), adapter_files.opened(peft):
+        pass
+
+
 def test_an_adapter_instead_of_a_model_is_named(peft: Path) -> None:
     with pytest.raises(ModelEmpty, match="submit the base model with --lora"):
         files(ModelRef(ModelKind.FOLDER, str(peft)))

@@ -60,9 +60,7 @@ def test_only_what_is_missing_is_sent(api, model_folder: Path, monkeypatch: pyte
     (model_folder / "config.json").write_bytes(CONFIG + b" ")
     sent = []
     upload = transfers.upload
-    monkeypatch.setattr(
-        transfers, "upload", lambda http, path, *rest: sent.append(path.name) or upload(http, path, *rest)
-    )
+    monkeypatch.setattr(transfers, "upload", lambda http, name, *rest: sent.append(name) or upload(http, name, *rest))
     assert not farm.submit(folder_spec(model_folder)).reused
     assert sent == ["config.json"]
 
@@ -274,5 +272,7 @@ def test_http_farm_is_what_uploads(api, tmp_path: Path) -> None:
     headers = {"Authorization": f"Bearer {secret}"}
     announce(api, headers, **{"model.keras": content})
     send(api, headers, sha256(content), content[:1_000_000])
-    transfers.upload(HttpFarm("http://testserver", secret, api.client), path, sha256(content), 0)
+    with path.open("rb") as stream:
+        http = HttpFarm("http://testserver", secret, api.client)
+        transfers.upload(http, "model.keras", stream, sha256(content), 0)
     assert announce(api, headers, **{"model.keras": content}).json()["complete"]

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import ctypes
+import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -9,6 +12,8 @@ from farm.errors import ModelChanged, ModelEmpty, ModelError, ModelNotFound, Not
 from farm.modelref import ModelKind, ModelRef
 from pipeline.models import fetching
 from tests.security.model_files import write_keras, write_preset
+
+AT_FDCWD, RENAME_EXCHANGE = -100, 2
 
 
 def fetch(ref: ModelRef, tmp_path: Path, digest: str | None = None) -> str:
@@ -64,3 +69,48 @@ def test_preset_names_are_judged_before_any_download(
 ) -> None:
     with pytest.raises(error, match=words):
         fetch(modelref.parse(name, tmp_path), tmp_path)
+
+
+SECRET = b"planted-secret-7d1e"
+SWAPS = 400
+
+
+def test_a_swapped_link_is_never_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody who may write the model's folder puts links in place of what was just looked at: of a file, of a folder
+    in it, and of all of it."""
+    model, hidden = tmp_path / "mine", tmp_path / "hidden"
+    write_preset(model)
+    (hidden / "assets/tokenizer").mkdir(parents=True)
+    for name in sources.files(ModelRef(ModelKind.FOLDER, str(model))):
+        (hidden / name).write_bytes(SECRET)
+    places = ("model.weights.h5", "assets", "assets/tokenizer", "config.json", ".")
+    for name in places[:-1]:
+        (tmp_path / name.replace("/", ".")).symlink_to(hidden / name)
+    (tmp_path / ".link").symlink_to(hidden)
+    look, swapped = sources.files, []
+
+    def look_and_swap(ref: ModelRef) -> dict[str, Path]:
+        found = look(ref)
+        name = places[len(swapped) % len(places)]
+        swapped.append((model / name, tmp_path / (name.replace("/", ".") if name != "." else ".link")))
+        exchange(*swapped[-1])
+        return found
+
+    monkeypatch.setattr(sources, "files", look_and_swap)
+    won = []
+    for number in range(SWAPS):
+        place = tmp_path / f"fetched-{number}"
+        place.mkdir()
+        with suppress(ModelError):
+            fetch(ModelRef(ModelKind.FOLDER, str(model)), place)
+        won += [path for path in place.rglob("*") if path.is_file() and path.read_bytes() == SECRET]
+        shutil.rmtree(place)
+        exchange(*swapped[-1])
+    assert len(swapped) == SWAPS
+    assert won == []
+
+
+def exchange(one: Path, other: Path) -> None:
+    """Each takes the other's name at once."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.renameat2(AT_FDCWD, bytes(one), AT_FDCWD, bytes(other), RENAME_EXCHANGE) == 0
