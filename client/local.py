@@ -21,13 +21,14 @@ from db.session import Database, open_database
 from farm import aars, adapter_files, digests, identity, locations, logs, sources
 from farm.artifacts import Artifact, ArtifactName
 from farm.collected import Collected
-from farm.errors import ArtifactMissing, JobNotFinished, SandboxUnavailable, SettingsInvalid
+from farm.errors import ArtifactDamaged, ArtifactMissing, JobNotFinished, SandboxUnavailable, SettingsInvalid
 from farm.identity import ProcessIdentity
 from farm.jobspec import JobSpec
 from farm.measurement import Measurement
 from farm.settings import SandboxMode, Settings
 from farm.stages import stages_of
 from farm.states import JobState
+from farm.store import LocalStore
 from farm.store.choice import open_store
 from farm.webhooks import Webhook
 from pipeline.provenance import stage_code
@@ -67,7 +68,7 @@ class LocalFarm:
             spec,
             key if parts == [None] else digests.of_json([key, *parts]),
             [stage.name for stage in stages_of(spec)],
-            self._all_stored,
+            self._all_sound,
             _with_webhooks(webhooks, also) if webhooks else also,
             sandbox,
         )
@@ -110,7 +111,7 @@ class LocalFarm:
         return self.job(jobs.cancel(self._open(), job_id))
 
     def retry(self, job_id: str) -> JobView:
-        """Queue a failed or cancelled job again."""
+        """Queue a failed or cancelled job again; for one whose artifacts are damaged, another that makes them anew."""
         job = self._record(job_id)
         own = self._settings.sandbox
         if job.sandbox is SandboxMode.REQUIRED and own is SandboxMode.OFF and not self._settings.announcing:
@@ -118,6 +119,8 @@ class LocalFarm:
                 f"Job {job.id} was submitted to run in a sandbox, and FARM_SANDBOX is off here; unset it, or run `farm"
                 f" submit --clone {job.id}` if you trust the model."
             )
+        if job.state is JobState.SUCCEEDED and not self._all_sound(job.artifacts):
+            return self.submit(job.spec).job
         return self.job(jobs.retry(self._open(), job.id))
 
     def import_measurement(
@@ -181,8 +184,19 @@ class LocalFarm:
         with self._open().read() as connection:
             return [each.process for each in workers.registered(connection) if _alive(each.process)]
 
-    def _all_stored(self, artifacts: Sequence[Artifact]) -> bool:
-        return all(self._store.has(artifact) for artifact in artifacts)
+    def _all_sound(self, artifacts: Sequence[Artifact]) -> bool:
+        """Whether all are stored, and on this machine's disk as they were; what is damaged goes, to be made anew."""
+        sound = True
+        for artifact in artifacts:
+            try:
+                if isinstance(self._store, LocalStore):
+                    self._store.check(artifact)
+            except ArtifactDamaged:
+                self._store.discard(artifact)
+            except ArtifactMissing:
+                sound = False
+            sound = sound and self._store.has(artifact)
+        return sound
 
     def _digest(self, streams: Mapping[str, BufferedReader], folder: Path) -> str:
         """The digest of open local files; those that have not changed since they were last read are not read again."""

@@ -213,6 +213,15 @@ def all_artifacts(connection: Connection, without: Collection[str] = ()) -> list
     return [Artifact(ArtifactName(row.name), row.digest, row.size) for row in rows if row.job_id not in without]
 
 
+def by_artifact(connection: Connection) -> dict[str, list[str]]:
+    """The ids of the jobs that succeeded and have an artifact of that digest."""
+    found: dict[str, list[str]] = defaultdict(list)
+    query = sa.select(ArtifactRow.digest, Job.id).join(Job, Job.id == ArtifactRow.job_id)
+    for digest, job_id in connection.execute(query.where(Job.state == JobState.SUCCEEDED.value)):
+        found[digest].append(job_id)
+    return found
+
+
 def cancel(database: Database, prefix: str) -> str:
     """Cancel a queued job, ask for it when it is running; TransitionRefused when it has ended. Returns its id."""
     with database.write(durable=True) as connection:

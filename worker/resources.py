@@ -13,7 +13,7 @@ from db.session import Database
 from farm import aars, sources
 from farm.artifacts import Artifact, ArtifactName
 from farm.digests import of_file
-from farm.errors import ModelNotFound
+from farm.errors import ArtifactDamaged, ModelNotFound
 from farm.jobspec import JobSpec
 from farm.modelref import ModelKind
 from farm.settings import Settings
@@ -99,7 +99,12 @@ class Model(Provider):
         if spec.model_digest is None:
             raise ModelNotFound(f"The uploaded model {spec.model} has no digest; upload and submit it again.")
         artifact = Artifact(ArtifactName.SOURCE, spec.model_digest, 0)
-        around.store.materialise(artifact, request.input(ArtifactName.SOURCE), protected=around.protected)
+        try:
+            around.store.materialise(artifact, request.input(ArtifactName.SOURCE), protected=around.protected)
+        except ArtifactDamaged:
+            # Nothing here can make it anew; without it, its owner is asked to send it again.
+            around.store.discard(artifact)
+            raise
 
     def succeeded(self, around: Surroundings, outputs: Mapping[ArtifactName, Artifact]) -> None:
         """The next job with the same reference knows the model's content before it fetches it."""

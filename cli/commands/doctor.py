@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from cli import checkup, units
+from cli import checkup, stored_files, units
 from cli.arguments import AsJson
 from cli.checkup import Health
 from cli.connection import require_local
@@ -24,6 +24,9 @@ STYLES = {Health.OK: "green", Health.WARNING: "yellow", Health.MISSING: "bold re
 def command(
     ctx: typer.Context,
     fetch: Annotated[bool, typer.Option("--fetch", help="First fetch what the Android toolchain lacks.")] = False,
+    store: Annotated[
+        bool, typer.Option("--store", help="Also read every stored file and compare it with its hash.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Check what this machine has and lacks, each with its fix.
@@ -37,6 +40,8 @@ def command(
         maven.fetch(maven.at(toolchain), terminal.remark)
         arm_machine.fetch(toolchain, terminal.remark)
     checks = list(checkup.examine(settings.load()))
+    if store:
+        checks.append(stored_files.check_store(settings.load()))
     missing = [check for check in checks if check.health is Health.MISSING]
     if as_json:
         terminal.write_json({"healthy": not missing, "checks": [asdict(check) for check in checks]})

@@ -7,8 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from cli import stored_files
+from cli.checkup import Health
+from farm.appspec import AppSpec
 from farm.artifacts import Artifact, ArtifactName
-from farm.errors import ArtifactDamaged
+from farm.errors import ArtifactDamaged, TransitionRefused
+from farm.jobspec import JobSpec
+from farm.modelref import ModelKind
+from farm.states import JobState
 from farm.store import LocalStore
 from tests.faults.in_process import InProcess
 
@@ -54,6 +60,31 @@ def test_every_flipped_byte_is_detected(yard, trial, place: Path) -> None:
     assert set(detected.values()) == {flips}
     for artifact in artifacts:
         LocalStore(yard.settings.store).check(artifact)
+
+
+def test_what_is_damaged_is_found_and_made_anew(yard) -> None:
+    """Of a job that has succeeded: `farm doctor --store` names it, submitting and retrying make it anew."""
+    spec = JobSpec(model_kind=ModelKind.PRESET, model="{}", app=AppSpec())
+    first = yard.farm.submit(spec).job.id
+    yard.serve(runner=InProcess())
+    assert stored_files.check_store(yard.settings).health is Health.OK
+    made = {artifact.name: artifact for artifact in yard.farm.job(first).artifacts}
+    damaged = (made[ArtifactName.APK], made[ArtifactName.SOURCE])
+    for again in (lambda: yard.farm.submit(spec).job.id, lambda: yard.farm.retry(yard.farm.latest().id).id):
+        for artifact in damaged:
+            flip(yard.store.path(artifact.digest), 3, 1)
+        found = stored_files.check_store(yard.settings)
+        assert found.health is Health.WARNING
+        assert "2 artifacts damaged or missing" in found.found
+        assert yard.farm.latest().id in found.found
+        job_id = again()
+        assert yard.farm.job(job_id).state is JobState.QUEUED
+        yard.serve(runner=InProcess())
+        assert {each.digest for each in yard.farm.job(job_id).artifacts} >= {each.digest for each in damaged}
+        assert stored_files.check_store(yard.settings).health is Health.OK
+    assert yard.farm.submit(spec).reused
+    with pytest.raises(TransitionRefused):
+        yard.farm.retry(yard.farm.latest().id)
 
 
 def found_by_export(store: LocalStore, artifact: Artifact, target: Path) -> bool:

@@ -17,7 +17,7 @@ from farm.appspec import AppSpec
 from farm.artifacts import PUBLISHED, ArtifactName
 from farm.jobspec import IoMode, JobSpec
 from farm.modelref import ModelKind
-from farm.settings import Settings
+from farm.settings import SandboxMode, Settings
 from farm.stages import BY_NAME, StageName, stages_of
 from farm.states import JobState
 from pipeline.provenance.closure import Repository
@@ -35,7 +35,7 @@ FOREIGN = (".venv", ".toolchain", "examples", "tests", ".pytest_cache")
 
 @pytest.mark.parametrize("io_mode", [IoMode.TOKENS, IoMode.BYTES])
 def test_a_job(tmp_path: Path, android_toolchain: Toolchain, io_mode: IoMode) -> None:
-    settings = Settings(home=tmp_path / "home", toolchain=android_toolchain.folder)
+    settings = Settings(home=tmp_path / "home", toolchain=android_toolchain.folder, sandbox=SandboxMode.OFF)
     log = tmp_path / "opened"
     runner = ProcessRunner(Unconfined("a test"), 10.0, (sys.executable, str(PROGRAM), str(log)))
     farm = LocalFarm(settings)
