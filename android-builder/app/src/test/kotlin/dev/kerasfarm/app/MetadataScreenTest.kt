@@ -26,8 +26,7 @@ class MetadataScreenTest : AppTest() {
                 assertTrue("$said in $words", words.any { it.contains(said) })
             }
             assertEquals("$words", !info.source.startsWith("/"), info.source in words)
-            assertTrue(words.any { it.endsWith(" %") })
-            assertTrue(words.any { it.contains("in Keras") })
+            requireFigures(words, JSONObject(app.assets.open("model-card.json").bufferedReader().use { it.readText() }))
             val apache = screen.findViewById<TextView>(R.id.licence_text).text.lines()
             assertEquals(listOf("Apache License", "Version 2.0, January 2004"), apache.take(2))
             assertTrue(apache.any { it.startsWith("\"Licensor\" shall mean") && it.endsWith("granting the License.") })
@@ -57,6 +56,30 @@ class MetadataScreenTest : AppTest() {
             assertTrue(json.getDouble("first_token_seconds") > 0)
             // What the farm must be able to take in.
             File(System.getProperty("pictures")).apply { mkdirs() }.resolve("measurement.json").writeText(text)
+        }
+    }
+
+    /** The figures of the card stand on the screen, each behind its name. */
+    private fun requireFigures(words: List<String>, card: JSONObject) {
+        fun figure(name: String, form: String, factor: Double = 1.0) = form.format(card.getDouble(name) * factor)
+        fun percent(name: String) = figure(name, "%.1f %%", 100.0)
+        val ratio = "%.4f".format(card.getDouble("perplexity") / card.getDouble("keras_perplexity"))
+        val perplexities = listOf(
+            figure("perplexity", "%.2f"),
+            figure("keras_perplexity", "Keras %.2f"),
+            "$ratio ± ${figure("perplexity_ratio_error", "%.4f")}",
+        )
+        val expected = mapOf(
+            R.string.fact_agreement to listOf(percent("greedy_agreement")),
+            R.string.fact_same_best to listOf(percent("top1_agreement")),
+            R.string.fact_divergence to listOf(figure("divergence", "%.5f nats"), figure("divergence_p99", "%.5f at")),
+            R.string.fact_perplexity to perplexities,
+            R.string.fact_repetition to listOf(percent("repetition"), "Keras ${percent("keras_repetition")}"),
+            R.string.fact_difference to listOf(percent("logit_difference")),
+        )
+        for ((name, figures) in expected) {
+            val shown = words[words.indexOf(app.getString(name)) + 1]
+            for (said in figures) assertTrue("$said in $shown", said in shown)
         }
     }
 

@@ -13,17 +13,35 @@ private val RULE = Regex("[-=]{5,}")
 private val NAMES = Regex("Copyright \\(?[cC\\d]")
 
 /**
- * How good the farm found the model to be beside Keras: shares from 0 to 1 and perplexities per token; [bytes] is the
- * size of its file, [licence] what its own metadata say. Null is what a model that shows only text can't be asked.
+ * How good the farm found the model to be beside Keras; [bytes] is the size of its file, [licence] what its own metadata
+ * say, [agreement] the share of greedy steps that go Keras's way, [logitDifference] the largest as a share of the largest
+ * logit. Null is what was not measured: a model that shows only text can't be asked for the figures [onText].
  */
 data class ModelCard(
     val bytes: Long,
     val licence: String?,
     val agreement: Double,
     val logitDifference: Double?,
-    val perplexity: Double?,
-    val kerasPerplexity: Double?,
+    val onText: TextFigures?,
+    val repetition: Repetition?,
 )
+
+/**
+ * What the farm measured on its texts: [divergence] from Keras in nats, the mean over all positions and
+ * [mostDivergence], which 99 of 100 stay below; [sameBest], the share of positions at which both hold the same token to be
+ * the likeliest; perplexities per token, and the standard error of their ratio.
+ */
+data class TextFigures(
+    val divergence: Double,
+    val mostDivergence: Double,
+    val sameBest: Double,
+    val perplexity: Double,
+    val kerasPerplexity: Double,
+    val ratioError: Double,
+)
+
+/** Which share of a long text that the model wrote freely was there before, and of the one that Keras wrote. */
+data class Repetition(val own: Double, val keras: Double)
 
 /** A library in the app, or, without a [version], a part of the first one's native code. */
 data class Library(val name: String, val version: String?, val licence: String)
@@ -77,8 +95,17 @@ private fun card(json: JSONObject) = ModelCard(
     licence = if (json.isNull("licence")) null else json.getString("licence"),
     agreement = json.getDouble("greedy_agreement"),
     logitDifference = figure(json, "logit_difference"),
-    perplexity = figure(json, "perplexity"),
-    kerasPerplexity = figure(json, "keras_perplexity"),
+    onText = if (json.isNull("divergence")) null else textFigures(json),
+    repetition = figure(json, "repetition")?.let { Repetition(it, json.getDouble("keras_repetition")) },
+)
+
+private fun textFigures(json: JSONObject) = TextFigures(
+    divergence = json.getDouble("divergence"),
+    mostDivergence = json.getDouble("divergence_p99"),
+    sameBest = json.getDouble("top1_agreement"),
+    perplexity = json.getDouble("perplexity"),
+    kerasPerplexity = json.getDouble("keras_perplexity"),
+    ratioError = json.getDouble("perplexity_ratio_error"),
 )
 
 private fun figure(json: JSONObject, name: String): Double? = if (json.isNull(name)) null else json.getDouble(name)

@@ -6,6 +6,7 @@ import android.widget.TextView
 import dev.kerasfarm.app.R
 import dev.kerasfarm.app.generation.SessionState
 import dev.kerasfarm.app.model.AppMetadata
+import dev.kerasfarm.app.model.ModelCard
 import dev.kerasfarm.app.model.readMetadata
 import dev.kerasfarm.generation.model.ModelInfo
 import java.util.concurrent.Executors
@@ -40,15 +41,7 @@ class AboutActivity : ModelActivity() {
         metadata.card?.let { card ->
             addFact(facts, getString(R.string.fact_size), getString(R.string.megabytes, card.bytes / 1e6))
             addFact(facts, getString(R.string.fact_licence), card.licence ?: getString(R.string.licence_unknown))
-            val quality = findViewById<ViewGroup>(R.id.quality_facts)
-            addFact(quality, getString(R.string.fact_agreement), getString(R.string.percent, card.agreement * 100))
-            if (card.perplexity != null && card.kerasPerplexity != null) {
-                val both = getString(R.string.perplexities, card.perplexity, card.kerasPerplexity)
-                addFact(quality, getString(R.string.fact_perplexity), both)
-            }
-            card.logitDifference?.let {
-                addFact(quality, getString(R.string.fact_difference), getString(R.string.percent, it * 100))
-            }
+            showQuality(card)
         }
         val without = if (metadata.card == null) View.GONE else View.VISIBLE
         findViewById<View>(R.id.quality).visibility = without
@@ -58,5 +51,24 @@ class AboutActivity : ModelActivity() {
         for (each in metadata.parts) addFact(parts, each.name, each.licence)
         findViewById<TextView>(R.id.licence_text).text = metadata.licenceText
         findViewById<TextView>(R.id.notices).text = metadata.notices
+    }
+
+    private fun showQuality(card: ModelCard) {
+        val quality = findViewById<ViewGroup>(R.id.quality_facts)
+        fun add(name: Int, value: String) = addFact(quality, getString(name), value)
+        fun percent(share: Double) = getString(R.string.percent, share * 100)
+        add(R.string.fact_agreement, percent(card.agreement))
+        card.onText?.let {
+            add(R.string.fact_same_best, percent(it.sameBest))
+            add(R.string.fact_divergence, getString(R.string.divergences, it.divergence, it.mostDivergence))
+            val ratio = it.perplexity / it.kerasPerplexity
+            val both = getString(R.string.perplexities, it.perplexity, it.kerasPerplexity, ratio, it.ratioError)
+            add(R.string.fact_perplexity, both)
+        }
+        card.repetition?.let {
+            val both = getString(R.string.repetitions, it.own * 100, it.keras * 100)
+            add(R.string.fact_repetition, both)
+        }
+        card.logitDifference?.let { add(R.string.fact_difference, percent(it)) }
     }
 }
