@@ -18,6 +18,8 @@ from pipeline.request import StageRequest
 APP_SETTINGS_ASSET = "assets/app-settings.json"
 TOKEN_TABLE_ASSET = "assets/tokenizer.bin"  # noqa: S105  a file of the app
 MODEL_ASSET = "assets/autocomplete.tflite"
+# Neither gains by compression what it costs a phone to undo: the model is mapped, the table is there when it is read.
+STORED_ASSETS = (MODEL_ASSET, TOKEN_TABLE_ASSET)
 # What a job puts into the app, under the names by which the app opens them.
 JOB_ASSETS: Mapping[ArtifactName, str] = {
     ArtifactName.MODEL: MODEL_ASSET,
@@ -56,8 +58,8 @@ def assemble(
     linked: Path, base: AppBase, assets: dict[str, Path], abis: Sequence[Abi], page_size: int, target: Path
 ) -> None:
     """Write the unsigned APK: linked resources, code, assets by entry name, libraries of the ABIs. Resources, code,
-    libraries and the model are stored, so that the system maps them as they are: the model and the libraries at
-    multiples of `page_size`. Other assets, which are read as a whole, are compressed."""
+    libraries, the model and the tokenizer's table are stored, so that the system takes them as they are: the model and
+    the libraries at multiples of `page_size`. Other assets are compressed."""
     archive.write(target, _members(linked, base, assets, abis, page_size))
 
 
@@ -71,8 +73,7 @@ def _members(
     for dex in base.dex_files():
         yield Member(dex.name, dex)
     for name, path in sorted((base.asset_files() | assets).items()):
-        mapped = name == MODEL_ASSET
-        yield Member(name, path, page_size if mapped else 4, compressed=not mapped)
+        yield Member(name, path, page_size if name == MODEL_ASSET else 4, compressed=name not in STORED_ASSETS)
     for abi in abis:
         for library in base.libraries(abi):
             yield Member(f"lib/{abi.value}/{library.name}", library, page_size)

@@ -12,7 +12,7 @@ from farm import locations
 from farm.appspec import Abi
 from farm.errors import PackageInvalid
 from pipeline import process
-from pipeline.android.assembly import MODEL_ASSET
+from pipeline.android.assembly import STORED_ASSETS
 from pipeline.toolchain import tools
 from pipeline.toolchain.maven import Toolchain
 from pipeline.toolchain.pins import Role
@@ -29,10 +29,10 @@ ALL = ""
 # Bytes that bundletool needs beside the largest entry, which it holds in memory while it makes APKs, at times twice.
 HEAP = 384 << 20
 JVM = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto")
-# Libraries and the model are mapped where they lie, so neither is compressed in the APKs made of a bundle.
+# What the farm's own APK stores is not compressed in the APKs made of a bundle either.
 CONFIG = {
     "optimizations": {"uncompressNativeLibraries": {"enabled": True, "alignment": "PAGE_ALIGNMENT_16K"}},
-    "compression": {"uncompressedGlob": [MODEL_ASSET]},
+    "compression": {"uncompressedGlob": list(STORED_ASSETS)},
 }
 # A phone of the kind that most people have; the level is one whose resource table every aapt2 can write.
 DEVICE = {"supportedLocales": ["en"], "screenDensity": 480, "sdkVersion": 31}

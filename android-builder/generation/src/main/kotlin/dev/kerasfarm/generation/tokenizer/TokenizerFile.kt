@@ -42,7 +42,7 @@ private class TokenLists {
         return Vocabulary.of(tokens)
     }
 
-    fun mergeTable(): MergeTable = MergeTable(
+    fun mergeTable(): MergeTable = MergeTable.of(
         lefts = IntArray(lefts.size) { id(lefts[it]) },
         rights = IntArray(lefts.size) { id(rights[it]) },
         results = IntArray(lefts.size) { id(lefts[it] + rights[it]) },

@@ -8,12 +8,13 @@ internal class TokenizerParts(
     val classes: CodePointClasses,
     val readsSpecial: Boolean,
 ) {
-    private val addedById = settings.added.associateBy { it.id }
-    private val raw = finder { !it.normalized }
-    private val normalized = finder { it.normalized }
+    // Gemma adds 6,415 tokens: what finds them is made when a text is there.
+    private val addedById by once { settings.added.associateBy { it.id } }
+    private val raw by once { finder { !it.normalized } }
+    private val normalized by once { finder { it.normalized } }
 
     /** One more than the largest token id. */
-    val size: Int = maxOf(vocabulary.size, (addedById.keys.maxOrNull() ?: -1) + 1)
+    val size: Int = maxOf(vocabulary.size, (settings.added.maxOfOrNull { it.id } ?: -1) + 1)
 
     /** The tokenizer of the kind that the settings describe; [TokenizerUnusable] where the app has none. */
     fun tokenizer(): Tokenizer = when (settings.model) {
@@ -55,4 +56,6 @@ internal class TokenizerParts(
 
     private fun finder(which: (AddedToken) -> Boolean) =
         AddedTokens(settings.added.filter(which), classes)
+
+    private fun <T> once(make: () -> T) = lazy(LazyThreadSafetyMode.NONE, make)
 }

@@ -18,7 +18,7 @@ internal class TokenizerSettings(
 
 /**
  * Reads a `tokenizer.json` as a stream: it may hold a million strings. [vocabulary] and [merges] read the two large
- * parts from where the reader stands.
+ * parts from where the reader stands; [known] are added tokens that were read elsewhere.
  *
  * What this app would compute differently is refused, never passed over.
  */
@@ -26,8 +26,9 @@ internal class SettingsReader(
     private val json: JsonReader,
     private val vocabulary: (JsonReader) -> Unit,
     private val merges: (JsonReader) -> Unit,
+    known: List<AddedToken> = emptyList(),
 ) {
-    private val added = ArrayList<AddedToken>()
+    private val added = ArrayList(known)
     private var model = BPE
     private var normalizer: Map<*, *>? = null
     private var preTokenizer: Map<*, *>? = null
@@ -61,7 +62,6 @@ internal class SettingsReader(
         )
     }
 
-    // Without a map for each: Gemma's file adds 6,415 of them.
     private fun readAddedToken(): AddedToken {
         var content: String? = null
         var id: Long? = null
