@@ -28,17 +28,14 @@ from benchmarks import spine
 from benchmarks.rows import Row, table
 from benchmarks.spine import say
 from farm import settings
-from pipeline.android import compilation
 from pipeline.android.base import AppSources
-from pipeline.android.host_driver import MAIN
 from pipeline.android.token_table import write_token_table
 from pipeline.conversion.evaluation_text import TEXTS
 from pipeline.tokenizers import document
 from pipeline.tokenizers.codec import TextCodec
 from pipeline.toolchain import maven
-from pipeline.toolchain.maven import Toolchain
-from pipeline.toolchain.pins import Role
 from tests.fixtures import real_tokenizers
+from tests.fixtures.host_driver import HostDriver, compile_driver
 
 PAGE = spine.ROOT / "docs" / "benchmarks-tokenizers.md"
 CLASSES = "unicode-classes.bin"
@@ -71,7 +68,7 @@ def measure(folder: Path) -> list[Row]:
     """Every row of the table; progress goes to stderr."""
     toolchain = maven.at(settings.load().toolchain)
     say("compiling the library and its driver")
-    classpath = compiled(toolchain, folder)
+    classpath = compile_driver(toolchain, folder)
     joined = "\n".join(TEXTS)
     text = (joined * (CHARACTERS // len(joined) + 1))[:CHARACTERS]
     rows: list[Row] = []
@@ -89,13 +86,13 @@ def measure(folder: Path) -> list[Row]:
 
 
 def speed(
-    name: str, content: bytes, table_file: Path, text: str, classpath: str, proto: bytes | None
+    name: str, content: bytes, table_file: Path, text: str, classpath: Sequence[Path], proto: bytes | None
 ) -> list[Row]:  # fmt: skip
     """The app's tokenizer on a long text and on prompts, beside the packages' own."""
     codec = TextCodec(content, name)
-    with Driver(classpath) as driver:
-        driver.open(table_file)
-        answer = driver.ask(cmd="tokenize", text=text, repeats=REPEATS)
+    with HostDriver(classpath) as driver:
+        opened(driver, table_file)
+        answer = ask(driver, cmd="tokenize", text=text, repeats=REPEATS)
     tokens = codec.encode_literally(text)
     if answer["ids"] != tokens:
         raise SystemExit(f"{name}: the app reads other tokens than the tokenizers package")
@@ -110,17 +107,17 @@ def speed(
     return [Row(f"{name}: the app on the JVM", None, len(tokens) / app / 1e6, "M tokens/s", beside)]
 
 
-def opening(table_file: Path, classpath: str) -> list[Row]:
+def opening(table_file: Path, classpath: Sequence[Path]) -> list[Row]:
     """How long the largest vocabulary takes to open, first and later, and what it holds."""
     first, later, heap = [], [], []
     for _ in range(OPENINGS):
-        with Driver(classpath) as driver:
-            first.append(driver.open(table_file)["seconds"])
-            again = [driver.open(table_file) for _ in range(OPENINGS)]
+        with HostDriver(classpath) as driver:
+            first.append(opened(driver, table_file)["seconds"])
+            again = [opened(driver, table_file) for _ in range(OPENINGS)]
             later.append(min(each["seconds"] for each in again))
             heap.append(again[-1]["heap_bytes"])
-    with Driver(classpath, HEAP_LIMIT) as driver:
-        driver.open(table_file)
+    with HostDriver(classpath, HEAP_LIMIT) as driver:
+        opened(driver, table_file)
     of = f"{LARGEST}, {table_file.stat().st_size / 1e6:.1f} MB of table"
     return [
         Row("a quarter of a million pieces open, first of a process", OPEN_SECONDS, min(first), "s", of),
@@ -161,44 +158,18 @@ def sentencepiece_of(stated: Mapping[str, Any]) -> bytes:
     return bytes(proto.SerializeToString())
 
 
-def compiled(toolchain: Toolchain, folder: Path) -> str:
-    """The class path of the library's unshrunk classes and of their driver."""
-    sources = AppSources()
-    libraries = [*toolchain.paths(Role.PLATFORM), *toolchain.paths(Role.LIBRARY)]
-    library, host = folder / "library.jar", folder / "host.jar"
-    compilation.compile_kotlin(toolchain, sources.library / "kotlin", libraries, library, "generation")
-    compilation.compile_kotlin(toolchain, sources.host, (library, *libraries), host, "host", (library,))
-    return ":".join(map(str, (host, library, *libraries, *toolchain.paths(Role.HOST_NATIVE))))
+def opened(driver: HostDriver, table_file: Path) -> dict[str, Any]:
+    """Open a tokenizer and measure it."""
+    classes = AppSources().library / "assets" / CLASSES
+    return ask(driver, cmd="open", table=str(table_file), unicode_classes=str(classes), measures=True)
 
 
-class Driver:
-    """The program that runs the app's classes: JSON lines in, JSON lines out."""
-
-    def __init__(self, classpath: str, *options: str) -> None:
-        command: Sequence[str] = ("java", "-XX:+UseSerialGC", *options, "-cp", classpath, MAIN)
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8")
-
-    def __enter__(self) -> Driver:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.communicate('{"cmd": "quit"}\n', timeout=60)
-
-    def open(self, table_file: Path) -> dict[str, Any]:
-        """Open a tokenizer and measure it."""
-        classes = AppSources().library / "assets" / CLASSES
-        return self.ask(cmd="open", table=str(table_file), unicode_classes=str(classes), measures=True)
-
-    def ask(self, **command: Any) -> dict[str, Any]:
-        """One command's answer."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(command) + "\n")
-        self._process.stdin.flush()
-        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
-        if "error" in answer:
-            raise SystemExit(answer["error"])
-        return answer
+def ask(driver: HostDriver, **command: Any) -> dict[str, Any]:
+    """One command's answer."""
+    answer = driver.ask(**command)
+    if "error" in answer:
+        raise SystemExit(answer["error"])
+    return answer
 
 
 def render(rows: Sequence[Row]) -> str:

@@ -19,7 +19,7 @@ from pipeline.tokenizers import document
 from pipeline.tokenizers.codec import TextCodec
 from pipeline.toolchain import maven
 from pipeline.toolchain.pins import Role
-from tests.integration.conftest import HostDriver
+from tests.fixtures.host_driver import HostDriver
 from tests.integration.test_tokenizer_parity import WORDS, require_parity
 
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import json
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,7 +18,7 @@ from farm.modelref import ModelKind
 from farm.stages import StageName
 from pipeline.android import building
 from pipeline.android.base import AppBase, AppSources
-from pipeline.android.host_driver import MAIN, classpath
+from pipeline.android.host_driver import classpath
 from pipeline.flex import reference_environment
 from pipeline.ops import known_aars
 from pipeline.provenance import stage_code
@@ -29,46 +27,9 @@ from pipeline.stages import stringsapp
 from pipeline.toolchain import maven
 from pipeline.toolchain.maven import Toolchain
 from pipeline.toolchain.pins import Role
+from tests.fixtures.host_driver import HostDriver
 
 ORACLE = locations.ROOT / "tests" / "oracle"
-
-
-class HostDriver:
-    """A running `dev.kerasfarm.host.Main`: JSON lines in, JSON lines out."""
-
-    def __init__(self, jars: Sequence[Path]) -> None:
-        joined = ":".join(map(str, jars))
-        self._process = subprocess.Popen(
-            # A small nursery: garbage that nobody has collected yet is not taken for memory that is held.
-            ["java", "-XX:+UseSerialGC", "-Xmn8m", "-cp", joined, MAIN],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            encoding="utf-8",
-        )
-
-    @property
-    def pid(self) -> int:
-        """The program's process id."""
-        return self._process.pid
-
-    def ask(self, **command: Any) -> dict[str, Any]:
-        """Send one command and read its answer."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(command) + "\n")
-        self._process.stdin.flush()
-        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
-        return answer
-
-    def quit(self) -> int:
-        """End the program; its exit code."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write('{"cmd": "quit"}\n')
-        self._process.stdin.close()
-        code = self._process.wait(timeout=60)
-        self._process.stdout.close()
-        return code
 
 
 @pytest.fixture(scope="session")
@@ -177,6 +138,7 @@ def written_by(request: pytest.FixtureRequest, script: str, *arguments: Path) ->
 @pytest.fixture
 def host_driver(app_base: AppBase, android_toolchain: Toolchain) -> Iterator[HostDriver]:
     """A driver over the library's unshrunk classes."""
-    driver = HostDriver(classpath(app_base, android_toolchain, Role.HOST_NATIVE))
+    # A small nursery: garbage that nobody has collected yet is not taken for memory that is held.
+    driver = HostDriver(classpath(app_base, android_toolchain, Role.HOST_NATIVE), "-Xmn8m")
     yield driver
     assert driver.quit() == 0

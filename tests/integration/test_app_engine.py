@@ -25,16 +25,14 @@ from pipeline.inference.interpreter import TokenModel
 from pipeline.inference.model_info import ModelInfo
 from pipeline.toolchain.maven import Toolchain
 from pipeline.toolchain.pins import Role
+from tests import processors
 from tests.fixtures import drafting_traces, weightless_graphs
 from tests.fixtures.drafting_traces import Trace
+from tests.fixtures.host_driver import HostDriver
 from tests.fixtures.weightless_graphs import GPT2_LIKE, LLAMA_LIKE, Sizes
 
 if TYPE_CHECKING:
     from pipeline.android.base import AppBase
-    from tests.integration.conftest import HostDriver
-
-from tests import processors
-from tests.integration.conftest import HostDriver as Driver
 
 RULES = locations.ANDROID_BUILDER / "generation" / "consumer-rules.pro"
 CLASSES = locations.ANDROID_BUILDER / "generation/src/main/assets/unicode-classes.bin"
@@ -333,7 +331,7 @@ def shrunk_driver(
     with zipfile.ZipFile(shrunk) as jar:
         assert not any(name.startswith("dev/kerasfarm/generation/") for name in jar.namelist()), "nothing was renamed"
     others = [path for role in (Role.HOST_NATIVE, Role.PLATFORM) for path in android_toolchain.paths(role)]
-    driver = Driver([shrunk, *others])
+    driver = HostDriver([shrunk, *others], "-Xmn8m")
     yield driver
     assert driver.quit() == 0
 

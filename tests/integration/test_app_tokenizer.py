@@ -9,16 +9,13 @@ import time
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from farm import locations
 from pipeline.conversion.byte_bpe import unicode_classes
-
-if TYPE_CHECKING:
-    from tests.integration.conftest import HostDriver
+from tests.fixtures.host_driver import HostDriver
 
 CLASSES = locations.ANDROID_BUILDER / "generation/src/main/assets/unicode-classes.bin"
 END = "<|endoftext|>"

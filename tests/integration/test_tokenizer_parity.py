@@ -6,17 +6,15 @@ import json
 import pydoc_data.topics
 import random
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from pipeline.android import token_table
 from tests.fixtures import real_tokenizers
+from tests.fixtures.host_driver import HostDriver
 from tests.integration.test_app_tokenizer import CLASSES, SPACES, WORDS, strings
-
-if TYPE_CHECKING:
-    from tests.integration.conftest import HostDriver
 
 TEXTS = 10_000
 UPPER, LOWER = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]", r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"
