@@ -15,7 +15,7 @@ CUSTOM_OPS = {"flex": "kinds of Flex", "tftext": "of TF Text", "custom": "custom
 def headlines(job: JobView) -> Iterator[tuple[str, str]]:
     """Size, agreement, divergence, logits, perplexity, speed; what was not measured is left out."""
     found = {(metric.stage, metric.name): metric.value for metric in job.metrics}
-    limits = recipes.find(job.spec.recipe).limits
+    limits = recipes.find(job.spec.recipe).limits_on(job.spec.runtime)
 
     def has(stage: StageName, *names: str) -> bool:
         return all((stage, name) in found for name in names)

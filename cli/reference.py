@@ -18,7 +18,7 @@ from farm.artifacts import PUBLISHED
 from farm.job_request import FIELDS
 from farm.options import OptionField
 from farm.prompting import LONGEST_SUGGESTION, LONGEST_TEMPLATE, MOST_SUGGESTIONS, PLACE
-from farm.recipes import RECIPES
+from farm.recipes import INT8_BY_TENSOR, RECIPES
 from farm.settings import Settings
 from pipeline.models.metadata import LONGEST_LICENCE
 
@@ -89,6 +89,14 @@ def recipe_page() -> str:
             for one in RECIPES
         ],
     )
+    by_tensor = ", ".join(f"`{one.alias}`" for one in RECIPES if one.older_limits is not None)
+    older = INT8_BY_TENSOR
+    lines += [
+        "",
+        f"In the I/O mode `strings`, whose runtime has int8 with one scale for a whole matrix only, {by_tensor} are"
+        f" allowed a divergence of {older.divergence:g}, a top-1 agreement of {older.top1_agreement * 100:g} % and"
+        f" {older.perplexity_ratio:g} times Keras's perplexity.",
+    ]
     return "\n".join(lines) + "\n"
 
 

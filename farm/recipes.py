@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from farm.errors import UnknownRecipe
+from farm.runtimes import Runtime
 
 
 class WeightFormat(StrEnum):
@@ -74,7 +75,8 @@ class Recipe:
     size_ratio: matrices' bytes against float32. fold_norms: norm scales are multiplied into the matrices behind them,
     which saves operators; rounding to few bits then suffers from columns of very different size. preparation: the steps
     before rounding, in their order. calibration_length: tokens of each text that they look at.
-    table_format: of the embedding, None for weight_format.
+    table_format: of the embedding, None for weight_format. older_limits: where a runtime of RUNTIMES_BY_TENSOR gets a
+    coarser format in its place; None where it gets none.
     """
 
     name: str
@@ -88,6 +90,11 @@ class Recipe:
     preparation: tuple[Preparation, ...] = ()
     calibration_length: int = 128
     table_format: WeightFormat | None = None
+    older_limits: QualityLimits | None = None
+
+    def limits_on(self, runtime: Runtime) -> QualityLimits:
+        """What a file that is made for that runtime must reach."""
+        return self.older_limits if self.older_limits and runtime in RUNTIMES_BY_TENSOR else self.limits
 
     @property
     def exact(self) -> bool:
@@ -106,6 +113,12 @@ class Recipe:
         """Whether only recent runtimes compute with the weights."""
         return self.weight_format in (WeightFormat.INT4_PER_ROW, WeightFormat.INT4_BLOCKS_OF_32)
 
+
+# They have int8 with one scale for a whole matrix only.
+RUNTIMES_BY_TENSOR = frozenset({Runtime.TFLITE_2_14, Runtime.TFLITE_2_16})
+INT8_BY_TENSOR = QualityLimits(
+    divergence=0.08, top1_agreement=0.82, perplexity_ratio=1.06, greedy_agreement=0.90, near_tie=0.02
+)
 
 RECIPES: tuple[Recipe, ...] = (
     Recipe(
@@ -134,8 +147,9 @@ RECIPES: tuple[Recipe, ...] = (
         size_ratio=0.25,
         summary="int8 weights by row, prepared by a calibration text: a quarter of the size, close to exact",
         limits=QualityLimits(
-            divergence=0.08, top1_agreement=0.85, perplexity_ratio=1.06, greedy_agreement=0.90, near_tie=0.02
+            divergence=0.03, top1_agreement=0.85, perplexity_ratio=1.04, greedy_agreement=0.90, near_tie=0.02
         ),
+        older_limits=INT8_BY_TENSOR,
     ),
     Recipe(
         name="dynamic_wi8_afp32",
@@ -145,8 +159,9 @@ RECIPES: tuple[Recipe, ...] = (
         size_ratio=0.25,
         summary="int8 weights by row as they are, activations quantized at run time: made and run the fastest",
         limits=QualityLimits(
-            divergence=0.08, top1_agreement=0.82, perplexity_ratio=1.06, greedy_agreement=0.90, near_tie=0.02
+            divergence=0.06, top1_agreement=0.82, perplexity_ratio=1.06, greedy_agreement=0.90, near_tie=0.02
         ),
+        older_limits=INT8_BY_TENSOR,
     ),
     Recipe(
         name="dynamic_wi4b32_afp32_gptq",

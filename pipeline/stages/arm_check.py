@@ -40,7 +40,7 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
     for number, cpu in enumerate(machine.cpus):
         report(number / len(machine.cpus), f"reading text on {cpu.model} ({cpu.title})")
         sample = arm_run.run(around, cpu, texts)
-        arm_run.judge(sample, recipe.limits, recipe.alias)
+        arm_run.judge(sample, recipe.limits_on(request.spec.runtime), recipe.alias)
         samples.append(sample)
     _write(request, {"packages": machine.versions, "runs": [each.as_json() for each in samples]})
     return StageResult(

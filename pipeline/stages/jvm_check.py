@@ -40,7 +40,8 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
         host_run.follow(prompt, answer.likeliest, near_tie)
         for prompt, answer in zip(reference.prompts, answers, strict=True)
     ]
-    host_run.require_agreement(followed, recipe.limits.greedy_agreement, recipe.alias)
+    limits = recipe.limits_on(request.spec.runtime)
+    host_run.require_agreement(followed, limits.greedy_agreement, recipe.alias)
     _write(request.output(ArtifactName.HOST_RUN), wanted, answers, followed)
     return StageResult(
         metrics=(

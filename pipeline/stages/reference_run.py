@@ -31,7 +31,7 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
     report(0.0, f"asking TensorFlow {VERSION} for {len(prompts)} golden prompts")
     answers = model.answer([], reference_run.completions(prompts)).answers
     report(0.9, "comparing its tokens with the verified ones")
-    least = recipes.find(info.recipe).limits.greedy_agreement
+    least = recipes.find(info.recipe).limits_on(request.spec.runtime).greedy_agreement
     figures = reference_run.compare(prompts, answers, info.stop_tokens, near_tie, least, VERSION)
     output = request.output(ArtifactName.REFERENCE_RUN)
     output.parent.mkdir(parents=True, exist_ok=True)

@@ -76,7 +76,7 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
     check_sizes(model, info, codec, reference)
     prompt_check.require_same_prompts(info, codec, reference)
 
-    limits = recipes.find(info.recipe).limits
+    limits = recipes.find(info.recipe).limits_on(request.spec.runtime)
     outcomes = []
     for number, prompt in enumerate(reference.prompts):
         report(0.1 + 0.3 * number / len(reference.prompts), "writing greedily beside Keras")
@@ -120,7 +120,7 @@ def verify_keras_graph(
         raise DescriptionMismatch("The model takes text but comes without a tokenizer; run the job again.")
     prompt_check.require_same_prompts(info, codec, reference)
     report(0.1, "writing beside Keras")
-    limits = recipes.find(info.recipe).limits
+    limits = recipes.find(info.recipe).limits_on(request.spec.runtime)
     flex = FlexModel(
         request.input(ArtifactName.MODEL), request.threads, LONGEST_PROMPT, info.context, text_operators=True
     )

@@ -4,6 +4,7 @@ import pytest
 
 from farm import recipes
 from farm.errors import UnknownRecipe
+from farm.runtimes import APP_RUNTIME, FLEX_APP_RUNTIME, Runtime
 
 
 @pytest.mark.parametrize("recipe", recipes.RECIPES, ids=lambda recipe: recipe.alias)
@@ -33,3 +34,15 @@ def test_names_and_aliases_are_unique() -> None:
 def test_only_float32_promises_every_token() -> None:
     exact = [recipe.alias for recipe in recipes.RECIPES if recipe.limits.greedy_agreement == 1.0]
     assert exact == ["none"]
+
+
+@pytest.mark.parametrize("alias", ["int8", "int8-plain"])
+def test_one_scale_for_a_matrix_has_limits_of_its_own(alias: str) -> None:
+    recipe = recipes.find(alias)
+    assert recipe.limits_on(FLEX_APP_RUNTIME).divergence > recipe.limits_on(APP_RUNTIME).divergence
+    assert recipe.limits_on(APP_RUNTIME) == recipe.limits
+
+
+def test_other_recipes_have_the_same_limits_on_every_runtime() -> None:
+    recipe = recipes.find("none")
+    assert {recipe.limits_on(runtime) for runtime in Runtime} == {recipe.limits}

@@ -161,3 +161,10 @@ def test_every_form_has_its_versions() -> None:
         12,
         4,
     )
+
+
+@pytest.mark.parametrize("runtime", Runtime)
+@pytest.mark.parametrize("recipe", [one for one in RECIPES if one.older_limits], ids=lambda one: one.alias)
+def test_limits_are_those_of_what_is_stored_for_the_runtime(recipe: Recipe, runtime: Runtime) -> None:
+    coarser = format_for(recipe.weight_format, runtime) is not recipe.weight_format
+    assert (recipe.limits_on(runtime) is recipe.older_limits) == coarser
