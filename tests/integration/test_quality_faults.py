@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.model_faults import FileFault, ModelFault, file_faults, model_faults
-from benchmarks.quality_faults import SOUND, Bench, Model, Outcome, table, unexpected
+from benchmarks.quality_faults import BEGIN, END, SOUND, Bench, Model, Outcome, table, unexpected, with_tables
 from farm import locations
 from tests import processors
 
@@ -65,3 +65,12 @@ def test_a_fault_that_passes_and_a_sound_model_that_does_not_are_named(tmp_path:
         "| wrong epsilon | refused | refused: divergence from Keras 0.5 and 1 more |",
     ]
     assert Outcome(**passed).refused is False
+
+
+def test_a_model_that_was_not_run_keeps_its_table() -> None:
+    page = f"Above\n\n{BEGIN}\n\n| Gemma 3 270M | `int8` |\n|---|\n| old |\n\n{END}\nBelow\n"
+    smollm2 = "| SmolLM2-135M-Instruct | `int8` |\n|---|\n| new |"
+    both = with_tables(page, {"SmolLM2-135M-Instruct": smollm2})
+    assert both == page.replace(f"{BEGIN}\n\n", f"{BEGIN}\n\n{smollm2}\n\n")
+    newer = "| Gemma 3 270M | `int8` |\n|---|\n| newer |"
+    assert with_tables(both, {"Gemma 3 270M": newer}) == both.replace("| old |", "| newer |")
