@@ -145,6 +145,10 @@ class Report:
         """One figure."""
         return next(m["value"] for m in self.content["metrics"] if m["stage"] == stage and m["name"] == name)
 
+    def has(self, stage: str) -> bool:
+        """Whether the stage was part of the job."""
+        return any(each["name"] == stage and each["seconds"] is not None for each in self.content["stages"])
+
     def seconds(self, stage: str) -> float:
         """A stage's time."""
         return float(self._stage(stage)["seconds"])
@@ -186,6 +190,10 @@ class Farm:
         if not output.exists():
             self._farm("download", job["id"], "--output", str(output))
         return Report(json.loads((output / "report.json").read_text()), output / "model.tflite"), seconds
+
+    def run(self, target: Path, prompt: str, tokens: int) -> dict[str, Any]:
+        """What `farm run` says of a model that writes."""
+        return self._farm("run", str(target), prompt, "--max-tokens", str(tokens))
 
     def ended_at(self, report: Report, stage: str) -> datetime:
         """When a job's stage ended, by the job's events."""

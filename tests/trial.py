@@ -48,7 +48,8 @@ GOALS = {
     "A8": "tenants: 0 wrong answers over roles, endpoints and owners",
     "A9": "clocks 120 s apart: 0 healthy jobs failed",
     "A10": "fuzzers, 10,000 cases each: 0 crashes, 0 hangs over 10 s",
-    "T1": "100,000 texts by eight published tokenizers: every id is the tokenizers package's",
+    "Q1": "SmolLM2 and Gemma 3 270M with none, fp16 and int8: APK, AAB, AAR, pictures, the right answer",
+    "T1": "100,000 texts by eight published tokenizers, here and in the app: every id is the tokenizers package's",
 }
 SQLITE = "SQLite"
 POSTGRESQL = "PostgreSQL + Redis"

@@ -26,6 +26,7 @@ BEGIN, END = "<!-- measured by scripts/faults --write: begin -->", "<!-- measure
 # Where the tests of goals stand.
 PLACES = (
     "tests/faults", "tests/security", "tests/integration/test_api_fuzz.py", "tests/integration/test_api_streams.py",
+    "tests/integration/test_real_models.py",
     "tests/unit/server/test_access.py", "tests/unit/cli/test_command_line.py", "tests/unit/farm/test_jobspec.py",
 )  # fmt: skip
 # The longest first, so that none of them is what everybody waits for at the end.

@@ -1,78 +1,81 @@
-"""Real models go all the way: converted, verified, packaged, run by the app's own code on the JVM, and drawn."""
+"""Q1: real models go all the way: converted, verified, packaged, run by the app's own code on the JVM, and drawn."""
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
-import zipfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from examples.smollm2 import __main__ as smollm2
 from farm.artifacts import ArtifactName
+from tests.fixtures.kept_farm import KeptFarm
+from tests.fixtures.real_models import gemma3_folder, smollm2_folder
+from tests.trial import Trial
 
-FARM = Path(sys.executable).with_name("farm")
-QUESTION = "What is the capital of France?"
-PACKAGES = (ArtifactName.APK, ArtifactName.BUNDLE, ArtifactName.LIBRARY)
-PICTURES = (ArtifactName.SCREENSHOT_LIGHT, ArtifactName.SCREENSHOT_DARK)
+__all__ = ["gemma3_folder", "smollm2_folder"]
+
+QUESTION, BEGINNING, ANSWER = "What is the capital of France?", "The Eiffel Tower is in the city of", "Paris"
+# With the recipes of the full form: what most people choose, and what rounds little or nothing.
+RECIPES = ("none", "fp16", "int8")
+MOST_DIVERGENCE = {"none": 1e-6, "fp16": 1e-4, "int8": 0.015, "int8-plain": 0.05}
+LEAST_TOP1 = {"none": 0.999, "fp16": 0.99, "int8": 0.92, "int8-plain": 0.8}
 # Beyond this the farm that is kept between test runs is made again.
 MOST_BYTES = 6e9
 
 
-class KeptFarm:
-    """The `farm` command with a home that is kept between test runs: what no code has changed is not made again."""
-
-    def __init__(self, home: Path) -> None:
-        self._environment = {**os.environ, "FARM_HOME": str(home), "FARM_IDLE_SECONDS": "2"}
-
-    def run(self, *words: object) -> str:
-        """What the command writes."""
-        done = subprocess.run(
-            [FARM, *map(str, words)], env=self._environment, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
-        return done.stdout
-
-    def make(self, model: Path, recipe: str, output: Path) -> dict[str, float]:
-        """Run the whole job and download what comes of it; its measures."""
-        job = json.loads(self.run("submit", model, "--quant", recipe, "--wait", "--json"))["id"]
-        self.run("download", job, "--output", output, "--force")
-        report: dict[str, Any] = json.loads((output / ArtifactName.REPORT).read_text())
-        assert {stage["state"] for stage in report["stages"]} <= {"succeeded", "reused"}
-        return {measure["name"]: measure["value"] for measure in report["metrics"]}
-
-
-@pytest.fixture(scope="module")
-def farm(request: pytest.FixtureRequest) -> KeptFarm:
+@pytest.fixture
+def home(request: pytest.FixtureRequest, trial: Trial, tmp_path: Path) -> Iterator[Path]:
+    """The short form's farm is kept between test runs; the full one's files are too many for that."""
+    if trial.full:
+        yield tmp_path / "home"
+        shutil.rmtree(tmp_path)
+        return
     assert request.config.cache is not None
-    home = request.config.cache.mkdir("real-models")
-    if sum(path.stat().st_size for path in home.rglob("*") if path.is_file()) > MOST_BYTES:
-        shutil.rmtree(home)
-        home.mkdir()
-    return KeptFarm(home)
+    folder = request.config.cache.mkdir("real-models")
+    if sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) > MOST_BYTES:
+        shutil.rmtree(folder)
+        folder.mkdir()
+    yield folder
 
 
-def test_smollm2_answers_rightly_in_its_app_and_here(farm: KeptFarm, tmp_path: Path) -> None:
-    smollm2.make(smollm2.HERE)
-    measured = farm.make(smollm2.HERE, "int8", tmp_path)
-    assert measured["divergence"] < 0.02
-    assert measured["top1_agreement"] > 0.92
-    assert abs(measured["perplexity_ratio"] - 1) < 0.02
-    # Of 4 prompts 16 tokens each, or to the end of the answer; on the JVM the same path.
+def require_quality(measured: dict[str, float], recipe: str) -> None:
+    """A real model at that recipe is as close to its source as it was when the recipe was made."""
+    assert measured["divergence"] < MOST_DIVERGENCE[recipe]
+    assert measured["top1_agreement"] > LEAST_TOP1[recipe]
+    assert abs(measured["perplexity_ratio"] - 1) < 0.06
+    # Of 4 prompts 16 tokens each, or to the end of the answer.
     assert measured["greedy_steps"] + measured["greedy_ties"] >= 30
-    assert measured["host_compared"] == measured["greedy_steps"]
     assert measured["repetition_tokens"] > 100
     assert abs(measured["repetition"] - measured["keras_repetition"]) < 0.5
-    golden = json.loads((tmp_path / ArtifactName.GOLDEN).read_text())
-    assert QUESTION in golden["prompts"][0]["text"]
-    answered = json.loads(farm.run("run", tmp_path / ArtifactName.APK, QUESTION, "--json"))
-    assert "Paris" in answered["completion"]
-    for name in PACKAGES:
-        assert zipfile.ZipFile(tmp_path / name).testzip() is None
-    for name in PICTURES:
-        assert (tmp_path / name).stat().st_size > 40_000
+
+
+@pytest.mark.goal(id="Q1")
+def test_smollm2_answers_rightly_in_its_app_and_here(
+    trial: Trial, smollm2_folder: Path, home: Path, tmp_path: Path
+) -> None:
+    # The short form lets each kind of emulated phone read a few tokens, enough to see that it computes what it should.
+    farm = KeptFarm(home, arm_seconds=20 if trial.full else 0.1)
+    recipes = RECIPES if trial.full else ("int8",)
+    for recipe in recipes:
+        measured = farm.make(smollm2_folder, recipe, tmp_path / recipe)
+        require_quality(measured, recipe)
+        assert measured["arm_cortex-a76_tokens"] >= 16
+        golden = json.loads((tmp_path / recipe / ArtifactName.GOLDEN).read_text())
+        assert QUESTION in golden["prompts"][0]["text"]
+        assert ANSWER in farm.answer(tmp_path / recipe / ArtifactName.APK, QUESTION)
+    trial.measured(f"SmolLM2-135M-Instruct with {', '.join(recipes)}: APK, AAB, AAR, drawn, {ANSWER}")
+
+
+@pytest.mark.goal(id="Q1")
+def test_gemma3_goes_on_rightly_in_its_app_and_here(
+    trial: Trial, gemma3_folder: Path, home: Path, tmp_path: Path
+) -> None:
+    """The short form is the recipe that is made the fastest, without the emulated phones."""
+    farm = KeptFarm(home, arm_seconds=20 if trial.full else 0)
+    recipes = RECIPES if trial.full else ("int8-plain",)
+    for recipe in recipes:
+        require_quality(farm.make(gemma3_folder, recipe, tmp_path / recipe), recipe)
+        assert ANSWER in farm.answer(tmp_path / recipe / ArtifactName.APK, BEGINNING)
+    trial.measured(f"Gemma 3 270M with {', '.join(recipes)}: APK, AAB, AAR, drawn, {ANSWER}")
