@@ -136,24 +136,38 @@ def test_what_is_stored_while_others_remove_it_is_there(
     monkeypatch.setattr(bucket_module, "WAIT_SECONDS", 0.01)
     other = elsewhere(settings, tmp_path)
     ended = threading.Event()
-    removed = 0
+    # What was stored before this time is old. It is never later than the beginning of the turn, so that what a turn
+    # stores may not be removed in it, however long it takes; a service tells times in whole seconds.
+    old_before = 0.0
+    removed = looks = 0
 
     def remove() -> None:
-        nonlocal removed
-        while not ended.is_set():
-            # Old enough is what is four seconds old; a service tells times in whole seconds.
-            a_moment_ago = time.time() - 4
-            ended.wait(0.2)
-            removed += other.remove(other.unreferenced([], stored_before=a_moment_ago), stored_before=a_moment_ago)
+        nonlocal removed, looks
+        while not ended.wait(0.02):
+            limit = old_before
+            removed += other.remove(other.unreferenced([], stored_before=limit), stored_before=limit)
+            looks += 1
 
     remover = threading.Thread(target=remove)
     remover.start()
     try:
-        for turn in range(9):
-            begun = time.monotonic()
-            artifact = put_file(store, tmp_path, b"the same")
-            assert store.has(artifact) or time.monotonic() - begun > 3, turn
-            ended.wait(5.5 if turn % 4 == 3 else 0)
+        for turn in range(3):
+            for _ in range(3):
+                artifact = put_file(store, tmp_path, b"the same")
+                assert store.has(artifact), turn
+                until = looks + 2
+                while looks < until:
+                    assert remover.is_alive()
+                    ended.wait(0.01)
+                assert store.has(artifact), f"{turn}: it is not old, and whoever looks for old files leaves it"
+            ended.wait(3.5)
+            if turn == 1:
+                # Once nobody stores it again.
+                old_before = time.time() - 1
+                while store.has(artifact):
+                    ended.wait(0.1)
+            # From now on what is there is old, while it is stored again.
+            old_before = time.time() - 2
     finally:
         ended.set()
         remover.join()
