@@ -31,7 +31,7 @@ class Fleet(Yard):
     def __init__(
         self, home: Path, postgresql: PostgresServer, redis: RedisServer | RabbitServer, **changes: Any
     ) -> None:
-        values = {"forgotten_seconds": 2.0, "broker_visibility_seconds": 5, "lease_seconds": 6.0}
+        values: dict[str, Any] = {"forgotten_seconds": 2.0, "broker_visibility_seconds": 5, "lease_seconds": 6.0}
         values |= {"heartbeat_seconds": 1.0, "database_url": postgresql.new_database(), "broker_url": redis.url}
         super().__init__(home, **values | changes)
         self.postgresql = postgresql

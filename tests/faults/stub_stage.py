@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 OUTPUTS = {
     "fetch": ("source/",),
@@ -39,9 +40,9 @@ def main(workdir: Path) -> int:
     request = json.loads((workdir / "request.json").read_text())
     stage = request["stage"]
     plan = json.loads(request["spec"]["model"])
-    result = {}
+    result: dict[str, Any] = {}
     if stage in plan:
-        result = act(*plan[stage], workdir) or {}
+        result = act(plan[stage][0], plan[stage][1], workdir) or {}
     if "failure" not in result:
         write_outputs(workdir, stage, json.dumps(plan.get("seed", 0)) if stage == "fetch" else "")
     report(1.0, "written")
@@ -71,7 +72,7 @@ def report(share: float, activity: str) -> None:
     )
 
 
-def act(action: str, argument, workdir: Path):
+def act(action: str, argument: Any, workdir: Path) -> dict[str, Any] | None:
     if action == "sleep":
         report(0.5, "sleeping")
         time.sleep(argument)
@@ -94,7 +95,7 @@ def act(action: str, argument, workdir: Path):
         mark, then = argument
         if not Path(mark).exists():
             Path(mark).touch()
-            return act(*then, workdir)
+            return act(then[0], then[1], workdir)
     elif action == "kill-worker":
         kill_worker(argument)
     elif action == "kill-worker-later":
@@ -166,7 +167,7 @@ def detach(code: str) -> None:
     reading, writing = os.pipe()
     os.set_inheritable(writing, False)
     # A log that somebody could still write to has not ended.
-    streams = {"stdin": reading, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    streams: dict[str, Any] = {"stdin": reading, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     helper = subprocess.Popen([sys.executable, "-I", "-S", "-c", code], start_new_session=True, env={}, **streams)
     os.close(reading)
     # Out of the stage's control groups, whose members end with the stage.

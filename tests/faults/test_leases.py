@@ -34,8 +34,10 @@ def overrun(yard, number: int) -> tuple[Claim, Claim]:
     yard.submit({"seed": number})
     database = yard.database()
     late = claims.claim(database, "late", lease_seconds=-1)
+    assert late is not None
     assert claims.requeue_lost(database, [], max_attempts=1000) == [late.job_id]
     current = claims.claim(database, "current", lease_seconds=60)
+    assert current is not None
     assert (current.job_id, current.attempt) == (late.job_id, late.attempt + 1)
     return late, current
 

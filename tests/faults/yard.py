@@ -83,8 +83,9 @@ class Yard:
     """One embedded farm in a folder of its own."""
 
     def __init__(self, home: Path, **changes: Any) -> None:
-        values = {"lease_seconds": 3.0, "heartbeat_seconds": 0.5, "grace_seconds": 2.0, "poll_seconds": 0.02}
-        values |= {"home": home, "toolchain": HERE, "disk_reserve": 0, "idle_seconds": 1.0, "sandbox": "off"} | changes
+        values: dict[str, Any] = {"lease_seconds": 3.0, "heartbeat_seconds": 0.5, "grace_seconds": 2.0}
+        values |= {"poll_seconds": 0.02, "home": home, "toolchain": HERE, "disk_reserve": 0, "idle_seconds": 1.0}
+        values |= {"sandbox": "off"} | changes
         self.settings = Settings(**values)
         self._make_signing_key()
         self.farm = LocalFarm(self.settings)

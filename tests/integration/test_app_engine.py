@@ -80,7 +80,7 @@ def build(sizes: Sizes, weight_format: WeightFormat, folder: Path) -> Built:
         name=sizes.name, family="GPT2", io_mode="tokens", recipe=weight_format,
         context=sizes.context, prefill=sizes.prefill,
         vocabulary_size=sizes.vocabulary, layers=sizes.layers, kv_heads=sizes.kv_heads, head_dim=sizes.head_dim,
-        start_token=None, end_token=NO_END, tokenizer=None, tokenizer_sha256=None,
+        start_token=None, end_token=NO_END, stop_tokens=(NO_END,), tokenizer=None, tokenizer_sha256=None,
         model_sha256=digests.of_file(built.model), source="test", source_digest=None,
     ).write(built.info)  # fmt: skip
     return built

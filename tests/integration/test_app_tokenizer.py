@@ -9,6 +9,7 @@ import time
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -99,7 +100,8 @@ def test_any_tokens_decode_as_the_reference_does(opened: HostDriver, reference: 
     chance = random.Random(21)  # noqa: S311  the same cases every time
     alphabet = [reference[0].token_to_id(letter) for letter in pre_tokenizers.ByteLevel.alphabet()]
     high = [reference[0].token_to_id(letter) for letter in "ðŁĺĢâĤ¬íłĢô"] + [alphabet[0]]
-    for pool in (alphabet, high, range(reference[0].get_vocab_size())):
+    pools: tuple[Any, ...] = (alphabet, high, range(reference[0].get_vocab_size()))
+    for pool in pools:
         for _ in range(300):
             ids = [chance.choice(pool) for _ in range(chance.randint(1, 12))]
             answer = opened.ask(cmd="detokenize", ids=ids)

@@ -125,7 +125,8 @@ def test_the_stage_measures_what_the_app_predicts(run: Run, models: dict[WeightF
 
 def test_another_models_predictions_are_refused(run: Run, models: dict[WeightFormat, Built]) -> None:
     built = models[WeightFormat.INT8_PER_ROW]
-    known, log_p = divergence.likeliest(np.random.default_rng(5).normal(0, 5, (TOKENS, built.sizes.vocabulary)))
+    random = np.random.default_rng(5).normal(0, 5, (TOKENS, built.sizes.vocabulary)).astype(np.float32)
+    known, log_p = divergence.likeliest(random)
     text = TextReference(np.array(built.prompt(TOKENS), np.int32), known, log_p, np.ones(TOKENS - 1, np.float32))
     with pytest.raises(HostMismatch, match="nats on cortex-a76"):
         run(text, 1.0)

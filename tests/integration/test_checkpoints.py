@@ -141,7 +141,7 @@ def test_shards_in_half_precision_with_rope_parameters_are_the_same_model(writte
     )  # fmt: skip
     tensors = load_file(folder / "model.safetensors")
     (folder / "model.safetensors").unlink()
-    names, listed = sorted(tensors), {}
+    names, listed = sorted(tensors), dict[str, str]()
     for number, part in enumerate((names[::2], names[1::2]), 1):
         file = f"model-0000{number}-of-00002.safetensors"
         save_file({name: tensors[name].astype(np.float16) for name in part}, folder / file)

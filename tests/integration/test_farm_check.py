@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -69,7 +70,7 @@ class Workshop:
         archive.write(unsigned, change(self.members()))
         return self.signed(unsigned)
 
-    def relinked(self, change: Callable[[ElementTree.Element], None], **target: int) -> Path:
+    def relinked(self, change: Callable[[ElementTree.Element], None], **target: Any) -> Path:
         """A package with another manifest."""
         tree = ElementTree.parse(self.base.manifest)  # noqa: S314  it is a source of the farm itself
         change(tree.getroot())

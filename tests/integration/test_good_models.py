@@ -28,7 +28,7 @@ pytestmark = [
     # Loaded without compiling, a model has no use for the optimizer's variables.
     pytest.mark.filterwarnings("ignore:Skipping variable loading for optimizer:UserWarning"),
 ]
-SIZES = {"vocabulary_size": 300, "num_layers": 1, "hidden_dim": 16, "intermediate_dim": 32}
+SIZES: dict[str, object] = {"vocabulary_size": 300, "num_layers": 1, "hidden_dim": 16, "intermediate_dim": 32}
 MULTI_HEAD = {**SIZES, "num_heads": 2, "max_sequence_length": 32}
 GROUPED = {**SIZES, "num_query_heads": 2, "num_key_value_heads": 1}
 BACKBONES: dict[str, dict[str, object]] = {

@@ -16,9 +16,10 @@ from pipeline.conversion.checkpoints.reading import read_checkpoint
 from pipeline.conversion.numpy_forward import NumpyForward
 from pipeline.models import checking
 from tests.fixtures.known_logits import TOLERANCE, require_logits
-from tests.oracle import numpy_families
-from tests.oracle.numpy_cases import CASES
+from tests.oracle import numpy_cases, numpy_families
 
+_CASES: Any = numpy_cases.CASES
+CASES: dict[str, dict[str, dict[str, Any]]] = _CASES
 NAMES = [(family, case) for family, cases in CASES.items() for case in cases]
 
 

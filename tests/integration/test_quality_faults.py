@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,8 @@ from tests import processors
 pytestmark = pytest.mark.filterwarnings("ignore:`build\\(\\)` was called on layer:UserWarning")
 MODEL = Model("tiny_instruct", "the small example", context=64)
 # The example has learned positions.
-FAULTS = [fault for fault in (*model_faults(MODEL.context), *file_faults()) if fault.what != "rotary off by one"]
+ALL: list[Any] = [*model_faults(MODEL.context), *file_faults()]
+FAULTS = [fault for fault in ALL if fault.what != "rotary off by one"]
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +46,12 @@ def test_every_fault_is_refused(bench: Bench, fault: ModelFault | FileFault) -> 
 
 
 def test_a_fault_that_passes_and_a_sound_model_that_does_not_are_named(tmp_path: Path) -> None:
-    passed = {"by_comparison": None, "by_verification": None, "figures": {"divergence": 0.01, "top1_agreement": 0.9}}
-    refused = {
+    passed: Any = {
+        "by_comparison": None,
+        "by_verification": None,
+        "figures": {"divergence": 0.01, "top1_agreement": 0.9},
+    }
+    refused: Any = {
         "by_comparison": "The decoder and Keras disagree", "figures": {},
         "by_verification": "The model made with int8 is too far from Keras: divergence from Keras 0.5 (at most 0.08);"
         " top-1 agreement 0.3 (at least 0.85).",

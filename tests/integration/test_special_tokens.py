@@ -106,7 +106,7 @@ def test_they_are_read_among_broken_utf8(
     name: PreTokenizer, read: Callable[[str, bytes], list[int]], tokenizers: dict[PreTokenizer, Tokenizer]
 ) -> None:
     tokenizer = tokenizers[name]
-    specials = {special: tokenizer.token_to_id(special) for special in SPECIALS}
+    specials: dict[str, int] = {special: tokenizer.token_to_id(special) for special in SPECIALS}
     found = 0
     for number, content in enumerate(broken_texts(100, CAPACITY - 40)):
         special = SPECIALS[number % 12].encode()

@@ -60,11 +60,11 @@ def test_a_job(tmp_path: Path, android_toolchain: Toolchain, io_mode: IoMode) ->
 
     made = tmp_path / "made"
     made.mkdir()
-    for name in PUBLISHED:
-        farm.download(job_id, name, made / name)
-    assert traces([made / name for name in PUBLISHED], of_this_machine(tmp_path, locations.ROOT)) == []
+    for artifact in PUBLISHED:
+        farm.download(job_id, artifact, made / artifact)
+    assert traces([made / artifact for artifact in PUBLISHED], of_this_machine(tmp_path, locations.ROOT)) == []
     # What names the job is in the app alone, never in what other jobs of the model are given too.
-    shared = [made / name for name in (ArtifactName.MODEL, ArtifactName.MODEL_INFO, ArtifactName.GOLDEN)]
+    shared = [made / artifact for artifact in (ArtifactName.MODEL, ArtifactName.MODEL_INFO, ArtifactName.GOLDEN)]
     assert traces(shared, [re.compile(b"Story"), re.compile(job_id.encode())]) == []
 
 

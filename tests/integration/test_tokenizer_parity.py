@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pydoc_data.topics
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ def _into_bytes() -> pre_tokenizers.PreTokenizer:
 
 
 # Those of families without a published vocabulary here, learned from text that every machine has.
-SPLITS = {
+SPLITS: dict[str, Callable[[], list[Any]]] = {
     "bloom": lambda: [_split(BLOOM), _into_bytes()],
     "tekken": lambda: [_split(TEKKEN), _into_bytes()],
     "falcon": lambda: [

@@ -39,7 +39,7 @@ def numpy_reference(path: Path) -> None:
     arrays: dict[str, np.ndarray] = {"prompt_texts": np.array(["the rain in", ""])}
     tokens = [bound_models.START_TOKEN, *bound_models.byte_tokenizer().encode("the rain in").ids]
     for index, prompt in enumerate((tokens, rng.integers(0, 298, 5).tolist())):
-        written, margins = [], []
+        written, margins = list[int](), list[float]()
         for _ in range(12):
             logits = numpy_decoder.logits(GPT2_LIKE, WEIGHTS, [*prompt, *written])[-1]
             second, best = np.sort(logits)[-2:]

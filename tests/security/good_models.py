@@ -204,7 +204,7 @@ def _mark(folder: Path) -> None:
 def _split(folder: Path, *, index: bool) -> None:
     (folder / "model.safetensors").unlink()
     tensors = gpt2_tensors()
-    names, table = sorted(tensors), {}
+    names, table = sorted(tensors), dict[str, str]()
     for number in (1, 2):
         file = f"model-{number:05}-of-00002.safetensors"
         part = names[number - 1 :: 2]

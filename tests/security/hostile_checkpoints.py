@@ -47,19 +47,16 @@ def attacks(canary: Path) -> dict[str, Attack]:
 
 
 def _configs(canary: str) -> dict[str, Json]:
-    numbers = {
-        f"{key}={value}": {key: value}
-        for key, values in {
-            "n_layer": (10**9, 0, -1, 2, 1.0, True, "1", None, 10**30),
-            "n_embd": (10**9, 16, -8, [8], 8.5),
-            "n_head": (10**9, 3, 0),
-            "n_positions": (10**12, 31, "32"),
-            "vocab_size": (10**9, 1, 259, {}),
-            "n_inner": (10**9, 31),
-            "layer_norm_epsilon": (-1.0, "1e-5", 0, 10**400),
-        }.items()
-        for value in values
+    values: dict[str, tuple[Any, ...]] = {
+        "n_layer": (10**9, 0, -1, 2, 1.0, True, "1", None, 10**30),
+        "n_embd": (10**9, 16, -8, [8], 8.5),
+        "n_head": (10**9, 3, 0),
+        "n_positions": (10**12, 31, "32"),
+        "vocab_size": (10**9, 1, 259, {}),
+        "n_inner": (10**9, 31),
+        "layer_norm_epsilon": (-1.0, "1e-5", 0, 10**400),
     }
+    numbers = {f"{key}={value}": {key: value} for key, wrong in values.items() for value in wrong}
     return numbers | {
         "long_model_type": {"model_type": "gpt2" * 250_000},
         "model_type_list": {"model_type": ["gpt2"]},

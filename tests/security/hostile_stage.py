@@ -136,6 +136,8 @@ def stub():
     """The well-behaved stage."""
     place = Path(__file__).parents[1] / "faults" / "stub_stage.py"
     spec = importlib.util.spec_from_file_location("stub_stage", place)
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -211,7 +213,7 @@ def probes(workdir: Path, given: dict) -> Iterator[tuple[str, Callable[[], objec
     yield "more processes than its own", lambda: len([n for n in os.listdir("/proc") if n.isdigit()]) > 8
     yield "keys", lambda: given["secret"] in Path("/proc/keys").read_text()
     yield "the machine's shared memory", lambda: os.listdir("/dev/shm") and given["shared"] in os.listdir("/dev/shm")
-    yield "put words into a terminal", lambda: fcntl.ioctl(0, 0x5412, b"x") == 0
+    yield "put words into a terminal", lambda: not fcntl.ioctl(0, 0x5412, b"x")
     yield "trace a child", lambda: subprocess.run(["strace", "true"], capture_output=True).returncode == 0
     yield "core files", lambda: resource.getrlimit(resource.RLIMIT_CORE)[1] != 0
     yield "the machine's name", lambda: os.uname().nodename != "stage"

@@ -252,7 +252,10 @@ def _link_assets(folder: Path, canary: Path) -> None:
 
 
 def _document(name: str, document: Callable[[str], Json]) -> Callable[[Path, Path], None]:
-    return lambda folder, canary: (folder / name).write_text(json.dumps(document(str(canary)))) and None
+    def change(folder: Path, canary: Path) -> None:
+        (folder / name).write_text(json.dumps(document(str(canary))))
+
+    return change
 
 
 def _checkpoint_with(name: str, data: bytes) -> Attack:

@@ -38,7 +38,10 @@ def backbone() -> Json:
 
 
 def tokenizer() -> Json:
-    config = {"name": "gpt2_tokenizer", "dtype": keras_object("keras", "DTypePolicy", {"name": "int32"}, None)}
+    config: dict[str, Any] = {
+        "name": "gpt2_tokenizer",
+        "dtype": keras_object("keras", "DTypePolicy", {"name": "int32"}, None),
+    }
     config |= {
         "config_file": "tokenizer.json",
         "sequence_length": None,

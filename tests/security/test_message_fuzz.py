@@ -42,6 +42,7 @@ def test_broken_results_and_progress(trial, tmp_path: Path) -> None:
             assert clean(error.sentence) == error.sentence
         else:
             read += 1
+            assert result is not None
             json.dumps(result.model_dump(mode="json"), allow_nan=False).encode()
         line = broken(chance, chance.choice(LINES))
         try:

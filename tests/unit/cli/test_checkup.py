@@ -3,6 +3,7 @@ from __future__ import annotations
 import shutil
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from farm.settings import Settings
 from pipeline.toolchain.tools import Tool
 
 
-def a_farm(tmp_path: Path, **changes: object) -> Settings:
+def a_farm(tmp_path: Path, **changes: Any) -> Settings:
     return Settings(home=tmp_path / "home", **changes)
 
 
@@ -21,7 +22,7 @@ def test_python_is_the_one_of_the_lock() -> None:
 
 
 def test_an_old_python_is_missing_the_right_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkup.platform, "python_version_tuple", lambda: ("3", "13", "1"))
+    monkeypatch.setattr("platform.python_version_tuple", lambda: ("3", "13", "1"))
     found = checkup.check_python()
     assert found.health is Health.MISSING
     assert "3.11" in found.fix
@@ -30,8 +31,7 @@ def test_an_old_python_is_missing_the_right_one(monkeypatch: pytest.MonkeyPatch)
 def test_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     versions = {"keras": "3.15.1", "numpy": "1.0"}
     monkeypatch.setattr(
-        checkup.metadata,
-        "requires",
+        "importlib.metadata.requires",
         lambda _name: [
             'keras==3.15.1; extra == "convert"', 'numpy==2.1.3; extra == "convert"',
             'tokenizers>=0.23; extra == "convert"', "typer==0.29.2", 'ruff==1.0; extra == "dev"',
@@ -43,7 +43,7 @@ def test_packages(monkeypatch: pytest.MonkeyPatch) -> None:
             raise metadata.PackageNotFoundError(name)
         return versions[name]
 
-    monkeypatch.setattr(checkup.metadata, "version", version)
+    monkeypatch.setattr("importlib.metadata.version", version)
     found = {check.subject: check.health for check in checkup.check_packages()}
     assert found == {"keras": Health.OK, "numpy": Health.WARNING, "tokenizers": Health.MISSING}
 
@@ -63,7 +63,7 @@ def test_a_toolchain_that_was_not_fetched(tmp_path: Path) -> None:
 
 def test_a_name_of_the_farms_in_another_package(monkeypatch: pytest.MonkeyPatch) -> None:
     owners = {"db": [checkup.DISTRIBUTION, "other"], "cli": [checkup.DISTRIBUTION], "numpy": ["numpy"]}
-    monkeypatch.setattr(checkup.metadata, "packages_distributions", lambda: owners)
+    monkeypatch.setattr("importlib.metadata.packages_distributions", lambda: owners)
     (found,) = checkup.check_names()
     assert (found.subject, found.health, found.found) == ("db", Health.WARNING, "also a package of other")
     assert "environment of its own" in found.fix
@@ -73,7 +73,7 @@ def test_a_name_of_the_farms_in_another_package(monkeypatch: pytest.MonkeyPatch)
 def test_an_installed_farm_is_fixed_without_the_repository(
     monkeypatch: pytest.MonkeyPatch, checkout: bool, fix: str
 ) -> None:
-    monkeypatch.setattr(checkup.locations, "CHECKOUT", checkout)
+    monkeypatch.setattr("farm.locations.CHECKOUT", checkout)
     assert checkup.installation().startswith(fix)
     assert checkup.installation("3.11").count("scripts/") == checkout
 
@@ -97,7 +97,7 @@ def test_little_memory(tmp_path: Path) -> None:
 )
 def test_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, health: Health) -> None:
     usage = shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(checkup.shutil, "disk_usage", lambda _folder: usage._replace(free=free))
+    monkeypatch.setattr("shutil.disk_usage", lambda _folder: usage._replace(free=free))
     found = checkup.check_disk(a_farm(tmp_path))
     assert found.health is health
     assert not (tmp_path / "home").exists(), "a check makes nothing"

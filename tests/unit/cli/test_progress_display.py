@@ -12,11 +12,11 @@ from farm.states import JobState
 
 
 def a_terminal(is_terminal: bool) -> Terminal:
-    consoles = [
+    out, err = (
         Console(file=io.StringIO(), width=80, force_terminal=is_terminal, markup=False, highlight=False)
         for _ in range(2)
-    ]
-    return Terminal(*consoles, as_json=False)
+    )
+    return Terminal(out, err, as_json=False)
 
 
 def _share(stages: int) -> str:
@@ -40,6 +40,7 @@ def test_the_live_display_shows_stages_share_and_time_left(memory_farm, monkeypa
     shown = written(terminal)
     for expected in (job.id, "tiny_gpt2, int8", "converting", "writing the weights", _share(3), "s left", "✓"):
         assert expected in shown, expected
+    assert isinstance(terminal.out.file, io.StringIO)
     assert terminal.out.file.getvalue() == ""
 
 

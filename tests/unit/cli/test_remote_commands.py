@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
 from cli.main import app
-from client import http, profiles
+from client import profiles
 from client.local import LocalFarm
 from db import tokens
 from db.models import ArtifactRow, Job
@@ -57,7 +57,7 @@ def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Comman
     application = make_app(settings, ServerSettings(embedded_worker=False, stream_seconds=0.1))
     secret = tokens.create(application.state.farm.database, "me", list(Scope), Quotas()).secret
     with TestClient(application, base_url=URL) as client:
-        monkeypatch.setattr(http.httpx, "Client", lambda **_options: client)
+        monkeypatch.setattr("httpx.Client", lambda **_options: client)
         yield Commands(settings, secret)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,7 @@ def test_this_process_lives() -> None:
         ({"namespace": "pid:[1]", "pid": 2**22 + 1}, False),
     ],
 )
-def test_what_is_known_dead(change: dict[str, object], dead: bool) -> None:
+def test_what_is_known_dead(change: dict[str, Any], dead: bool) -> None:
     assert identity.known_dead(dataclasses.replace(identity.of_process(), **change)) is dead
 
 

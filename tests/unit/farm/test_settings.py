@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from farm import settings
+from farm import locations, settings
 from farm.errors import SettingsInvalid
 
 
@@ -60,6 +60,6 @@ def test_no_secrets_where_there_is_no_folder(monkeypatch: pytest.MonkeyPatch, tm
 
 def test_the_toolchain_lies_with_the_data_of_an_installed_farm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("FARM_HOME", str(tmp_path))
-    assert settings.load().toolchain == settings.locations.ROOT / ".toolchain"
-    monkeypatch.setattr(settings.locations, "CHECKOUT", False)
+    assert settings.load().toolchain == locations.ROOT / ".toolchain"
+    monkeypatch.setattr(locations, "CHECKOUT", False)
     assert settings.load().toolchain == tmp_path / "toolchain"

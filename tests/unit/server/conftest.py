@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -42,7 +43,8 @@ class Api:
         return {"Authorization": f"Bearer {self.secret(*scopes, quotas=quotas)}"}
 
     def farm(self, *scopes: Scope, quotas: Quotas | None = None) -> RemoteFarm:
-        return RemoteFarm(HttpFarm("http://testserver", self.secret(*scopes, quotas=quotas), self.client))
+        client: Any = self.client  # of another release of httpx, by its types
+        return RemoteFarm(HttpFarm("http://testserver", self.secret(*scopes, quotas=quotas), client))
 
 
 @pytest.fixture

@@ -109,7 +109,9 @@ def test_the_secret_is_nowhere_in_the_database(api, tmp_path: Path, trial) -> No
     ).json()
     secret = made["secret"]
     assert re.fullmatch(r"farm_[A-Za-z0-9_-]{43}", secret)
-    assert tokens.recognise(api.database, secret).id == made["token"]["id"]
+    recognised = tokens.recognise(api.database, secret)
+    assert recognised is not None
+    assert recognised.id == made["token"]["id"]
     files = [path for path in (tmp_path / "home").rglob("*") if path.is_file()]
     assert any(path.name == "farm.db" for path in files)
     random_part = secret.removeprefix("farm_").encode()

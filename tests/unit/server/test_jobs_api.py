@@ -284,7 +284,9 @@ def exposed(text: str) -> set[str]:
     names = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE ")}
     found = {}
     for line in text.splitlines():
-        name, labels = re.fullmatch(r"(\w+)(?:\{(.*)\})? \S+", line).groups() if line[:1] != "#" else ("", None)
+        match = re.fullmatch(r"(\w+)(?:\{(.*)\})? \S+", line)
+        assert match or line[:1] == "#"
+        name, labels = match.groups() if match else ("", None)
         family = next((each for each in (name, re.sub(r"_(bucket|count|sum)$", "", name)) if each in names), None)
         if family is not None and not name.endswith("_created"):
             known = [label for label in re.findall(r'(\w+)="', labels or "") if label != "le"]

@@ -178,6 +178,7 @@ def test_two_uploads_of_one_file_at_once(api) -> None:
 
 def uploading_record(api, headers: dict[str, str], content: bytes):
     token = tokens.recognise(api.database, headers["Authorization"].removeprefix("Bearer "))
+    assert token is not None
     return uploads.find(api.database, token, sha256(content))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from datetime import UTC, datetime
+from typing import Any
 
 from db.records import JobRecord
 from farm.appspec import AppSpec
@@ -18,7 +19,7 @@ def test_no_path_of_the_machine_is_in_the_report() -> None:
     app = AppSpec(keystore="/home/anna/keys/my.p12", key_alias="x", password_source="env:MY_SECRET")  # noqa: S106
     spec = JobSpec(model_kind=ModelKind.FOLDER, model="/home/anna/models/story", model_digest="d" * 64, app=app)
     spec = spec.model_copy(update={"lora": "/home/anna/mine.lora.h5"})
-    values = dict.fromkeys((field.name for field in fields(JobRecord)), ())
+    values: dict[str, Any] = dict.fromkeys((field.name for field in fields(JobRecord)), ())
     moment = datetime(2026, 1, 1, tzinfo=UTC)
     values |= {"id": "a" * 10, "state": JobState.RUNNING, "spec": spec, "created_at": moment, "started_at": moment}
     values["sandbox"] = SandboxMode.REQUIRED

@@ -60,7 +60,9 @@ def test_the_packs_manifest_asks_for_installation_with_the_app() -> None:
     root = ElementTree.fromstring(bundle.pack_manifest("org.example.story"))  # noqa: S314  made two lines above
     assert (root.get("package"), root.get("split")) == ("org.example.story", "model")
     name = f"{{{bundle.DISTRIBUTION}}}"
-    assert root.find(f"{name}module").get(f"{name}type") == "asset-pack"
+    module = root.find(f"{name}module")
+    assert module is not None
+    assert module.get(f"{name}type") == "asset-pack"
     assert root.find(f"{name}module/{name}delivery/{name}install-time") is not None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -50,7 +51,8 @@ def test_the_tokenizer_is_held_against_the_prompt_without_its_start_token() -> N
 
 
 KERAS = PromptReference("Hi", (1, 7, 8), greedy=(20, 21, 22), margins=(3.0, 0.001, 2.0))
-REFERENCE = Reference((KERAS,), *(np.zeros(2) for _ in range(3)))
+NOTHING: Any = np.zeros(2)
+REFERENCE = Reference((KERAS,), NOTHING, NOTHING, NOTHING)
 
 
 def test_steps_on_keras_own_path_are_counted_without_near_ties() -> None:

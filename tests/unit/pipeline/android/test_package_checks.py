@@ -212,7 +212,7 @@ def test_without_a_job_the_model_is_held_against_the_apps_own_description(tmp_pa
     other = "0" * 64
     info = ModelInfo(
         name="x", family="GPT2", io_mode="tokens", recipe="none", context=16, prefill=(8,), vocabulary_size=9, layers=1,
-        kv_heads=1, head_dim=1, start_token=None, end_token=0, tokenizer=None, tokenizer_sha256=None,
+        kv_heads=1, head_dim=1, start_token=None, end_token=0, stop_tokens=(0,), tokenizer=None, tokenizer_sha256=None,
         model_sha256=other, source="x", source_digest=None,
     )  # fmt: skip
     expected = dataclasses.replace(EXPECTED, app=None, assets={})

@@ -28,19 +28,19 @@ class Reader:
     table: bytes
     at: int
 
-    def bytes(self, count: int) -> bytes:
+    def take(self, count: int) -> bytes:
         self.at += count
         return self.table[self.at - count : self.at]
 
     def ints(self, count: int) -> list[int]:
-        return list(struct.unpack(f">{count}i", self.bytes(4 * count)))
+        return list(struct.unpack(f">{count}i", self.take(4 * count)))
 
-    def int(self) -> int:
+    def number(self) -> int:
         return self.ints(1)[0]
 
     def written(self, count: int) -> list[bytes]:
         length, *ends = self.ints(count + 1)
-        joined = self.bytes(length)
+        joined = self.take(length)
         return [joined[start:end] for start, end in pairwise([0, *ends])]
 
 
@@ -54,13 +54,13 @@ def test_vocabulary_and_merges_become_numbers_and_the_rest_stays(tmp_path: Path)
     table = (tmp_path / "made" / "tokenizer.bin").read_bytes()
     assert token_table.source_digest(table) == hashlib.sha256(_content()).hexdigest()
     rest = Reader(table, 36)
-    settings = json.loads(rest.bytes(rest.int()))
+    settings = json.loads(rest.take(rest.number()))
     assert settings == {"version": "1.0", "model": {"type": "BPE", "byte_fallback": False}}
-    assert rest.ints(rest.int()) == [5]
+    assert rest.ints(rest.number()) == [5]
     assert rest.written(1) == [b"<s>"]
-    assert rest.bytes(1) == b"\x00"
+    assert rest.take(1) == b"\x00"
     tokens = [b"a", "é".encode(), b"", "aé".encode(), "éa".encode()]
-    assert rest.int() == 5
+    assert rest.number() == 5
     assert rest.written(5) == tokens
     slots = rest.ints(16)
     for number, token in enumerate(tokens):
@@ -70,7 +70,7 @@ def test_vocabulary_and_merges_become_numbers_and_the_rest_stays(tmp_path: Path)
                 assert slots[slot] >= 0, f"{token!r} is not found"
                 slot = (slot + 1) % 16
     assert sorted(slots) == [-1] * 12 + [0, 1, 3, 4]
-    assert rest.int() == 2
+    assert rest.number() == 2
     # Of each left token where its merges begin; then their right tokens and ranks; the results by rank.
     assert [rest.ints(6), rest.ints(2), rest.ints(2), rest.ints(2)] == [[0, 1, 2, 2, 2, 2], [1, 0], [1, 0], [4, 3]]
     assert table[rest.at :] == struct.pack(">I", zlib.crc32(table[:-4]))
@@ -87,10 +87,10 @@ def test_flags_of_added_tokens() -> None:
         {"id": 5, "content": "", "single_word": True, "rstrip": True, "normalized": True},
     ]
     rest = Reader(token_table.token_table(json.dumps(DOCUMENT | {"added_tokens": added}).encode()), 36)
-    rest.bytes(rest.int())
-    assert rest.ints(rest.int()) == [4, 5]
+    rest.take(rest.number())
+    assert rest.ints(rest.number()) == [4, 5]
     assert rest.written(2) == [b"<s>", b""]
-    assert list(rest.bytes(2)) == [0b10010, 0b01101]
+    assert list(rest.take(2)) == [0b10010, 0b01101]
 
 
 def test_a_changed_table_has_no_source() -> None:

@@ -51,7 +51,7 @@ def test_a_model_without_a_template_goes_on_as_it_was(tmp_path: Path) -> None:
 @pytest.mark.parametrize("by_metadata", [True, False])
 def test_what_is_said_of_the_mode_wins_and_the_chat_stays_usable(by_metadata: bool, tmp_path: Path) -> None:
     said = {"mode": "complete"} if by_metadata else {}
-    app = {} if by_metadata else {"mode": Mode.COMPLETE}
+    app: Any = {} if by_metadata else {"mode": Mode.COMPLETE}
     choice = chosen(tmp_path, SIMPLE, said=said, **app)
     assert choice.prompting.mode is Mode.COMPLETE
     assert choice.prompting.prompt_template == "{prompt}"

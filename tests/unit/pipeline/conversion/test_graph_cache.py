@@ -18,7 +18,7 @@ def test_the_key_depends_on_all_that_decides_a_graph(monkeypatch: pytest.MonkeyP
         graph_cache.graph_key(TINY, 64, (8,)),
         graph_cache.graph_key(replace(TINY, final_logit_cap=3.0), 64, (8, 32)),
     }
-    monkeypatch.setattr(graph_cache.metadata, "version", lambda _name: "0.0")
+    monkeypatch.setattr("importlib.metadata.version", lambda _name: "0.0")
     keys.add(graph_cache.graph_key(TINY, 64, (8, 32)))
     monkeypatch.undo()
     monkeypatch.setattr(graph_cache, "SOURCES", ("decoder.py",))

@@ -13,7 +13,7 @@ from pipeline.tokenizers.export import TokenizerExport
 from tests.fixtures import bound_models
 
 TOKENIZER = bound_models.byte_tokenizer()
-START, END = (TOKENIZER.token_to_id(token) for token in ("<|start|>", "<|end|>"))
+START, END = (TOKENIZER.get_vocab()[token] for token in ("<|start|>", "<|end|>"))
 EXPORT = TokenizerExport(
     b"", "byte-level-bpe", None, TextCodec(TOKENIZER.to_str().encode(), "tests"), START, END, (END,)
 )

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from farm.errors import ModelDamaged, ModelUnsafe
@@ -62,6 +64,7 @@ def test_the_sentence_names_the_file_and_the_class() -> None:
 def test_the_parts_of_sharded_weights_lie_beside_the_table() -> None:
     good = {"weight_map": {"/a": "model_00000.weights.h5", "/b": ["model_00000.weights.h5", "model_00001.weights.h5"]}}
     configs.check_shards(good, "model.weights.json")
-    for bad in ({"weight_map": {"/a": "../model_00000.weights.h5"}}, {"weight_map": {"/a": [3]}}, {}, []):
+    wrong: tuple[Any, ...] = ({"weight_map": {"/a": "../model_00000.weights.h5"}}, {"weight_map": {"/a": [3]}}, {}, [])
+    for bad in wrong:
         with pytest.raises(ModelUnsafe, match="as a part of the weights"):
             configs.check_shards(bad, "model.weights.json")

@@ -87,7 +87,7 @@ def test_a_swapped_link_is_never_read(tmp_path: Path, monkeypatch: pytest.Monkey
     for name in places[:-1]:
         (tmp_path / name.replace("/", ".")).symlink_to(hidden / name)
     (tmp_path / ".link").symlink_to(hidden)
-    look, swapped = sources.files, []
+    look, swapped = sources.files, list[tuple[Path, Path]]()
 
     def look_and_swap(ref: ModelRef) -> dict[str, Path]:
         found = look(ref)

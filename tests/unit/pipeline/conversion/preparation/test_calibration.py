@@ -15,20 +15,20 @@ from tests.fixtures.bound_models import START_TOKEN, byte_tokenizer
 COMPLETE = Prompting()
 
 
-def export(tmp_path, start: int | None = START_TOKEN) -> TokenizerExport:  # type: ignore[no-untyped-def]
+def export(tmp_path, start: int | None = START_TOKEN) -> TokenizerExport:
     path = tmp_path / "tokenizer.json"
     path.write_text(byte_tokenizer().to_str())
     assert json.loads(path.read_text())
     return TokenizerExport(path.read_bytes(), "bpe", None, TextCodec.open(path), start, None)
 
 
-def test_each_text_is_a_row_behind_the_start_token(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_each_text_is_a_row_behind_the_start_token(tmp_path) -> None:
     rows = calibration_tokens(export(tmp_path), 300, 50, COMPLETE)
     assert len(rows) == len(calibration_text.TEXTS) == ROWS
     assert all(len(row) == 50 and row[0] == START_TOKEN and START_TOKEN not in row[1:] for row in rows)
 
 
-def test_a_model_with_a_template_reads_questions_in_it_too(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_a_model_with_a_template_reads_questions_in_it_too(tmp_path) -> None:
     asked = Prompting(mode=Mode.INSTRUCT, prompt_template="Q {prompt} A ")
     rows = calibration_tokens(export(tmp_path), 300, 50, asked)
     assert rows[:ROWS] == calibration_tokens(export(tmp_path), 300, 50, COMPLETE)
@@ -39,7 +39,7 @@ def test_a_model_with_a_template_reads_questions_in_it_too(tmp_path) -> None:  #
     assert f"Q {question} A {answer}".startswith(codec.decode(rows[ROWS][1:]))
 
 
-def test_a_text_of_the_user_s_own_is_cut_into_rows_from_all_over_it(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_a_text_of_the_user_s_own_is_cut_into_rows_from_all_over_it(tmp_path) -> None:
     text = "".join(f"Line {number} of a long text. " for number in range(400))
     rows = calibration_tokens(export(tmp_path), 300, 50, COMPLETE, text)
     assert len(rows) == ROWS
@@ -50,12 +50,12 @@ def test_a_text_of_the_user_s_own_is_cut_into_rows_from_all_over_it(tmp_path) ->
     assert len(calibration_tokens(export(tmp_path), 300, 50, COMPLETE, "short")) == 1
 
 
-def test_a_text_without_a_token_is_refused(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_a_text_without_a_token_is_refused(tmp_path) -> None:
     with pytest.raises(CalibrationUnusable, match="reads no token in the calibration text"):
         calibration_tokens(export(tmp_path), 300, 50, COMPLETE, "")
 
 
-def test_a_model_without_tokenizer_reads_random_tokens(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_a_model_without_tokenizer_reads_random_tokens(tmp_path) -> None:
     without = TokenizerExport(b"", None, "none", None, None, None)
     rows = calibration_tokens(without, 40, 30, COMPLETE)
     assert rows == calibration_tokens(without, 40, 30, COMPLETE)

@@ -14,7 +14,7 @@ from tests.fixtures.decoders import LLAMA, OPT, random_weights, viewed
 TOKENS = np.random.default_rng(5).integers(0, 96, (6, 20)).tolist()
 
 
-def work_of(description=LLAMA) -> LayerWork:  # type: ignore[no-untyped-def]
+def work_of(description=LLAMA) -> LayerWork:
     weights = viewed(random_weights(description))
     seen = next(NumpyForward(description, weights).inputs_by_layer(TOKENS))
     formats = dict.fromkeys(ProductName, WeightFormat.INT8_PER_ROW)
@@ -26,7 +26,7 @@ def test_the_output_s_error_falls_for_each_product() -> None:
     work = work_of()
 
     def errors() -> dict[str, float]:
-        found = {}
+        found: dict[str, float] = {}
         for product in work.products:
             x, w = work.inputs(product), work.matrix_rows(product)
             rounded = round_activations(x) @ round_weights(w, WeightFormat.INT8_PER_ROW, "w").T

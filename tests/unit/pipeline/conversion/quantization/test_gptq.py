@@ -115,4 +115,5 @@ def test_a_file_holds_the_codes_that_were_chosen(weight_format: WeightFormat) ->
         codes = np.stack([low, high], -1).reshape(6, 64).astype(np.int8)
         codes = np.where(codes > 7, codes - 16, codes)
     np.testing.assert_array_equal(codes, chosen.codes[3:9])
+    assert stored.scales is not None
     np.testing.assert_array_equal(stored.scales, chosen.scales[3:9])
