@@ -205,8 +205,9 @@ class RemoteFarm:
                     for event in EventSource(answer).iter_sse():
                         if event.event == "end":
                             return
-                        after, events = event.id, events + 1
-                        yield json.loads(event.data)
+                        if event.data:
+                            after, events = event.id, events + 1
+                            yield json.loads(event.data)
                 # Ended without `end`: the farm asks to connect again.
             except httpx.TransportError as error:
                 patience.use(events, self._http.unreachable(error))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -14,9 +15,10 @@ from client.local import LocalFarm
 from db.session import open_database
 from farm.settings import Settings
 from farm.store.choice import open_store
-from server import problems
+from server import log_streams, problems
 from server.files import UploadFolder
 from server.limits import Guard
+from server.log_streams import LogStreams
 from server.metrics import Metrics
 from server.problems import Problem
 from server.routes import artifacts, health, jobs, logs, measurements, overview, tokens, uploads
@@ -32,7 +34,7 @@ def make_app(settings: Settings, server: ServerSettings) -> FastAPI:
     store = open_store(settings)
     state = State(
         settings, server, LocalFarm(settings, database), database, store, UploadFolder(settings, database, store),
-        Metrics(database),
+        Metrics(database), LogStreams(partial(log_streams.read, settings, database)),
     )  # fmt: skip
     sender = WebhookSender(database, server)
 

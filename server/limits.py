@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
+from http import HTTPStatus
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -13,6 +15,8 @@ from server.metrics import Metrics
 from server.problems import problem
 
 UPLOADS = "/v1/uploads/"
+# The whole body of any other request.
+BODY_SECONDS = 30.0
 
 
 class Guard:
@@ -44,7 +48,12 @@ class Guard:
         if scope["path"].startswith(UPLOADS):
             await self._app(scope, receive, counted)
             return
-        messages = await self._read(scope, receive)
+        try:
+            messages = await self._read(scope, receive)
+        except TimeoutError:
+            late = UsageError(f"The request's body did not come within {BODY_SECONDS:g} s; send the request again.")
+            await problem(late, HTTPStatus.REQUEST_TIMEOUT.value, {"Connection": "close"})(scope, receive, counted)
+            return
         if messages is None:
             error = UploadTooLarge(f"The request's body is larger than {self._body_bytes} bytes; make it smaller.")
             await problem(error, headers={"Connection": "close"})(scope, receive, counted)
@@ -61,14 +70,16 @@ class Guard:
         await self._app(scope, replay, counted)
 
     async def _read(self, scope: Scope, receive: Receive) -> list[Message] | None:
-        """The body's messages; None when they are too large."""
+        """The body's messages; None when they are too large; TimeoutError when they do not come."""
         length = Headers(scope=scope).get("content-length", "0")
         if length.isdecimal() and int(length) > self._body_bytes:
             return None
         messages: list[Message] = []
         size = 0
+        clock = asyncio.get_running_loop().time
+        until = clock() + BODY_SECONDS
         while True:
-            message = await receive()
+            message = await asyncio.wait_for(receive(), max(until - clock(), 0.0))
             messages.append(message)
             size += len(message.get("body", b""))
             if size > self._body_bytes:

@@ -12,6 +12,7 @@ from db.session import Database
 from farm.settings import Settings
 from farm.store import ArtifactStore
 from server.files import UploadFolder
+from server.log_streams import LogStreams
 from server.metrics import Metrics
 from server.settings import ServerSettings
 
@@ -27,6 +28,7 @@ class State:
     store: ArtifactStore
     uploads: UploadFolder
     metrics: Metrics
+    streams: LogStreams
 
 
 def of(request: Request) -> State:

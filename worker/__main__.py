@@ -6,7 +6,7 @@ import argparse
 import logging
 import sys
 
-from farm import settings
+from farm import log_lines, settings
 from farm.errors import FarmError
 from worker import service
 
@@ -19,7 +19,7 @@ def main(arguments: list[str]) -> int:
     length.add_argument("--idle", type=float, metavar="SECONDS", help="leave when no job was queued for so long")
     parser.add_argument("--worker-id", help=argparse.SUPPRESS)
     chosen = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    log_lines.begin()
     try:
         service.serve(settings.load(), once=chosen.once, idle_seconds=chosen.idle, worker_id=chosen.worker_id)
     except FarmError as error:

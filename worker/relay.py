@@ -16,6 +16,7 @@ from kombu import Connection
 
 from db import claims, outbox
 from db.session import Database, open_database
+from farm import log_lines
 from farm import settings as farm_settings
 from farm.errors import BrokerUnusable, DatabaseUnusable, FarmError
 from farm.settings import Settings
@@ -120,7 +121,7 @@ def _declare(connection: Connection, app: Celery) -> None:
 
 def main() -> int:
     """Run with the settings of this process; the exit code."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    log_lines.begin()
     try:
         run(farm_settings.load())
     except FarmError as error:

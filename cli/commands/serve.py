@@ -13,6 +13,7 @@ from cli.connection import require_local
 from cli.terminal import open_terminal
 from farm import settings
 from farm.errors import PortInUse, ToolMissing
+from farm.log_lines import FORMAT
 
 # Streams of log lines would otherwise keep a process that is to stop.
 STOP_SECONDS = 5
@@ -40,7 +41,7 @@ def command(
         import uvicorn
         from uvicorn.config import LOGGING_CONFIG
 
-        from server import app
+        from server import app, connections
         from server import settings as server_settings
     except ModuleNotFoundError as error:
         raise ToolMissing(
@@ -54,6 +55,9 @@ def command(
     application = app.make_app(settings.load(), chosen)
     logging = deepcopy(LOGGING_CONFIG)
     logging["handlers"]["access"]["stream"] = "ext://sys.stderr"
+    logging["formatters"]["farm"] = {"()": "farm.log_lines.OneLine", "fmt": FORMAT}
+    logging["handlers"]["farm"] = {"class": "logging.StreamHandler", "formatter": "farm", "stream": "ext://sys.stderr"}
+    logging["loggers"]["farm"] = {"handlers": ["farm"], "level": "INFO", "propagate": False}
     if as_json:
         open_terminal(as_json).write_json({"address": host, "port": port})
     uvicorn.run(
@@ -62,6 +66,7 @@ def command(
         port=port,
         timeout_graceful_shutdown=STOP_SECONDS,
         server_header=False,
+        http=connections.ImpatientProtocol,
         log_config=logging,
         # A connection that has asked nothing for so long is ended.
         timeout_keep_alive=KEEP_ALIVE_SECONDS,

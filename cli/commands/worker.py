@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Annotated
 
 import typer
@@ -11,7 +10,7 @@ from cli import units
 from cli.arguments import AsJson
 from cli.connection import require_local
 from cli.terminal import open_terminal
-from farm import settings
+from farm import log_lines, settings
 from worker.service import serve
 
 
@@ -30,7 +29,7 @@ def command(
     """
     require_local(ctx, "farm worker")
     terminal = open_terminal(as_json)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    log_lines.begin("%(asctime)s %(message)s", "%H:%M:%S")
     count = serve(settings.load(), once=once, idle_seconds=idle)
     if as_json:
         terminal.write_json({"jobs": count})

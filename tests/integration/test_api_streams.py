@@ -35,6 +35,7 @@ from farm.settings import Settings
 from farm.stages import StageName
 from farm.states import JobState
 from farm.store import LocalStore
+from server import connections, limits
 from server.app import make_app
 from server.settings import ServerSettings
 
@@ -112,7 +113,8 @@ class Served:
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     settings = Settings(home=tmp_path_factory.mktemp("served"))
     app = make_app(settings, ServerSettings(embedded_worker=False))
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning"))
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", http=connections.ImpatientProtocol)
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:
@@ -164,6 +166,36 @@ def test_followed_logs_lose_and_double_nothing_over_twenty_cuts(served: Served, 
     assert transport.cuts == CUTS
     assert lines == expected
     assert found == list(served.farm().logs(job.id))
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /v1/jobs HTTP/1.1\r\nHost: x\r\n", b"HALF"])
+def test_a_connection_that_asks_nothing_ends(served: Served, monkeypatch: pytest.MonkeyPatch, sent: bytes) -> None:
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.3)
+    with socket.create_connection(("127.0.0.1", int(served.url.rpartition(":")[2])), timeout=20) as connection:
+        connection.sendall(sent)
+        while connection.recv(1 << 16):
+            pass
+
+
+def test_half_a_head_after_an_answer_ends_too(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.3)
+    with socket.create_connection(("127.0.0.1", int(served.url.rpartition(":")[2])), timeout=20) as connection:
+        connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200")
+        connection.sendall(b"GET /heal")
+        while connection.recv(1 << 16):
+            pass
+
+
+def test_a_body_that_does_not_come_is_answered(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "BODY_SECONDS", 0.3)
+    with socket.create_connection(("127.0.0.1", int(served.url.rpartition(":")[2])), timeout=20) as connection:
+        connection.sendall(b"POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+        answer = b""
+        while piece := connection.recv(1 << 16):
+            answer += piece
+    assert answer.startswith(b"HTTP/1.1 408")
+    assert b"did not come within" in answer
 
 
 def test_a_download_goes_on_after_cuts(served: Served, tmp_path: Path) -> None:
