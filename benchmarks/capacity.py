@@ -3,7 +3,7 @@
     python -m benchmarks.capacity [--report report.json] [--jobs 120] [--write]
 
 Stage times and sizes are those of a job's report (default: what docs/benchmarks.md says of GPT-2 base size). How many
-workers that takes says a simulation of the queues; the same simulation is first held against a run of the real farm at
+workers that takes says a simulation of the queues; the same simulation is first compared with a run of the real farm at
 a small scale, with Celery, Redis, PostgreSQL and stages of known times. Takes some three minutes.
 """
 
@@ -237,7 +237,7 @@ def render(measured: Measured, checked: Check, cost: Cost) -> str:
         f" {', '.join(f'{name} {value:.1f}' for name, value in measured.seconds.items())} s on two cores. With the"
         " times of your own jobs: `python -m benchmarks.capacity --report report.json`.",
         "",
-        f"Assumed: every job converts a model of its own (an equal job, or another app of the same model, costs a"
+        f"Assumed: every job converts a model of its own (an identical job, or another app of the same model, costs a"
         f" fraction); the busiest hour has {PEAK:g} times the mean rate; stages' times spread by {100 * SPREAD:.0f} %;"
         f" workers are busy for {100 * MOST_BUSY:.0f} % of it at most, and 95 of 100 jobs wait no longer than"
         f" {PATIENCE:g} s for one of either kind; an APK is downloaded"
@@ -258,7 +258,7 @@ def render(measured: Measured, checked: Check, cost: Cost) -> str:
         "",
         "## Is the simulation right?",
         "",
-        "It is held against queueing theory by `tests/unit/benchmarks/test_queueing.py`, and here against the farm:"
+        "It is compared with queueing theory by `tests/unit/benchmarks/test_queueing.py`, and here with the farm:"
         f" {checked.jobs} jobs at random moments for {SMALL_WORKERS} Celery workers on Redis and PostgreSQL, stages of"
         f" random known times, workers {100 * checked.busy:.0f} % busy.",
         "",

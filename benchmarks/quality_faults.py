@@ -170,7 +170,7 @@ class Bench:
         with (
             mock.patch.object(convert, "open_model", opened),
             mock.patch.object(decoder_check, "require_equal", compared),
-            # Held against the sound model's logits, a faulty one looks as if its preparation had changed it.
+            # Compared with the sound model's logits, a faulty one looks as if its preparation had changed it.
             mock.patch.object(decoder_check, "require_unchanged", lambda *_: None),
             mock.patch.object(full_forward, "read_texts", self._once("texts", full_forward.read_texts)),
             mock.patch.object(full_forward, "continue_greedily", self._go_on(full_forward.continue_greedily)),
@@ -228,7 +228,7 @@ def _keep_graphs(request: StageRequest) -> None:
 def judge_all(
     bench: Bench, recipes: Sequence[str], wanted: Callable[[str], bool], known: dict[str, dict[str, Any]]
 ) -> None:
-    """Put every wanted fault to every recipe, and add what comes of it to `known`, which is kept in the folder."""
+    """Put every wanted fault to every recipe, and add the outcome to `known`, which is kept in the folder."""
     faults: list[ModelFault | FileFault | None] = [None, *model_faults(bench.model.context), *file_faults()]
     for fault in faults:
         what = SOUND if fault is None else fault.what

@@ -71,7 +71,7 @@ class Plan:
 
     @property
     def scans(self) -> bool:
-        """Whether it reads a whole table of jobs or of what hangs on them."""
+        """Whether it reads a whole table of jobs or of what belongs to them."""
         return any(re.search(r"Seq Scan on job|\bSCAN job\w*\b(?!.*INDEX)", line) for line in self.lines)
 
 

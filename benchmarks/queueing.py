@@ -1,4 +1,4 @@
-"""Jobs that wait for workers: a simulation, and the textbook's formulas that it is held against."""
+"""Jobs that wait for workers: a simulation, and the textbook's formulas that it is compared with."""
 
 from __future__ import annotations
 

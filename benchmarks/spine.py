@@ -44,7 +44,7 @@ where each is read by itself: about half a second at the 24 GB/s of a small two-
 The farm gets below by drafting tokens from the text and reading them together
 (docs/decisions/0005-speculative-decoding.md), so that its time follows the text. What a model of random weights
 writes repeats itself more than what people read does; the table therefore gives the time without drafts as well, which
-is the bound for a text that never repeats itself. The recipe's time hangs on no prompt.
+is the bound for a text that never repeats itself. The recipe's time depends on no prompt.
 
 The farm's overhead counts every stage. Each waits for the disk twice, for its files' content and then for their names,
 before the database may speak of them (docs/reliability.md), some two dozen waits a job: on a slow disk they are most
@@ -83,7 +83,7 @@ def measure(folder: Path) -> list[Row]:
         warm_started = datetime.now(UTC)
         warm, _ = farm.submit(second)
         apk_seconds = (farm.ended_at(warm, LAST_OF_THE_APK) - warm_started).total_seconds()
-        say("an equal job")
+        say("an identical job")
         _, again_seconds = farm.submit(second)
         theirs, ours = time_to_tokens(baseline_file, warm.model)
         drafted, undrafted = statistics.fmean(ours.drafted), statistics.fmean(ours.undrafted)
@@ -130,7 +130,7 @@ def measure(folder: Path) -> list[Row]:
         ),
         Row("APK from a finished model", 10, warm.seconds("package"), "s"),
         Row("the farm's own overhead a job", 50, 1000 * overhead.measure(), "ms"),
-        Row("an equal job again", 1, again_seconds, "s"),
+        Row("an identical job again", 1, again_seconds, "s"),
     ]
 
 

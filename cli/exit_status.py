@@ -17,7 +17,7 @@ def wait_and_show(farm: Farm, job_id: str, terminal: Terminal) -> None:
     try:
         job = progress.wait(farm, job_id, terminal)
     except KeyboardInterrupt:
-        error = WaitInterrupted(f"Waiting was broken off and the job goes on; see it with: farm watch {job_id}")
+        error = WaitInterrupted(f"Waiting was broken off and the job continues; see it with: farm watch {job_id}")
         if terminal.as_json:
             terminal.write_json({**job_object(farm.job(job_id)), "error": errors.error_object(error)})
         terminal.complain(error)

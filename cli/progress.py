@@ -21,7 +21,7 @@ from farm.stages import BY_NAME
 from farm.states import JobState, StageState
 
 POLL_SECONDS = 0.2
-# A worker may be lost while somebody waits; whoever waits sees to it that there is another.
+# A worker may be lost while somebody waits; whoever waits makes sure that there is another.
 WORKER_CHECK_SECONDS = 5.0
 BAR_WIDTH = 40
 MARKS = {
@@ -100,7 +100,7 @@ class LiveDisplay:
         self._live.stop()
 
     def update(self, job: JobView) -> None:
-        """Draw anew."""
+        """Draw again."""
         self._live.update(self._frame(job))
 
     def _frame(self, job: JobView) -> RenderableType:

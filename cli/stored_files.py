@@ -43,6 +43,6 @@ def check_store(settings: Settings) -> Check:
     affected = sorted({job_id for digest in wrong for job_id in owners.get(digest, ())})
     words = f"{found}, {units.count(len(wrong), 'artifact')} damaged or missing"
     if not affected:
-        return Check("store", Health.WARNING, words, "Nothing: the stages that use them will make them anew.")
+        return Check("store", Health.WARNING, words, "Nothing: the stages that use them will make them again.")
     named = ", ".join(affected[:MOST_NAMED]) + (", ..." if len(affected) > MOST_NAMED else "")
-    return Check("store", Health.WARNING, f"{words}, of {named}", "Run `farm retry JOB` for each: it makes them anew.")
+    return Check("store", Health.WARNING, f"{words}, of {named}", "Run `farm retry JOB` for each: it makes them again.")

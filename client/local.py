@@ -46,7 +46,7 @@ class LocalFarm:
         self, spec: JobSpec, webhooks: Sequence[Webhook] = (),
         also: Callable[[Connection, Submitted], None] | None = None, owner: str | None = None,
     ) -> Submission:  # fmt: skip
-        """Enqueue a job, or find its equal; `also` takes part in the transaction, see db.jobs.submit.
+        """Enqueue a job, or find an identical one; `also` takes part in the transaction, see db.jobs.submit.
 
         webhooks: who is to hear of its end; `farm serve` sends them.
         owner: the token among whose jobs an equal one is looked for; results of stages are shared all the same.
@@ -111,7 +111,7 @@ class LocalFarm:
         return self.job(jobs.cancel(self._open(), job_id))
 
     def retry(self, job_id: str) -> JobView:
-        """Queue a failed or cancelled job again; for one whose artifacts are damaged, another that makes them anew."""
+        """Queue a failed or cancelled job again; for one whose artifacts are damaged, another that makes them again."""
         job = self._record(job_id)
         own = self._settings.sandbox
         if job.sandbox is SandboxMode.REQUIRED and own is SandboxMode.OFF and not self._settings.announcing:
@@ -185,7 +185,7 @@ class LocalFarm:
             return [each.process for each in workers.registered(connection) if _alive(each.process)]
 
     def _all_sound(self, artifacts: Sequence[Artifact]) -> bool:
-        """Whether all are stored, and on this machine's disk as they were; what is damaged goes, to be made anew."""
+        """Whether all are stored, and on this machine's disk as they were; what is damaged goes, to be made again."""
         sound = True
         for artifact in artifacts:
             try:

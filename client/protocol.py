@@ -92,7 +92,7 @@ class EventView:
 
 @dataclass(frozen=True)
 class Submission:
-    """The answer to a submit: `reused` when an equal job already is there."""
+    """The answer to a submit: `reused` when an identical job already is there."""
 
     job: JobView
     reused: bool
@@ -102,7 +102,7 @@ class Farm(Protocol):
     """A farm. Every method that takes a job id takes any unique prefix of one."""
 
     def submit(self, spec: JobSpec, webhooks: Sequence[Webhook] = ()) -> Submission:
-        """Enqueue a job, or find its equal. The model is looked up; ModelError when that fails at once.
+        """Enqueue a job, or find an identical one. The model is looked up; ModelError when that fails at once.
 
         webhooks: who is to hear of its end.
         """
@@ -140,4 +140,4 @@ class Farm(Protocol):
         """Delete jobs that have ended and what only they have; TransitionRefused for one that waits or runs."""
 
     def ensure_worker(self) -> None:
-        """See to it that somebody runs the queued jobs (embedded: start a background worker if none is alive)."""
+        """Make sure that somebody runs the queued jobs (embedded: start a background worker if none is alive)."""

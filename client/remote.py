@@ -65,8 +65,8 @@ class RemoteFarm:
         self._http = http
 
     def submit(self, spec: JobSpec, webhooks: Sequence[Webhook] = ()) -> Submission:
-        """Enqueue a job, or find its equal. The files of a local model and of its adapter are uploaded, those that the
-        farm lacks."""
+        """Enqueue a job, or find an identical one. Of a local model and its adapter, the files that the farm lacks are
+        uploaded."""
         preflight.check_model(spec)
         if spec.model_kind.local:
             name, digest = spec.model_ref.short_name, self._upload(spec.model_ref)
@@ -198,7 +198,7 @@ class RemoteFarm:
     def _follow(self, path: str) -> Iterator[str]:
         """Each event's id is the place after its line; a line counts once its event has come whole."""
         after: str | None = None
-        patience, events = RetryBudget(), 0
+        budget, events = RetryBudget(), 0
         while True:
             try:
                 with self._http.stream("GET", f"{path}/stream", headers=_last(after)) as answer:
@@ -210,9 +210,9 @@ class RemoteFarm:
                             yield json.loads(event.data)
                 # Ended without `end`: the farm asks to connect again.
             except httpx.TransportError as error:
-                patience.use(events, self._http.unreachable(error))
+                budget.use(events, self._http.unreachable(error))
             except FarmUnreachable as error:
-                patience.use(events, error)
+                budget.use(events, error)
 
 
 def _last(event_id: str | None) -> dict[str, str]:

@@ -58,7 +58,7 @@ def upload(http: HttpFarm, name: str, stream: BinaryIO, digest: str, offset: int
     ArtifactDamaged, FileUnreadable, FarmUnreachable.
     """
     size = os.fstat(stream.fileno()).st_size
-    patience = RetryBudget()
+    budget = RetryBudget()
     while True:
         try:
             with http.stream(
@@ -76,8 +76,8 @@ def upload(http: HttpFarm, name: str, stream: BinaryIO, digest: str, offset: int
                     return
         except (FarmUnreachable, UploadConflict) as error:
             # After a cut the farm may still be writing what it got, and have more than this side knows of.
-            patience.use(offset, error)
-        offset = _offset(http, digest, patience, offset)
+            budget.use(offset, error)
+        offset = _offset(http, digest, budget, offset)
 
 
 def download(http: HttpFarm, path: str, artifact: Artifact, target: Path) -> None:
@@ -141,7 +141,7 @@ def _complete(http: HttpFarm, path: str, artifact: Artifact, stream: BinaryIO, *
 
 def _chunks(http: HttpFarm, path: str, artifact: Artifact, offset: int) -> Iterator[bytes]:
     """The file's bytes from `offset` on, over as many requests as it takes."""
-    patience = RetryBudget()
+    budget = RetryBudget()
     while offset < artifact.size:
         # If-Range: should the file be another one by now, all of it comes, and the digest tells.
         headers = {"Range": f"bytes={offset}-", "If-Range": f'"{artifact.digest}"'} if offset else {}
@@ -155,17 +155,17 @@ def _chunks(http: HttpFarm, path: str, artifact: Artifact, offset: int) -> Itera
             if offset < artifact.size:
                 raise httpx.ReadError("the answer ended early")
         except httpx.TransportError as error:
-            patience.use(offset, http.unreachable(error))
+            budget.use(offset, http.unreachable(error))
         except FarmUnreachable as error:
-            patience.use(offset, error)
+            budget.use(offset, error)
 
 
-def _offset(http: HttpFarm, digest: str, patience: RetryBudget, known: int) -> int:
+def _offset(http: HttpFarm, digest: str, budget: RetryBudget, known: int) -> int:
     while True:
         try:
             state: UploadState = http.ask(UploadState, "GET", f"/v1/uploads/{digest}")
         except FarmUnreachable as error:
-            patience.use(known, error)
+            budget.use(known, error)
         else:
             return state.offset
 

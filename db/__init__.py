@@ -1,4 +1,4 @@
-"""The farm's database: its tables, its migrations, and the questions and changes in words.
+"""The farm's database: its tables, its migrations, and queries and changes by name.
 
 Callers never see a table or a statement: they ask `jobs.submit(...)` or `claims.claim(...)` and get frozen records.
 """

@@ -267,7 +267,7 @@ def retry(database: Database, prefix: str, also: Callable[[Connection, str], Non
                 also(connection, job_id)
     except IntegrityError as error:
         raise TransitionRefused(
-            f"Job {job_id} cannot be retried because an equal job is there; `farm list` shows it."
+            f"Job {job_id} cannot be retried because an identical job is there; `farm list` shows it."
         ) from error
     return job_id
 
@@ -326,7 +326,7 @@ def _insert(connection: Connection, spec: JobSpec, key: str, stages: Sequence[St
 
 
 def _load(connection: Connection, query: sa.Select[Any], values: Mapping[str, Any] | None = None) -> list[JobRecord]:
-    """The jobs that the query selects, with all that hangs on them, in four more queries."""
+    """The jobs that the query selects, with all that belongs to them, in four more queries."""
     rows = connection.execute(query, values).all()
     ids = [row.id for row in rows]
     stages, metrics, artifacts = _stages(connection, ids), _metrics(connection, ids), _artifacts(connection, ids)

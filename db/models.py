@@ -30,7 +30,7 @@ ID_LENGTH = 10
 DIGEST_LENGTH = 64
 NAME_LENGTH = 64
 
-# An equal job is looked for among these; a failed or cancelled job never stands in for a new one.
+# An identical job is looked for among these; a failed or cancelled job never stands in for a new one.
 SHARING_STATES = "state IN ('queued', 'running', 'succeeded') AND shareable"
 
 

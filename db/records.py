@@ -54,7 +54,7 @@ class AttemptRecord:
 
 @dataclass(frozen=True)
 class JobRecord:
-    """One job with all that hangs on it. attempt: the fence's number; sandbox: see db.models.Job."""
+    """One job with all that belongs to it. attempt: the fence's number; sandbox: see db.models.Job."""
 
     id: str
     key: str

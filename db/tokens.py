@@ -68,7 +68,7 @@ def every(database: Database) -> list[TokenView]:
 
 
 def revoke(database: Database, token_id: str) -> TokenView:
-    """End a token, at once and for ever; TokenNotFound. One that was revoked before stays so."""
+    """End a token, at once and forever; TokenNotFound. One that was revoked before stays so."""
     with database.write(durable=True) as connection:
         connection.execute(
             sa.update(Token).where(Token.id == token_id, Token.revoked_at.is_(None)).values(revoked_at=now())

@@ -1,4 +1,4 @@
-"""The names of what stages hand on and what a user downloads."""
+"""The names of what stages pass on and what a user downloads."""
 
 from __future__ import annotations
 

@@ -134,7 +134,7 @@ class JobCancelled(FarmError):
 
 
 class WaitInterrupted(FarmError):
-    """Waiting was broken off; the job goes on."""
+    """Waiting was broken off; the job continues."""
 
     exit_code = 13
 
@@ -208,7 +208,7 @@ class AdapterUnusable(ModelError):
 
 
 class CalibrationUnusable(SpecError):
-    """The calibration text is missing, no text, too long, or of no use to the recipe."""
+    """The calibration text is missing, no text, too long, or not needed by the recipe."""
 
     exit_code = 19
 
@@ -342,7 +342,7 @@ class SandboxUnavailable(ResourceError):
 
 
 class CheckError(FarmError):
-    """A gate or check found a difference."""
+    """A check found a difference."""
 
 
 class DescriptionMismatch(CheckError):
@@ -394,7 +394,7 @@ class FlexRunFailed(CheckError):
 
 
 class OpForbidden(CheckError):
-    """The model holds an op that no job may bring in: one that reads files, runs Python, queues or hides what it is."""
+    """The model holds an op that no job may use: one that reads files, runs Python, queues or hides what it is."""
 
     exit_code = 58
 
@@ -592,7 +592,7 @@ class UploadTooLarge(RemoteError):
 
 
 class UploadConflict(RemoteError):
-    """Another upload of the same file is under way, or this one does not go on where the last one ended."""
+    """Another upload of the same file is under way, or this one does not continue where the last one ended."""
 
     exit_code = 96
     retryable = True

@@ -147,5 +147,5 @@ def _checked(app: AppSpec) -> AppSpec:
             "A keystore needs a password; say where it is with --keystore-password-source file:PATH or env:NAME."
         )
     if app.keystore is None and (app.key_alias or app.password_source or app.key_password_source):
-        raise UsageError("A key alias or password is of use only with a keystore; add --keystore PATH.")
+        raise UsageError("A key alias or password needs a keystore; add --keystore PATH.")
     return app

@@ -1,4 +1,4 @@
-"""What a job is: its settings, parsed once, frozen, and the key that makes equal jobs equal."""
+"""What a job is: its settings, parsed once, frozen, and the key by which identical jobs are found."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class Prompting(BaseModel):
     def _together(self) -> Self:
         if self.mode is Mode.COMPLETE and self.prompt_template != PLACE:
             raise BadPromptTemplate(
-                "A prompt template is of use only in the modes instruct and chat; leave it out or change the mode."
+                "A prompt template applies to the modes instruct and chat only; leave it out or change the mode."
             )
         return self
 

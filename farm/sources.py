@@ -240,7 +240,7 @@ def _refuse_special(path: Path, root: Path) -> None:
     real = path.resolve()
     root = hub_cache(root.resolve())
     if not real.exists():
-        raise ModelNotFound(f"The model's file {path} is a symbolic link that leads nowhere; mend the link.")
+        raise ModelNotFound(f"The model's file {path} is a symbolic link that leads nowhere; fix the link.")
     if not real.is_relative_to(root):
         raise _leads_out(path)
     if not stat.S_ISREG(real.stat().st_mode):

@@ -1,4 +1,4 @@
-"""What a stage process is given and what it gives back: two JSON files in its work folder.
+"""What a stage process is given and what it returns: two JSON files in its work folder.
 
 WORKDIR/request.json     written by the supervisor
 WORKDIR/inputs/        the stage's input artifacts under their names, read-only
@@ -29,7 +29,7 @@ RESULT = "result.json"
 Sentence = Annotated[str, Field(min_length=1, max_length=100_000), AfterValidator(clean)]
 Word = Annotated[str, Field(max_length=100), AfterValidator(clean)]
 MAX_METRICS, MAX_NOTES = 1000, 200
-# What a stage may find out. The others speak of the farm itself, and some of them let a job run again for ever.
+# What a stage may find out. The others speak of the farm itself, and some of them let a job run again forever.
 _STAGE_ERRORS = (
     errors.ModelError, errors.SpecError, errors.CheckError, errors.AarError, errors.SigningError, errors.DiskFull,
     errors.OutOfMemory, errors.StageTimeout, errors.StageCrashed, errors.ToolMissing, errors.FileUnreadable,

@@ -1,4 +1,4 @@
-"""Where a webhook may go: names are resolved here, and only public addresses are handed on to be connected to."""
+"""Where a webhook may go: names are resolved here, and only public addresses are passed on to be connected to."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Connections that ask nothing end: what uvicorn's own timers leave out.
 
 It ends a connection that is silent after an answer. One that never asks, or stops in the middle of a request's head, it
-keeps for ever, and one whose other end is gone it sees only when it writes.
+keeps forever, and one whose other end is gone it sees only when it writes.
 """
 
 from __future__ import annotations

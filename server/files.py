@@ -42,7 +42,7 @@ class UploadFolder:
         except FileNotFoundError:
             return 0
         if there > record.size:
-            # Announced anew with another size: what came under the wrong one is of no use.
+            # Announced again with another size: what came under the wrong one is useless.
             part.unlink(missing_ok=True)
             return 0
         return there

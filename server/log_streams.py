@@ -149,7 +149,7 @@ class LogStreams:
                     reader.task.cancel()
 
     def _go_on(self, job_id: str, reader: _Reader, cursor: Cursor | None) -> None:
-        """See to it that somebody reads; whoever has caught up first says from where."""
+        """Make sure that somebody reads; whoever has caught up first says from where."""
         if reader.task is None or reader.task.done():
             if not reader.places:
                 reader.begin(cursor)

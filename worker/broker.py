@@ -1,6 +1,6 @@
 """The broker: which messages there are and how they go. A message is a wake-up: the id of a job, and nothing else.
 
-Nothing hangs on a message. It may be lost, doubled or late: the worker claims the job in the database, or finds that
+Nothing depends on a message. It may be lost, doubled or late: the worker claims the job in the database, or finds that
 there is nothing to claim, and what stays queued is announced again.
 """
 

@@ -17,7 +17,7 @@ _log = logging.getLogger("farm.worker")
 def remove(path: Path, aside: Path | None = None) -> None:
     """Remove a file or folder; never raises. aside: the folder into which goes what can't be removed.
 
-    A tree is not descended into, as one 1,500 deep would be for ever: each folder's files are removed and its folders
+    A tree is not descended into, as one 1,500 deep would be forever: each folder's files are removed and its folders
     moved up beside it, until no folder is left.
     """
     try:

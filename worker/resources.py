@@ -102,7 +102,7 @@ class Model(Provider):
         try:
             around.store.materialise(artifact, request.input(ArtifactName.SOURCE), protected=around.protected)
         except ArtifactDamaged:
-            # Nothing here can make it anew; without it, its owner is asked to send it again.
+            # Nothing here can make it again; without it, its owner is asked to send it again.
             around.store.discard(artifact)
             raise
 

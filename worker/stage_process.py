@@ -67,7 +67,7 @@ _FIXED = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "CUDA_VISIBLE_DEVICES": "-1",
     "PYTHONDONTWRITEBYTECODE": "1",
-    # Equal stages make equal files, so nothing may hang on the order of a set.
+    # Equal stages make equal files, so nothing may depend on the order of a set.
     "PYTHONHASHSEED": "0",
     "PYTHONUNBUFFERED": "1",
     # Weights come and go in pieces of some MB. By default the C library gives each back to the kernel, which clears its

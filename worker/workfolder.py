@@ -86,7 +86,7 @@ def collect(
 
 
 def adopt(folder: Path, stage: Stage, caches: Path, check: Callable[[], None] = go_on) -> Sequence[Path]:
-    """Move what the stage has made for the farm's caches there; what is there already stays. Returns what was added.
+    """Move what the stage has made for the farm's caches there; what is already there stays. Returns what was added.
 
     Only ordinary files with a name that the stage's row lets into that cache; with each goes its digest, which is
     checked whenever the file is used. ArtifactDamaged for anything else.
@@ -114,7 +114,7 @@ def adopt(folder: Path, stage: Stage, caches: Path, check: Callable[[], None] = 
 
 
 def _keep(path: Path, cache: Cache, caches: Path) -> Path | None:
-    """Link a file into its cache, its digest before it; None when it is there already."""
+    """Link a file into its cache, its digest before it; None when it is already there."""
     home = caches / cache.name
     home.mkdir(parents=True, exist_ok=True)
     target = home / path.name

@@ -39,7 +39,7 @@ def command(
         str | None,
         typer.Option(
             metavar="JOB",
-            help="Hold it against that job's model, name and versions too.",
+            help="Compare it with that job's model, name and versions too.",
             autocompletion=completion.jobs,
             show_default=False,
         ),
@@ -49,7 +49,7 @@ def command(
     """Check whether an APK, a bundle or a library is fit for Google Play and for current phones.
 
     Each finding comes with its cause, its fix and the rule behind it; the exit code is 54 when one is an error.
-    Without a job the model is held against the hash that the app's own model-info.json states. Of a bundle, the APK
+    Without a job the model is compared with the hash that the app's own model-info.json states. Of a bundle, the APK
     that bundletool makes of all its modules is checked too.
     """
     terminal = open_terminal(as_json)

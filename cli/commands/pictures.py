@@ -66,7 +66,7 @@ def command(
         raise JobNotFinished(f"Job {found.id} is {found.state} and has no app yet; wait with: farm watch {found.id}")
     drawer, pixels = screenshots.SIZES[size.value]
     if not force and (there := [name for name in pixels if (output / name).exists()]):
-        raise OutputExists(f"{output / there[0]} is there already; add --force, or choose another --output.")
+        raise OutputExists(f"{output / there[0]} is already there; add --force, or choose another --output.")
     with tempfile.TemporaryDirectory(prefix="farm-") as folder, redirect_stderr(io.StringIO()):
         work = Path(folder)
         needed = {name: work / name.value for name in (ArtifactName.APK, ArtifactName.GOLDEN, ArtifactName.APP_BASE)}

@@ -65,7 +65,7 @@ def command(
     prompt: Annotated[
         str,
         typer.Argument(
-            metavar="PROMPT", help="The text to go on from, or the question; - reads it from stdin.", show_default=False
+            metavar="PROMPT", help="The text to continue, or the question; - reads it from stdin.", show_default=False
         ),
     ],
     max_tokens: Annotated[

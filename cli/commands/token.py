@@ -75,7 +75,7 @@ def command(
         if as_json:
             terminal.write_json(token_object(revoked))
         else:
-            terminal.show(f"The token {revoked.name} ({revoked.id}) is of no use any more.")
+            terminal.show(f"The token {revoked.name} ({revoked.id}) is no longer valid.")
     else:
         show(register.every(), terminal)
 

@@ -176,7 +176,7 @@ def main() -> None:
             "Gemma 3 270M comes under the Gemma Terms of Use, https://ai.google.dev/gemma/terms; add"
             f" --accept-gemma-terms, or set {TERMS_VARIABLE}={ACCEPTED}, if you accept them."
         )
-    print(f"made {arguments.folder}" if make(arguments.folder) else f"{arguments.folder} is there already")
+    print(f"made {arguments.folder}" if make(arguments.folder) else f"{arguments.folder} is already there")
 
 
 if __name__ == "__main__":

@@ -143,7 +143,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?", default=HERE)
     folder = parser.parse_args().folder
-    print(f"made {folder}" if make(folder) else f"{folder} is there already")
+    print(f"made {folder}" if make(folder) else f"{folder} is already there")
 
 
 if __name__ == "__main__":

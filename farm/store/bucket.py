@@ -32,7 +32,7 @@ from farm.errors import ArtifactDamaged, ArtifactMissing, StoreUnusable
 from farm.store.folder import LocalStore
 from farm.store.protocol import GRACE_SECONDS, damaged, missing
 
-# An object that is there already is not sent again while it is surely too young to be collected.
+# An object that is already there is not sent again while it is surely too young to be collected.
 FRESH_SECONDS = GRACE_SECONDS / 2
 # Removals are announced for so many files at a time; an announcement counts for so long, a removal under it for half.
 REMOVAL_BATCH = 200

@@ -171,7 +171,7 @@ class LocalStore:
         """Remove what is still old; see ArtifactStore."""
         count = 0
         for digest in blobs:
-            # Taken for each file anew, so that whoever publishes waits for one removal at most.
+            # Taken again for each file, so that whoever publishes waits for one removal at most.
             with self._locked(fcntl.LOCK_EX):
                 if _old_enough(self.path(digest), stored_before) is not None:
                     self.path(digest).unlink()
@@ -217,7 +217,7 @@ class LocalStore:
         self._blobs.mkdir(parents=True, exist_ok=True)
         with self._locked(fcntl.LOCK_SH):
             for path, blob in blobs.items():
-                # What is published anew is young again, so that nobody collects it before a job refers to it.
+                # What is published again is young again, so that nobody collects it before a job refers to it.
                 os.utime(path)
                 status = path.stat()
                 path.rename(self.path(blob.digest))

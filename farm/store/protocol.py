@@ -52,7 +52,7 @@ class ArtifactStore(Protocol):
         """The id of the database that refers to the files; None of a store that no database has taken yet."""
 
     def set_owner(self, database_id: str, *, replace: bool = False) -> None:
-        """Write the id down; one that is there already stays unless it is to be replaced."""
+        """Write the id down; one that is already there stays unless it is to be replaced."""
 
     def remove_incoming(self) -> int:
         """Remove what a dead process left half-way in; returns how many files. Only while nobody else writes."""
@@ -70,12 +70,12 @@ class ArtifactStore(Protocol):
 def damaged(name: ArtifactName) -> ArtifactDamaged:
     """The error for an artifact whose content is not what was stored."""
     return ArtifactDamaged(
-        f"The stored artifact {name} no longer has its hash; submit the job again, which makes it anew."
+        f"The stored artifact {name} no longer has its hash; submit the job again to make a new one."
     )
 
 
 def missing(name: ArtifactName) -> ArtifactMissing:
     """The error for an artifact that is not there."""
     return ArtifactMissing(
-        f"The stored artifact {name} is gone from the store; submit the job again, which makes it anew."
+        f"The stored artifact {name} is gone from the store; submit the job again to make a new one."
     )

@@ -1,4 +1,4 @@
-"""Lets the app's own code read text on the processors of phones, and holds what it predicts against Keras."""
+"""Lets the app's own code read text on the processors of phones, and compares what it predicts with Keras."""
 
 from __future__ import annotations
 

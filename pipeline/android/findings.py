@@ -1,4 +1,4 @@
-"""What checks find: a fault, how grave it is, what mends it, and the rule behind it."""
+"""What checks find: a fault, how grave it is, how to fix it, and the rule behind it."""
 
 from __future__ import annotations
 

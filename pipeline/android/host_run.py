@@ -1,4 +1,4 @@
-"""Runs the app's own tokenizer and engine on this machine's JVM and holds them against the golden prompts."""
+"""Runs the app's own tokenizer and engine on this machine's JVM and compares them with the golden prompts."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def read_answers(output: str, golden: Golden, reference: Reference, scratch: Pat
 
 
 def follow(prompt: PromptReference, likeliest: Sequence[int], near_tie: float) -> Following:
-    """Hold the best tokens along Keras's own continuation against it.
+    """Compare the best tokens along Keras's own continuation with it.
 
     near_tie: a lead of Keras's best logit below which a step does not count. HostMismatch when steps are missing.
     """
@@ -148,7 +148,7 @@ def require_tokens(number: int, prompt: GoldenPrompt, answer: HostAnswer, start_
 
 
 def judge(number: int, prompt: GoldenPrompt, answer: HostAnswer, special: SpecialTokens, near_tie: float) -> Verdict:
-    """Hold a text of an exact recipe against its golden prompt. HostMismatch names the prompt, the step, both tokens.
+    """Compare a text of an exact recipe with its golden prompt. HostMismatch names the prompt, the step, both tokens.
 
     near_tie: a lead of the best logit below which another choice counts as a near-tie.
     """

@@ -1,6 +1,6 @@
 """What the app shows of its libraries' licences, from `notices.toml`, `notices/` and the pinned versions.
 
-`python -m pipeline.android.notices` writes the files; a test holds them against the tables.
+`python -m pipeline.android.notices` writes the files; a test compares them with the tables.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ class Aar:
         return self._extract_if_there(LICENCE, folder / f"{self.path.stem}.txt")
 
     def extract_libraries(self, abi: Abi, target: Path) -> None:
-        """Copy its native libraries for an ABI into the folder `target`, but for those that are there already."""
+        """Copy its native libraries for an ABI into the folder `target`, but for those that are already there."""
         target.mkdir(parents=True, exist_ok=True)
         prefix = f"jni/{abi.value}/"
         with zipfile.ZipFile(self.path) as archive:

@@ -1,6 +1,6 @@
 """The files by which Android Studio builds with the versions of `android-builder/artifacts.toml`.
 
-`python -m pipeline.android.version_catalog` writes them; a test holds them against the table.
+`python -m pipeline.android.version_catalog` writes them; a test compares them with the table.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ def run_layers(
     """All layers over n tokens, without the final norm.
 
     tokens int32 [1, n], input_pos int32 [n], caches float32 [1, heads, places, head size]; gives hidden states
-    [n, hidden size] and the written caches, whose first place is position `earlier.count`, or 0. The caller sees to it
+    [n, hidden size] and the written caches, whose first place is position `earlier.count`, or 0. The caller makes sure
     that the n tokens fit into the cache.
     """
     length = tokens.shape[1]

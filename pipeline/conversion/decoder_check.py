@@ -1,4 +1,4 @@
-"""The gate before binding: the decoder's own computation, in float32, must give Keras's logits."""
+"""The check before binding: the decoder's own computation, in float32, must give Keras's logits."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from pipeline.tokenizers import byte_level, stop_tokens
 
 HEAD = """# Families
 
-Every class of KerasHub's CausalLM, the tokenizer that it brings, and whether an app comes of it. Written by
+Every class of KerasHub's CausalLM, the tokenizer that it brings, and whether the farm makes an app of it. Written by
 `scripts/family-table`.
 
 The stop tokens are those that the class itself names; a model's `generation_config.json`, `config.json`,
@@ -54,7 +54,7 @@ END_NAMES = ("end_token", "end_token2")
 
 @dataclass(frozen=True)
 class FamilyRow:
-    """A class and what comes of it; `lacking` is why no app does, None where one does."""
+    """A class and what is made of it; `lacking` is why there is no app, None where there is one."""
 
     name: str
     family: str

@@ -23,7 +23,7 @@ SOURCES = ("decoder.py", "description.py", "graph.py", "hadamard.py", "rotary.py
 
 @dataclass(frozen=True)
 class CachedGraph:
-    """A weightless graph as a file; `cached`: it was there already."""
+    """A weightless graph as a file; `cached`: it was already there."""
 
     path: Path
     cached: bool

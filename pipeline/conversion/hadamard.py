@@ -29,7 +29,7 @@ def hadamard(size: int) -> Float32:
 
 
 def block_for(width: int, largest: int = LARGEST_BLOCK) -> int:
-    """The largest power of two up to `largest` that divides a row of `width`, 0 where it is too small to be of use."""
+    """The largest power of two up to `largest` that divides a row of `width`, 0 where it is too small to help."""
     block = min(width & -width, largest)
     return block if block >= SMALLEST_BLOCK else 0
 

@@ -49,7 +49,7 @@ def parameter_of(variable: KerasVariable) -> Parameter:
 
 
 def kernel_parameter(layer: KerasLayer) -> Parameter:
-    """A Dense or EinsumDense layer's kernel; with LoRA the merged one, made anew at each reading."""
+    """A Dense or EinsumDense layer's kernel; with LoRA the merged one, merged again at each reading."""
     if not getattr(layer, "lora_enabled", False):
         return parameter_of(layer.kernel)
     parts = (layer._kernel, layer.lora_kernel_a, layer.lora_kernel_b)

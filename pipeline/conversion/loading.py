@@ -81,7 +81,7 @@ def _read_keras_config(path: Path) -> Json:
             return json.loads(archive.read(PRESET_CONFIG))
     except READING_FAILURES as error:
         raise ModelDamaged(
-            "The .keras file cannot be read, it is cut or damaged; save the model again or copy the file anew."
+            "The .keras file cannot be read, it is cut or damaged; save the model again or copy the file again."
         ) from error
 
 

@@ -25,7 +25,7 @@ class MappedModel:
 def map_model(causal_lm: Any) -> MappedModel:
     """Describe the model; UnsupportedFamily, UnsupportedArchitecture, DescriptionMismatch.
 
-    Both gates are here: the description fits the weights, and every Keras parameter was used once.
+    Two checks are here: the description fits the weights, and every Keras parameter was used once.
     """
     backbone = getattr(causal_lm, "backbone", None)
     if backbone is None:

@@ -55,7 +55,7 @@ def open_compiled(path: Path, threads: int) -> Any:
     """A file in LiteRT on the processor, its subgraphs sharing one packing of weights; ValueError, RuntimeError."""
     options = Options(cpu_options=CpuOptions(num_threads=threads, xnnpack_weight_cache_path=IN_MEMORY))
     with stdout_suppressed():
-        # It checks the file's structure, which a compiled model takes on trust: a damaged file can hold that for ever.
+        # It checks the file's structure, which a compiled model takes on trust: a damaged file can hold that forever.
         Interpreter(str(path), num_threads=threads)
         return CompiledModel.from_file(str(path), environment=_environment(), options=options)
 

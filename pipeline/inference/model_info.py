@@ -101,7 +101,7 @@ def identity(reference: ModelRef, family: str, digest: str | None) -> tuple[str,
     """What an artifact calls a model, and where it says that it came from.
 
     Only a hub's reference is public. Paths and file names of a machine are not: equal files of several owners share one
-    conversion, and artifacts are handed on to strangers. Such a model is named by family and digest.
+    conversion, and artifacts are passed on to strangers. Such a model is named by family and digest.
     """
     if reference.kind.on_hub:
         return reference.short_name, reference.text

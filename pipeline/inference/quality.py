@@ -88,7 +88,7 @@ def margin(logits: Float32) -> float:
 
 
 def largest_logit_difference(model: TokenModel, reference: Reference) -> float:
-    """Largest |artifact - Keras| of centred logits over the forced tokens, as a share of `logit_scale`; NaN if any is.
+    """Largest |artifact - Keras| of centred logits over the probe tokens, as a share of `logit_scale`; NaN if any is.
 
     Every token is decoded once by itself, and once read in calls of the verify signature; then each prefill signature
     reads a part of the tokens, full and padded, and so does the usual cut of a prompt, and the next tokens are decoded

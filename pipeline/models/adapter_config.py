@@ -35,7 +35,7 @@ READ = frozenset(
     "peft_type r lora_alpha use_rslora fan_in_fan_out rank_pattern alpha_pattern target_modules layers_to_transform"
     " layers_pattern exclude_modules".split()
 )
-# Repetition of a group can take a regular expression for ever.
+# Repetition of a group can take a regular expression forever.
 ENDLESS = re.compile(r"\)[*+{?]|\(\?")
 
 

@@ -1,4 +1,4 @@
-"""Holds an AAR against a job: its ABIs, the ops of its model, its version, its pages."""
+"""Compares an AAR with a job: its ABIs, the ops of its model, its version, its pages."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _notes(found: AarReading, abis: Sequence[Abi], page_size: int, unknown: set[
         notes.append(
             f"Not ready for Google Play: {' and '.join(dict.fromkeys(one.name for one in small))} of the app with"
             f" {found.name} can be loaded with pages of {(small[0].load_alignment or 0) >> 10} KB only, where current"
-            f" phones have {page_size >> 10} KB; an AAR built with --aar bazel or given by --aar file:PATH mends it."
+            f" phones have {page_size >> 10} KB; an AAR built with --aar bazel or given by --aar file:PATH fixes it."
         )
     stock = known_aars.load(known_aars.STOCK)
     wanted = next(iter(stock.abis.values())).version

@@ -1,4 +1,4 @@
-"""Holds a model against the ops that its job allows, and against those that no job may bring in."""
+"""Compares a model with the ops that its job allows, and with those that no job may bring in."""
 
 from __future__ import annotations
 

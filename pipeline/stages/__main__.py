@@ -28,7 +28,7 @@ from pipeline.request import Failure, Metric, StageRequest, StageResult
 # The module of the stage that is run, which is what its key begins with.
 DYNAMIC_IMPORTS: tuple[str, ...] = ()
 # New objects between two looks for garbage: a model's layers and a traced graph are a million small ones that stay, and
-# big arrays hang on few.
+# big arrays depend on few.
 GARBAGE_THRESHOLD = 100_000
 # A disk with so many bytes free is not what was full.
 ROOM = 64 << 20

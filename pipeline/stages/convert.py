@@ -1,6 +1,6 @@
 """Stage convert: from Keras's files to a `.tflite` that holds the farm's own decoder, and the reference to judge it by.
 
-Three gates lie on the way: the description fits the weights, every Keras parameter is used once, and the decoder gives
+Three checks are on the way: the description fits the weights, every Keras parameter is used once, and the decoder gives
 Keras's logits.
 """
 
@@ -163,7 +163,7 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
         free = () if drafter is None else full_forward.write_freely(forward, plan, stops, drafter)
         texts = full_forward.read_texts(forward, plan.texts)
     reference = Reference(plan, continuations, probe_logits, texts, export.start_token, stops, free)
-    report(0.95, "writing the model's papers")
+    report(0.95, "writing the model's metadata")
     write_metadata(request, model, choice, reference, said, made.weight_format, reading.special_tokens)
     sizes = model.description.weight_shapes().values()
     float32_bytes = 4 * sum(int(np.prod(shape)) for shape in sizes)
@@ -197,7 +197,7 @@ def find_own_graph(
 
 
 def compare_with_keras(model: MappedModel, forward: Forward, plan: Plan, timer: Timer, report: Reporter) -> Float32:
-    """Keras's logits [N,V] after each forced token; ReferenceMismatch when the decoder gives others."""
+    """Keras's logits [N,V] after each probe token; ReferenceMismatch when the decoder gives others."""
     report(0.5, "comparing the decoder with Keras")
     # Keras's first pass is traced, in Python; the decoder's is computed as it goes, and leaves Python most of the time.
     with timer.measure("gate_seconds"), ThreadPoolExecutor(1) as pool:

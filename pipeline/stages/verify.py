@@ -1,4 +1,4 @@
-"""The gate: opens the written model in ai-edge-litert and holds it against Keras and its recipe's limits.
+"""The check that decides: opens the written model in ai-edge-litert and compares it with Keras and its recipe's limits.
 
 Nothing unverified goes on to be packaged. What passes is kept as golden prompts, which the app's own code must
 reproduce later.
@@ -164,7 +164,7 @@ def check_text(
     outcomes: Sequence[PromptOutcome],
     near_tie: float,
 ) -> TextMetrics:
-    """Hold the signature that takes text against the tokens signatures of the same file, which Keras has judged."""
+    """Compare the signature that takes text with the tokens signatures of the same file, which Keras has judged."""
     if codec is None:
         raise DescriptionMismatch("The model takes text but comes without a tokenizer; run the job again.")
     path = request.input(ArtifactName.MODEL)
@@ -309,7 +309,7 @@ def check_limits(figures: Figures, limits: QualityLimits, recipe: str) -> None:
     if not figures.cache_change == 0.0:
         raise QualityMissed(
             f"The model changes cache rows that it must only read (by {figures.cache_change:.3g}); report this with"
-            " the job's log, since no recipe will mend it."
+            " the job's log, since no recipe will fix it."
         )
     missed = missed_limits(figures, limits)
     if missed:

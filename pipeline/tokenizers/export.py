@@ -54,7 +54,7 @@ class TokenizerExport:
         return replace(self, stop_tokens=tuple(sorted({*self.stop_tokens, *tokens})))
 
     def why_no_app(self, io_mode: IoMode) -> str | None:
-        """Why no app comes of the model in that I/O mode, None where one does: that of `strings` reads no text."""
+        """Why the farm makes no app of the model in that I/O mode, None where it does (`strings` reads none)."""
         return None if io_mode is IoMode.STRINGS else self.reason
 
     def missing(self, reader: Reader) -> str | None:

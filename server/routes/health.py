@@ -36,5 +36,5 @@ def get_ready(state: FarmState) -> Health:
         statistics.oldest_queued(connection)
     home = state.settings.home
     if not os.access(home, os.W_OK) or psutil.disk_usage(str(home)).free < state.settings.disk_reserve:
-        raise DiskFull("Nothing more can be written to the farm's folder; free some room or mend its permissions.")
+        raise DiskFull("Nothing more can be written to the farm's folder; free some room or fix its permissions.")
     return Health()

@@ -41,8 +41,8 @@ class JobPage:
     responses={200: {"model": Submission}, **documented(ModelNotFound, KeystoreUnusable, QuotaExceeded)},
 )
 def submit(state: FarmState, token: Submitter, request: SubmitRequest, response: Response) -> Submission:
-    """Queue a job (201), or find its equal (200). Options that the spec leaves out are taken from the metadata of an
-    uploaded model."""
+    """Queue a job (201), or find an identical one (200). Options that the spec leaves out are taken from an uploaded
+    model's metadata."""
     owner = visibility.owner(state, token)
     spec = admission.admit(state.database, state.store, request.spec, owner)
 

@@ -40,5 +40,5 @@ def create_token(state: FarmState, _token: Admin, request: TokenRequest) -> NewT
 
 @router.delete("/tokens/{token_id}", responses=documented(TokenNotFound))
 def revoke_token(state: FarmState, _token: Admin, token_id: TokenId) -> TokenView:
-    """End a token, at once and for ever."""
+    """End a token, at once and forever."""
     return tokens.revoke(state.database, token_id)

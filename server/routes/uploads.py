@@ -151,7 +151,7 @@ async def _receive(request: Request, writer: UploadWriter, limits: ServerSetting
     """The body to the disk, in chunks that are few enough for threads and small enough for memory.
 
     A client that sends nothing for a while, or sends for long, is answered with how far it has come: the file's lock
-    and the connection must not be held for ever.
+    and the connection must not be held forever.
     """
     held = bytearray()
     until = time.monotonic() + limits.upload_seconds

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# Layers of several gigabytes, made anew only when a Dockerfile or a lock changes.
+# Layers of several gigabytes, made again only when a Dockerfile or a lock changes.
 KEPT = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "keras-android-farm" / "docker"
 STARTED_WITHIN = 60.0
 

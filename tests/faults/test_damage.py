@@ -63,7 +63,7 @@ def test_every_flipped_byte_is_detected(yard, trial, place: Path) -> None:
 
 
 def test_what_is_damaged_is_found_and_made_anew(yard) -> None:
-    """Of a job that has succeeded: `farm doctor --store` names it, submitting and retrying make it anew."""
+    """Of a job that has succeeded: `farm doctor --store` names it, submitting and retrying make it again."""
     spec = JobSpec(model_kind=ModelKind.PRESET, model="{}", app=AppSpec())
     first = yard.farm.submit(spec).job.id
     yard.serve(runner=InProcess())

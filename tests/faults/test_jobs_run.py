@@ -45,7 +45,7 @@ def test_stages_are_shared_between_jobs(yard) -> None:
     made = {name for name, state in states.items() if state is StageState.SUCCEEDED}
     assert made == {"package", "bundle", "sdk"}
     assert states["jvm-check"] is StageState.REUSED, (
-        "the stub's APK does not hang on the label, so its run is reused too"
+        "the stub's APK does not depend on the label, so its run is reused too"
     )
 
 

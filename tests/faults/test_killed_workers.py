@@ -124,7 +124,7 @@ def submit_many(fleet: Fleet, count: int) -> None:
 def test_a_job_that_kills_every_worker_fails_after_three(yard) -> None:
     job_id = yard.submit({"check": ["kill-worker-later", [0.0]], "convert": ["sleep", 5]})
     for _ in range(3):
-        # The stage is made anew each time, so that it kills each time.
+        # The stage is made again each time, so that it kills each time.
         worker = yard.start_worker()
         worker.wait(30)
         with sqlite3.connect(yard.settings.home / "farm.db") as connection:

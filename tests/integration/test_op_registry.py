@@ -1,4 +1,4 @@
-"""The lists of dangerous and harmless ops, held against TensorFlow's own registry."""
+"""The lists of dangerous and harmless ops, compared with TensorFlow's own registry."""
 
 from __future__ import annotations
 

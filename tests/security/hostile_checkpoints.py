@@ -1,6 +1,6 @@
 """Transformers folders that lie or lead elsewhere: each attack by name, as a function that writes it into a folder.
 
-`canary` is a FIFO outside of the model: whoever opens it waits for ever.
+`canary` is a FIFO outside of the model: whoever opens it waits forever.
 """
 
 from __future__ import annotations

@@ -231,7 +231,7 @@ def accepted(number: int, arguments: tuple[int, ...]) -> bool:
 
 
 def rewrite(path: str, text: str | None = None) -> bool:
-    """Write what is there already, which harms nobody where the probe succeeds."""
+    """Write what is already there, which harms nobody where the probe succeeds."""
     found = Path(path).read_text() if text is None else text
     Path(path).write_text(found)
     return True

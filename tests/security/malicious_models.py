@@ -1,6 +1,6 @@
 """Malicious model files: each attack by name, as a function that writes it into a source folder.
 
-`canary` is a FIFO outside of the model: whoever opens it, in Python or in C, waits for ever.
+`canary` is a FIFO outside of the model: whoever opens it, in Python or in C, waits forever.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ class Record:
 def record(tmp_path_factory: pytest.TempPathFactory) -> Record:
     root = tmp_path_factory.mktemp("models")
     canary = tmp_path_factory.mktemp("host") / "canary"
-    os.mkfifo(canary)  # opening it waits for ever, so that any reading, in C too, ends in the time limit below
+    os.mkfifo(canary)  # opening it waits forever, so that any reading, in C too, ends in the time limit below
     attacks = {**malicious_models.attacks(canary), **hostile_checkpoints.attacks(canary)}
     folders = {name: f"{number:03}" for number, name in enumerate((*NAMES, *HOSTILE, *GOOD))}
     for name, folder in folders.items():

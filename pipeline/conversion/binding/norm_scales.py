@@ -68,7 +68,7 @@ def _put_back(
 ) -> None:
     """Turn FULLY_CONNECTED(x, W * g) into FULLY_CONNECTED(x * g, W); the product's operator now works on x.
 
-    restored: the operators x * g that are there already, by x and g; two matrices behind one norm share theirs.
+    restored: the operators x * g that are already there, by x and g; two matrices behind one norm share theirs.
     """
     users = readers(graph)[int(product.outputs[0])]
     activations = {inputs_of(user)[0] for user in users}

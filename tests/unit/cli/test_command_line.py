@@ -130,7 +130,7 @@ LONG_COMMANDS = {
     "run",
     "inspect",
     "serve",
-}  # run programs, models, or for ever
+}  # run programs, models, or forever
 WORDS = st.one_of(
     st.sampled_from(
         [

@@ -62,7 +62,7 @@ def test_a_profile_may_say_which_ops_its_jobs_allow(home: Path) -> None:
     assert options(None) == options("local") == {}
     path = home / "config" / "farm.toml"
     path.write_text(path.read_text() + 'ops = "flex"\nallow_ops = ["B", "A"]\n[profiles.local]\nallow_ops = ["C"]\n')
-    profiles.add(Profile("attic", "http://127.0.0.1:8765"), "farm_two", default=False)  # writes the file anew
+    profiles.add(Profile("attic", "http://127.0.0.1:8765"), "farm_two", default=False)  # writes the file again
     assert options(None) == options("office") == {"ops": "flex", "allow_ops": ["B", "A"]}
     assert options("local") == {"allow_ops": ["C"]}
     assert options("attic") == {}

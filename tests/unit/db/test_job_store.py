@@ -1,4 +1,4 @@
-"""Jobs and claims: the transitions, the fence, equal jobs, attempts."""
+"""Jobs and claims: the transitions, the fence, identical jobs, attempts."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def test_retry_is_refused_while_an_equal_job_is_there(database: Database) -> Non
     first = submit(database)
     jobs.cancel(database, first)
     second = submit(database)
-    with pytest.raises(TransitionRefused, match="an equal job is there"):
+    with pytest.raises(TransitionRefused, match="an identical job is there"):
         jobs.retry(database, first)
     assert get(database, first).state is JobState.CANCELLED
     jobs.cancel(database, second)

@@ -48,7 +48,7 @@ def test_submit_announces_in_its_own_transaction(announcing: Database) -> None:
     with pytest.raises(QuotaExceeded):
         submit(announcing, "another", refuse=True)
     assert waits(announcing) == [(job_id, Queue.CONVERT, False)]
-    # An equal job is there already, and was announced.
+    # An identical job is already there, and was announced.
     assert submit(announcing) == job_id
     assert waits(announcing) == []
 

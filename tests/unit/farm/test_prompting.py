@@ -44,7 +44,7 @@ def test_what_a_job_wishes_comes_before_what_the_model_says() -> None:
 
 
 def test_a_template_has_no_place_in_the_mode_complete() -> None:
-    with pytest.raises(BadPromptTemplate, match="only in the modes instruct and chat"):
+    with pytest.raises(BadPromptTemplate, match="applies to the modes instruct and chat only"):
         AppSpec(mode=Mode.COMPLETE, prompt_template="Q {prompt} A")
 
 

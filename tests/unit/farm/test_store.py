@@ -199,7 +199,7 @@ def test_a_forked_process_has_threads_of_its_own(tmp_path: Path) -> None:
     assert sealed("parent") == 3
     pid = os.fork()
     if pid == 0:
-        # Without threads of its own it would wait for ever.
+        # Without threads of its own it would wait forever.
         signal.alarm(20)
         os._exit(sealed("child"))
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 3

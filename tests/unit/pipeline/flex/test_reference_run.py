@@ -79,7 +79,7 @@ def test_every_package_of_the_environment_is_pinned_with_hashes() -> None:
 
 
 def test_the_environment_appears_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    lock = tmp_path / "twin.lock"
+    lock = tmp_path / "reference.lock"
     lock.write_text("x==1 --hash=sha256:0\n")
     with pytest.raises(ReferenceEnvironmentUnavailable, match="is not installed"):
         reference_environment.python(tmp_path, lock)

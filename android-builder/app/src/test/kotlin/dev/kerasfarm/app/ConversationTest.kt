@@ -41,7 +41,7 @@ class ConversationTest {
         // The end of the first turn and the new question; the last written token was never read.
         assertTrue("${second.readTokens}", second.readTokens in 2..conversation.countTokens(questions[1]) + 2)
         assertTrue(conversation.contextTokens > before)
-        // A model that reads everything anew answers the same.
+        // A model that reads everything again answers the same.
         val fresh = Conversation(generator, turns = conversation.turns.take(1))
         generator.generate("Something else", options) { true }
         val again = fresh.send(questions[1], options) { true }

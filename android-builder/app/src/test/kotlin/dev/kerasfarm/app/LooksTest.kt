@@ -12,7 +12,7 @@ import org.junit.Assert.assertEquals
 import org.junit.Test
 import org.robolectric.annotation.Config
 
-/** Every screen on every kind of display: drawn, and held against what a reader needs. */
+/** Every screen on every kind of display: drawn, and compared with what a reader needs. */
 class LooksTest : AppTest() {
     @Test
     fun inTheLight() = everyScreen("light")

@@ -15,7 +15,7 @@ interface GenerationListener {
     fun onToken(part: String, tokens: Int, tokensPerSecond: Double): Boolean
 }
 
-/** Hands on what can be shown. */
+/** Passes on what can be shown. */
 internal class PartListener(private val show: (String) -> Boolean) : GenerationListener {
     override fun onToken(part: String, tokens: Int, tokensPerSecond: Double): Boolean = part.isEmpty() || show(part)
 }

@@ -70,7 +70,7 @@ class CompletePane(activity: Activity, private val session: Session, private val
         val again = attempt > 0 && ghost.place >= 0
         ghost.show("")
         if (!again) ghost.place = editor.selectionEnd.coerceAtLeast(0)
-        // Tokens begin with a space: one that is there already would have none to follow.
+        // Tokens begin with a space: one that is already there would have none to follow.
         val prompt = editor.text.substring(0, ghost.place).trimEnd(' ')
         hideKeyboard(editor)
         session.generate(prompt, preferences.options(Mode.COMPLETE), if (again) attempt else 0)

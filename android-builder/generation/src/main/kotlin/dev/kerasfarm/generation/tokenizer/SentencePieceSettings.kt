@@ -14,7 +14,7 @@ internal class Prefix(private val always: Boolean, private val first: Boolean, p
     }
 }
 
-/** The prefix that a file's pre-tokenizer adds; one that its normalizer adds is there already. */
+/** The prefix that a file's pre-tokenizer adds; one that its normalizer adds is already there. */
 internal fun readPrefix(settings: TokenizerSettings): Prefix {
     val stated = settings.preTokenizer ?: return Prefix(always = false, first = false, replaces = false)
     val type = stated["type"]

@@ -1,6 +1,6 @@
 package dev.kerasfarm.generation.tokenizer
 
-/** The regular expressions of published tokenizers, letter for letter, that were held against the reference. */
+/** The regular expressions of published tokenizers, letter for letter, that were compared with the reference. */
 internal object SplitPatterns {
     private const val CONTRACTIONS = "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
     private const val SPACES = """\s*[\r\n]+|\s+(?!\S)|\s+"""
