@@ -35,6 +35,7 @@ COMMANDS: dict[str, str] = {
     "download": "Write a job's files here: the app, the model, the tokenizer, the golden prompts, the report.",
     "pictures": "Draw a job's app having answered a prompt, light and dark, in the sizes of a store.",
     "run": "Complete or answer a prompt with a model on this machine.",
+    "chat": "Hold a conversation with a model on this machine.",
     "inspect": "Show what is inside a .tflite or an APK: signatures, operators, tensors, sizes.",
     "ops": "List a model's ops: versions, places, the runtimes and AARs that have them.",
     "aar": "Build the Android library with TensorFlow's ops that a model needs, or find one that was built.",

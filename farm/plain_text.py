@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from typing import Any
 
@@ -13,6 +14,7 @@ LARGEST_INTEGER = 2**63 - 1
 
 # Controls and halves of surrogate pairs; and marks that turn the order of a line around or end it.
 _REFUSED = frozenset({"Cc", "Cs"})
+_HALVES = re.compile("[\ud800-\udfff]")
 _ORDER_MARKS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff\u2028\u2029")
 
 
@@ -24,6 +26,11 @@ def clean(text: str, limit: int = SENTENCE_CHARACTERS) -> str:
             " " if letter in _ORDER_MARKS or unicodedata.category(letter) in _REFUSED else letter for letter in cut
         )
     return cut if len(cut) <= limit else f"{cut[: limit - 1]}…"
+
+
+def replace_surrogates(text: str) -> str:
+    """The text with U+FFFD for halves of surrogate pairs, which no UTF-8 has."""
+    return _HALVES.sub("\ufffd", text)
 
 
 def clean_data(value: Any) -> Any:

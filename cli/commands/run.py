@@ -12,6 +12,16 @@ import typer
 
 from cli import completion, units
 from cli.arguments import AsJson
+from cli.sampling_options import (
+    MinP,
+    RepetitionPenalty,
+    Seed,
+    Stop,
+    Temperature,
+    TopK,
+    TopP,
+    read_sampling,
+)
 from cli.targets import model_files
 from cli.terminal import open_terminal, printable
 from farm.artifacts import ArtifactName
@@ -90,6 +100,13 @@ def command(
             show_default=False,
         ),
     ] = None,
+    temperature: Temperature = 0.0,
+    top_k: TopK = 0,
+    top_p: TopP = 1.0,
+    min_p: MinP = 0.0,
+    repetition_penalty: RepetitionPenalty = 1.0,
+    seed: Seed = None,
+    stop: Stop = None,
     threads: Annotated[
         int | None,
         typer.Option(min=1, max=256, metavar="N", help="CPU threads (default: up to 4).", show_default=False),
@@ -98,39 +115,46 @@ def command(
 ) -> None:
     """Complete or answer a prompt with a model on this machine.
 
-    What the model writes goes to stdout, in the mode complete behind the prompt; the figures go to stderr. It takes the
-    likeliest token each time.
+    What the model writes goes to stdout as it comes, in the mode complete behind the prompt; the figures go to stderr.
+    It takes the likeliest token each time unless --temperature says otherwise.
     """
     # These bring numpy and the interpreter, for which no other command should wait.
     from cli import text_run
-    from pipeline.inference import archive, generation
+    from pipeline.inference import archive, generation, prompt_run
 
     terminal = open_terminal(as_json)
     wanted_mode = None if mode is None else OneOf(Mode, "mode", UnknownMode)(mode)
     template = None if prompt_template is None else read_template(prompt_template)
     prompt = read_prompt(prompt)
+    sampling = read_sampling(temperature, top_k, top_p, min_p, repetition_penalty, seed)
     threads = threads or archive.default_threads()
     with model_files(ctx, target, NEEDED) as path, stdout_suppressed(), archive.find_files(path) as files:
         info, prompting = files.info, files.info.prompting.changed(wanted_mode, template)
-        filled = prompting.fill(prompt)
         if info.io_mode == IoMode.STRINGS:
-            written = text_run.write_text(files, filled, max_tokens, DEFAULT_TOKENS, threads)
+            if not sampling.greedy or stop:
+                raise UsageError(
+                    "A model of the I/O mode strings writes its answer whole, the likeliest token each time; leave the"
+                    " sampling options and --stop out."
+                )
+            written = text_run.write_text(files, prompting.fill(prompt), max_tokens, DEFAULT_TOKENS, threads)
         else:
             model = archive.open_language_model(path, threads)
-            given = model.prompt_tokens(filled)
+            given = prompt_run.prompt_tokens(model, prompting, prompt)
     if info.io_mode == IoMode.STRINGS:
         text_run.show(written, info, prompt, prompting.mode, terminal)
         return
     wanted = max_tokens or max(1, min(DEFAULT_TOKENS, model.info.context - len(given)))
     clock = Timer()
-    tokens = generation.generate(model.tokens, given, wanted, model.info.stop_tokens)
+    chosen = generation.generate(model.tokens, given, wanted, model.info.stop_tokens, sampling.sampler(given))
     ids: list[int] = []
     pieces: list[str] = []
     if not as_json and prompting.mode is Mode.COMPLETE:
         _write(prompt)
-    for piece in model.text.stream(_kept(clock.count(tokens), ids)) if model.text else ():
-        # An answer begins with the space that the template leaves to it.
-        shown = piece if pieces or prompting.mode is Mode.COMPLETE else piece.lstrip()
+    shown_parts = prompt_run.answer_parts(model, prompting, stop or ())
+    for part in shown_parts.write(_kept(clock.count(chosen), ids)) if shown_parts else ():
+        if part.thought:
+            continue
+        shown = part.text
         pieces.append(shown)
         if not as_json:
             _write(shown)

@@ -9,6 +9,7 @@ import numpy as np
 from farm.errors import SequenceTooLong
 from pipeline.inference.drafting import PromptLookupDrafter
 from pipeline.inference.interpreter import Float32, TokenModel
+from pipeline.inference.kept_text import KeptText
 
 Sampler = Callable[[Float32], int]
 
@@ -19,17 +20,19 @@ def greedy(logits: Float32) -> int:
 
 
 def generate(
-    model: TokenModel,
+    model: TokenModel | KeptText,
     prompt: Sequence[int],
     max_new_tokens: int,
     stop_tokens: Collection[int],
     sampler: Sampler = greedy,
     *,
     drafting: bool = True,
+    kept: int = 0,
 ) -> Iterator[int]:
     """The new tokens one by one, until a stop token (not given out) or `max_new_tokens`.
 
-    drafting: whether tokens are drafted from the text and read together, which changes nothing but the time.
+    drafting: whether tokens are drafted from the text and read together, which changes nothing but the time. kept: how
+    many of the prompt's tokens the model has read already.
     SequenceTooLong at once when the prompt is empty or prompt and output together do not fit into the context.
     """
     context = model.contract.context
@@ -40,22 +43,23 @@ def generate(
             f"The prompt of {len(prompt)} tokens and {max_new_tokens} new ones do not fit into the model's context of"
             f" {context}; shorten the prompt or ask for at most {max(0, context - len(prompt))} tokens."
         )
-    return _tokens(model, prompt, max_new_tokens, stop_tokens, sampler, max_new_tokens if drafting else 0)
+    return _tokens(model, prompt, max_new_tokens, stop_tokens, sampler, max_new_tokens if drafting else 0, kept)
 
 
 def _tokens(
-    model: TokenModel,
+    model: TokenModel | KeptText,
     prompt: Sequence[int],
     max_new_tokens: int,
     stop_tokens: Collection[int],
     sampler: Sampler,
     most_drafts: int,
+    kept: int,
 ) -> Iterator[int]:
     if max_new_tokens < 1:
         return
-    model.rewind()
+    model.rewind(kept)
     drafter = PromptLookupDrafter(prompt)
-    logits = [model.read(prompt)]
+    logits = [model.read(prompt[kept:])]
     drafts: Sequence[int] = ()
     written = 0
     while True:

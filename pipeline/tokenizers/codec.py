@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import codecs
 import json
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from farm.chat import Piece, join_pieces
 from farm.errors import FileUnreadable, UsageError
+from farm.plain_text import replace_surrogates
 from pipeline.tokenizers import kinds
 from pipeline.tokenizers.unusable import TokenizerUnusable
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 REPLACEMENT = "\ufffd"
-# Halves of surrogate pairs, which have no UTF-8.
-UNPAIRED = re.compile("[\ud800-\udfff]")
 
 
 class TextCodec:
@@ -104,7 +102,7 @@ class TextCodec:
             if isinstance(piece, int):
                 tokens.append(piece)
             else:
-                whole = UNPAIRED.sub(REPLACEMENT, piece)
+                whole = replace_surrogates(piece)
                 tokens += self._encode_inside(whole) if tokens else self.encode_literally(whole)
         return tokens
 
