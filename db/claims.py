@@ -174,18 +174,20 @@ def fail(database: Database, held: Claim, error: FarmError, max_attempts: int) -
         return _end_badly(connection, held.job_id, held.attempt, error, retry=retry)
 
 
-def requeue_lost(database: Database, dead_workers: Sequence[str], max_attempts: int) -> list[str]:
-    """Free the jobs of these dead workers and those whose lease has run out. Returns their ids.
+def requeue_lost(
+    database: Database, dead_workers: Sequence[str], max_attempts: int, *, overdue: bool = True
+) -> list[str]:
+    """Free the jobs of these dead workers and, if `overdue`, those whose lease has run out. Returns their ids.
 
     A job with attempts left is queued again; one whose cancellation was asked for is cancelled; else it has failed.
     """
     with database.read() as connection:
-        if connection.scalar(sa.select(Job.id).where(_lost(connection, dead_workers)).limit(1)) is None:
+        if connection.scalar(sa.select(Job.id).where(_lost(connection, dead_workers, overdue)).limit(1)) is None:
             return []
     with database.write(durable=True) as connection:
         rows = connection.execute(
             sa.select(Job.id, Job.attempt, Job.counted_attempts, Job.cancel_requested)
-            .where(_lost(connection, dead_workers))
+            .where(_lost(connection, dead_workers, overdue))
             .with_for_update(skip_locked=True)
         ).all()
         for row in rows:
@@ -200,9 +202,11 @@ def requeue_lost(database: Database, dead_workers: Sequence[str], max_attempts: 
         return [row.id for row in rows]
 
 
-def _lost(connection: Connection, dead_workers: Sequence[str]) -> sa.ColumnElement[bool]:
-    overdue = Job.lease_until < moment(connection)
-    return sa.and_(Job.state == JobState.RUNNING.value, sa.or_(overdue, Job.worker_id.in_(dead_workers)))
+def _lost(connection: Connection, dead_workers: Sequence[str], overdue: bool) -> sa.ColumnElement[bool]:
+    gone: sa.ColumnElement[bool] = Job.worker_id.in_(dead_workers)
+    if overdue:
+        gone = sa.or_(gone, Job.lease_until < moment(connection))
+    return sa.and_(Job.state == JobState.RUNNING.value, gone)
 
 
 def _waiting(queues: Collection[Queue], only: str | None, *, confines: bool) -> sa.Select[str]:

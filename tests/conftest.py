@@ -61,6 +61,9 @@ def trial(request: pytest.FixtureRequest) -> Iterator[Trial]:
     engines = [each for each in request.node.fixturenames if each in ("postgresql", "fleet", "make_fleet")]
     parameters = getattr(request.node, "callspec", None)
     named = parameters.params.get("engine") if parameters else None
+    # The unit tests' databases of both kinds.
+    if parameters and parameters.params.get("database") == "postgresql":
+        named = trials.POSTGRESQL
     begun = trials.begin(mark.kwargs["id"], named or (trials.POSTGRESQL if engines else trials.SQLITE))
     failed, started = request.session.testsfailed, time.monotonic()
     yield begun

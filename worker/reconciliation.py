@@ -22,6 +22,8 @@ from worker import control_group, process_tree
 from worker.removal import ASIDE, remove
 
 _log = logging.getLogger("farm.worker")
+# A clock that gains or loses so much between two looks was set, or the machine slept.
+STEP_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,8 @@ class Sweeper:
         self._worker_id = worker_id
         self._confines = confines
         self._next_seen = 0.0
+        self._clocks = time.time(), time.monotonic()
+        self._leases_count_from = 0.0
 
     def sweep(self) -> list[str]:
         """Free the jobs of workers that have died since, and those whose lease has run out; their ids."""
@@ -84,21 +88,39 @@ class Sweeper:
             workers.seen(self._database, self._worker_id, process, confines=self._confines)
             self._next_seen = time.monotonic() + workers.SEEN_SECONDS
         _, dead = _others(self._database, self._worker_id)
-        freed = free_lost_jobs(self._database, dead, self._settings.max_attempts)
+        freed = free_lost_jobs(self._database, dead, self._settings.max_attempts, overdue=self._leases_count())
         if self._settings.alive is not None:
             self._settings.alive.touch()
         return freed
+
+    def _leases_count(self) -> bool:
+        """Whether a lease that is over tells that its worker is gone.
+
+        Not for the length of a lease after the machine's clock was set or the machine slept: then the leases of healthy
+        workers are over too, until they renew them.
+        """
+        before, self._clocks = self._clocks, (time.time(), time.monotonic())
+        passed, measured = (new - old for new, old in zip(self._clocks, before, strict=True))
+        if abs(passed - measured) > STEP_SECONDS:
+            _log.warning("the machine's clock has moved by %.0f s; leases count again after one", passed - measured)
+            self._leases_count_from = self._clocks[1] + self._settings.lease_seconds
+        return self._clocks[1] >= self._leases_count_from
 
     def leave_if_idle(self) -> bool:
         """Forget this worker unless a job waits that it can do; True when forgotten."""
         return workers.leave_if_idle(self._database, self._worker_id, confines=self._confines)
 
 
-def free_lost_jobs(database: Database, dead: list[WorkerRecord], max_attempts: int) -> list[str]:
-    """Kill what dead workers have left running, free their jobs and those past their lease, forget the workers."""
+def free_lost_jobs(
+    database: Database, dead: list[WorkerRecord], max_attempts: int, *, overdue: bool = True
+) -> list[str]:
+    """Kill what dead workers have left running, free their jobs, forget the workers.
+
+    overdue: free the jobs past their lease too.
+    """
     for worker in dead:
         process_tree.kill(worker.id)
-    freed = claims.requeue_lost(database, [worker.id for worker in dead], max_attempts)
+    freed = claims.requeue_lost(database, [worker.id for worker in dead], max_attempts, overdue=overdue)
     workers.remove(database, [worker.id for worker in dead])
     return freed
 

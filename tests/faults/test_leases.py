@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from db import claims, stages
+from db import claims, session, stages
 from db.claims import Claim, LeaseLost
 from db.models import ArtifactRow, Job
 from db.session import now, replace
@@ -25,6 +25,8 @@ from farm.states import JobState
 from tests.faults.in_process import InProcess
 from tests.faults.soundness import count
 from tests.faults.yard import ForkedWorker, Yard
+from tests.trial import SQLITE
+from worker import reconciliation
 from worker.stage_process import StageJob
 from worker.termination import Reason, Termination
 
@@ -164,3 +166,57 @@ def test_a_dead_workers_job_runs_again(make_farm, trial, monkeypatch: pytest.Mon
     trial.measured(f"with a lease of {lease:g} s the job ran again after {seconds:.1f} s")
     assert seconds <= lease + 15
     assert yard.wait(job_id, 30 + 3 * beat).state is JobState.SUCCEEDED
+
+
+SKEWS = (70.0, -70.0, 120.0, -120.0)
+
+
+@pytest.mark.goal(id="A9")
+def test_no_healthy_job_is_failed_by_a_clock(make_farm, engine: str, trial, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers of other machines, whose clocks differ, or one machine, whose clock is set while jobs run.
+
+    A SQLite database is used by one machine, so that there a clock that moves is what happens.
+    """
+    farm = make_farm()
+    database = farm.database()
+    lost = claimed = 0
+    for number in range(trial.size(8, 100)):
+        skew = SKEWS[number % len(SKEWS)]
+        farm.submit({"seed": number})
+        held = claims.claim(database, "healthy", lease_seconds=60)
+        assert held is not None
+        claimed += 1
+        sweeper = reconciliation.Sweeper(farm.settings, database, "another", confines=True)
+        lost += len(sweeper.sweep())
+        with monkeypatch.context() as set_clock:
+            set_clock.setattr(time, "time", lambda skew=skew, time_of=time.time: time_of() + skew)
+            set_clock.setattr(session, "now", lambda skew=skew: now() + timedelta(seconds=skew))
+            if engine != SQLITE:
+                lost += len(claims.requeue_lost(database, [], max_attempts=3))
+            lost += len(sweeper.sweep())
+            claims.heartbeat(database, held)
+            lost += len(sweeper.sweep())
+            lost += len(claims.requeue_lost(database, [], max_attempts=3))
+            claims.heartbeat(database, held)
+        # Set right again: with a clock that was late, the leases lie in the past.
+        if engine != SQLITE:
+            lost += len(claims.requeue_lost(database, [], max_attempts=3))
+        lost += len(sweeper.sweep())
+        claims.heartbeat(database, held)
+        lost += len(claims.requeue_lost(database, [], max_attempts=3))
+        claims.cancelled(database, held)
+    trial.measured(f"{claimed} jobs, clocks 70 and 120 s apart both ways: {lost} healthy ones failed")
+    assert lost == 0
+
+
+def test_a_lease_counts_again_after_the_clock_was_set(yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    yard.submit()
+    database = yard.database()
+    assert claims.claim(database, "gone", lease_seconds=1) is not None
+    sweeper = reconciliation.Sweeper(yard.settings, database, "another", confines=True)
+    monkeypatch.setattr(time, "time", lambda time_of=time.time: time_of() + 70)
+    monkeypatch.setattr(session, "now", lambda: now() + timedelta(seconds=70))
+    assert sweeper.sweep() == []
+    monkeypatch.setattr(time, "monotonic", lambda time_of=time.monotonic: time_of() + yard.settings.lease_seconds)
+    monkeypatch.setattr(time, "time", lambda time_of=time.time: time_of() + yard.settings.lease_seconds)
+    assert len(sweeper.sweep()) == 1

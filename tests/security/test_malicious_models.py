@@ -95,6 +95,29 @@ def test_a_good_model_is_accepted(record: Record, name: str) -> None:
     assert record.answers[name] == ["accepted", "GPT2Backbone"]
 
 
+@pytest.mark.goal(id="S1")
+def test_malicious_files_do_nothing(record: Record, trial) -> None:
+    judge(record, trial, NAMES, {"ModelUnsafe"})
+
+
+@pytest.mark.goal(id="A3")
+def test_hostile_models_do_nothing(record: Record, trial) -> None:
+    judge(record, trial, [*NAMES, *HOSTILE], REFUSALS)
+
+
+def judge(record: Record, trial, names: list[str], refusals: set[str]) -> None:
+    accepted = [name for name in names if record.answers[name][0] not in refusals]
+    refused = [name for name in GOOD if record.answers[name][0] != "accepted"]
+    slowest = max(record.seconds[name] for name in names)
+    trial.measured(
+        f"{len(names)} hostile, {len(accepted)} not refused, the slowest in {slowest:.1f} s; {len(GOOD)} good,"
+        f" {len(refused)} refused; {len(record.findings)} things run, read or reached; {len(record.heavy)} of"
+        " TensorFlow and Keras imported"
+    )
+    assert (accepted, refused, record.findings, record.heavy) == ([], [], [], [])
+    assert slowest < LONGEST_CHECK
+
+
 def test_nothing_was_run_read_or_reached(record: Record) -> None:
     assert record.findings == []
 

@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from db.store_ownership import adopt, owns
 from db.workers import leave
 from farm.artifacts import Artifact, ArtifactName
 from farm.collected import Collected
-from farm.errors import StoreForeign, TransitionRefused
+from farm.errors import FarmError, StoreForeign, TransitionRefused
 from farm.jobspec import JobSpec
 from farm.modelref import ModelKind
 from farm.settings import Settings
@@ -136,14 +137,40 @@ def test_a_young_file_stays_though_nothing_refers_to_it_yet(
     assert collect(settings, database, store, MONTH).files == 1
 
 
+@pytest.mark.goal(id="A6")
+@pytest.mark.parametrize("content", [b"", b"no database" * 500, b"SQLite format 3\0" + bytes(4080)])
+def test_a_damaged_database_removes_nothing(store: LocalStore, settings: Settings, content: bytes, trial) -> None:
+    """Whether it can be opened or not; nothing of the store has been touched for long."""
+    for number in range(20):
+        store.put_bytes(ArtifactName.REPORT, str(number).encode())
+    store.set_owner("0" * 32)
+    long_ago_files(settings)
+    path = settings.home / "farm.db"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    with suppress(FarmError):
+        opened = open_database(settings.database)
+        register_and_reconcile(settings, opened, store, "w" * 10, confines=True)
+        collect(settings, opened, store, timedelta(0))
+    blobs = len(list((settings.store / "blobs").iterdir()))
+    trial.measured(f"a database of {len(content)} bytes: {20 - blobs} of 20 removed")
+    assert blobs == 20
+
+
+def long_ago_files(settings: Settings) -> None:
+    for path in (settings.store / "blobs").iterdir():
+        os.utime(path, (time.time() - 40 * DAY,) * 2)
+
+
 def unknown_for_a_day(database: Database) -> None:
     with database.write() as connection:
         connection.execute(sa.update(UnknownFile).values(seen_at=now() - timedelta(days=1, seconds=1)))
 
 
+@pytest.mark.goal(id="A6")
 @pytest.mark.parametrize("kept", ["an empty database", "another farm's database"])
 def test_a_foreign_database_removes_nothing(
-    database: Database, store: LocalStore, settings: Settings, kept: str, tmp_path: Path
+    database: Database, store: LocalStore, settings: Settings, kept: str, tmp_path: Path, trial
 ) -> None:
     """A6: whatever reconciliation and collection find unknown, and however old it is."""
     register_and_reconcile(settings, database, store, "w" * 10, confines=True)
@@ -162,6 +189,7 @@ def test_a_foreign_database_removes_nothing(
         with pytest.raises(StoreForeign, match="gc --adopt-store"):
             collect(settings, foreign, store, timedelta(days=1))
         leave(foreign, "v" * 10)
+    trial.measured(f"{kept}: {len(before) - len(list((settings.store / 'blobs').iterdir()))} of {len(before)} removed")
     assert sorted((settings.store / "blobs").iterdir()) == before
 
     adopt(foreign, store)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from dataclasses import replace
 
 import pytest
+from sqlalchemy.engine import Connection
 
 from client.protocol import JobView
 from db import claims, jobs, stages, tokens
+from db.jobs import Submitted
 from db.records import ResultRecord
-from farm.access import Quotas, Scope
+from farm.access import Quotas, Scope, TokenView
 from farm.jobspec import JobSpec
 from farm.modelref import ModelKind
 from farm.stages import StageName
@@ -40,6 +43,45 @@ def submit(api, headers: dict[str, str], spec: JobSpec = SPEC) -> tuple[int, str
     answer = api.client.post("/v1/jobs", headers=headers, json={"spec": spec.model_dump(mode="json")})
     assert answer.status_code in (200, 201), answer.text
     return answer.status_code, answer.json()["job"]["id"]
+
+
+@pytest.mark.goal(id="A8")
+def test_the_matrix_of_roles_owners_and_endpoints(api, trial) -> None:
+    """Every set of scopes, no token and a revoked one, each with a job of its own and another's."""
+    revoked = tokens.create(api.database, "revoked", list(Scope), Quotas())
+    tokens.revoke(api.database, revoked.token.id)
+    callers: list[tuple[str, frozenset[Scope] | None, TokenView, str]] = []
+    sets: tuple[tuple[Scope, ...], ...] = ((), (Scope.READ,), (Scope.SUBMIT,), BOTH, (Scope.ADMIN,))
+    for each in sets:
+        made = tokens.create(api.database, "one", each, Quotas())
+        callers.append(("+".join(each) or "no scope", frozenset(each), made.token, made.secret))
+    callers += [("revoked", None, revoked.token, revoked.secret), ("unknown", None, revoked.token, "farm_wrong")]
+    stranger = tokens.create(api.database, "stranger", BOTH, Quotas()).token
+    asked, wrong = 0, []
+    for ((method, path), usual), (name, scopes, own, secret) in itertools.product(OF_A_JOB.items(), callers):
+        needed = Scope.READ if method == "GET" else Scope.SUBMIT
+        for owner in (own, stranger):
+            job_id = owned_job(api, owner, f"{asked}")
+            answer = api.client.request(method, path.format(id=job_id), headers={"Authorization": f"Bearer {secret}"})
+            admin = scopes is not None and Scope.ADMIN in scopes
+            if scopes is None:
+                right = 401
+            elif not admin and needed not in scopes:
+                right = 403
+            else:
+                right = usual if admin or owner == own else 404
+            asked += 1
+            if answer.status_code != right:
+                wrong.append((method, path, name, owner == own, answer.status_code, right))
+    trial.measured(f"{asked} answers over roles, endpoints and owners: {len(wrong)} wrong")
+    assert wrong == []
+
+
+def owned_job(api, token: TokenView, label: str) -> str:
+    def own(connection: Connection, submitted: Submitted) -> None:
+        tokens.own_job(connection, token, submitted.job_id)
+
+    return jobs.submit(api.database, SPEC, label, [StageName.FETCH], lambda _artifacts: True, own).job_id
 
 
 @pytest.mark.parametrize(("method", "path"), list(OF_A_JOB))

@@ -46,6 +46,20 @@ def test_a_forbidden_op_is_refused_even_when_listed(tmp_path: Path, category: st
     assert found.name == category
 
 
+@pytest.mark.goal(id="S3")
+def test_every_forbidden_op_is_named(tmp_path: Path, trial) -> None:
+    unnamed = []
+    for _, op in MODELS:
+        path = write_model(tmp_path / "x.tflite", [Op("ADD"), flex(op)])
+        try:
+            allowlist.require(path, Allowlist(OpSet.LISTED, frozenset({op, f"Flex{op}", "ADD"})))
+            unnamed.append(op)
+        except OpForbidden as error:
+            unnamed += [op] if f"Flex{op}" not in error.sentence else []
+    trial.measured(f"{len(MODELS)} models with forbidden ops: {len(unnamed)} accepted or not named")
+    assert unnamed == []
+
+
 def test_the_operators_permission_is_for_that_op_alone(tmp_path: Path) -> None:
     path = write_model(tmp_path / "x.tflite", [flex("ReadFile")])
     permitted = Allowlist(OpSet.BUILTIN, frozenset({"ReadFile"}), frozenset({"ReadFile"}))
