@@ -95,7 +95,8 @@ def run(goal: str, scale: float, seed: int) -> list[Figure]:
     with tempfile.TemporaryDirectory(prefix="farm-figures-") as folder:
         place = Path(folder) / "figures"
         environment = os.environ | {
-            "FARM_FAULTS_SCALE": str(scale), "FARM_FAULTS_SEED": str(seed), "FARM_FAULTS_FIGURES": str(place),
+            "FARM_FAULTS_GOAL": goal, "FARM_FAULTS_SCALE": str(scale), "FARM_FAULTS_SEED": str(seed),
+            "FARM_FAULTS_FIGURES": str(place),
         }  # fmt: skip
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", f'goal(id="{goal}")', *PLACES]
         ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)

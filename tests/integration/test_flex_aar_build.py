@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -49,11 +52,30 @@ def test_the_container_is_built_and_run_with_all_that_was_asked_for(tmp_path: Pa
     assert output.read_text() == "an-aar\n"
     inspected, built, started = (tmp_path / "calls").read_text().splitlines()
     assert inspected.startswith("image inspect farm-flex-aar:")
-    assert "--build-arg BAZEL=6.1.0" in built
+    assert "bazel/releases/download/6.1.0" in built
+    # Bazel, and the NDK.
+    assert len(re.findall(r"--build-arg \w+_SHA256=[0-9a-f]{64} ", built)) == 2
     assert "android-ndk-r25c" in built
     for word in ("ABIS=arm64-v8a,x86_64", "PAGES=16384", "tensorflow/archive/refs/tags/v2.14.0", "NDK_API=26"):
         assert word in started
+    assert re.search(r"TF_SHA256=[0-9a-f]{64} --env TEXT_REPOSITORY=\S+ --env TEXT_COMMIT=[0-9a-f]{40} ", started)
     assert (tmp_path / "calls.ops").read_text() == "ReduceJoin\nRegexSplitWithOffsets\n"
+
+
+@pytest.mark.parametrize("missing", ["bazel.sha256", "ndk.sha256", "tensorflow.sha256", "tensorflow_text.commit"])
+def test_what_is_not_pinned_is_not_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    recipe = tmp_path / "flex-aar"
+    shutil.copytree(aar_builds.RECIPE, recipe)
+    monkeypatch.setattr(aar_builds, "RECIPE", recipe)
+    versions = json.loads((recipe / "versions.json").read_text())
+    part, name = missing.split(".")
+    versions[part][name] = None
+    (recipe / "versions.json").write_text(json.dumps(versions))
+    ran, log, output = run_build(tmp_path)
+    assert ran.returncode == 1
+    assert f"ERROR: {missing} is not pinned" in log.read_text()
+    assert not output.exists()
+    assert not (tmp_path / "calls").exists()
 
 
 def test_a_failure_is_in_the_log_for_the_farm_to_read(tmp_path: Path) -> None:

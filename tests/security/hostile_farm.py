@@ -13,8 +13,7 @@ from farm.appspec import AppSpec
 from farm.jobspec import JobSpec
 from farm.modelref import ModelKind
 from tests.faults.yard import ForkedWorker, Yard
-from worker import stage_view
-from worker.sandbox import Bubblewrap
+from worker import sandbox, stage_view
 from worker.stage_process import ProcessRunner
 
 PROGRAM = Path(__file__).with_name("hostile_stage.py")
@@ -39,7 +38,9 @@ class HostileFarm(Yard):
     def runner(self) -> ProcessRunner:
         """What runs its stages."""
         python = sys.executable if os.geteuid() == 0 else PYTHON
-        return ProcessRunner(Bubblewrap(), self.settings.grace_seconds, (python, "-I", "-S", str(PROGRAM)))
+        return ProcessRunner(
+            sandbox.choose(self.settings.sandbox), self.settings.grace_seconds, (python, "-I", "-S", str(PROGRAM))
+        )
 
     def work(self, *, ordinary: bool = False, idle_seconds: float | None = 0.0) -> ForkedWorker:
         """Start a worker, as root where the test is, or as an ordinary user."""

@@ -145,9 +145,9 @@ def stub():
 
 def probe(workdir: Path, given: dict) -> int:
     """Try everything; the names of what succeeded are the stage's attributes."""
-    tried, got = 0, []
+    tried, got = [], []
     for name, attempt in probes(workdir, given):
-        tried += 1
+        tried.append(name)
         try:
             if attempt():
                 got.append(name)

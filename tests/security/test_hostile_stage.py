@@ -18,6 +18,7 @@ USERS = pytest.mark.parametrize("ordinary", [False, True], ids=["root", "ordinar
 
 
 @pytest.mark.goal(id="A1")
+@pytest.mark.goal(id="S2")
 @USERS
 def test_a_hostile_stage_reaches_nothing(
     hostile: HostileFarm, trial, ordinary: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -48,9 +49,10 @@ def test_a_hostile_stage_reaches_nothing(
     assert job.state is JobState.SUCCEEDED, "\n".join(hostile.farm.logs(job_id))[-3000:]
     hostile.farm.download(job_id, ArtifactName.REPORT, tmp_path / "report.json")
     said = json.loads((tmp_path / "report.json").read_text())["attributes"]["check"]
-    trial.measured(
-        f"{said['tried']} probes as {'an ordinary user' if ordinary else 'root'}, {len(said['got'])} succeeded"
-    )
-    assert said["tried"] >= 120
+    user = "an ordinary user" if ordinary else "root"
+    trial.measured(f"{len(said['tried'])} probes as {user}, {len(said['got'])} succeeded")
+    if trial.goal == "S2":
+        trial.measured("one by one: " + ", ".join(said["tried"]))
+    assert len(set(said["tried"])) >= 120
     assert said["got"] == []
     assert not any((*home.rglob("hostile"), *Path("/tmp").glob("hostile")))  # noqa: S108 # the stage's try
