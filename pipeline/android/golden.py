@@ -37,6 +37,27 @@ class GoldenPrompt(BaseModel):
         return self.tokens[:-1] if self.tokens and self.tokens[-1] in stop_tokens else self.tokens
 
 
+class GoldenTurn(BaseModel):
+    """A turn of a conversation. prompt_tokens: all that is read before the answer; answer: what the turns behind it
+    have for it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    question: str
+    prompt_tokens: tuple[int, ...]
+    answer: str
+
+
+class GoldenConversation(BaseModel):
+    """A conversation's turns."""
+
+    model_config = ConfigDict(frozen=True)
+
+    system: str | None = None
+    thinking: bool = False
+    turns: tuple[GoldenTurn, ...]
+
+
 class GoldenLimits(BaseModel):
     """tie: the lead of the best logit, as a share of the largest logit, below which a step is a matter of rounding."""
 
@@ -46,13 +67,14 @@ class GoldenLimits(BaseModel):
 
 
 class Golden(BaseModel):
-    """The prompts of `golden.json`."""
+    """The prompts of `golden.json`, and conversations, whose turns are among the prompts as tokens alone."""
 
     model_config = ConfigDict(frozen=True)
 
     format: Literal[1]
     prompts: tuple[GoldenPrompt, ...]
     limits: GoldenLimits
+    conversations: tuple[GoldenConversation, ...] = ()
 
 
 def read(path: Path) -> Golden:

@@ -10,7 +10,7 @@ from typing import Any
 from farm.errors import HostMismatch
 from pipeline.android import host_driver
 from pipeline.android.base import AppBase
-from pipeline.android.golden import Golden, GoldenPrompt
+from pipeline.android.golden import Golden, GoldenConversation, GoldenPrompt, GoldenTurn
 from pipeline.inference.reference import PromptReference, Reference
 from pipeline.toolchain import tools
 from pipeline.toolchain.maven import Toolchain
@@ -87,6 +87,7 @@ def commands(package: Path, golden: Golden, reference: Reference, threads: int, 
         if prompt.text is not None:
             lines.append({"cmd": "tokenize", "text": prompt.text})
         lines.append({"cmd": "generate", "prompt_tokens": list(prompt.prompt_tokens), "max_new_tokens": prompt.steps})
+    lines += [_conversation(talk, number) for talk in golden.conversations for number in range(len(talk.turns))]
     for number, followed in enumerate(reference.prompts):
         tokens = [*followed.tokens, *followed.greedy[:-1]]
         where = str(host_driver.logits_file(scratch, number))
@@ -103,12 +104,32 @@ def read_answers(output: str, golden: Golden, reference: Reference, scratch: Pat
             ids = tuple(next(rest)["ids"]) if prompt.text is not None else None
             run = next(rest)
             answers.append(HostAnswer(ids, tuple(run["tokens"]), run["prefill_seconds"], run["decode_seconds"]))
+        for talk in golden.conversations:
+            for number, turn in enumerate(talk.turns):
+                require_conversation(number, turn, next(rest)["ids"])
         for number, _ in enumerate(reference.prompts):
             logits = host_driver.take_logits(scratch, number, next(rest))
             answers[number] = replace(answers[number], likeliest=tuple(logits.argmax(1).tolist()))
     except (StopIteration, KeyError, TypeError, IndexError, ValueError, OSError) as error:
         raise HostMismatch("The app's code gave no usable answer on this machine; see the stage's log.") from error
     return tuple(answers)
+
+
+def _conversation(talk: GoldenConversation, number: int) -> dict[str, Any]:
+    """Asks for the tokens of a conversation up to a question."""
+    turns = [{"question": turn.question, "answer": turn.answer} for turn in talk.turns[:number]]
+    turns.append({"question": talk.turns[number].question, "answer": None})  # type: ignore[dict-item]
+    return {"cmd": "conversation", "system": talk.system, "thinking": talk.thinking, "turns": turns}
+
+
+def require_conversation(number: int, turn: GoldenTurn, ids: Sequence[int]) -> None:
+    """HostMismatch when the app's code reads a conversation otherwise up to that question."""
+    step = _first_difference(ids, turn.prompt_tokens)
+    if step is not None:
+        raise HostMismatch(
+            f"The app's code reads turn {number + 1} of the golden conversation otherwise from token {step} on:"
+            f" {_at(ids, step)} where {_at(turn.prompt_tokens, step)} is right; report this with the model-info.json."
+        )
 
 
 def follow(prompt: PromptReference, likeliest: Sequence[int], near_tie: float) -> Following:

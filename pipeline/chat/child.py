@@ -11,20 +11,23 @@ import sys
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
+from farm.chat import Exchange
+from pipeline.chat.conversations import messages
 from pipeline.chat.extraction import Extraction, Unfit, extract
-from pipeline.chat.rendering import TemplateRefused, TemplateText, cpu_limit
+from pipeline.chat.rendering import Renderer, TemplateRefused, TemplateText, cpu_limit
 
 CPU_SECONDS = 8.0
 MEMORY = 1 << 29
 
 
 class Asked(BaseModel):
-    """What the process is given."""
+    """What the process is given. conversations: to be rendered, in place of the extraction."""
 
     model_config = ConfigDict(frozen=True)
 
     template: TemplateText
     source: str
+    conversations: tuple[tuple[Exchange, ...], ...] = ()
 
 
 class Answer(BaseModel):
@@ -33,6 +36,7 @@ class Answer(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     extraction: Extraction | None = None
+    rendered: tuple[str, ...] = ()
     refused: str = ""
     unfit: bool = False
 
@@ -41,6 +45,9 @@ def answer(asked: Asked) -> Answer:
     """Extract, and put what goes wrong into the answer."""
     try:
         with cpu_limit(CPU_SECONDS):
+            if asked.conversations:
+                renderer = Renderer(asked.template)
+                return Answer(rendered=tuple(renderer.render(messages(None, each)) for each in asked.conversations))
             return Answer(extraction=extract(asked.template, asked.source))
     except Unfit as error:
         return Answer(refused=str(error), unfit=True)

@@ -13,6 +13,7 @@ from farm.prompting import LONGEST_TEMPLATE, PLACE, Mode, Prompting
 from pipeline.chat import sources
 from pipeline.chat.reading import Extract, extract_apart, read_chat
 from pipeline.chat.rendering import TemplateRefused
+from pipeline.chat.sources import FoundTemplate
 from pipeline.models.metadata import Metadata
 from pipeline.tokenizers.codec import TextCodec
 from pipeline.tokenizers.export import TokenizerExport
@@ -27,12 +28,14 @@ NO_START = (
 
 @dataclass(frozen=True)
 class Choice:
-    """prompting: mode and template of single prompts. chat: None where the model has no template that can be used."""
+    """prompting: mode and template of single prompts. chat, template: None where the model has no template that can be
+    used."""
 
     prompting: Prompting
     chat: Chat | None
     export: TokenizerExport
     notes: tuple[str, ...] = ()
+    template: FoundTemplate | None = None
 
 
 def choose(
@@ -79,7 +82,7 @@ def choose(
     if mode is not Mode.COMPLETE and template == PLACE:
         template = single_question(chat, export, spelled)
     prompting = Prompting(mode=mode, prompt_template=template, prompts=wanted.prompts)
-    return Choice(prompting, chat, export, notes)
+    return Choice(prompting, chat, export, notes, found)
 
 
 def turn_ends(chat: Chat, codec: TextCodec) -> tuple[int, ...]:

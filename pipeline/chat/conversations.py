@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from farm.chat import Exchange
 from pipeline.chat.rendering import Message
@@ -25,7 +25,7 @@ def random_conversations(count: int, *, system: bool, seed: int = 1) -> Iterator
         yield first, [*earlier, Exchange(_text(numbers, 5))]
 
 
-def messages(system: str | None, exchanges: list[Exchange]) -> list[Message]:
+def messages(system: str | None, exchanges: Sequence[Exchange]) -> list[Message]:
     """The same as Transformers spells it."""
     said = [] if system is None else [{"role": "system", "content": system}]
     for exchange in exchanges:

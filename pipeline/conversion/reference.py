@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from pipeline.conversion.full_forward import Continuation
 from pipeline.conversion.reference_plan import Plan
 from pipeline.conversion.weights import Float32
-from pipeline.inference.reference import NONE, TextReference
+from pipeline.inference.reference import NONE, ConversationTurn, TextReference
 
 
 @dataclass(frozen=True)
 class Reference:
     """Keras's answers. probe_logits [N,V] after each probe token; texts: what it holds to come next in each text;
-    start_token and stop_tokens: behind which and up to which it wrote; free: what it wrote on with at length."""
+    start_token and stop_tokens: behind which and up to which it wrote; free: what it wrote on with at length;
+    conversation: turns, whose prompts are the plan's last."""
 
     plan: Plan
     continuations: tuple[Continuation, ...]
@@ -27,6 +28,7 @@ class Reference:
     start_token: int | None
     stop_tokens: tuple[int, ...]
     free: tuple[int, ...] = ()
+    conversation: tuple[ConversationTurn, ...] = ()
 
     @property
     def perplexity(self) -> float:
@@ -43,6 +45,7 @@ class Reference:
             "questions": np.array([prompt.question for prompt in self.plan.prompts]),
             "start_token": np.array(NONE if self.start_token is None else self.start_token),
             "stop_tokens": np.array(self.stop_tokens, np.int64),
+            "conversation": np.array([astuple(turn) for turn in self.conversation], np.str_).reshape(-1, 3),
             "free_prompt": np.array([] if self.plan.free is None else self.plan.free.tokens, np.int32),
             "free": np.array(self.free, np.int32),
             "answer_end": np.array(NONE if self.plan.answer_end is None else self.plan.answer_end),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+from farm.chat import Exchange
 from farm.errors import DescriptionMismatch
 from farm.jobspec import SpecialTokens, TokenizerGraph
 from pipeline.inference.model_info import ModelInfo
@@ -27,6 +28,7 @@ def require_same_prompts(info: ModelInfo, codec: TextCodec | None, reference: Re
         if prompt.text is not None:
             _require_same_prompt(info, codec, prompt)
     if codec is not None:
+        _require_same_conversation(info, codec, reference)
         _require_known_end(info, codec, reference)
 
 
@@ -48,6 +50,24 @@ def _require_same_prompt(info: ModelInfo, codec: TextCodec | None, prompt: Promp
             f"The written tokenizer reads the prompt {prompt.question[:40]!r} as {_around(tokens, prompt.tokens)}, the"
             f" reference has {_around(prompt.tokens, tokens)}; run the job again."
         )
+
+
+def _require_same_conversation(info: ModelInfo, codec: TextCodec, reference: Reference) -> None:
+    """Each turn's tokens by the pieces of model-info.json, and by the tokenizer on what the template itself wrote."""
+    turns = reference.conversation
+    if turns and info.chat is None:
+        raise DescriptionMismatch("model-info.json has no chat, the reference has a conversation; run the job again.")
+    prompts = reference.prompts[len(reference.prompts) - len(turns) :]
+    for number, (turn, prompt) in enumerate(zip(turns, prompts, strict=True)):
+        before = [Exchange(each.question, each.answer) for each in turns[:number]]
+        pieces = () if info.chat is None else info.chat.pieces(None, [*before, Exchange(turn.question)])
+        for what, read in (("pieces", codec.encode_pieces(pieces)), ("template", codec.encode(turn.rendered))):
+            if (tokens := tuple(read)) != prompt.tokens:
+                raise DescriptionMismatch(
+                    f"The chat's {what} give turn {number + 1} of the golden conversation"
+                    f" {_around(tokens, prompt.tokens)}, the reference has {_around(prompt.tokens, tokens)}; run the"
+                    " job again."
+                )
 
 
 def _require_known_end(info: ModelInfo, codec: TextCodec, reference: Reference) -> None:

@@ -33,6 +33,16 @@ class PromptReference:
 
 
 @dataclass(frozen=True)
+class ConversationTurn:
+    """A question, Keras's answer as it is shown, and the conversation up to the question as the chat template itself
+    writes it."""
+
+    question: str
+    answer: str
+    rendered: str
+
+
+@dataclass(frozen=True)
 class TextReference:
     """A window of text behind the start token. tokens [N]; likeliest [N,K] and log_probabilities [N,K]: what Keras
     holds to come next after each, the likeliest first, in nats; nll [N-1] of each token but the first."""
@@ -49,7 +59,8 @@ class Reference:
 
     start_token: behind which Keras read, None for none; stop_tokens: at which it stopped. answer_end: the position of
     an answer's last token in the first text, None where no text is an answer. free_prompt: the beginning of a text, and
-    free: what Keras wrote after it at length; both empty for a model that reads no text.
+    free: what Keras wrote after it at length; both empty for a model that reads no text. conversation: turns whose
+    prompts are the last of all, empty for a model without a chat template.
     """
 
     prompts: tuple[PromptReference, ...]
@@ -61,6 +72,7 @@ class Reference:
     answer_end: int | None = None
     free_prompt: tuple[int, ...] = ()
     free: tuple[int, ...] = ()
+    conversation: tuple[ConversationTurn, ...] = ()
 
     @cached_property
     def centred_logits(self) -> Float32:
@@ -101,6 +113,7 @@ def read_reference(path: Path) -> Reference:
                 _number(arrays["answer_end"]),
                 tuple(int(token) for token in arrays["free_prompt"]),
                 tuple(int(token) for token in arrays["free"]),
+                tuple(ConversationTurn(*map(str, turn)) for turn in arrays["conversation"].reshape(-1, 3)),
             )
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise FileUnreadable(f"{path.name} is no reference of the conversion ({error}); run the job again.") from error
@@ -154,6 +167,7 @@ def _require_complete(reference: Reference, path: Path) -> None:
         and len(reference.texts) > 0
         and all(_complete(text) for text in reference.texts)
         and len(reference.stop_tokens) > 0
+        and len(reference.conversation) <= len(reference.prompts)
         and (reference.answer_end is None or reference.answer_end < len(reference.texts[0].tokens))
     )
     if not sound:

@@ -39,6 +39,7 @@ from pipeline.conversion import (
 from pipeline.conversion.binding import bind
 from pipeline.conversion.calibration_text import TEXTS
 from pipeline.conversion.full_forward import Forward
+from pipeline.conversion.golden_conversation import GoldenConversation, converse
 from pipeline.conversion.graph_cache import CachedGraph
 from pipeline.conversion.keras_tokenizer import KerasReader
 from pipeline.conversion.loading import CausalLM
@@ -162,7 +163,15 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
         continuations = full_forward.continue_greedily(forward, plan, stops, drafter)
         free = () if drafter is None else full_forward.write_freely(forward, plan, stops, drafter)
         texts = full_forward.read_texts(forward, plan.texts)
-    reference = Reference(plan, continuations, probe_logits, texts, export.start_token, stops, free)
+        talk = GoldenConversation(plan, (), ())
+        if choice.chat is not None and choice.template is not None and export.tokenizer is not None:
+            talk = converse(
+                forward, plan, choice.chat, choice.template, export.tokenizer, stops, request.spec.longest_text, drafter
+            )
+    reference = Reference(
+        talk.plan, (*continuations, *talk.continuations), probe_logits, texts, export.start_token, stops, free,
+        talk.turns,
+    )  # fmt: skip
     report(0.95, "writing the model's metadata")
     write_metadata(request, model, choice, reference, said, made.weight_format, reading.special_tokens)
     sizes = model.description.weight_shapes().values()

@@ -26,7 +26,7 @@ from pipeline.inference.interpreter import TokenModel
 from pipeline.inference.model_card import ModelCard
 from pipeline.inference.model_info import ModelInfo
 from pipeline.inference.quality import PromptOutcome
-from pipeline.inference.reference import Reference, read_reference
+from pipeline.inference.reference import ConversationTurn, Reference, read_reference
 from pipeline.inference.repetition import Repetition
 from pipeline.inference.speed import Speed, measure_speed
 from pipeline.inference.text_model import TextModel
@@ -102,7 +102,10 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
     figures = summarise(outcomes, on_text, behind_prefill, difference, cache_change, speed, load_seconds, repeated)
     check_limits(figures, limits, info.recipe)
     near_tie_margin = limits.near_tie * reference.logit_scale
-    write_golden(request.output(ArtifactName.GOLDEN), info, outcomes, figures, limits, near_tie_margin, codec)
+    write_golden(
+        request.output(ArtifactName.GOLDEN), info, outcomes, figures, limits, near_tie_margin, codec,
+        reference.conversation,
+    )  # fmt: skip
     model_card(figures, request.input(ArtifactName.MODEL).stat().st_size, info).write(
         request.output(ArtifactName.MODEL_CARD)
     )
@@ -348,10 +351,12 @@ def write_golden(
     limits: QualityLimits,
     near_tie_margin: float,
     codec: TextCodec | None,
+    conversation: Sequence[ConversationTurn] = (),
 ) -> None:
     """Write `golden.json`: what the artifact writes after each prompt, beside what Keras wrote, and the figures.
 
-    near_tie_margin: the lead of the best logit below which a step is a matter of rounding.
+    near_tie_margin: the lead of the best logit below which a step is a matter of rounding. conversation: turns whose
+    prompts are the last of all.
     """
     golden: dict[str, Any] = {
         "format": 1,
@@ -367,6 +372,7 @@ def write_golden(
             }
             for outcome in outcomes
         ],
+        "conversations": _conversations(outcomes, conversation),
         "figures": {metric.name: metric.value for metric in metrics(figures)},
         "limits": {
             "greedy_agreement": limits.greedy_agreement,
@@ -379,6 +385,23 @@ def write_golden(
         },
     }
     path.write_text(json.dumps(golden, ensure_ascii=False, indent=1) + "\n")
+
+
+def _conversations(outcomes: Sequence[PromptOutcome], turns: Sequence[ConversationTurn]) -> list[dict[str, Any]]:
+    """The golden conversation, if there is one; the history of each turn has Keras's answers."""
+    asked = outcomes[len(outcomes) - len(turns) :]
+    answered = [
+        {
+            "question": turn.question,
+            "prompt_tokens": outcome.reference.tokens,
+            "keras_tokens": outcome.reference.greedy,
+            "tokens": outcome.tokens,
+            "margins": outcome.margins,
+            "answer": turn.answer,
+        }
+        for turn, outcome in zip(turns, asked, strict=True)
+    ]
+    return [{"system": None, "thinking": False, "turns": answered}] if answered else []
 
 
 def model_card(figures: Figures, model_bytes: int, info: ModelInfo) -> ModelCard:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import struct
 import zipfile
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 RULES = locations.ANDROID_BUILDER / "generation" / "consumer-rules.pro"
 CLASSES = locations.ANDROID_BUILDER / "generation/src/main/assets/unicode-classes.bin"
+SAMPLING: list[dict[str, Any]] = json.loads((locations.ROOT / "tests/fixtures/sampling.json").read_text())
 NO_END = 299  # the graphs' last token; a model that chose it would stop, which the tests below would see
 # Other builds of the runtime add in another order, so a lead this small may turn around.
 TIE = 1e-3
@@ -155,6 +157,12 @@ def test_quantized_weights_start_as_in_ai_edge_litert(
         answer = host_driver.ask(cmd="generate", prompt_tokens=built.prompt(length), max_new_tokens=1)
         assert answer["tokens"] == [expected] or lead < 0.1
         assert answer["margins"] == pytest.approx([lead], abs=0.1)
+
+
+@pytest.mark.parametrize("case", SAMPLING, ids=range(len(SAMPLING)))
+def test_the_app_draws_what_python_draws(host_driver: HostDriver, case: dict[str, Any]) -> None:
+    asked = {name: value for name, value in case.items() if name != "tokens"}
+    assert host_driver.ask(cmd="sample", steps=len(case["tokens"]), **asked)["tokens"] == case["tokens"]
 
 
 @pytest.mark.parametrize("trace", drafting_traces.load(), ids=lambda trace: trace.name)

@@ -18,6 +18,7 @@ from tokenizers import Tokenizer
 from tokenizers.pre_tokenizers import ByteLevel
 
 from farm import caches, digests, locations
+from farm.appspec import AppSpec
 from farm.artifacts import ArtifactName
 from farm.errors import (
     ContextTooLong,
@@ -28,6 +29,7 @@ from farm.errors import (
 )
 from farm.jobspec import JobSpec
 from farm.modelref import ModelKind
+from farm.prompting import Mode
 from farm.stages import StageName
 from pipeline.conversion import graph, loading
 from pipeline.conversion.description import from_json
@@ -131,7 +133,9 @@ def same_parameters(source: Path, expected: list[np.ndarray[Any, Any]]) -> bool:
 
 
 def test_a_preset_becomes_a_model_with_its_metadata(preset: Path, make_request: Callable[..., StageRequest]) -> None:
-    job = make_request(preset, recipe="int8", prefill=(4, 16))
+    template = "{{ bos_token }}{% for each in messages %}{{ each.content }}\n{% endfor %}"
+    app = AppSpec(mode=Mode.COMPLETE, chat_template=template)
+    job = make_request(preset, recipe="int8", prefill=(4, 16), app=app)
     result = run(job)
     metrics = {metric.name: metric.value for metric in result.metrics}
     assert metrics["graph_cached"] == 0
@@ -161,6 +165,12 @@ def test_a_preset_becomes_a_model_with_its_metadata(preset: Path, make_request: 
     assert len(texts) >= 3
     for prompt in reference.prompts:
         assert prompt.text is None or prompt.tokens == (259, *tokenizer.encode(prompt.text).ids)
+    assert info.prompting.mode is Mode.COMPLETE
+    assert info.chat is not None
+    assert info.chat.begin == (259,)
+    for turn, prompt in zip(reference.conversation, reference.prompts[-len(reference.conversation) :], strict=True):
+        assert turn.rendered.endswith(f"{turn.question}\n")
+        assert prompt.tokens == tuple(tokenizer.encode(turn.rendered).ids)
     assert TokenModel(job.output(ArtifactName.MODEL)).contract.prefill == (4, 16)
 
 

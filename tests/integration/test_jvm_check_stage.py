@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from farm.artifacts import ArtifactName
+from farm.chat import Chat, Exchange, SystemPlace, SystemTurn, Trim, Turn
 from farm.errors import HostMismatch
 from farm.jobspec import JobSpec
 from farm.modelref import ModelKind
@@ -22,10 +23,11 @@ from pipeline.android.base import AppBase
 from pipeline.inference.model_info import ModelInfo
 from pipeline.request import StageRequest, StageResult
 from pipeline.stages import jvm_check as host_stage
+from pipeline.tokenizers.codec import TextCodec
 from pipeline.toolchain.maven import Toolchain
 from tests import processors
 from tests.fixtures import golden_models
-from tests.fixtures.golden_models import END, STEPS, Golden, GoldenModel
+from tests.fixtures.golden_models import END, START, STEPS, Golden, GoldenModel
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +74,7 @@ def _write_reference(path: Path, golden: Golden) -> None:
     arrays["questions"] = arrays["prompt_texts"]
     arrays |= dict.fromkeys(("start_token", "answer_end"), np.array(-1))
     arrays |= {"stop_tokens": np.array([END], np.int32)} | dict.fromkeys(("free_prompt", "free"), np.zeros(0, np.int32))
+    arrays |= {"conversation": np.zeros((0, 3), np.str_)}
     arrays |= {"likeliest_0": np.zeros((2, 1), np.int32), "log_probabilities_0": np.zeros((2, 1), np.float32)}
     with path.open("wb") as stream:
         np.savez(stream, **arrays, probe_tokens=tokens, probe_logits=logits)
@@ -131,6 +134,32 @@ def test_a_rounded_model_that_is_another_one_is_refused(run: Run, bundle: Golden
         golden = _changed(golden, 0, "tokens", step, 7)
     with pytest.raises(HostMismatch, match=r"at \d+ of \d+ decisive steps, .* int8-plain asks for 90%; don't ship"):
         run(golden, _as_recipe(bundle, "dynamic_wi8_afp32", tmp_path))
+
+
+@pytest.mark.parametrize("sound", [True, False])
+def test_the_app_reads_the_golden_conversation(run: Run, bundle: GoldenModel, tmp_path: Path, sound: bool) -> None:
+    turn = Turn(before=("on ",), after=(END, "\n"), trim=Trim.BOTH)
+    system = SystemTurn(after=("\n\n",), place=SystemPlace.QUESTION, question_trim=Trim.END)
+    chat = Chat(begin=(START,), user=turn, assistant=turn, generation=("on",), system=system, source="tests")
+    codec = TextCodec.open(bundle.files[ArtifactName.TOKENIZER])
+    exchanges = [Exchange(" one ", "two\n"), Exchange("<|end|>\u0085 naïve"), Exchange("x")]
+    talks: list[dict[str, Any]] = []
+    for said in (None, "brief"):
+        turns = []
+        for number, each in enumerate(exchanges):
+            ids = codec.encode_pieces(chat.pieces(said, [*exchanges[:number], Exchange(each.question)]))
+            turns.append({"question": each.question, "prompt_tokens": ids, "answer": each.answer or ""})
+        talks.append({"system": said, "thinking": False, "turns": turns[:2]})
+    if not sound:
+        talks[1]["turns"][1]["prompt_tokens"][3] += 1
+    info = tmp_path / "model-info.json"
+    ModelInfo.read(bundle.files[ArtifactName.MODEL_INFO]).model_copy(update={"chat": chat}).write(info)
+    files = {**bundle.files, ArtifactName.MODEL_INFO: info}
+    if sound:
+        run({**bundle.golden, "conversations": talks}, files)
+        return
+    with pytest.raises(HostMismatch, match="reads turn 2 of the golden conversation otherwise from token 3 on"):
+        run({**bundle.golden, "conversations": talks}, files)
 
 
 def test_a_prompt_that_the_app_reads_otherwise_fails(run: Run, bundle: GoldenModel) -> None:

@@ -59,6 +59,7 @@ def numpy_reference(path: Path) -> None:
     arrays |= {"questions": arrays["prompt_texts"], "start_token": np.array(bound_models.START_TOKEN)}
     arrays |= {"stop_tokens": np.array([bound_models.END_TOKEN]), "answer_end": np.array(-1)}
     arrays |= {"free_prompt": arrays["prompt_0"], "free": arrays["greedy_0"]}
+    arrays |= {"conversation": np.zeros((0, 3), np.str_)}
     np.savez(path, **arrays)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from farm.errors import ArtifactDamaged, HostMismatch
 from pipeline.android import golden, host_run
-from pipeline.android.golden import Golden, GoldenLimits, GoldenPrompt
+from pipeline.android.golden import Golden, GoldenConversation, GoldenLimits, GoldenPrompt, GoldenTurn
 from pipeline.android.host_run import Following, HostAnswer, SpecialTokens, Verdict
 from pipeline.inference.reference import PromptReference, Reference
 
@@ -94,6 +94,28 @@ def test_answers_are_read_in_the_order_of_the_commands(tmp_path: Path) -> None:
     wanted = (HostAnswer((7, 8), (20,), 0.5, 0.25, likeliest=(1, 2, 0)),)
     assert host_run.read_answers(output, GOLDEN, REFERENCE, tmp_path) == wanted
     assert list(tmp_path.iterdir()) == []
+
+
+TALK = GoldenConversation(
+    turns=(
+        GoldenTurn(question="one", prompt_tokens=(1, 7), answer="two"),
+        GoldenTurn(question="six", prompt_tokens=(1, 7, 8), answer="x"),
+    )
+)
+
+
+def test_a_conversation_is_asked_for_turn_by_turn(tmp_path: Path) -> None:
+    talking = GOLDEN.model_copy(update={"prompts": (), "conversations": (TALK,)})
+    nothing = Reference((), NOTHING, NOTHING, NOTHING)
+    lines = host_run.commands(Path("/a.apk"), talking, nothing, 2, Path("/s")).decode().splitlines()
+    asked = [json.loads(line) for line in lines[1:-1]]
+    assert [command["cmd"] for command in asked] == ["conversation"] * 2
+    assert asked[1]["turns"] == [{"question": "one", "answer": "two"}, {"question": "six", "answer": None}]
+    answers = [{"threads": 2}, {"ids": [1, 7]}, {"ids": [1, 7, 8]}]
+    assert host_run.read_answers("\n".join(map(json.dumps, answers)), talking, nothing, tmp_path) == ()
+    answers[2] = {"ids": [1, 7, 9]}
+    with pytest.raises(HostMismatch, match=r"reads turn 2 of .* otherwise from token 2 on: 9 where 8"):
+        host_run.read_answers("\n".join(map(json.dumps, answers)), talking, nothing, tmp_path)
 
 
 def test_a_refusal_is_passed_on() -> None:

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 import pytest
 
+from farm.chat import Chat, Turn
 from farm.errors import DescriptionMismatch
 from farm.prompting import Mode, Prompting
 from pipeline.inference.model_info import ModelInfo
 from pipeline.inference.prompt_check import require_same_prompts
-from pipeline.inference.reference import PromptReference, Reference, TextReference
+from pipeline.inference.reference import ConversationTurn, PromptReference, Reference, TextReference
 from pipeline.tokenizers.codec import TextCodec
 from tests.fixtures import bound_models
 
@@ -81,3 +83,31 @@ def test_a_special_token_that_surely_ends_an_answer_must_be_a_stop_token(codec: 
         require_same_prompts(info(), codec, reference(codec, ends_with=START))
     require_same_prompts(info(), codec, reference(codec, ends_with=START, share=0.3))
     require_same_prompts(info(), codec, reference(codec, ends_with=7))
+
+
+CHAT = Chat(
+    begin=(START,), user=Turn(before=("Q: ",), after=(END,)), assistant=Turn(before=("A: ",), after=(END,)),
+    generation=("A: ",), source="tests",
+)  # fmt: skip
+RENDERED = ("<|start|>Q: one<|end|>A: ", "<|start|>Q: one<|end|>A: two<|end|>Q: six<|end|>A: ")
+
+
+def talking(codec: TextCodec, *, spoil: bool = False) -> Reference:
+    """A reference with a conversation of two turns."""
+    sound = reference(codec)
+    turns = (ConversationTurn("one", "two", RENDERED[0]), ConversationTurn("six", "x", RENDERED[1]))
+    prompts = [PromptReference(None, tuple(codec.encode(text)), (5,), (1.0,)) for text in RENDERED]
+    if spoil:
+        turns = (turns[0], dataclasses.replace(turns[1], rendered=RENDERED[1].replace("six", " six")))
+    return dataclasses.replace(sound, prompts=(*sound.prompts, *prompts), conversation=turns)
+
+
+def test_a_conversation_is_read_as_its_template_writes_it(codec: TextCodec) -> None:
+    require_same_prompts(info(chat=CHAT), codec, talking(codec))
+    with pytest.raises(DescriptionMismatch, match="The chat's template give turn 2 of the golden conversation"):
+        require_same_prompts(info(chat=CHAT), codec, talking(codec, spoil=True))
+    other = CHAT.model_copy(update={"user": Turn(before=("Q:",), after=(END,))})
+    with pytest.raises(DescriptionMismatch, match="The chat's pieces give turn 1 of the golden conversation"):
+        require_same_prompts(info(chat=other), codec, talking(codec))
+    with pytest.raises(DescriptionMismatch, match="has no chat"):
+        require_same_prompts(info(), codec, talking(codec))

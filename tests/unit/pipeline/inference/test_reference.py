@@ -32,6 +32,7 @@ def arrays() -> dict[str, Any]:
         "answer_end": np.array(-1),
         "free_prompt": np.array([9], np.int32),
         "free": np.array([1, 2], np.int32),
+        "conversation": np.array([["q", "a", "[q]"]]),
     }
 
 

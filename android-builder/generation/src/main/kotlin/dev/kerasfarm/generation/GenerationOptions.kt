@@ -19,6 +19,7 @@ import dev.kerasfarm.generation.decoding.Sampling
  * @property minTokens the model does not end its text before it has so many tokens.
  * @property notFirst tokens with which the text does not begin: with the first ones of earlier texts, it is another one.
  * @property wholePrompt refuses a prompt that is longer than the context window, instead of reading its last tokens.
+ * @property minP draw among tokens that are at least that times as likely as the likeliest; 0: among all.
  * @throws IllegalArgumentException when a value is out of its range.
  */
 data class GenerationOptions @JvmOverloads constructor(
@@ -32,8 +33,9 @@ data class GenerationOptions @JvmOverloads constructor(
     val minTokens: Int = 0,
     val notFirst: Set<Int> = emptySet(),
     val wholePrompt: Boolean = false,
+    val minP: Float = 0f,
 ) {
-    private val sampling = Sampling(temperature, topK, topP, repetitionPenalty, seed)
+    private val sampling = Sampling(temperature, topK, topP, repetitionPenalty, seed, minP)
 
     /** A sampler for one text behind [prompt]. */
     internal fun sampler(prompt: IntArray, stopTokens: Set<Int>): Sampler {

@@ -1,12 +1,17 @@
 package dev.kerasfarm.host
 
+import dev.kerasfarm.generation.chat.Turn
+import dev.kerasfarm.generation.chat.encode
+import dev.kerasfarm.generation.chat.render
 import dev.kerasfarm.generation.decoding.Generator
 import dev.kerasfarm.generation.decoding.PromptLookupDrafter
 import dev.kerasfarm.generation.decoding.PromptTooLong
+import dev.kerasfarm.generation.decoding.Sampling
 import dev.kerasfarm.generation.engine.CpuThreads
 import dev.kerasfarm.generation.engine.LanguageModel
 import dev.kerasfarm.generation.engine.ModelRegion
 import dev.kerasfarm.generation.engine.ModelUnusable
+import dev.kerasfarm.generation.model.ChatTemplate
 import dev.kerasfarm.generation.model.ModelInfo
 import dev.kerasfarm.generation.model.ModelInfoUnusable
 import dev.kerasfarm.generation.tokenizer.CodePointClasses
@@ -29,6 +34,7 @@ class Driver : Closeable {
     private var tokenizer: Tokenizer? = null
     private var model: LanguageModel? = null
     private var stopTokens = emptySet<Int>()
+    private var chat: ChatTemplate? = null
 
     /** Runs a command; throws [HostError] with a sentence, or JSONException when the command has another form. */
     fun run(command: JSONObject): JSONObject =
@@ -40,8 +46,11 @@ class Driver : Closeable {
                 "generate" -> generate(command)
                 "score" -> score(command)
                 "draft" -> draft(command)
+                "sample" -> sample(command)
+                "conversation" -> conversation(command)
                 else -> throw HostError(
-                    "There is no command $name; use open, tokenize, detokenize, generate, score, draft or quit.",
+                    "There is no command $name; use open, tokenize, detokenize, generate, score, draft, sample," +
+                        " conversation or quit.",
                 )
             }
         } catch (error: ModelUnusable) {
@@ -62,6 +71,7 @@ class Driver : Closeable {
         model?.close()
         model = null
         tokenizer = null
+        chat = null
     }
 
     private fun open(command: JSONObject): JSONObject {
@@ -93,6 +103,7 @@ class Driver : Closeable {
             assets.has("tokenizer.bin") -> readTable(assets.read("tokenizer.bin").inputStream(), classes, info.readsSpecial)
             else -> readTokenizer(assets.read("tokenizer.json"), classes, info.readsSpecial)
         }
+        chat = info.chat
         val stored = assets.locate("autocomplete.tflite")
         openModel(apk, stored.offset, stored.length, info, threads)
     }
@@ -217,6 +228,38 @@ class Driver : Closeable {
             repeat(held + 1) { drafter.append(tokens[place++]) }
         }
         return JSONObject().put("drafts", drafts)
+    }
+
+    /** As many tokens as `steps` says, drawn from the rows of `logits` in turn. */
+    private fun sample(command: JSONObject): JSONObject {
+        val sampling = Sampling(
+            temperature = command.getDouble("temperature").toFloat(),
+            topK = command.getInt("top_k"),
+            topP = command.getDouble("top_p").toFloat(),
+            repetitionPenalty = command.getDouble("repetition_penalty").toFloat(),
+            seed = if (command.isNull("seed")) null else command.getLong("seed"),
+            minP = command.getDouble("min_p").toFloat(),
+        )
+        val array = command.getJSONArray("logits")
+        val rows = List(array.length()) { row ->
+            array.getJSONArray(row).let { values -> FloatArray(values.length()) { values.getDouble(it).toFloat() } }
+        }
+        val sampler = sampling.sampler(integers(command, "prompt"), command.getInt("attempt"))
+        val tokens = List(command.getInt("steps")) { sampler.choose(rows[it % rows.size].copyOf()) }
+        return JSONObject().put("tokens", JSONArray(tokens))
+    }
+
+    /** The tokens that the model reads of a conversation. */
+    private fun conversation(command: JSONObject): JSONObject {
+        val template = chat ?: throw HostError("The model that is open has no chat template.")
+        val array = command.getJSONArray("turns")
+        val turns = List(array.length()) { number ->
+            val turn = array.getJSONObject(number)
+            Turn(turn.getString("question"), if (turn.isNull("answer")) null else turn.getString("answer"))
+        }
+        val system = if (command.isNull("system")) null else command.getString("system")
+        val segments = render(template, system, turns, command.optBoolean("thinking"))
+        return JSONObject().put("ids", JSONArray(encode(needTokenizer(), segments)))
     }
 
     private fun needTokenizer(): Tokenizer =
