@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import tempfile
 import traceback
 from collections.abc import Sequence
@@ -56,7 +57,17 @@ def usage(error: TyperException, command_path: str) -> UsageError:
         closest = f"did you mean {error.possibilities[0]}?" if error.possibilities else hint
         return UsageError(f"There is no option {option}; {closest}")
     message = " ".join(error.format_message().replace("Value error, ", "").split()).rstrip(".")
+    if (wrong := _NO_NUMBER.search(message)) is not None:
+        message = f"{message[: wrong.start()]}it is no {'whole ' if wrong[1] == 'integer' else ''}number"
+    if (choice := _NOT_ONE_OF.search(message)) is not None:
+        near = difflib.get_close_matches(choice[1], re.findall(r"'([^']+)'", choice[2]), n=1)
+        hint = f"did you mean {near[0]}?" if near else hint
     return UsageError(f"{message}; {hint}")
+
+
+# What Typer and pydantic say of a value; the second in words of its own.
+_NO_NUMBER = re.compile(r"Input should be a valid (integer|number).*")
+_NOT_ONE_OF = re.compile(r"'([^']+)' is not one of (.+)")
 
 
 def unknown_command(name: str, known: Sequence[str]) -> UsageError:

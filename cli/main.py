@@ -17,6 +17,7 @@ from typer.exceptions import TyperException
 
 from cli import errors, profile_option, word_order
 from cli.terminal import open_terminal
+from farm import program_output
 from farm.errors import FarmError
 from farm.loading import gc_paused
 
@@ -85,6 +86,7 @@ class FarmGroup(TyperGroup):
     ) -> Any:
         words = word_order.arrange(list(sys.argv[1:] if args is None else args), COMMANDS)
         terminal = open_terminal(as_json="--json" in words)
+        program_output.shown = False
         try:
             code = super().main(
                 words, prog_name or "farm", complete_var, standalone_mode=False, windows_expand_args=False, **extra
@@ -93,11 +95,14 @@ class FarmGroup(TyperGroup):
             code = errors.report(error, terminal)
         except TyperException as error:
             context = getattr(error, "ctx", None)
-            code = errors.report(errors.usage(error, context.command_path if context else "farm"), terminal)
+            named = f"farm {words[0]}" if words and words[0] in COMMANDS else "farm"
+            code = errors.report(errors.usage(error, context.command_path if context else named), terminal)
         except typer.Abort:
             code = 1
         except Exception as error:  # noqa: BLE001  the boundary: no user ever sees a traceback
             code = errors.report(errors.unexpected(error), terminal)
+        finally:
+            program_output.shown = True
         if not standalone_mode:
             return code
         sys.exit(code or 0)

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from farm import identity
+from farm import identity, sources
 from farm.appspec import AppSpec
-from farm.errors import ContextTooLong, KeystorePasswordMissing
+from farm.errors import ContextTooLong, KeystorePasswordMissing, ModelEmpty
 from farm.identity import ProcessIdentity
 from farm.jobspec import JobSpec
 from farm.modelref import ModelKind
@@ -20,12 +20,22 @@ from pipeline.models.positions import positions_of
 
 
 def check_model(spec: JobSpec) -> None:
-    """Refuse a context that a local model has no positions for."""
+    """Refuse a local model without weights, and a context that it has no positions for."""
+    _require_weights(spec)
     positions = None if spec.context is None else positions_of(spec.model_ref)
     if spec.context is not None and positions is not None and spec.context > positions:
         raise ContextTooLong(
             f"The context of {spec.context} tokens is longer than the model's {positions} positions; ask for a context"
             f" of at most {positions}."
+        )
+
+
+def _require_weights(spec: JobSpec) -> None:
+    """ModelEmpty for a folder with a config.json and nothing to configure."""
+    if spec.model_kind is ModelKind.FOLDER and not any(map(sources.is_weights, sources.files(spec.model_ref))):
+        raise ModelEmpty(
+            f"The folder {spec.model} holds no weights (model.weights.h5 of a preset, model.safetensors of"
+            " Transformers); save or copy the model again."
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from dataclasses import dataclass
 from enum import StrEnum
@@ -94,7 +95,15 @@ def parse(text: str, base: Path | None = None) -> ModelRef:
         return ModelRef(ModelKind.KERAS_FILE, str(path.resolve()))
     if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", text) and not text.endswith(".keras"):
         return ModelRef(ModelKind.PRESET, text)
-    close = likely_address(text)
-    if close is not None:
-        raise ModelNotFound(f"There is no model at {text}; did you mean {close}?")
-    raise ModelNotFound(f"There is no model at {text}; give a preset folder, a .keras file or a KerasHub preset name.")
+    beside = _closest_beside(path, text)
+    # A name of two parts is a path where its first part is a folder here.
+    close = beside or (None if path.parent.is_dir() else likely_address(text))
+    hint = f"did you mean {close}?" if close else "give a preset folder, a .keras file or a KerasHub preset name."
+    raise ModelNotFound(f"There is no model at {text}; {hint}")
+
+
+def _closest_beside(path: Path, text: str) -> str | None:
+    """What lies in the same folder under a similar name, spelled as the text is."""
+    names = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
+    near = difflib.get_close_matches(path.name, names, n=1, cutoff=0.7)
+    return f"{text.rstrip('/')[: -len(path.name)]}{near[0]}" if near else None

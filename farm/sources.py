@@ -207,8 +207,8 @@ def _refuse_two_kinds(folder: Path, *, transformers: bool) -> None:
 
     Other formats of the same weights (`pytorch_model.bin`, `tf_model.h5`), as hubs have them, are passed over.
     """
-    present = sorted(path.name for path in folder.iterdir() if _is_weights(path.name))
-    own = [name for name in present if _is_weights(name, of_transformers=transformers)]
+    present = sorted(path.name for path in folder.iterdir() if is_weights(path.name))
+    own = [name for name in present if is_weights(name, of_transformers=transformers)]
     other = [name for name in present if name not in own]
     whole, parts = [name for name in own if name in WHOLE], [name for name in own if name not in WHOLE]
     pair = (own, other) if other else (whole, parts)
@@ -219,7 +219,7 @@ def _refuse_two_kinds(folder: Path, *, transformers: bool) -> None:
         )
 
 
-def _is_weights(name: str, of_transformers: bool | None = None) -> bool:
+def is_weights(name: str, of_transformers: bool | None = None) -> bool:
     """Whether a file of that name holds a model's weights, for KerasHub, for Transformers or (None) for either."""
     kinds = (True, False) if of_transformers is None else (of_transformers,)
     return any(name == WHOLE[not kind] or re.fullmatch(_names(transformers=kind)[1], name) for kind in kinds)
@@ -288,6 +288,10 @@ def _require_keras_file(path: Path) -> None:
         head = stream.read(HEAD_BYTES)
     if head.startswith(ZIP):
         return
+    if path.name.endswith(adapter_files.KERAS_SUFFIX):
+        raise ModelDamaged(
+            f"The file {path} is a LoRA adapter without its base; submit the base model with --lora {path}."
+        )
     kind = next((what for mark, place, what in OTHER_FILES if head[place : place + len(mark)] == mark), None)
     if kind is None and path.name.endswith(".safetensors"):
         kind = "a file of weights alone; give the folder that holds it with its config.json"

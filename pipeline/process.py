@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from farm import program_output
 from farm.errors import FarmError, StageCrashed, ToolMissing
 
 MEMORY_FOLDER = "/dev/shm"  # noqa: S108 # a stage's own
@@ -54,11 +55,12 @@ def run(
     timeout in seconds, after which the whole process group is killed. Whatever the program leaves behind in its group
     is killed too. Raises `error` when it fails or takes too long, with `hint` as what to do next; ToolMissing when
     there is no such program. The command line is written to standard error (the stage's log), and so is the output of
-    a program that fails; secrets therefore go through `stdin` or `env`.
+    a program that fails, see farm.program_output; secrets therefore go through `stdin` or `env`.
     """
     words = [str(word) for word in argv]
     program = Path(words[0]).name
-    sys.stderr.write(f"+ {shlex.join(words)}\n")
+    if program_output.shown:
+        sys.stderr.write(f"+ {shlex.join(words)}\n")
     started = time.monotonic()
     with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
         code = _run_group(words, program, timeout, cwd, env, stdin, stdout, stderr)
@@ -66,7 +68,8 @@ def run(
         completed = Completed(stdout=_text(stdout), stderr=_text(stderr), seconds=seconds)
     if code == 0:
         return completed
-    sys.stderr.write(completed.stdout + completed.stderr)
+    if program_output.shown:
+        sys.stderr.write(completed.stdout + completed.stderr)
     if code is None:
         raise error(f"{program} took longer than {timeout:g} s and was stopped; {hint}")
     if (number := killed_by(code)) is not None:

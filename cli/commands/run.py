@@ -177,7 +177,7 @@ def command(
     speed = f", {clock.rate:.0f} tokens/s" if clock.rate else ""
     terminal.remark(
         f"{model.info.name}, {model.info.recipe}: {units.count(len(given), 'prompt token')},"
-        f" the first new one after {units.duration(clock.first)}, {clock.tokens} in all{speed}"
+        f" first token after {units.duration(clock.first)}, {clock.tokens} in all{speed}"
     )
 
 

@@ -116,7 +116,9 @@ def read_entries(path: Path) -> tuple[Entry, ...]:
                 for info in archive.infolist()
             )
     except (zipfile.BadZipFile, struct.error) as error:
-        raise PackageInvalid(f"{path.name} is no sound zip archive ({error}); build the package again.") from error
+        raise PackageInvalid(
+            f"{path.name} is no sound zip archive; give an app's package, or build it again."
+        ) from error
 
 
 def _data_offset(header_offset: int, header: bytes) -> int:

@@ -55,7 +55,7 @@ class TextMetrics:
 
     @property
     def equal(self) -> int:
-        """How many prompts go on exactly as Keras's do."""
+        """How many prompts are continued exactly as by Keras."""
         return sum(outcome.equal for outcome in self.outcomes)
 
     def golden(self) -> list[dict[str, Any]]:

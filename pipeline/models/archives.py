@@ -147,5 +147,5 @@ def _damage_as_sentence(name: str) -> Iterator[None]:
         yield
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeDecodeError, ValueError) as error:
         raise ModelDamaged(
-            f"{name} is no whole .keras file ({str(error)[:120] or type(error).__name__}); save or copy it again."
+            f"{name} is no whole .keras file: it is cut, damaged, or no zip archive; save or copy it again."
         ) from error

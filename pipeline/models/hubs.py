@@ -144,7 +144,9 @@ def _kaggle_failures(handle: str) -> Iterator[None]:
     except (requests.RequestException, OSError) as error:
         raise _broken_off(f"kaggle://{handle}", error) from error
     except ValueError as error:
-        raise ModelNotFound(f"Kaggle refuses the reference {handle} ({str(error)[:120]}); check it.") from error
+        raise ModelNotFound(
+            f"Kaggle refuses the reference {handle}; write it as kaggle://OWNER/MODEL/keras/VARIANT."
+        ) from error
 
 
 def _require_reachable(endpoint: str, wanted: str) -> None:

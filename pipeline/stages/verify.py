@@ -153,8 +153,8 @@ def verify_keras_graph(
     return StageResult(
         metrics=found,
         notes=(
-            f"From text to text, {figures.equal} of {len(figures.outcomes)} golden prompts go on exactly as Keras's do"
-            " with the same tokens; this file shows no logits to compare.",
+            f"From text to text, {figures.equal} of {len(figures.outcomes)} golden prompts are continued exactly as by"
+            " Keras with the same tokens; this file shows no logits to compare.",
         ),
     )
 
@@ -214,9 +214,9 @@ def text_notes(figures: TextMetrics | None, info: ModelInfo) -> tuple[str, ...]:
         return ()
     special = "are read as such" if info.special_tokens == SpecialTokens.READ else "are text"
     return (
-        f"From text to text, {figures.keras_equal} of {figures.golden} golden prompts go on exactly as Keras's do; the"
-        f" tokenizer in the graph reads all of {figures.texts} mixed texts as the tokenizers package does. Special"
-        f" tokens in a prompt {special}.",
+        f"From text to text, {figures.keras_equal} of {figures.golden} golden prompts are continued exactly as by"
+        f" Keras; the tokenizer in the graph reads all of {figures.texts} mixed texts as the tokenizers package does."
+        f" Special tokens in a prompt {special}.",
     )
 
 
@@ -461,10 +461,11 @@ def metrics(figures: Figures) -> tuple[Metric, ...]:
 
 def notes(figures: Figures, vocabulary: int) -> tuple[str, ...]:
     """What a reader of the job should know beside the figures."""
-    said = [f"{figures.identical_prompts} of {figures.prompts} golden prompts go on exactly as Keras's do."]
+    said = [f"{figures.identical_prompts} of {figures.prompts} golden prompts are continued exactly as by Keras."]
     if figures.near_ties:
-        steps = "1 greedy step was" if figures.near_ties == 1 else f"{figures.near_ties} greedy steps were"
-        said.append(f"{steps} too close in Keras to count.")
+        were = "was a near-tie and was" if figures.near_ties == 1 else "were near-ties and were"
+        steps = figures.steps + figures.near_ties
+        said.append(f"{figures.near_ties} of {steps} greedy steps {were} not compared.")
     own = figures.divergence.keras_perplexity
     if own > vocabulary:
         said.append(

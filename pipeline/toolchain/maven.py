@@ -20,6 +20,8 @@ from pipeline.toolchain import pins, tools
 from pipeline.toolchain.pins import MavenArtifact, Pins, Role
 from pipeline.toolchain.tools import Tool
 
+# So many artifacts are named as they are fetched; more would fill a screen.
+NAMED = 5
 FETCH_TIMEOUT = 1800.0
 HINT = "see that Maven can reach its repositories (its settings.xml names mirrors and proxies), then run it again."
 
@@ -78,10 +80,8 @@ def fetch(toolchain: Toolchain, say: Callable[[str], None]) -> int:
     if not wanted:
         return 0
     toolchain.folder.mkdir(parents=True, exist_ok=True)
-    say(
-        f"Fetching {len(wanted)} Maven artifacts (820 MB in all on a new machine): "
-        + ", ".join(artifact.coordinates for artifact in wanted)
-    )
+    named = f": {', '.join(artifact.coordinates for artifact in wanted)}" if len(wanted) <= NAMED else ""
+    say(f"Fetching {len(wanted)} Maven artifacts (820 MB in all on a new machine){named}")
     with tempfile.TemporaryDirectory(dir=toolchain.folder, prefix=".fetch-") as scratch:
         downloads = _download(toolchain.pins, wanted, Path(scratch), say)
         for artifact in wanted:

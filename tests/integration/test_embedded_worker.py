@@ -53,6 +53,7 @@ def test_from_submit_to_the_workers_leaving(settings: Settings, tmp_path: Path) 
     model = tmp_path / "model"
     model.mkdir()
     (model / "config.json").write_text("{}")
+    (model / "model.weights.h5").write_bytes(b"weights")
     farm = LocalFarm(settings)
     farm.ensure_worker()
     assert worker_pids(settings) == [], "without work there is no worker"

@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from farm import program_output
 from farm.errors import PackageInvalid, StageCrashed, ToolMissing
 from pipeline import process
 
@@ -32,6 +33,15 @@ def test_output_of_both_streams_is_kept(capfd: pytest.CaptureFixture[str]) -> No
     assert (completed.stdout, completed.stderr) == ("out\n", "err\n")
     assert 0 < completed.seconds < 20
     assert capfd.readouterr().err.startswith("+ ")
+
+
+def test_whoever_calls_farm_sees_the_sentence_alone(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(program_output, "shown", False)
+    with pytest.raises(PackageInvalid, match=r"python.* failed: bad zip; look again"):
+        python("import sys; sys.exit('bad zip.')")
+    assert capfd.readouterr().err == ""
 
 
 def test_standard_input_reaches_the_program() -> None:

@@ -138,7 +138,7 @@ def test_float32_goes_on_token_for_token(converted: Callable[[WeightFormat], Sta
     result = verify.run(request, say_nothing)
     golden = json.loads(request.output(ArtifactName.GOLDEN).read_text())
     assert all(prompt["tokens"] == prompt["keras_tokens"] for prompt in golden["prompts"])
-    assert result.notes[0] == "2 of 2 golden prompts go on exactly as Keras's do."
+    assert result.notes[0] == "2 of 2 golden prompts are continued exactly as by Keras."
 
 
 def scaled(name: str, factor: float) -> dict[str, np.ndarray]:

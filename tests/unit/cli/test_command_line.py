@@ -89,6 +89,23 @@ def test_a_wrong_command_line_is_exit_code_2_with_the_closest_match(farm, words:
     assert as_json.json["error"]["code"] == "usage-error"
 
 
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("submit", "x", "--quant"), "`farm submit --help` tells more."),
+        (("gc", "--older-than", "x"), "it is no whole number; `farm gc --help` tells more."),
+        (("webhook", "ad", "https://example.org"), "did you mean add?"),
+        (("list", "--state", "runing"), "did you mean running?"),
+        (("list", "--state", "zzz"), "`farm list --help` tells more."),
+    ],
+)
+def test_a_wrong_value_gets_a_sentence_with_what_to_do(farm, words: tuple[str, ...], sentence: str) -> None:
+    ran = farm(*words)
+    assert ran.code == 2
+    assert ran.error.endswith(sentence)
+    assert "Input should be" not in ran.error
+
+
 def test_a_fault_of_the_farm_is_one_sentence_and_its_trace_is_kept(farm, memory_farm, tmp_path: Path) -> None:
     def broken(*_arguments: object, **_named: object) -> None:
         raise ZeroDivisionError("of all things\nand more")

@@ -12,7 +12,7 @@ from client import preflight
 from client.local import LocalFarm
 from farm import identity
 from farm.appspec import AppSpec
-from farm.errors import ContextTooLong, KeystorePasswordMissing, KeystoreUnusable, ModelNotFound
+from farm.errors import ContextTooLong, KeystorePasswordMissing, KeystoreUnusable, ModelEmpty, ModelNotFound
 from farm.jobspec import JobSpec
 from farm.modelref import ModelKind
 from farm.settings import Settings
@@ -24,6 +24,16 @@ def test_an_unknown_preset_is_refused_with_the_closest() -> None:
     with pytest.raises(ModelNotFound, match="did you mean gpt2_base_en"):
         preflight.check_preset(JobSpec(model_kind=ModelKind.PRESET, model="gpt2_base"))
     preflight.check_preset(JobSpec(model_kind=ModelKind.PRESET, model="gpt2_base_en"))
+
+
+def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "task.weights.h5").write_bytes(b"of the head alone")
+    spec = JobSpec(model_kind=ModelKind.FOLDER, model=str(tmp_path))
+    with pytest.raises(ModelEmpty, match="holds no weights"):
+        preflight.check_model(spec)
+    (tmp_path / "model_00000.weights.h5").write_bytes(b"a part")
+    preflight.check_model(spec)
 
 
 def test_a_context_longer_than_the_model_is_refused(tmp_path: Path) -> None:

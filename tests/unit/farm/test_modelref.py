@@ -64,6 +64,26 @@ def test_another_page_is_no_model(text: str, tmp_path: Path) -> None:
         modelref.parse(text, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [("my/stroy", "my/story"), ("my/stroy/", "my/story"), ("my/poem.kera", "my/poem.keras"), ("stroy.keras", None),
+     ("examples/tiny_gp2", "examples/tiny_gpt2")],
+)  # fmt: skip
+def test_a_path_with_a_typing_error_gets_the_closest(text: str, meant: str | None, tmp_path: Path) -> None:
+    (tmp_path / "my" / "story").mkdir(parents=True)
+    (tmp_path / "my" / "poem.keras").touch()
+    with pytest.raises(ModelNotFound) as refused:
+        modelref.parse(text, tmp_path)
+    hint = f"did you mean {meant}?" if meant else "give a preset folder"
+    assert hint in refused.value.sentence
+
+
+def test_a_name_below_a_folder_of_this_machine_is_no_hubs(tmp_path: Path) -> None:
+    (tmp_path / "my").mkdir()
+    with pytest.raises(ModelNotFound, match="There is no model at my/none; give a preset folder"):
+        modelref.parse("my/none", tmp_path)
+
+
 @pytest.mark.parametrize("text", ["examples/none", "missing.keras", "/no/such/model", "../x/y", "a b"])
 def test_what_leads_nowhere_is_refused(text: str, tmp_path: Path) -> None:
     with pytest.raises(ModelNotFound, match="give a preset folder"):

@@ -133,6 +133,7 @@ def test_a_huge_config_is_not_read(preset: Path) -> None:
     ("name", "content", "words"),
     [
         ("model.gguf", b"GGUF\x03\x00", "is a GGUF file"),
+        ("mine.lora.h5", b"\x89HDF\r\n\x1a\n", "without its base; submit the base model with --lora"),
         ("story.weights.h5", b"\x89HDF\r\n\x1a\n", "weights alone"),
         ("model.tflite", b"\x1c\x00\x00\x00TFL3", "is a .tflite file already"),
         ("model.safetensors", b"\x10\x00\x00\x00\x00\x00\x00\x00{}", "give the folder"),

@@ -40,7 +40,7 @@ def test_a_keras_file_says_it_in_its_metadata(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("said", "place"),
     [
-        ({"mode": "chat"}, r"wrong at farm\.mode"),
+        ({"mode": "talk"}, r"wrong at farm\.mode"),
         ({"mode": "instruct", "prompt_template": "none"}, r"must hold \{prompt\} once"),
         ({"prompts": ["x"] * 9}, r"wrong at farm\.prompts"),
         ({"licence": ""}, r"wrong at farm\.licence"),
