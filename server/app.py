@@ -20,6 +20,7 @@ from server.files import UploadFolder
 from server.limits import Guard
 from server.log_streams import LogStreams
 from server.metrics import Metrics
+from server.paths import PathHider
 from server.problems import Problem
 from server.routes import artifacts, health, jobs, logs, measurements, overview, tokens, uploads
 from server.settings import ServerSettings
@@ -35,6 +36,7 @@ def make_app(settings: Settings, server: ServerSettings) -> FastAPI:
     state = State(
         settings, server, LocalFarm(settings, database), database, store, UploadFolder(settings, database, store),
         Metrics(database), LogStreams(partial(log_streams.read, settings, database)),
+        PathHider(settings),
     )  # fmt: skip
     sender = WebhookSender(database, server)
 

@@ -113,9 +113,9 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
 
 
-async def _farm_error(_request: Request, error: Exception) -> JSONResponse:
+async def _farm_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, FarmError)  # noqa: S101 # Starlette calls it for these only
-    return problem(error)
+    return problem(type(error)(request.app.state.farm.paths.text(error.sentence)))
 
 
 async def _invalid(_request: Request, error: Exception) -> JSONResponse:

@@ -14,6 +14,7 @@ from farm.store import ArtifactStore
 from server.files import UploadFolder
 from server.log_streams import LogStreams
 from server.metrics import Metrics
+from server.paths import PathHider
 from server.settings import ServerSettings
 
 
@@ -29,6 +30,7 @@ class State:
     uploads: UploadFolder
     metrics: Metrics
     streams: LogStreams
+    paths: PathHider
 
 
 def of(request: Request) -> State:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
@@ -57,7 +57,7 @@ def submit(state: FarmState, token: Submitter, request: SubmitRequest, response:
     if submission.reused:
         response.status_code = 200
     _see_to_a_worker(state)
-    return submission
+    return replace(submission, job=state.paths.job(submission.job))
 
 
 @router.get("", responses=documented(JobNotFound))
@@ -75,13 +75,13 @@ def list_jobs(
     with state.database.read() as connection:
         found = job_store.newest(connection, job_state, model, name, limit + 1, before, visibility.owner(state, token))
         shown = views.job_views(connection, found[:limit])
-    return JobPage(shown, shown[-1].id if len(found) > limit else None)
+    return JobPage([state.paths.job(each) for each in shown], shown[-1].id if len(found) > limit else None)
 
 
 @router.get("/{job_id}", responses=documented(*_LOOKUP))
 def get_job(state: FarmState, token: Reader, job_id: JobId) -> JobView:
     """One job."""
-    return state.farm.job(visibility.job_id(state, token, job_id))
+    return state.paths.job(state.farm.job(visibility.job_id(state, token, job_id)))
 
 
 @router.get("/{job_id}/events", responses=documented(*_LOOKUP))
@@ -89,13 +89,13 @@ def get_events(
     state: FarmState, token: Reader, job_id: JobId, after: Annotated[int, Query(ge=0, le=LARGEST)] = 0
 ) -> list[EventView]:
     """What happened to the job, in order, from the event after that id on."""
-    return state.farm.events(visibility.job_id(state, token, job_id), after)
+    return state.paths.events(state.farm.events(visibility.job_id(state, token, job_id), after))
 
 
 @router.post("/{job_id}/cancel", responses=documented(*_LOOKUP, TransitionRefused))
 def cancel_job(state: FarmState, token: Submitter, job_id: JobId) -> JobView:
     """Cancel a queued job, ask for it when it is running."""
-    return state.farm.cancel(visibility.job_id(state, token, job_id))
+    return state.paths.job(state.farm.cancel(visibility.job_id(state, token, job_id)))
 
 
 @router.post("/{job_id}/retry", responses=documented(*_LOOKUP, TransitionRefused, QuotaExceeded))
@@ -103,7 +103,7 @@ def retry_job(state: FarmState, token: Submitter, job_id: JobId) -> JobView:
     """Queue a failed or cancelled job again."""
     retried = job_store.retry(state.database, visibility.job_id(state, token, job_id), tokens.require_queue_room)
     _see_to_a_worker(state)
-    return state.farm.job(retried)
+    return state.paths.job(state.farm.job(retried))
 
 
 @router.delete("/{job_id}", responses=documented(*_LOOKUP, TransitionRefused))

@@ -98,7 +98,7 @@ def run(goal: str, scale: float, seed: int) -> list[Figure]:
             "FARM_FAULTS_GOAL": goal, "FARM_FAULTS_SCALE": str(scale), "FARM_FAULTS_SEED": str(seed),
             "FARM_FAULTS_FIGURES": str(place),
         }  # fmt: skip
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", f'goal(id="{goal}")', *PLACES]
+        command = [sys.executable, "-m", "pytest", "-q", "-m", f'goal(id="{goal}")', *PLACES]
         ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
         figures = [Figure(**json.loads(line)) for line in place.read_text().splitlines()] if place.exists() else []
     sys.stderr.write(f"==> {goal}: {time.monotonic() - started:.0f} s, exit code {ended.returncode}\n")

@@ -17,9 +17,11 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.main import app as farm_command
+from farm import digests
 from farm.appspec import AppSpec
 from farm.artifacts import Artifact, ArtifactName
 from farm.errors import FileUnreadable, JobNotFinished, PackageInvalid
+from farm.recipes import WeightFormat
 from pipeline.android import archive, checks, keystore, resources, signing, token_table
 from pipeline.android.archive import Member
 from pipeline.android.assembly import JOB_ASSETS, MODEL_ASSET, TOKEN_TABLE_ASSET
@@ -29,7 +31,9 @@ from pipeline.android.resources import ANDROID
 from pipeline.toolchain import tools
 from pipeline.toolchain.maven import Toolchain
 from pipeline.toolchain.pins import Role
+from tests.fixtures.bound_models import bind_sizes
 from tests.fixtures.packaged_apps import MODEL, OTHER_MODEL, TOKENIZER, Made, make_package
+from tests.fixtures.weightless_graphs import GPT2_LIKE
 
 APP = AppSpec(application_id="org.example.checked", label="Checked")
 PAGE = 16384
@@ -341,3 +345,42 @@ def test_a_file_that_is_no_package_is_refused(tmp_path: Path) -> None:
     assert json.loads(out)["error"]["code"] == PackageInvalid.code()
     code, _out = _farm("check", tmp_path / "none.apk")
     assert code == FileUnreadable.exit_code
+
+
+@pytest.mark.goal(id="S8")
+def test_every_byte_changed_after_signing_is_refused(workshop: Workshop, trial) -> None:
+    """In what the entries hold, wherever; the good package has both signatures."""
+    assert _found(workshop.made.path) == []
+    chance, whole = trial.chance, workshop.made.path.read_bytes()
+    entries = [entry for entry in Package(workshop.made.path).entries.values() if entry.size and entry.stored]
+    changes, refused = trial.size(3, 100), 0
+    tampered = workshop.folder / "tampered.apk"
+    for _ in range(changes):
+        entry, content = chance.choice(entries), bytearray(whole)
+        content[entry.offset + chance.randrange(entry.size)] ^= 1 << chance.randrange(8)
+        tampered.write_bytes(content)
+        # Whatever it is then: no package at all, or one with an error.
+        refused += _farm("check", tampered)[0] != 0
+    trial.measured(f"signatures v2 and v3 hold; {refused} of {changes} tampered packages refused")
+    assert refused == changes
+
+
+@pytest.mark.goal(id="S9")
+def test_the_same_app_gives_the_same_bytes(
+    app_base: AppBase, android_toolchain: Toolchain, tmp_path: Path, trial
+) -> None:
+    """Packaged, and its weights bound, in clean folders of other names, one after the other."""
+    again = trial.size(2, 10)
+    found: dict[str, set[str]] = {"apk": set(), "tflite": set()}
+    for number in range(again):
+        folder = tmp_path / ("x" * (number + 1))
+        folder.mkdir()
+        made = make_package(APP, app_base, android_toolchain, tmp_path / "keys", folder)
+        unsigned = folder / "unsigned.apk"
+        with zipfile.ZipFile(made.path) as source:
+            entries = archive.read_entries(made.path)
+            archive.write(unsigned, [Member(each.name, source.read(each.name), 4) for each in entries])
+        found["apk"].add(digests.of_file(unsigned))
+        found["tflite"].add(digests.of_file(bind_sizes(GPT2_LIKE, WeightFormat.INT8_PER_ROW, folder / "bound.tflite")))
+    trial.measured(f"{again} rebuilt: {len(found['apk'])} unsigned APK, {len(found['tflite'])} .tflite")
+    assert {kind: len(each) for kind, each in found.items()} == {"apk": 1, "tflite": 1}

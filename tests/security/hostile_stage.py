@@ -168,9 +168,9 @@ def probes(workdir: Path, given: dict) -> Iterator[tuple[str, Callable[[], objec
     yield "write any of /proc/sys", lambda: any(writable_below(Path("/proc/sys")))
     for path in ("/proc/sysrq-trigger", "/proc/irq/default_smp_affinity", "/proc/acpi/wakeup", "/proc/timer_list"):
         yield f"write {path}", lambda path=path: rewrite(path)
-    for path in (*HIDDEN, *given["hidden"]):
-        yield f"read {path}", lambda path=path: readable(path)
     kept = (workdir / "inputs", Path(sys.prefix), Path(__file__).parent)
+    for path in (*HIDDEN, *given["hidden"]):
+        yield f"read {path}", lambda path=path: readable(path, kept)
     for folder in (*UNWRITABLE, *map(str, kept)):
         yield f"write into {folder}", lambda folder=folder: creates(Path(folder) / "hostile")
     yield "write an input", lambda: any(os.access(path, os.W_OK) for path in (workdir / "inputs").rglob("*"))
@@ -247,10 +247,11 @@ def writable_below(folder: Path) -> Iterator[str]:
                 continue
 
 
-def readable(path: str) -> bool:
+def readable(path: str, kept: tuple[Path, ...] = ()) -> bool:
+    """Whether a file can be read, or a folder holds more than the way to what the stage is to see."""
     target = Path(path)
     if target.is_dir():
-        return any(target.iterdir())
+        return any(not any(each.is_relative_to(found) for each in kept) for found in target.iterdir())
     with target.open("rb") as stream:
         stream.read(1)
     return True
