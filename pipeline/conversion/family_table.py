@@ -12,7 +12,12 @@ from typing import Any
 
 import keras_hub
 
+from farm.chat import Exchange
+from farm.prompting import PLACE
 from farm.tokenizer_kinds import SPLIT_FEATURES, Feature, Reader, TokenizerKind, unable
+from pipeline.chat import families as chat_families
+from pipeline.chat.extraction import extract
+from pipeline.chat.rendering import TemplateText
 from pipeline.conversion.families import FAMILIES, family_name
 from pipeline.tokenizers import byte_level, stop_tokens
 
@@ -25,23 +30,13 @@ The stop tokens are those that the class itself names; a model's `generation_con
 `tokenizer_config.json` and template may add to them ([tokenizers.md](tokenizers.md)). Where a model's own files state
 another way of splitting than its class, the files win.
 
-The template is that of the class's published instruct models, to be given as `--prompt-template` or in the model's
-metadata; a base model takes none, and a model without an entry here brings its own.
+The template is that of the class's published instruct models, as it puts a conversation's first question behind the
+start token; a preset that is named as one of them gets it by itself ([chat.md](chat.md)). A base model takes none, and
+a model without an entry here brings its own.
 
 | class | family | tokenizer | stop tokens | template | app |
 |---|---|---|---|---|---|
 """
-# One question and the beginning of its answer, as the published chat templates render it behind the start token.
-GEMMA_TURNS = "<start_of_turn>user\n{prompt}<end_of_turn>\n<start_of_turn>model\n"
-CHAT_ML = "<|im_start|>user\n{prompt}<|im_end|>\n<|im_start|>assistant\n"
-TEMPLATES = {
-    "Gemma": GEMMA_TURNS,
-    "Gemma3": GEMMA_TURNS,
-    "Llama3": "<|start_header_id|>user<|end_header_id|>\n\n{prompt}<|eot_id|>"
-    "<|start_header_id|>assistant<|end_header_id|>\n\n",
-    "Qwen": CHAT_ML,
-    "Qwen3": CHAT_ML,
-}
 # What the farm's decoder, a dense one for text, does not compute.
 OTHER_MODELS = {
     **dict.fromkeys(("Mixtral", "QwenMoe", "Qwen3Moe", "GptOss"), "a mixture of experts"),
@@ -93,8 +88,17 @@ def _row(cls: type[Any]) -> FamilyRow:
         reason = OTHER_MODELS.get(family_name(backbone), "no mapping to the farm's decoder")
     stops = () if tokenizer_class is None else tuple(dict.fromkeys(_stops(tokenizer_class)))
     family = family_name(backbone)
-    template = TEMPLATES.get(family) if backbone in FAMILIES else None
+    template = _template(family) if backbone in FAMILIES else None
     return FamilyRow(cls.__name__, family, name or "of another kind", stops, template, reason)
+
+
+def _template(family: str) -> str | None:
+    """What the farm's table of chat templates makes of a first question; None for a family that it lacks."""
+    row = next((row for row in chat_families.ROWS if row.family == family), None)
+    if row is None:
+        return None
+    chat = extract(TemplateText(row.template), family).chat.model_copy(update={"begin": ()})
+    return "".join(map(str, chat.pieces(None, [Exchange(PLACE)])))
 
 
 def _code(text: str) -> str:

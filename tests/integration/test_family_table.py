@@ -51,6 +51,9 @@ def test_templates_are_what_the_published_ones_render(
     config = json.loads(real_tokenizers.fetch_config(package, cache.mkdir("real-tokenizers")).read_text())
     environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
     rendered = environment.from_string(config["chat_template"]).render(
-        messages=[{"role": "user", "content": "{prompt}"}], add_generation_prompt=True, bos_token=""
+        messages=[{"role": "user", "content": "{prompt}"}],
+        add_generation_prompt=True,
+        bos_token="",
+        enable_thinking=False,
     )
     assert rendered == next(row.template for row in rows if row.family == family)
