@@ -73,23 +73,27 @@ def command(
         for name, path in needed.items():
             farm.download(found.id, name, path)
         package = needed[ArtifactName.APK]
-        text = prompt or screenshots.typed(
-            golden.read(needed[ArtifactName.GOLDEN]),
-            assembly.read_model_info(package).prompting,
-            found.spec.app.prompts,
+        texts = (
+            (prompt,)
+            if prompt
+            else screenshots.questions(
+                golden.read(needed[ArtifactName.GOLDEN]),
+                assembly.read_model_info(package).prompting,
+                found.spec.app.prompts,
+            )
         )
-        if text is None:
+        if not texts:
             raise UsageError("The job has no prompt in words; say what to type with --prompt TEXT.")
         harness = Harness(AppBase(needed[ArtifactName.APP_BASE]), maven.at(chosen.toolchain), work / "screens")
         driver = screenshots.driver(harness, AppSources(), chosen.caches, work / "adopt")
-        screenshots.draw(harness, package, driver, text, drawer, work / "pictures")
+        screenshots.draw(harness, package, driver, texts, drawer, work / "pictures")
         output.mkdir(parents=True, exist_ok=True)
         for picture in pixels:
             shutil.move(work / "pictures" / picture, output / picture)
     drawn = [(output / picture, width, height) for picture, (width, height) in pixels.items()]
     if as_json:
         rows = [{"path": str(path), "width": width, "height": height} for path, width, height in drawn]
-        terminal.write_json({"job": found.id, "prompt": text, "pictures": rows})
+        terminal.write_json({"job": found.id, "prompt": texts[0], "pictures": rows})
         return
     for path, width, height in drawn:
         terminal.show(f"{path}  {width} x {height}")

@@ -10,7 +10,7 @@ from pathlib import Path
 from farm import caches as cache_files
 from farm import digests
 from farm.errors import HostMismatch
-from farm.prompting import Prompting
+from farm.prompting import Mode, Prompting
 from farm.stages import SCREENS
 from pipeline.android.base import AppSources
 from pipeline.android.golden import Golden
@@ -38,6 +38,8 @@ SIZES: Mapping[str, tuple[str, Mapping[str, tuple[int, int]]]] = {
 }
 # Where the compiled driver is kept between jobs.
 CACHE = SCREENS.name
+# A picture of a conversation shows so many turns.
+TURNS = 3
 
 
 def prompt(golden: Golden, prompting: Prompting) -> str | None:
@@ -60,6 +62,24 @@ def typed(golden: Golden, prompting: Prompting, own: Sequence[str]) -> str | Non
     return text if question is None else question
 
 
+def questions(golden: Golden, prompting: Prompting, own: Sequence[str]) -> tuple[str, ...]:
+    """What to type into the app, one after the other: in the mode chat up to three questions, else one text; none where
+    there are no prompts in words."""
+    first = typed(golden, prompting, own)
+    if first is None or prompting.mode is not Mode.CHAT:
+        return () if first is None else (first,)
+    held = next((one for one in golden.conversations if len(one.turns) >= TURNS), None)
+    if own:
+        found = list(own)
+    elif held is not None:
+        # The conversation that was verified: its questions belong together.
+        found = [turn.question for turn in held.turns]
+    else:
+        others = (prompting.question(one.text) for one in golden.prompts if one.text is not None)
+        found = [first, *(one for one in others if one is not None and one != first)]
+    return tuple(found[:TURNS])
+
+
 def driver(harness: Harness, sources: AppSources, caches: Path, adopt: Path) -> Path:
     """The compiled driver from `caches`, or newly compiled in `adopt`, from where it gets into the cache."""
     files = sorted(sources.screens.rglob("*.kt"))
@@ -73,23 +93,28 @@ def driver(harness: Harness, sources: AppSources, caches: Path, adopt: Path) -> 
     return target
 
 
-def take(harness: Harness, package: Path, driver_jar: Path, text: str, light: Path, dark: Path) -> float:
-    """Let the app of the APK answer the text and draw it in both themes; the seconds that it took.
+def take(
+    harness: Harness, package: Path, driver_jar: Path, texts: Sequence[str], light: Path, dark: Path
+) -> float:  # fmt: skip
+    """Let the app of the APK answer the texts and draw it in both themes; the seconds that it took.
 
     HostMismatch when the app refuses its model, writes nothing, or can't be drawn.
     """
     folder = harness.scratch / "pictures"
-    seconds = draw(harness, package, driver_jar, text, CLASS, folder)
+    seconds = draw(harness, package, driver_jar, texts, CLASS, folder)
     for name, target in ((LIGHT, light), (DARK, dark)):
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(folder / name, target)
     return seconds
 
 
-def draw(harness: Harness, package: Path, driver_jar: Path, text: str, drawer: str, folder: Path) -> float:
+def draw(
+    harness: Harness, package: Path, driver_jar: Path, texts: Sequence[str], drawer: str, folder: Path
+) -> float:  # fmt: skip
     """Let a class of the driver draw its pictures into the folder; the seconds that it took. HostMismatch."""
     folder.mkdir(parents=True, exist_ok=True)
-    properties = {"screenshots.prompt": text, "screenshots.folder": str(folder)}
+    properties = {"screenshots.folder": str(folder)}
+    properties |= {f"screenshots.prompt.{number}": text for number, text in enumerate(texts)}
     tests = harness.run(package, (driver_jar,), (drawer,), properties, timeout=TIMEOUT, error=HostMismatch, hint=HINT)
     return sum(test.seconds for test in tests)
 

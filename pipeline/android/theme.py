@@ -40,6 +40,9 @@ def overlays(app: AppSpec) -> Mapping[str, bytes]:
         day, night = palettes(colour)
         found["values/colors.xml"] = _colours({**day.__dict__, "launcher_background": colour})
         found["values-night/colors.xml"] = _colours(night.__dict__)
+        # Where the phone's own colours would stand otherwise.
+        found["values-v31/colors.xml"] = _colours(day.__dict__)
+        found["values-night-v31/colors.xml"] = _colours(night.__dict__)
     if app.icon is not None:
         found |= _icon(icons.decode(app.icon), whole_background=app.color is None)
     return found

@@ -15,11 +15,11 @@ from pipeline.toolchain import maven
 def run(request: StageRequest, report: Reporter) -> StageResult:
     """Make both pictures. HostMismatch when the app can't answer, ToolMissing when the toolchain is incomplete."""
     package = request.input(ArtifactName.APK)
-    text = screenshots.typed(
+    texts = screenshots.questions(
         golden.read(request.input(ArtifactName.GOLDEN)), assembly.read_model_info(package).prompting,
         request.spec.app.prompts,
     )  # fmt: skip
-    if text is None:
+    if not texts:
         raise ArtifactDamaged("golden.json has no prompt in words; run the job again.")
     base = AppBase(request.input(ArtifactName.APP_BASE))
     harness = Harness(base, maven.at(request.toolchain), request.scratch / "screens")
@@ -27,5 +27,5 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
     driver = screenshots.driver(harness, AppSources(), request.caches, request.adopt(screenshots.CACHE))
     report(0.3, "drawing the app's screen")
     light, dark = request.output(ArtifactName.SCREENSHOT_LIGHT), request.output(ArtifactName.SCREENSHOT_DARK)
-    seconds = screenshots.take(harness, package, driver, text, light, dark)
+    seconds = screenshots.take(harness, package, driver, texts, light, dark)
     return StageResult(metrics=(Metric(name="screenshots_seconds", value=seconds, unit="s"),))

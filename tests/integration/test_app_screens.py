@@ -34,8 +34,8 @@ CLASSES = sorted(
     if path.stem not in ("AppTest", "RefusedPackageTest", "UnfilteredPackageTest")
 )
 REFUSED, UNFILTERED = "dev.kerasfarm.app.RefusedPackageTest", "dev.kerasfarm.app.UnfilteredPackageTest"
-# LooksTest draws nine screens on seven kinds of display.
-PICTURES = 9 * 7
+# LooksTest draws 13 screens on nine kinds of display.
+PICTURES = 13 * 9
 PNG = b"\x89PNG\r\n\x1a\n"
 # What Keras's own code says while it loads a model.
 pytestmark = [

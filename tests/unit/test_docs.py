@@ -198,10 +198,13 @@ def test_metadata_in_the_tutorial_is_taken() -> None:
     assert metadata.parse(f"{{{text}}}".encode()).prompts == ("What is a list?",)
 
 
-def test_the_librarys_page_has_the_activity_that_the_tests_compile() -> None:
+def test_the_librarys_page_has_the_activities_that_the_tests_compile() -> None:
     page = locations.ROOT / "docs" / "how-to" / "use-the-library.md"
-    sample = locations.ANDROID_BUILDER / "sample/src/main/kotlin/dev/kerasfarm/sample/StoryActivity.kt"
-    assert sample.read_text().rstrip() in page.read_text()
+    samples = locations.ANDROID_BUILDER / "sample/src/main/kotlin/dev/kerasfarm/sample"
+    for name in ("StoryActivity.kt", "ChatActivity.kt"):
+        sample = (samples / name).read_text().rstrip()
+        assert sample in page.read_text()
+        assert sample.count("\n") < 60
     settings = (locations.ANDROID_BUILDER / "generation").rglob("GenerationOptions.kt")
     names = re.findall(r"^    val (\w+):", next(settings).read_text(), re.MULTILINE)
     assert len(names) >= 7

@@ -9,8 +9,10 @@ from farm.prompting import Mode, Prompting
 from pipeline.android import screenshots
 
 
-def golden(*prompts: tuple[str | None, int]) -> Any:
-    return SimpleNamespace(prompts=[SimpleNamespace(text=text, tokens=[0] * count) for text, count in prompts])
+def golden(*prompts: tuple[str | None, int], conversation: tuple[str, ...] = ()) -> Any:
+    held = SimpleNamespace(turns=[SimpleNamespace(question=question) for question in conversation])
+    texts = [SimpleNamespace(text=text, tokens=[0] * count) for text, count in prompts]
+    return SimpleNamespace(prompts=texts, conversations=[held])
 
 
 def test_the_users_own_first_prompt_then_the_golden_one_with_most_to_show() -> None:
@@ -26,6 +28,18 @@ def test_a_question_that_the_model_suggests_comes_before_a_longer_answer() -> No
     prompts = golden(("Q: Two? A:", 9), ("Q: One? A:", 3))
     suggesting = Prompting(mode=Mode.INSTRUCT, prompt_template="Q: {prompt} A:", prompts=("One?",))
     assert screenshots.typed(prompts, suggesting, ()) == "One?"
+
+
+def test_a_chat_is_drawn_with_three_turns() -> None:
+    prompts = [("Q: One? A:", 3), ("Q: Two? A:", 9), ("Q: Three? A:", 4), ("Q: Four? A:", 5)]
+    chat = Prompting(mode=Mode.CHAT, prompt_template="Q: {prompt} A:")
+    assert screenshots.questions(golden(*prompts), chat, ()) == ("Two?", "One?", "Three?")
+    verified = golden(*prompts, conversation=("What?", "Why?", "And then?"))
+    assert screenshots.questions(verified, chat, ()) == ("What?", "Why?", "And then?")
+    assert screenshots.questions(verified, chat, ("Mine?",)) == ("Mine?",)
+    instruct = Prompting(mode=Mode.INSTRUCT, prompt_template="Q: {prompt} A:")
+    assert screenshots.questions(verified, instruct, ()) == ("Two?",)
+    assert screenshots.questions(golden((None, 3)), chat, ()) == ()
 
 
 def test_store_pictures_have_sizes_that_play_takes() -> None:

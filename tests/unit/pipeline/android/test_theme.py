@@ -14,6 +14,7 @@ from PIL import Image
 from farm import icons
 from farm.appspec import AppSpec
 from pipeline.android import resources, theme
+from pipeline.android.base import AppSources
 
 
 def colours(content: bytes) -> dict[str, str]:
@@ -47,6 +48,11 @@ def test_a_colour_that_can_be_read_stays_as_it_is() -> None:
     day, night = colours(files["values/colors.xml"]), colours(files["values-night/colors.xml"])
     assert day["primary"] == day["launcher_background"] == "#FF6A1B9A"
     assert day["on_primary"] == "#FFFFFFFF"
+    # The phone's own colours do not stand before the job's.
+    for time in ("", "-night"):
+        platform = colours((AppSources().main / "res" / f"values{time}-v31" / "colors.xml").read_bytes())
+        own = colours(files[f"values{time}-v31/colors.xml"])
+        assert {name for name in platform if "primary" in name} <= own.keys()
     assert "launcher_background" not in night
     assert theme.contrast((255, 255, 255), (0, 0, 0)) == pytest.approx(21)
 

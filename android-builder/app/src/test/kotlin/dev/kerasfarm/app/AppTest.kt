@@ -72,11 +72,15 @@ abstract class AppTest {
     protected fun requireNotice(beginning: String) =
         await("'$beginning' instead of '${text(R.id.notice)}'") { text(R.id.notice).startsWith(beginning) }
 
-    protected fun picture(shown: Activity, name: String) {
+    protected fun picture(shown: Activity, name: String) = blocking {
+        draw(shown, File(System.getProperty("pictures")).apply { mkdirs() }.resolve("$name.png"))
+    }
+
+    /** Lets the test itself do what the app may not do on its main thread. */
+    protected fun <T> blocking(work: () -> T): T {
         val strict = StrictMode.getThreadPolicy()
         StrictMode.setThreadPolicy(StrictMode.ThreadPolicy.LAX)
-        draw(shown, File(System.getProperty("pictures")).apply { mkdirs() }.resolve("$name.png"))
-        StrictMode.setThreadPolicy(strict)
+        return work().also { StrictMode.setThreadPolicy(strict) }
     }
 
     @After

@@ -4,6 +4,8 @@ import android.view.View
 import android.view.ViewGroup
 import android.widget.Button
 import android.widget.EditText
+import android.widget.HorizontalScrollView
+import android.widget.ListView
 import android.widget.ScrollView
 import android.widget.SeekBar
 import android.widget.TextView
@@ -20,13 +22,14 @@ private fun inspect(view: View, problems: MutableList<String>) {
         problems.add("${name(view)} does not show where to type")
     }
     if (view is SeekBar && view.contentDescription.isNullOrEmpty()) problems.add("${name(view)} has no words")
-    if (view.isClickable && !(view is TextView && view.isTextSelectable && view !is EditText)) inspectTarget(view, problems)
+    if (view.isClickable && view !is ListView && !(view is TextView && view.isTextSelectable && view !is EditText)) inspectTarget(view, problems)
     if (view !is ViewGroup) return
     for (at in 0 until view.childCount) {
         val child = view.getChildAt(at)
         if (child.visibility != View.VISIBLE) continue
-        val tall = view !is ScrollView && (child.top < 0 || child.bottom > view.height)
-        if (child.left < 0 || child.right > view.width || tall) problems.add("${name(child)} sticks out")
+        val tall = view !is ScrollView && view !is ListView && (child.top < 0 || child.bottom > view.height)
+        val wide = view !is HorizontalScrollView && (child.left < 0 || child.right > view.width)
+        if (wide || tall) problems.add("${name(child)} sticks out")
         inspect(child, problems)
     }
 }

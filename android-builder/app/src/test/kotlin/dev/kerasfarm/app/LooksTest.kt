@@ -2,10 +2,16 @@ package dev.kerasfarm.app
 
 import android.app.Activity
 import android.view.View
+import android.view.ViewGroup
+import android.widget.ListView
+import android.widget.ScrollView
 import android.widget.TextView
 import dev.kerasfarm.app.ui.AboutActivity
+import dev.kerasfarm.app.ui.ConversationsActivity
 import dev.kerasfarm.app.ui.MeasureActivity
 import dev.kerasfarm.app.ui.SettingsActivity
+import dev.kerasfarm.generation.chat.SavedConversation
+import dev.kerasfarm.generation.chat.Turn
 import dev.kerasfarm.generation.model.Mode
 import dev.kerasfarm.screens.await
 import org.junit.Assert.assertEquals
@@ -41,6 +47,14 @@ class LooksTest : AppTest() {
     @Config(qualifiers = "ja-w411dp-h731dp-port-night-420dpi")
     fun inJapanese() = everyScreen("ja")
 
+    @Test
+    @Config(qualifiers = "de-w411dp-h731dp-port-notnight-420dpi")
+    fun inGerman() = everyScreen("de")
+
+    @Test
+    @Config(qualifiers = "es-w411dp-h731dp-port-notnight-420dpi")
+    fun inSpanish() = everyScreen("es")
+
     private val problems = ArrayList<String>()
 
     private fun everyScreen(kind: String) {
@@ -63,6 +77,15 @@ class LooksTest : AppTest() {
             await("the metadata") { screen.findViewById<TextView>(R.id.licence_text).length() > 0 }
             look(screen, "about-$kind")
         }
+        again(Mode.CHAT)
+        look(activity, "chat-welcome-$kind")
+        conversation()
+        look(activity, "chat-$kind")
+        screen(ConversationsActivity::class.java) { screen ->
+            await("the list") { screen.findViewById<ListView>(R.id.list).childCount > 0 }
+            look(screen, "conversations-$kind")
+        }
+        screen(SettingsActivity::class.java) { look(it, "chat-settings-$kind") }
         again(Mode.COMPLETE)
         look(activity, "empty-$kind")
         answer(golden.text)
@@ -73,10 +96,47 @@ class LooksTest : AppTest() {
         assertEquals(listOf<String>(), problems)
     }
 
+    /** A conversation with all that an answer can have, another model's turn, a thought, and one that was dropped. */
+    private fun conversation() {
+        val turns = List(9) { Turn("Question $it", "Answer $it. ".repeat(20)) } + listOf(
+            Turn("What can I write?", MARKDOWN, "The user asks for everything.", "An elder model"),
+        )
+        val file = SavedConversation("What can I write?", turns = turns).toJson()
+        session.chat.import({ file }) { id, _ -> session.chat.open(checkNotNull(id)) }
+        await("the conversation") { session.state.chat.turns.size == turns.size && session.state.chat.contextTokens > 0 }
+        answer(session.state.info!!.prompting.prompts[0])
+        await("the turns") { view<ViewGroup>(R.id.turns).childCount == 11 }
+        view<ScrollView>(R.id.scroll).scrollTo(0, view<ViewGroup>(R.id.turns).getChildAt(9).top)
+    }
+
     private fun again(mode: Mode?) {
         controller.close()
         app.endProcess()
         open(mode)
+    }
+
+    private companion object {
+        val MARKDOWN = """
+            # Everything
+            **Bold**, *italic*, ~~struck~~ and `code` in a line, and [a link](https://example.org).
+
+            1. First
+            2. Second
+               - Inner
+            - Dot with a long text that goes on until it has to be broken into lines
+
+            > A quote
+
+            ```python
+            def greet(name: str) -> str:
+                return f"Hello {name}, this line is long enough to be scrolled"
+            ```
+
+            | Name | Meaning |
+            |------|---------|
+            | `len` | the number of items |
+            | sqrt | the square root |
+        """.trimIndent()
     }
 
     private fun look(shown: Activity, name: String) {

@@ -19,6 +19,9 @@ class TestApp : AutocompleteApplication() {
     /** The token that is put before a prompt; null for none. */
     var startToken: (ModelInfo) -> Int? = { it.startToken }
 
+    /** What the model is called in the mode chat; null: as it is. */
+    var name: String? = null
+
     /** A file that the package is taken to lack. */
     var missing: String? = null
 
@@ -31,13 +34,18 @@ class TestApp : AutocompleteApplication() {
     /** The process ends, and with it all that was in memory. */
     fun endProcess() {
         current?.release()
+        current?.chat?.close()
         current = null
     }
 
     override fun readInfo(): ModelInfo {
         missing?.let { refusing { throw ModelMissing(it) } }
         val info = super.readInfo().let { it.copy(startToken = startToken(it)) }
-        return if (mode == Mode.COMPLETE) info.copy(prompting = Prompting()) else info
+        return when (mode) {
+            Mode.COMPLETE -> info.copy(prompting = Prompting())
+            Mode.CHAT -> asChat(info).let { it.copy(name = name ?: it.name) }
+            else -> info
+        }
     }
 
     override fun open(info: ModelInfo): TextGenerator {

@@ -1,5 +1,7 @@
 package dev.kerasfarm.app.generation
 
+import dev.kerasfarm.app.chat.ChatSession
+import dev.kerasfarm.app.chat.ConversationStore
 import dev.kerasfarm.generation.EndReason
 import dev.kerasfarm.generation.GenerationListener
 import dev.kerasfarm.generation.GenerationOptions
@@ -16,21 +18,28 @@ import java.util.concurrent.atomic.AtomicBoolean
  * One model and one generation at a time, for the whole process: a screen that is turned or left does not stop it.
  *
  * The work is done on a thread of its own. [post] runs something on the main thread, on which all public functions
- * are to be called; [readInfo] tells which model the app has, [openModel] opens it.
+ * are to be called; [readInfo] tells which model the app has, [openModel] opens it, [openStore] the conversations that
+ * are kept.
  */
 class Session(
     private val readInfo: () -> ModelInfo,
     private val openModel: (ModelInfo) -> TextGenerator,
+    openStore: () -> ConversationStore,
     private val post: (Runnable) -> Unit,
 ) {
+    /** The conversation in the mode chat. */
+    val chat = ChatSession(this, openStore)
+
     private val worker = Executors.newSingleThreadExecutor { task -> Thread(task, "model") }
     private val announced = AtomicBoolean(false)
     private val observers = LinkedHashSet<() -> Unit>()
     private var model: TextGenerator? = null // touched by the worker alone
     private val beginnings = HashSet<Int>() // of the texts after the present prompt; by the worker alone
 
+    /** Whether what is being done shall end. */
     @Volatile
-    private var cancelled = false
+    internal var cancelled = false
+        private set
 
     /** What is to be seen now. */
     @Volatile
@@ -61,10 +70,28 @@ class Session(
     fun generate(prompt: String, options: GenerationOptions, attempt: Int = 0): Boolean {
         if (state.busy || state.phase == Phase.OPENING) return false
         cancelled = false
-        change { SessionState(Phase.READING, it.info, prompt, attempt = attempt, measurement = it.measurement) }
+        change { SessionState(Phase.READING, it.info, prompt, attempt = attempt, measurement = it.measurement, chat = it.chat) }
         worker.execute { attempt { write(ready(), prompt, options, attempt) } }
         return true
     }
+
+    /** Lets the model write by [work]; false, and nothing is done, while it is at work. */
+    internal fun write(work: (TextGenerator) -> Unit): Boolean {
+        if (state.busy || state.phase == Phase.OPENING) return false
+        cancelled = false
+        change { it.copy(phase = Phase.READING, notice = it.notice as? Notice.Keeping, stopped = false, tokens = 0) }
+        worker.execute { attempt { work(ready()) } }
+        return true
+    }
+
+    /** Does [work] on the session's thread, behind what is done there. */
+    internal fun onWorker(work: () -> Unit) = worker.execute { attempt(work) }
+
+    /** Does [work] on the main thread. */
+    internal fun onMain(work: () -> Unit) = post(Runnable { work() })
+
+    /** Changes what is to be seen. */
+    internal fun update(next: (SessionState) -> SessionState) = change(next)
 
     /** Measures how fast the model is; does nothing while it is at work. */
     fun measure() {
@@ -114,7 +141,8 @@ class Session(
         change { it.copy(phase = Phase.CLOSED) }
     }
 
-    private fun ready(): TextGenerator {
+    /** The model, opened; on the session's thread alone. */
+    internal fun ready(): TextGenerator {
         val info = state.info ?: readInfo().also { found -> change { it.copy(info = found) } }
         val open = model ?: openModel(info).also { model = it }
         change { if (it.busy) it else it.copy(phase = Phase.READY) }

@@ -1,5 +1,6 @@
 package dev.kerasfarm.app.generation
 
+import dev.kerasfarm.app.chat.ChatState
 import dev.kerasfarm.generation.model.ModelInfo
 
 /** What the session is doing. */
@@ -43,6 +44,21 @@ sealed interface Notice {
     /** There is no native library for this processor. */
     data object NoRuntime : Notice
 
+    /** The last answer has words that the app does not show; it ends before them and can be taken back. */
+    data object UnsuitableAnswer : Notice
+
+    /** Something is wrong with where conversations are kept; it stays shown while the conversation goes on. */
+    sealed interface Keeping : Notice
+
+    /** The conversations could not be read; their [file] was moved aside. */
+    data class StoreDamaged(val file: String) : Keeping
+
+    /** There is no room to keep what is said. */
+    data object StorageFull : Keeping
+
+    /** The conversations can be neither read nor kept, because of [detail]. */
+    data class StoreFailed(val detail: String) : Keeping
+
     /** The model comes without a tokenizer that the app can use. */
     data object NoTokenizer : Notice
 }
@@ -50,7 +66,7 @@ sealed interface Notice {
 /**
  * All that a screen shows. [prompt] is the one that [text] goes on from or answers, the [attempt]th text after it;
  * [tokens] and [tokensPerSecond] are those of the running or the last generation; [info] is there once the app knows
- * its model, a moment before it is open.
+ * its model, a moment before it is open. [chat] is the conversation in the mode chat.
  */
 data class SessionState(
     val phase: Phase = Phase.CLOSED,
@@ -63,6 +79,7 @@ data class SessionState(
     val stopped: Boolean = false,
     val notice: Notice? = null,
     val measurement: Measurement? = null,
+    val chat: ChatState = ChatState(),
 ) {
     /** Whether a text is being written. */
     val writing: Boolean get() = phase == Phase.READING || phase == Phase.WRITING

@@ -3,6 +3,7 @@ package dev.kerasfarm.app.ui
 import android.app.Application
 import android.os.Handler
 import android.os.Looper
+import dev.kerasfarm.app.chat.ConversationStore
 import dev.kerasfarm.app.generation.Session
 import dev.kerasfarm.generation.TextGenerator
 import dev.kerasfarm.generation.model.ModelInfo
@@ -23,6 +24,7 @@ open class AutocompleteApplication : Application() {
                 readInfo()
             },
             openModel = { open(it) },
+            openStore = { ConversationStore(this) },
             post = { main.post(it) },
         )
     }

@@ -1,8 +1,6 @@
 package dev.kerasfarm.app.ui
 
 import android.app.Activity
-import android.content.ClipData
-import android.content.ClipboardManager
 import android.view.View
 import android.view.ViewGroup
 import android.widget.Button
@@ -80,8 +78,7 @@ class InstructPane(private val activity: Activity, private val session: Session,
     }
 
     private fun copy() {
-        val clip = ClipData.newPlainText(activity.getString(R.string.answer_description), session.state.text.trim())
-        activity.getSystemService(ClipboardManager::class.java).setPrimaryClip(clip)
+        copyText(activity, session.state.text.trim(), R.string.answer_description)
         activity.findViewById<TextView>(R.id.status).setText(R.string.copied)
     }
 

@@ -11,7 +11,7 @@ import dev.kerasfarm.app.generation.Phase
 import dev.kerasfarm.app.generation.SessionState
 import dev.kerasfarm.generation.model.Mode
 
-/** The first screen: a text that the model continues, or a question that it answers, or how to add a model. */
+/** The first screen: a text that the model continues, a question that it answers, a conversation, or how to add a model. */
 class MainActivity : ModelActivity() {
     private var pane: Pane? = null
 
@@ -22,6 +22,7 @@ class MainActivity : ModelActivity() {
             when {
                 missing -> R.layout.no_model
                 mode == Mode.INSTRUCT -> R.layout.instruct
+                mode == Mode.CHAT -> R.layout.chat
                 else -> R.layout.complete
             },
         )
@@ -31,8 +32,21 @@ class MainActivity : ModelActivity() {
         opens(R.id.settings, SettingsActivity::class.java)
         opens(R.id.about, AboutActivity::class.java)
         if (missing) return
-        val instruct = mode == Mode.INSTRUCT
-        pane = if (instruct) InstructPane(this, session, preferences) else CompletePane(this, session, preferences)
+        pane = when (mode) {
+            Mode.COMPLETE -> CompletePane(this, session, preferences)
+            Mode.INSTRUCT -> InstructPane(this, session, preferences)
+            Mode.CHAT -> {
+                opens(R.id.conversations, ConversationsActivity::class.java)
+                findViewById<View>(R.id.new_chat).run {
+                    visibility = View.VISIBLE
+                    setOnClickListener { session.chat.new() }
+                }
+                // Three icons leave room for a title; the settings lead there too.
+                findViewById<View>(R.id.about).visibility = View.GONE
+                ChatPane(this, session, preferences)
+            }
+        }
+        pane?.start()
     }
 
     override fun show(state: SessionState) {
@@ -68,7 +82,18 @@ class MainActivity : ModelActivity() {
         pane?.restore(saved)
     }
 
+    override fun onStart() {
+        super.onStart()
+        pane?.start()
+    }
+
+    override fun onStop() {
+        pane?.stop()
+        super.onStop()
+    }
+
     override fun onDestroy() {
+        pane?.close()
         // Turned over, the screen comes back at once; left for good, the model's memory goes back to the phone.
         if (isFinishing) session.release()
         super.onDestroy()
@@ -93,6 +118,15 @@ class MainActivity : ModelActivity() {
 interface Pane {
     /** Shows [state]. */
     fun show(state: SessionState)
+
+    /** The screen is seen. */
+    fun start() = Unit
+
+    /** The screen is not seen any more. */
+    fun stop() = Unit
+
+    /** The screen is gone. */
+    fun close() = Unit
 
     /** Puts away what its views do not. */
     fun save(into: Bundle) = Unit

@@ -15,7 +15,21 @@ class Preferences(context: Context) {
         set(value) = stored.edit().putInt(LIMIT, value ?: 0).apply()
 
     /** The limit that counts: a suggestion is to be read at a glance, an answer to its end. */
-    fun limitOf(mode: Mode): Int = limit ?: if (mode == Mode.COMPLETE) LIMIT_SUGGESTION else LIMIT_ANSWER
+    fun limitOf(mode: Mode): Int = limit ?: when (mode) {
+        Mode.COMPLETE -> LIMIT_SUGGESTION
+        Mode.INSTRUCT -> LIMIT_ANSWER
+        Mode.CHAT -> LIMIT_TURN
+    }
+
+    /** What the model is told before a conversation; null: what its template says by itself. */
+    var system: String?
+        get() = stored.getString(SYSTEM, null)?.takeIf { it.isNotBlank() }
+        set(value) = stored.edit().putString(SYSTEM, value.orEmpty()).apply()
+
+    /** Whether the model thinks before it answers; null: as the job that made the app wants it. */
+    var thinking: Boolean?
+        get() = if (stored.contains(THINKING)) stored.getBoolean(THINKING, false) else null
+        set(value) = stored.edit().putBoolean(THINKING, value == true).apply()
 
     /** How many of the prompt's last tokens the model reads; null: half of its context. */
     var window: Int?
@@ -49,16 +63,19 @@ class Preferences(context: Context) {
 
     companion object {
         const val LIMIT_STEP = 8
-        const val LIMIT_HIGHEST = 256
+        const val LIMIT_HIGHEST = 1024
         const val TEMPERATURE_HIGHEST = 2f
         const val TOP_K_HIGHEST = 100
         const val TOP_P_LOWEST = 0.05f
         const val PENALTY_HIGHEST = 2f
         private const val LIMIT_SUGGESTION = 24
         private const val LIMIT_ANSWER = 128
+        private const val LIMIT_TURN = 512
         private const val TOP_K_DEFAULT = 40
         private const val TOP_P_DEFAULT = 0.95f
         private const val LIMIT = "max_new_tokens"
+        private const val SYSTEM = "system"
+        private const val THINKING = "thinking"
         private const val WINDOW = "window"
         private const val TEMPERATURE = "temperature"
         private const val TOP_K = "top_k"

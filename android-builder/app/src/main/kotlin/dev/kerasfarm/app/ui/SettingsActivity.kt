@@ -6,10 +6,12 @@ import android.text.TextWatcher
 import android.view.View
 import android.widget.EditText
 import android.widget.SeekBar
+import android.widget.Switch
 import android.widget.TextView
 import dev.kerasfarm.app.R
 import dev.kerasfarm.app.generation.SessionState
 import dev.kerasfarm.generation.decoding.Sampling
+import dev.kerasfarm.generation.model.ChatTemplate
 import dev.kerasfarm.generation.model.Mode
 import dev.kerasfarm.generation.windowFor
 import kotlin.math.roundToInt
@@ -19,8 +21,11 @@ class SettingsActivity : ModelActivity() {
     override fun build(state: SessionState) {
         setContentView(R.layout.settings)
         setUpHeader(R.string.settings)
-        setUpLimit(state.info?.prompting?.mode ?: Mode.COMPLETE)
-        setUpWindow(state.info?.context)
+        val mode = state.info?.prompting?.mode ?: Mode.COMPLETE
+        setUpChat(state.info?.chat.takeIf { mode == Mode.CHAT })
+        setUpLimit(mode)
+        // A conversation has the whole context.
+        if (mode == Mode.CHAT) hideWindow() else setUpWindow(state.info?.context)
         setUpSampling()
         setUpSeed()
         findViewById<View>(R.id.open_measure).setOnClickListener { startActivity(Intent(this, MeasureActivity::class.java)) }
@@ -58,11 +63,39 @@ class SettingsActivity : ModelActivity() {
         }
     }
 
-    private fun setUpSeed() {
-        val field = findViewById<EditText>(R.id.seed)
-        field.setText(preferences.sampling.seed?.toString().orEmpty())
-        field.addTextChangedListener(object : TextWatcher {
-            override fun afterTextChanged(text: Editable) = change { it.copy(seed = text.toString().toLongOrNull()) }
+    private fun setUpSeed() = field(R.id.seed, preferences.sampling.seed?.toString().orEmpty()) { text ->
+        change { it.copy(seed = text.toLongOrNull()) }
+    }
+
+    /** What the model is told before a conversation, and whether it thinks; each where its [template] has a place for it. */
+    private fun setUpChat(template: ChatTemplate?) {
+        show(template?.takesSystem == true, R.id.system_heading, R.id.system, R.id.system_explanation)
+        if (template?.takesSystem == true) {
+            template.defaultSystem?.let { findViewById<EditText>(R.id.system).hint = it }
+            field(R.id.system, preferences.system.orEmpty()) { preferences.system = it }
+        }
+        val thinking = template?.thinking?.takeUnless { it.always }
+        show(thinking != null, R.id.thinking_switch)
+        if (thinking == null) return
+        findViewById<Switch>(R.id.thinking_switch).run {
+            isChecked = preferences.thinking ?: thinking.wanted
+            setOnCheckedChangeListener { _, checked -> preferences.thinking = checked }
+        }
+    }
+
+    private fun hideWindow() = show(
+        false, R.id.window_heading, R.id.window_label, R.id.window, R.id.window_picture, R.id.window_explanation,
+    )
+
+    private fun show(visible: Boolean, vararg ids: Int) {
+        for (id in ids) findViewById<View>(id).visibility = if (visible) View.VISIBLE else View.GONE
+    }
+
+    /** Sets up a field with [text]; [changed] stores what is typed. */
+    private fun field(id: Int, text: String, changed: (String) -> Unit) = findViewById<EditText>(id).run {
+        setText(text)
+        addTextChangedListener(object : TextWatcher {
+            override fun afterTextChanged(text: Editable) = changed(text.toString())
 
             override fun beforeTextChanged(text: CharSequence, start: Int, count: Int, after: Int) = Unit
 
@@ -72,10 +105,7 @@ class SettingsActivity : ModelActivity() {
 
     /** The window's bar needs a model's context. */
     private fun setUpWindow(context: Int?) {
-        val shown = if (context == null) View.GONE else View.VISIBLE
-        for (id in listOf(R.id.window, R.id.window_picture, R.id.window_explanation)) {
-            findViewById<View>(id).visibility = shown
-        }
+        show(context != null, R.id.window, R.id.window_picture, R.id.window_explanation)
         if (context == null) return findViewById<TextView>(R.id.window_label).setText(R.string.window_no_model)
         val picture = findViewById<WindowPicture>(R.id.window_picture)
         val chosen = windowFor(preferences.window, context)

@@ -19,6 +19,10 @@ fun sentence(notice: Notice, resources: Resources): String = when (notice) {
     is Notice.Unusable -> resources.getString(R.string.notice_model_unusable, notice.detail)
     Notice.NoMemory -> resources.getString(R.string.notice_no_memory)
     Notice.NoRuntime -> resources.getString(R.string.notice_no_runtime)
+    Notice.UnsuitableAnswer -> resources.getString(R.string.notice_unsuitable_answer)
+    is Notice.StoreDamaged -> resources.getString(R.string.notice_store_damaged, notice.file)
+    Notice.StorageFull -> resources.getString(R.string.notice_storage_full)
+    is Notice.StoreFailed -> resources.getString(R.string.notice_store_failed, notice.detail)
     Notice.NoTokenizer -> resources.getString(R.string.notice_no_tokenizer)
 }
 
@@ -34,6 +38,28 @@ fun status(state: SessionState, resources: Resources): String {
         else -> ""
     }
 }
+
+/** The line below a conversation: what is happening, how full the context is, and how fast the answer was. */
+fun chatStatus(state: SessionState, resources: Resources): String {
+    val context = state.info?.context
+    val chat = state.chat
+    val taken = if (context != null && chat.contextTokens > 0) {
+        resources.getString(R.string.status_context, minOf(chat.contextTokens + writing(state), context), context)
+    } else {
+        null
+    }
+    val first = when {
+        chat.total > 0 -> resources.getString(R.string.status_reading_again, PERCENT * chat.read / chat.total)
+        state.phase == Phase.READY && state.tokens == 0 && taken != null -> null
+        else -> status(state, resources).ifEmpty { null }
+    }
+    return listOfNotNull(first, taken).joinToString(" · ")
+}
+
+/** The tokens that are being written are counted as they come. */
+private fun writing(state: SessionState): Int = if (state.phase == Phase.WRITING) state.tokens else 0
+
+private const val PERCENT = 100
 
 private fun rate(state: SessionState, resources: Resources): String {
     val rate = resources.getQuantityString(R.plurals.status_rate, state.tokens, state.tokens, state.tokensPerSecond)

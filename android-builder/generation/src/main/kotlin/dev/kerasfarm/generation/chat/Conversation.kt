@@ -268,7 +268,9 @@ class Conversation @JvmOverloads constructor(
          */
         @JvmStatic
         fun restore(generator: TextGenerator, saved: SavedConversation): Conversation {
-            val other = saved.model?.takeIf { it.name != generator.info.name }?.name
+            val info = generator.info
+            val same = saved.model?.let { it.name == info.name && it.sha256 in setOf(null, info.modelSha256) }
+            val other = if (same == false) saved.model.name else null
             val turns = if (other == null) saved.turns else saved.turns.map { it.copy(model = it.model ?: other) }
             return Conversation(generator, saved.system, turns).also { it.thinking = saved.thinking }
         }
