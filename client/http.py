@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -62,8 +63,9 @@ class HttpFarm:
 
     def unreachable(self, error: Exception) -> FarmUnreachable:
         """No answer, as a sentence."""
-        reason = str(error) or type(error).__name__
-        return FarmUnreachable(f"The farm at {self.url} does not answer ({reason}); check the address and the network.")
+        return FarmUnreachable(
+            f"The farm at {self.url} does not answer ({reason_of(error)}); check the address and the network."
+        )
 
     def _unusable(self) -> AnswerUnusable:
         return AnswerUnusable(
@@ -81,3 +83,8 @@ class HttpFarm:
             if answer.status_code in (502, 503, 504):
                 return self.unreachable(httpx.TransportError(f"status {answer.status_code}"))
             return self._unusable()
+
+
+def reason_of(error: Exception) -> str:
+    """Why nobody answers, without the number that the system gives the reason."""
+    return re.sub(r"^\[Errno -?\d+\] ", "", str(error)) or "no reason is known"

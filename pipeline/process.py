@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import shlex
 import signal
@@ -88,12 +89,16 @@ def killed_by(code: int) -> signal.Signals | None:
     return signal.Signals(number) if number in _KILLING else None
 
 
+_JAVA_CLASS = re.compile(r"^(?:\w+ error: )?(?:[a-z]\w*\.)+\w*(?:Exception|Error): ")
+
+
 def last_meaningful_line(text: str) -> str:
-    """The last line that is neither blank nor a Java stack frame, without its full stop, at most 300 characters."""
+    """The last line that is neither blank nor a Java stack frame, at most 300 characters, without its full stop and the
+    class of a Java exception before it."""
     for line in reversed(text.splitlines()):
         frame = line.startswith((" ", "\t")) and line.strip().startswith(("at ", "... "))
         if line.strip() and not frame:
-            return line.strip().rstrip(".")[:SENTENCE_CHARACTERS]
+            return _JAVA_CLASS.sub("", line.strip()).rstrip(".")[:SENTENCE_CHARACTERS]
     return ""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from copy import deepcopy
 from typing import Annotated
@@ -81,6 +82,6 @@ def require_free(host: str, port: int) -> None:
             return
     except OSError as error:
         raise PortInUse(
-            f"The farm cannot listen on {host} port {port} ({error.strerror}); stop what does, or choose --port and"
-            " --host."
+            f"The farm cannot listen on {host} port {port} ({os.strerror(error.errno or 0)}); stop what does, or choose"
+            " --port and --host."
         ) from error

@@ -16,6 +16,7 @@ from cli.connection import chosen_profile
 from cli.tables import plain_table
 from cli.terminal import Terminal, open_terminal
 from client import own_webhooks, profiles
+from client.http import reason_of
 from farm.errors import FarmUnreachable, UsageError
 from farm.webhooks import Webhook, signature
 
@@ -109,4 +110,4 @@ def send_test(webhook: Webhook) -> int:
     try:
         return httpx.post(webhook.url, content=content, headers=headers, timeout=TIMEOUT).status_code
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise FarmUnreachable(f"{webhook.url} does not answer ({error}); check the receiver.") from error
+        raise FarmUnreachable(f"{webhook.url} does not answer ({reason_of(error)}); check the receiver.") from error

@@ -35,6 +35,12 @@ def test_output_of_both_streams_is_kept(capfd: pytest.CaptureFixture[str]) -> No
     assert capfd.readouterr().err.startswith("+ ")
 
 
+def test_the_class_of_a_java_exception_is_left_out() -> None:
+    said = "keytool error: java.io.IOException: keystore password was incorrect"
+    with pytest.raises(PackageInvalid, match=r"python.* failed: keystore password was incorrect; look again"):
+        python(f"import sys; sys.exit({said!r})")
+
+
 def test_whoever_calls_farm_sees_the_sentence_alone(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

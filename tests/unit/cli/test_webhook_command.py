@@ -87,7 +87,7 @@ def test_the_test_is_signed_as_the_farm_signs(farm, monkeypatch: pytest.MonkeyPa
     )
 
     def broken(url: str, **_request: Any) -> httpx.Response:
-        raise httpx.ConnectError("refused")
+        raise httpx.ConnectError("[Errno 111] refused")
 
     monkeypatch.setattr(httpx, "post", broken)
     assert "does not answer (refused)" in farm("webhook", "test", URL).error
