@@ -32,7 +32,7 @@ from pipeline.android.checks import TOKENIZER_ASSET
 from pipeline.android.golden import Golden, GoldenLimits, GoldenPrompt
 from pipeline.android.robolectric import Harness
 from pipeline.inference.generation import generate
-from pipeline.inference.interpreter import TokenModel
+from pipeline.inference.interpreter import TokenModel, open_token_model
 from pipeline.toolchain import maven
 from pipeline.toolchain.maven import Toolchain
 
@@ -143,7 +143,7 @@ def rates(package: Path, model: Path, scratch: Path) -> tuple[float, float]:
     chain = maven.at(settings.load().toolchain)
     base = built_app(chain, scratch)
     prompt = tuple((7919 * place) % 2000 for place in range(PROMPT_TOKENS))
-    context = TokenModel(model, spine.THREADS).contract.context
+    context = open_token_model(model, spine.THREADS).contract.context
     count = min(NEW_TOKENS, context - PROMPT_TOKENS - 1)
     # The first prompts warm the JVM up.
     prompts = (GoldenPrompt(text=None, prompt_tokens=prompt, tokens=(), margins=(1.0,) * count),) * 3
@@ -152,7 +152,7 @@ def rates(package: Path, model: Path, scratch: Path) -> tuple[float, float]:
     for _ in range(RUNS):
         answer = host_run.run(base, chain, package, golden, spine.THREADS, scratch / "jvm-check")[-1]
         java.append(len(answer.tokens) / answer.decode_seconds)
-        python.append(python_rate(TokenModel(model, spine.THREADS), list(prompt), count))
+        python.append(python_rate(open_token_model(model, spine.THREADS), list(prompt), count))
     return statistics.median(java), statistics.median(python)
 
 

@@ -26,7 +26,7 @@ from farm.jobspec import DEFAULT_CONTEXT, TokenizerGraph
 from farm.locations import ROOT
 from farm.recipes import Activations, Recipe
 from farm.runtimes import APP_RUNTIME
-from pipeline.conversion import full_forward, graph, preparation, reference_plan
+from pipeline.conversion import full_forward, graph, preparation, reference_plan, static_form
 from pipeline.conversion.binding import bind
 from pipeline.conversion.mapping import MappedModel
 from pipeline.conversion.opening import open_model
@@ -34,7 +34,7 @@ from pipeline.conversion.preparation.calibration import calibration_tokens
 from pipeline.conversion.preparation.matrix_formats import choose_formats
 from pipeline.inference import divergence
 from pipeline.inference.divergence import Divergence
-from pipeline.inference.interpreter import TokenModel
+from pipeline.inference.interpreter import TokenModel, open_token_model
 from pipeline.inference.reference import TextReference
 from pipeline.models import metadata
 from pipeline.tokenizers.export import TokenizerExport, export_tokenizer
@@ -104,7 +104,7 @@ def compare(source: Path, chosen: Sequence[Recipe], folder: Path) -> list[str]:
     # Its own file of this run or an earlier one.
     texts: tuple[TextReference, ...] = pickle.loads(kept.read_bytes())  # noqa: S301
     written = [(recipe, *_write_file(model, export, recipe, folder)) for recipe in chosen]
-    models = {recipe.alias: TokenModel(path, THREADS) for recipe, path, _ in written}
+    models = {recipe.alias: open_token_model(path, THREADS) for recipe, path, _ in written}
     qualities = {alias: divergence.measure(opened_file, texts) for alias, opened_file in models.items()}
     steps = _time_steps(models)
     float32_bytes = 4 * sum(int(np.prod(shape)) for shape in model.description.weight_shapes().values())
@@ -129,7 +129,7 @@ def _write_file(model: MappedModel, export: TokenizerExport, recipe: Recipe, fol
     """The recipe's file, and the seconds of preparation and writing; the graph is converted before."""
     description = preparation.describe(model.description, recipe.preparation)
     weightless = folder / f"{recipe.alias}-graph.tflite"
-    weightless.write_bytes(graph.convert(description, DEFAULT_CONTEXT, PREFILL))
+    weightless.write_bytes(static_form.fix_lengths(graph.convert(description), description, DEFAULT_CONTEXT, PREFILL))
     formats = choose_formats(model.description, recipe, APP_RUNTIME)
     path = folder / f"{recipe.alias}.tflite"
     started = time.perf_counter()

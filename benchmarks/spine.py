@@ -229,9 +229,9 @@ _TIME = """
 import json, sys, time
 from pathlib import Path
 from pipeline.inference.generation import generate
-from pipeline.inference.interpreter import TokenModel
+from pipeline.inference.interpreter import open_token_model
 path, length, new, threads, prompts, runs = Path(sys.argv[1]), *map(int, sys.argv[2:])
-model = TokenModel(path, threads)
+model = open_token_model(path, threads)
 best = {True: [], False: []}
 for number in range(prompts):
     tokens = [(7919 * (place + number * length)) % 50000 for place in range(length)]

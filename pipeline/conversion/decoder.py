@@ -57,6 +57,18 @@ class Earlier:
     count: tf.Tensor
 
 
+@dataclass(frozen=True)
+class View:
+    """What the layers of one attention window see, and where in their caches they write.
+
+    bias: added to the scores, float32 [1, 1 or key-value heads, query heads a key-value head * n, rows of all caches
+    that are read], as `group_bias` makes it. start: scalar int32, the row that the first token's keys and values get.
+    """
+
+    bias: tf.Tensor
+    start: tf.Tensor
+
+
 def run_layers(
     description: DecoderDescription,
     weights: Tensors,
@@ -65,41 +77,58 @@ def run_layers(
     cache: Tensors,
     earlier: Earlier | None = None,
 ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-    """All layers over n tokens, without the final norm.
+    """All layers over n tokens, without the final norm; what each token sees follows from its position.
 
-    tokens int32 [1, n], input_pos int32 [n], caches float32 [1, heads, places, head size]; gives hidden states
-    [n, hidden size] and the written caches, whose first place is position `earlier.count`, or 0. The caller makes sure
+    tokens int32 [1, n], input_pos int32 [n], caches float32 [1, heads, rows, head size]; gives hidden states
+    [n, hidden size] and the written caches, whose first row is position `earlier.count`, or 0. The caller makes sure
     that the n tokens fit into the cache.
     """
-    length = tokens.shape[1]
     key_positions = tf.range(next(iter(cache.values())).shape[2])
-    write_at = tf.reshape(tf.strided_slice(input_pos, [0], [1]), [])
+    start = tf.reshape(tf.strided_slice(input_pos, [0], [1]), [])
     if earlier is not None:
-        write_at -= earlier.count
+        start -= earlier.count
         places = tf.range(next(iter(earlier.caches.values())).shape[2])
         # What is not filled stands behind every position, where nothing looks.
         filled = tf.where(places < earlier.count, places, BEHIND_ALL)
         key_positions = tf.concat([filled, key_positions + earlier.count], 0)
-    write_at = tf.stack([0, 0, write_at, 0])
+    behind = input_pos[None, None, :, None] - key_positions[None, None, None, :]
+    views = {
+        window: View(group_bias(description, mask_of(behind, window), tf.cast(behind, tf.float32)), start)
+        for window in {layer.attention_window for layer in description.layers}
+    }
+    return run_viewed_layers(description, weights, tokens, input_pos, cache, views, earlier)
+
+
+def run_viewed_layers(
+    description: DecoderDescription,
+    weights: Tensors,
+    tokens: tf.Tensor,
+    input_pos: tf.Tensor,
+    cache: Tensors,
+    views: Mapping[int | None, View],
+    earlier: Earlier | None = None,
+) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    """The same where the caller says what the layers of each attention window see; n and the caches' rows may be
+    unknown when the graph is made."""
     x = _embed(description, weights, tokens, input_pos)
-    biases = _attention_biases(description, input_pos, key_positions)
+    write_at = {window: tf.stack([0, 0, view.start, 0]) for window, view in views.items()}
     rotaries = {layer.rotary for layer in description.layers if layer.rotary is not None}
     rotations = {rotary: _rotation(rotary, input_pos) for rotary in rotaries}
     written: dict[str, tf.Tensor] = {}
     for index, layer in enumerate(description.layers):
         weight = partial(_layer_weight, weights, index)
         normed = x if description.norm_after_residual else _norm(description, weight, "attention_norm", x)
-        queries, keys, values = _heads(description, weight, normed, length)
+        queries, keys, values = _heads(description, weight, normed)
         if layer.rotary is not None:
             queries = _rotate(queries, layer.rotary, rotations[layer.rotary])
             keys = _rotate(keys, layer.rotary, rotations[layer.rotary])
         key_name, value_name = f"kv_cache_k_{index}", f"kv_cache_v_{index}"
-        written[key_name] = dynamic_update_slice(cache[key_name], keys, write_at)
-        written[value_name] = dynamic_update_slice(cache[value_name], values, write_at)
+        written[key_name] = dynamic_update_slice(cache[key_name], keys, write_at[layer.attention_window])
+        written[value_name] = dynamic_update_slice(cache[value_name], values, write_at[layer.attention_window])
         parts = [] if earlier is None else [(earlier.caches[key_name], earlier.caches[value_name])]
         parts.append((written[key_name], written[value_name]))
         scale = description.query_scale * layer.score_scale
-        mixed = _attend(description, queries * scale, parts, biases[layer.attention_window])
+        mixed = _attend(description, queries * scale, parts, views[layer.attention_window].bias)
         mixed = _turn(description.rotations.attention_output, mixed)
         attended = _linear(description.attention_output_bias, weight, "attention_output", mixed)
         if description.attention_output_norm:
@@ -135,9 +164,8 @@ def _look_up(table: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
 
 
 def _embed(description: DecoderDescription, weights: Tensors, tokens: tf.Tensor, input_pos: tf.Tensor) -> tf.Tensor:
-    length = tokens.shape[1]
-    rows = _look_up(weights[TOKEN_EMBEDDING], tf.reshape(tokens, [length]))
-    x = tf.reshape(rows, [length, description.table_size])
+    rows = _look_up(weights[TOKEN_EMBEDDING], tf.reshape(tokens, [-1]))
+    x = tf.reshape(rows, [-1, description.table_size])
     if description.tied_embedding:
         # A Hadamard matrix undoes itself.
         x = _turn(description.rotations.logits, x)
@@ -154,23 +182,37 @@ def _embed(description: DecoderDescription, weights: Tensors, tokens: tf.Tensor,
     return x
 
 
-def _attention_biases(
-    description: DecoderDescription, input_pos: tf.Tensor, key_positions: tf.Tensor
-) -> dict[int | None, tf.Tensor]:
-    context = key_positions.shape[0]
-    keys, queries = key_positions[None, None, None, :], input_pos[None, None, :, None]
-    behind = queries - keys
-    biases = {}
-    for window in {layer.attention_window for layer in description.layers}:
-        seen = behind >= 0
-        if window is not None and window < context:
-            seen = seen & (behind < window)
-        bias = tf.where(seen, 0.0, UNSEEN)
-        if description.alibi_slopes is not None:
-            slopes = np.asarray(description.alibi_slopes, np.float32)[None, :, None, None]
-            bias -= slopes * tf.cast(behind, tf.float32)
-        biases[window] = bias
-    return biases
+def mask_of(behind: tf.Tensor, window: int | None) -> tf.Tensor:
+    """0 for keys that are seen and UNSEEN for the others, by how many positions they lie behind the query."""
+    seen = behind >= 0
+    if window is not None and not (behind.shape[-1] is not None and window >= behind.shape[-1]):
+        seen = seen & (behind < window)
+    return tf.where(seen, 0.0, UNSEEN)
+
+
+def behind_by_row(input_pos: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """By how many positions each row of a cache in the text's order lies behind each token: float32 [1, 1, n, rows].
+
+    mask: float32 [1, 1, n, rows] or [1, 1, 1, rows], of which only the number of rows is read.
+    """
+    # RANGE would make a tensor of unknown size, which no delegate takes.
+    ones = tf.cast(mask[:, :, :1] < 1.0, tf.float32)
+    rows = tf.cumsum(ones, axis=3, exclusive=True)
+    return tf.cast(tf.reshape(input_pos, [1, 1, -1, 1]), tf.float32) - rows
+
+
+def group_bias(description: DecoderDescription, mask: tf.Tensor, behind: tf.Tensor | None) -> tf.Tensor:
+    """The bias of a View: a mask [1, 1, n, rows] for every head of a group, with ALiBi's share where the model has it.
+
+    behind: float32 [1, 1, n, rows], by how many positions each key lies behind the query; only ALiBi asks for it.
+    """
+    group = description.query_heads // description.key_value_heads
+    parts = [mask] * group
+    if description.alibi_slopes is not None and behind is not None:
+        slopes = np.asarray(description.alibi_slopes, np.float32).reshape(1, -1, group, 1)
+        parts = [mask - slopes[:, :, member : member + 1] * behind for member in range(group)]
+    # TILE instead does not survive the resizing of a graph under XNNPACK.
+    return parts[0] if group == 1 else tf.concat(parts, 2)
 
 
 def _rotation(rotary: RotaryEmbedding, input_pos: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -194,7 +236,7 @@ def _turn(block: int, x: tf.Tensor) -> tf.Tensor:
     """Multiply each block of features by the Hadamard matrix; block 0 leaves them as they are."""
     if not block:
         return x
-    return tf.reshape(tf.matmul(tf.reshape(x, [-1, block]), hadamard(block)), x.shape)
+    return tf.reshape(tf.matmul(tf.reshape(x, [-1, block]), hadamard(block)), [-1, x.shape[-1]])
 
 
 def _linear(bias: bool, weight: Callable[[str], tf.Tensor], name: str, x: tf.Tensor) -> tf.Tensor:
@@ -222,16 +264,14 @@ def _rms_norm(x: tf.Tensor, norm_scale: tf.Tensor, epsilon: float) -> tf.Tensor:
 
 
 def _heads(
-    description: DecoderDescription, weight: Callable[[str], tf.Tensor], x: tf.Tensor, length: int
+    description: DecoderDescription, weight: Callable[[str], tf.Tensor], x: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Queries [1, query heads, n, size], keys and values [1, key-value heads, n, size], not yet rotated."""
     size, few, many = description.head_size, description.key_value_heads, description.query_heads
     fused = _linear(description.qkv_bias, weight, "qkv", _turn(description.rotations.qkv, x))
 
     def split_heads(part: tf.Tensor, heads: int) -> tf.Tensor:
-        if length == 1:
-            return tf.reshape(part, [1, heads, 1, size])
-        return tf.transpose(tf.reshape(part, [1, length, heads, size]), [0, 2, 1, 3])
+        return tf.transpose(tf.reshape(part, [1, -1, heads, size]), [0, 2, 1, 3])
 
     query_part, key_part, value_part = tf.split(fused, [many * size, few * size, few * size], -1)
     queries, keys, values = split_heads(query_part, many), split_heads(key_part, few), split_heads(value_part, few)
@@ -245,25 +285,19 @@ def _attend(
     description: DecoderDescription, queries: tf.Tensor, parts: Sequence[tuple[tf.Tensor, tf.Tensor]], bias: tf.Tensor
 ) -> tf.Tensor:
     """Softmax attention of scaled queries over all places of the parts' keys and values: [n, query heads * size]."""
-    length, size = queries.shape[2], description.head_size
-    few, many = description.key_value_heads, description.query_heads
+    size, few, many = description.head_size, description.key_value_heads, description.query_heads
     # The heads of a group become rows of one product, so that keys and values are never repeated.
-    grouped = [1, few, many // few * length]
-    scaled = tf.reshape(queries, [*grouped, size])
+    scaled = tf.reshape(queries, [1, few, -1, size])
     products = [tf.matmul(scaled, keys, transpose_b=True) for keys, _ in parts]
-    products = products[0] if len(parts) == 1 else tf.concat(products, -1)
-    scores = tf.reshape(products, [1, many, length, bias.shape[-1]])
+    scores = products[0] if len(parts) == 1 else tf.concat(products, -1)
     shares = tf.nn.softmax(_cap(scores, description.attention_logit_cap) + bias)
-    shares = tf.reshape(shares, [*grouped, bias.shape[-1]])
     if len(parts) == 1:
         mixed = tf.matmul(shares, parts[0][1])
     else:
         split = tf.split(shares, [keys.shape[2] for keys, _ in parts], -1)
         mixed = reduce(operator.add, (tf.matmul(share, part[1]) for share, part in zip(split, parts, strict=True)))
-    mixed = tf.reshape(mixed, [1, many, length, size])
-    if length > 1:
-        mixed = tf.transpose(mixed, [0, 2, 1, 3])
-    return tf.reshape(mixed, [length, many * size])
+    mixed = tf.transpose(tf.reshape(mixed, [1, many, -1, size]), [0, 2, 1, 3])
+    return tf.reshape(mixed, [-1, many * size])
 
 
 def _feed_forward(description: DecoderDescription, weight: Callable[[str], tf.Tensor], normed: tf.Tensor) -> tf.Tensor:

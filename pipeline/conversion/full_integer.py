@@ -29,7 +29,7 @@ from pipeline.conversion.binding.storage import state_min_runtime
 from pipeline.conversion.graph import DECODE, prefill_name, score_name
 from pipeline.conversion.quantization.formats import FORMATS
 from pipeline.inference.contract import LOGITS, POSITIONS, TOKENS
-from pipeline.inference.interpreter import TokenModel
+from pipeline.inference.interpreter import TokenModel, open_token_model
 
 # Calls of each signature while ranges are taken. The quantizer wants them all at once, each with caches of its own.
 DECODE_CALLS = 32
@@ -53,7 +53,7 @@ INT8_ACTIVATIONS = qtyping.OpQuantizationConfig(
 
 def quantize(float_file: Path, tokens: Sequence[int], output: Path) -> None:
     """Write the file with int8 weights and activations; tokens: of the calibration text, two or more."""
-    model = TokenModel(float_file)
+    model = open_token_model(float_file)
     given = [int(token) for token in tokens[: model.contract.context]]
     work = quantizer.Quantizer(str(float_file))
     work.update_quantization_recipe(".*", LOOKUP, op_config=FLOAT_ACTIVATIONS)

@@ -29,13 +29,11 @@ class CachedGraph:
     cached: bool
 
 
-def graph_key(description: DecoderDescription, context: int, prefill_lengths: Sequence[int]) -> str:
-    """SHA-256 over the description, the lengths, TensorFlow's version and the builder's own sources."""
+def graph_key(description: DecoderDescription) -> str:
+    """SHA-256 over the description, TensorFlow's version and the builder's own sources."""
     return digests.of_json(
         {
             "description": json.loads(description.canonical_json()),
-            "context": context,
-            "prefill": sorted(prefill_lengths),
             "tensorflow": metadata.version("tensorflow"),
             "sources": digests.of_sources(Path(__file__).parent, SOURCES),
         }

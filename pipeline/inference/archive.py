@@ -15,7 +15,7 @@ from farm import digests
 from farm.errors import FileUnreadable
 from farm.jobspec import SpecialTokens
 from pipeline.inference.generation import Sampler, generate, greedy
-from pipeline.inference.interpreter import TokenModel
+from pipeline.inference.interpreter import TokenModel, open_token_model
 from pipeline.inference.model_info import ModelInfo
 from pipeline.tokenizers.codec import TextCodec
 
@@ -76,7 +76,7 @@ def open_language_model(path: Path, threads: int = 1) -> LanguageModel:
     """Open a `.tflite`, a folder or an APK; FileUnreadable in one sentence when that is not possible."""
     # The interpreter maps the file, so that its name can go as soon as it is open.
     with find_files(path) as files:
-        return LanguageModel(TokenModel(files.path, threads), files.text, files.info)
+        return LanguageModel(open_token_model(files.path, threads, files.info.context), files.text, files.info)
 
 
 @contextmanager

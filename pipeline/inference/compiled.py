@@ -66,6 +66,22 @@ def signature_shape(model: Any, name: str) -> SignatureShape:
     return SignatureShape(tensor_shapes(inputs), tensor_shapes(outputs))
 
 
+def declared_shape(path: Path, name: str) -> SignatureShape:
+    """The tensors of a signature as the file declares them, ANY for sizes that the caller decides."""
+    with stdout_suppressed():
+        runner = Interpreter(str(path)).get_signature_runner(name)
+    sides = [
+        {item: TensorShape(_type_name(tensor["dtype"]), _declared_sizes(tensor)) for item, tensor in details.items()}
+        for details in (runner.get_input_details(), runner.get_output_details())
+    ]
+    return SignatureShape(*sides)
+
+
+def _declared_sizes(tensor: Mapping[str, Any]) -> tuple[int, ...]:
+    signature = tensor["shape_signature"]
+    return tuple(int(size) for size in (signature if len(signature) else tensor["shape"]))
+
+
 def read_buffer(buffer: Any, shape: TensorShape) -> NDArray[Any]:
     """A copy of what a buffer holds."""
     values: NDArray[Any] = buffer.read(int(np.prod(shape.sizes)), np.dtype(shape.dtype))

@@ -57,7 +57,10 @@ def _tokens(
 ) -> Iterator[int]:
     if max_new_tokens < 1:
         return
-    model.rewind(kept)
+    if kept:
+        model.rewind(kept)
+    else:
+        model.reset()
     drafter = PromptLookupDrafter(prompt)
     logits = [model.read(prompt[kept:])]
     drafts: Sequence[int] = ()

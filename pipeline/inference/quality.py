@@ -112,11 +112,8 @@ def _prefills(model: TokenModel, available: int) -> Iterator[tuple[Sequence[Feed
     """Ways to read the first tokens: the calls (None for the usual cut), and how many tokens that are."""
     most = available - 1
     yield None, most
-    for length in model.contract.prefill:
-        if length <= most:
-            yield [Feed(length, length)], length
-        padded = min(length - 1, most, 3 * length // 4)
-        yield [Feed(length, padded)], padded
+    for feed in model.feeds_of_every_kind(most):
+        yield [feed], feed.count
 
 
 def largest_cache_change(model: TokenModel, reference: Reference) -> float:
@@ -125,8 +122,10 @@ def largest_cache_change(model: TokenModel, reference: Reference) -> float:
     model.rewind()
     model.prefill(tokens)
     before = model.caches()
-    lengths = [length for length in (1, *model.contract.prefill) if len(tokens) + length <= model.contract.context]
-    calls: list[Callable[[], object]] = [partial(model.prefill, tokens[:1], [Feed(length, 1)]) for length in lengths]
+    room = model.contract.context - len(tokens)
+    feeds = [Feed(1, 1), *(feed for feed in model.feeds_of_every_kind(room) if feed.length <= room)]
+    given = tokens * room
+    calls: list[Callable[[], object]] = [partial(model.prefill, given[: feed.count], [feed]) for feed in feeds]
     calls.append(partial(model.score, tokens[: model.room_to_score()]))
     changes = [0.0]
     for call in calls:

@@ -54,7 +54,7 @@ from pipeline.conversion.reference import Reference
 from pipeline.conversion.reference_plan import Plan
 from pipeline.conversion.weights import Float32
 from pipeline.inference.generation import generate
-from pipeline.inference.interpreter import TokenModel
+from pipeline.inference.interpreter import open_token_model
 from pipeline.inference.model_info import ModelInfo, identity
 from pipeline.models import metadata
 from pipeline.models.metadata import Metadata
@@ -159,7 +159,11 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
     report(0.75, "asking Keras for the golden tokens")
     with timer.measure("reference_seconds"):
         stops = model_stop_tokens(model, export)
-        drafter = None if reader is not None else file_drafter(request.output(ArtifactName.MODEL), request.threads)
+        drafter = (
+            None
+            if reader is not None
+            else file_drafter(request.output(ArtifactName.MODEL), request.threads, request.spec.wanted_context)
+        )
         continuations = full_forward.continue_greedily(forward, plan, stops, drafter)
         free = () if drafter is None else full_forward.write_freely(forward, plan, stops, drafter)
         texts = full_forward.read_texts(forward, plan.texts)
@@ -316,9 +320,9 @@ def fit_context(request: StageRequest, positions: int | None) -> tuple[StageRequ
     return request.model_copy(update={"spec": spec}), (note,) if short else ()
 
 
-def file_drafter(path: Path, threads: int) -> full_forward.Drafter:
+def file_drafter(path: Path, threads: int, context: int) -> full_forward.Drafter:
     """The written file as a drafter: where it is sound, few of Keras's passes give many tokens."""
-    file = TokenModel(path, threads)
+    file = open_token_model(path, threads, context)
     return lambda tokens, count: list(generate(file, tokens, count, ()))
 
 

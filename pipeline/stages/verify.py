@@ -22,7 +22,7 @@ from farm.recipes import QualityLimits
 from pipeline.flex.runner import FlexModel
 from pipeline.inference import divergence, keras_graph_quality, prompt_check, quality, repetition
 from pipeline.inference.divergence import Divergence
-from pipeline.inference.interpreter import TokenModel
+from pipeline.inference.interpreter import TokenModel, open_token_model
 from pipeline.inference.model_card import ModelCard
 from pipeline.inference.model_info import ModelInfo
 from pipeline.inference.quality import PromptOutcome
@@ -71,7 +71,7 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
     if info.tokenizer_graph == TokenizerGraph.TFTEXT:
         return verify_keras_graph(request, info, reference, codec, report)
     started = time.perf_counter()
-    model = TokenModel(request.input(ArtifactName.MODEL), request.threads)
+    model = open_token_model(request.input(ArtifactName.MODEL), request.threads, info.context)
     load_seconds = time.perf_counter() - started
     check_sizes(model, info, codec, reference)
     prompt_check.require_same_prompts(info, codec, reference)

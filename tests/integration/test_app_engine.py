@@ -22,7 +22,7 @@ from pipeline import process
 from pipeline.android import archive
 from pipeline.android.archive import Member
 from pipeline.conversion.binding.binder import bind
-from pipeline.inference.interpreter import TokenModel
+from pipeline.inference.interpreter import TokenModel, open_token_model
 from pipeline.inference.model_info import ModelInfo
 from pipeline.toolchain.maven import Toolchain
 from pipeline.toolchain.pins import Role
@@ -114,7 +114,7 @@ def greedy(model: TokenModel, prompt: list[int], count: int) -> tuple[list[int],
 
 def require_equal_writing(driver: HostDriver, built: Built) -> None:
     """Every prompt length, up to the end of the context: the same tokens, led by the same margins."""
-    model = TokenModel(built.model)
+    model = open_token_model(built.model)
     compared = 0
     for length in PROMPT_LENGTHS:
         prompt = built.prompt(length)
@@ -151,7 +151,7 @@ def test_quantized_weights_start_as_in_ai_edge_litert(
     """Activations are rounded to int8 at every step, and builds round apart: the first token is compared."""
     built = build(GPT2_LIKE, weight_format, tmp_path)
     opened(host_driver, built)
-    model = TokenModel(built.model)
+    model = open_token_model(built.model)
     for length in PROMPT_LENGTHS:
         (expected,), (lead,) = greedy(model, built.prompt(length), 1)
         answer = host_driver.ask(cmd="generate", prompt_tokens=built.prompt(length), max_new_tokens=1)

@@ -21,7 +21,7 @@ from pipeline.android.archive import Member
 from pipeline.android.assembly import JOB_ASSETS
 from pipeline.android.base import AppBase
 from pipeline.inference import divergence
-from pipeline.inference.interpreter import TokenModel
+from pipeline.inference.interpreter import open_token_model
 from pipeline.inference.reference import TextReference
 from pipeline.request import StageRequest, StageResult
 from pipeline.stages import arm_check
@@ -49,7 +49,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[WeightFormat, Built
 
 def text_of(model: Path, tokens: list[int]) -> TextReference:
     """What ai-edge-litert predicts on this machine, in the place of Keras."""
-    logits = np.stack(list(divergence.read(TokenModel(model), tokens)))
+    logits = np.stack(list(divergence.read(open_token_model(model), tokens)))
     known, log_p = divergence.likeliest(logits)
     return TextReference(np.array(tokens, np.int32), known, log_p, np.ones(len(tokens) - 1, np.float32))
 

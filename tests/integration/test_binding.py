@@ -10,7 +10,7 @@ from ai_edge_quantizer import quantizer, recipe
 
 from farm.recipes import WeightFormat
 from pipeline.conversion.binding.flatbuffer import Model, load_model, schema
-from pipeline.inference.interpreter import TokenModel
+from pipeline.inference.interpreter import open_token_model
 from tests.fixtures import bound_models, weightless_graphs
 from tests.fixtures.weightless_graphs import GPT2_LIKE, LLAMA_LIKE, Sizes
 
@@ -46,5 +46,5 @@ def test_int8_is_what_ai_edge_quantizer_makes(sizes: Sizes, tmp_path: Path) -> N
     )
     assert int8_constants(load_model(ours)) == expected
     np.testing.assert_array_equal(
-        TokenModel(ours).logits_for(TOKENS), TokenModel(tmp_path / "oracle.tflite").logits_for(TOKENS)
+        open_token_model(ours).logits_for(TOKENS), open_token_model(tmp_path / "oracle.tflite").logits_for(TOKENS)
     )

@@ -33,7 +33,7 @@ from pipeline.conversion.byte_bpe.tables import read_tables
 from pipeline.inference.archive import open_language_model
 from pipeline.inference.generation import generate
 from pipeline.inference.inspection import inspect
-from pipeline.inference.interpreter import TokenModel
+from pipeline.inference.interpreter import open_token_model
 from pipeline.inference.mixed_texts import mixed_texts
 from pipeline.inference.model_info import ModelInfo
 from pipeline.inference.reference import read_reference
@@ -238,7 +238,7 @@ def test_it_writes_what_the_tokens_signatures_write(
 ) -> None:
     request, _ = converted.make("none", special_tokens=SpecialTokens.TEXT)
     info = ModelInfo.read(request.input(ArtifactName.MODEL_INFO))
-    tokens = TokenModel(request.input(ArtifactName.MODEL))
+    tokens = open_token_model(request.input(ArtifactName.MODEL))
     start = [] if info.start_token is None else [info.start_token]
     for prompt in ("", "def run(self):", f"{END} is text", "caf\u00e9 \U0001f642", "import os, sys\n" * 3):
         given = start + reference.encode(prompt).ids

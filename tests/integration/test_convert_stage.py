@@ -35,7 +35,7 @@ from pipeline.conversion import graph, loading
 from pipeline.conversion.description import from_json
 from pipeline.conversion.evaluation_text import TEXTS
 from pipeline.conversion.loading import load_causal_lm
-from pipeline.inference.interpreter import TokenModel
+from pipeline.inference.interpreter import open_token_model
 from pipeline.inference.model_info import ModelInfo
 from pipeline.inference.reference import read_reference
 from pipeline.request import StageRequest, StageResult
@@ -171,7 +171,7 @@ def test_a_preset_becomes_a_model_with_its_metadata(preset: Path, make_request: 
     for turn, prompt in zip(reference.conversation, reference.prompts[-len(reference.conversation) :], strict=True):
         assert turn.rendered.endswith(f"{turn.question}\n")
         assert prompt.tokens == tuple(tokenizer.encode(turn.rendered).ids)
-    assert TokenModel(job.output(ArtifactName.MODEL)).contract.prefill == (4, 16)
+    assert open_token_model(job.output(ArtifactName.MODEL)).contract.prefill == (4, 16)
 
 
 def test_the_reference_is_keras_full_forward_pass(preset: Path, make_request: Callable[..., StageRequest]) -> None:
@@ -334,7 +334,7 @@ def test_the_default_context_is_all_that_a_short_model_has(
     job = make_request(preset, context=None)
     result = run(job)
     assert ModelInfo.read(job.output(ArtifactName.MODEL_INFO)).context == POSITIONS
-    assert TokenModel(job.output(ArtifactName.MODEL)).contract.context == POSITIONS
+    assert open_token_model(job.output(ArtifactName.MODEL)).contract.context == POSITIONS
     assert any(f"context is {POSITIONS} tokens instead of 256" in note for note in result.notes)
 
 

@@ -18,14 +18,14 @@ from keras_hub import models
 
 from farm.errors import DescriptionMismatch, NotCausalLM, ReferenceMismatch, UnsupportedArchitecture, UnsupportedFamily
 from farm.recipes import WeightFormat
-from pipeline.conversion import decoder_check, graph, mapping, reference_plan
+from pipeline.conversion import decoder_check, graph, mapping, reference_plan, static_form
 from pipeline.conversion.binding import bind
 from pipeline.conversion.decoder_check import TOLERANCE, run_decoder
 from pipeline.conversion.families import FAMILIES
 from pipeline.conversion.full_forward import FullForward, continue_greedily
 from pipeline.conversion.mapping import map_model
 from pipeline.conversion.reference_plan import Plan, Prompt
-from pipeline.inference.interpreter import TokenModel
+from pipeline.inference.interpreter import open_token_model
 
 VOCABULARY = 500
 CONTEXT = 48
@@ -199,9 +199,10 @@ def test_the_written_file_computes_what_keras_computes(case: str, tmp_path: Path
     causal_lm = lively(case)
     mapped, forward = map_model(causal_lm), FullForward(causal_lm)
     weightless, written = tmp_path / "graph.tflite", tmp_path / "model.tflite"
-    weightless.write_bytes(graph.convert(mapped.description, CONTEXT, (4, 8)))
+    content = graph.convert(mapped.description)
+    weightless.write_bytes(static_form.fix_lengths(content, mapped.description, CONTEXT, (4, 8)))
     bind(weightless, mapped.weights, WeightFormat.FLOAT32, written)
-    model = TokenModel(written)
+    model = open_token_model(written)
     assert model.contract.prefill == (4, 8)
 
     prompt, greedy = greedy_path(forward)

@@ -6,7 +6,7 @@ from farm import digests
 from farm.errors import UnsupportedFamily
 from farm.jobspec import IoMode, JobSpec, SpecialTokens
 from farm.tokenizer_kinds import PreTokenizer, Reader
-from pipeline.conversion import graph_cache
+from pipeline.conversion import graph_cache, static_form
 from pipeline.conversion.byte_bpe import splitting, unicode_classes
 from pipeline.conversion.byte_bpe.special_tokens import read_spellings
 from pipeline.conversion.byte_bpe.tables import read_tables
@@ -51,15 +51,23 @@ def find_graph(
 ) -> CachedGraph:
     """The graph of the I/O mode and the model's architecture, from the farm's cache or newly converted."""
     spec, description = request.spec, model.description
-    tokens_key = tokens_mode.key(description, spec.wanted_context, spec.prefill_lengths)
+    tokens_key = tokens_mode.key(description)
     if spec.io_mode is IoMode.TOKENS:
-        return graph_cache.find_graph(
+        found = graph_cache.find_graph(
             tokens_key,
             request.caches,
             request.adopt(graph_cache.CACHE),
-            lambda: tokens_mode.convert(description, spec.wanted_context, spec.prefill_lengths),
+            lambda: tokens_mode.convert(description),
         )
+        request.scratch.mkdir(parents=True, exist_ok=True)
+        fixed = request.scratch / "static.tflite"
+        fixed.write_bytes(
+            static_form.fix_lengths(found.path.read_bytes(), description, spec.wanted_context, spec.prefill_lengths)
+        )
+        return CachedGraph(fixed, found.cached)
     settings = {
+        "context": spec.wanted_context,
+        "prefill": spec.prefill_lengths,
         "io_mode": spec.io_mode.value,
         "prompt_bytes": spec.prompt_bytes,
         "output_tokens": spec.longest_answer,

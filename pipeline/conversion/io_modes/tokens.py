@@ -1,18 +1,16 @@
-"""The `tokens` mode: tokens in, logits out, in LiteRT-LM's contract; the program around it has tokenizer and loop."""
+"""The `tokens` mode: tokens in, logits out; the program around the graph has tokenizer, loop and caches."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 from pipeline.conversion import graph, graph_cache
 from pipeline.conversion.description import DecoderDescription
 
 
-def key(description: DecoderDescription, context: int, prefill_lengths: Sequence[int]) -> str:
+def key(description: DecoderDescription) -> str:
     """What decides the graph."""
-    return graph_cache.graph_key(description, context, prefill_lengths)
+    return graph_cache.graph_key(description)
 
 
-def convert(description: DecoderDescription, context: int, prefill_lengths: Sequence[int]) -> bytes:
+def convert(description: DecoderDescription) -> bytes:
     """The weightless graph as a `.tflite` file's content."""
-    return graph.convert(description, context, prefill_lengths)
+    return graph.convert(description)

@@ -12,22 +12,17 @@ from tests.fixtures.decoders import TINY
 
 
 def test_the_key_depends_on_all_that_decides_a_graph(monkeypatch: pytest.MonkeyPatch) -> None:
-    keys = {
-        graph_cache.graph_key(TINY, 64, (8, 32)),
-        graph_cache.graph_key(TINY, 128, (8, 32)),
-        graph_cache.graph_key(TINY, 64, (8,)),
-        graph_cache.graph_key(replace(TINY, final_logit_cap=3.0), 64, (8, 32)),
-    }
+    keys = {graph_cache.graph_key(TINY), graph_cache.graph_key(replace(TINY, final_logit_cap=3.0))}
     monkeypatch.setattr("importlib.metadata.version", lambda _name: "0.0")
-    keys.add(graph_cache.graph_key(TINY, 64, (8, 32)))
+    keys.add(graph_cache.graph_key(TINY))
     monkeypatch.undo()
     monkeypatch.setattr(graph_cache, "SOURCES", ("decoder.py",))
-    keys.add(graph_cache.graph_key(TINY, 64, (8, 32)))
-    assert len(keys) == 6
+    keys.add(graph_cache.graph_key(TINY))
+    assert len(keys) == 4
 
 
 def test_the_key_is_stable() -> None:
-    assert graph_cache.graph_key(TINY, 64, (32, 8)) == graph_cache.graph_key(replace(TINY), 64, (8, 32))
+    assert graph_cache.graph_key(TINY) == graph_cache.graph_key(replace(TINY))
 
 
 def test_every_source_of_the_graph_exists() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from farm.recipes import WeightFormat
-from pipeline.inference.interpreter import TokenModel
+from pipeline.inference.interpreter import TokenModel, open_token_model
 from tests.fixtures import bound_models
 from tests.fixtures.weightless_graphs import GPT2_LIKE, LLAMA_LIKE
 
@@ -24,4 +24,4 @@ def llama_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def model(gpt2_file: Path) -> TokenModel:
-    return TokenModel(gpt2_file)
+    return open_token_model(gpt2_file)

@@ -7,7 +7,7 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from farm.errors import FileUnreadable, SequenceTooLong
-from pipeline.inference.interpreter import TokenModel
+from pipeline.inference.interpreter import TokenModel, open_token_model
 from pipeline.inference.prefill import Feed
 from tests.fixtures.weightless_graphs import GPT2_LIKE
 
@@ -37,7 +37,7 @@ def test_caches_written_in_place_give_what_whole_caches_carried_in_and_out_give(
 @pytest.mark.parametrize("count", [2, 4, 5, 16, 17, 23, 40])
 def test_a_prompt_through_prefill_gives_what_decoding_gives(gpt2_file: Path, count: int) -> None:
     expected = plain_logits(gpt2_file, TOKENS[:count])[-1]
-    np.testing.assert_allclose(TokenModel(gpt2_file).read(TOKENS[:count]), expected, atol=1e-5)
+    np.testing.assert_allclose(open_token_model(gpt2_file).read(TOKENS[:count]), expected, atol=1e-5)
 
 
 def test_prefill_after_decode_continues(gpt2_file: Path, model: TokenModel) -> None:
@@ -72,7 +72,7 @@ def test_padding_never_gets_past_the_context(model: TokenModel, llama_file: Path
     model.step(1)
     model.step(1)
     assert model.room_to_score() == 1  # 43 of 48 places
-    assert TokenModel(llama_file).room_to_score() == 1  # it has no such signature
+    assert open_token_model(llama_file).room_to_score() == 1  # it has no such signature
 
 
 def test_rewinding_forgets_what_came_later(gpt2_file: Path, model: TokenModel) -> None:
@@ -118,7 +118,7 @@ def test_the_caches_can_be_taken_and_put_back(gpt2_file: Path, model: TokenModel
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileUnreadable, match=r"absent\.tflite is no file"):
-        TokenModel(tmp_path / "absent.tflite")
+        open_token_model(tmp_path / "absent.tflite")
 
 
 @pytest.mark.parametrize("content", [b"", b"no model at all, but long enough for one"])
@@ -126,7 +126,7 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path, content: bytes) -> No
     path = tmp_path / "other.tflite"
     path.write_bytes(content)
     with pytest.raises(FileUnreadable, match=r"can't be opened as a \.tflite model"):
-        TokenModel(path)
+        open_token_model(path)
 
 
 @pytest.mark.parametrize("kept", [0.02, 0.3, 0.9])
@@ -135,9 +135,9 @@ def test_a_file_cut_short_is_refused(gpt2_file: Path, tmp_path: Path, kept: floa
     path = tmp_path / "cut.tflite"
     path.write_bytes(content[: int(kept * len(content))])
     with pytest.raises(FileUnreadable, match=r"can't be opened as a \.tflite model"):
-        TokenModel(path)
+        open_token_model(path)
 
 
 def test_a_weightless_graph_is_refused() -> None:
     with pytest.raises(FileUnreadable, match="w__"):
-        TokenModel(GPT2_LIKE.path)
+        open_token_model(GPT2_LIKE.path)

@@ -12,7 +12,7 @@ import pytest
 from farm.recipes import WeightFormat
 from pipeline.inference import divergence, quality
 from pipeline.inference.generation import generate
-from pipeline.inference.interpreter import TokenModel
+from pipeline.inference.interpreter import TokenModel, open_token_model
 from pipeline.inference.reference import PromptReference, Reference, TextReference, centre
 from tests.fixtures import bound_models
 from tests.fixtures.weightless_graphs import GPT2_LIKE
@@ -89,7 +89,7 @@ def test_the_own_path_ends_with_the_end_token(model: TokenModel, reference: Refe
 
 
 def test_quantization_shows_but_stays_small(other_model: Path, reference: Reference) -> None:
-    model = TokenModel(other_model)
+    model = open_token_model(other_model)
     assert 1e-4 < quality.largest_logit_difference(model, reference) < 0.15
     measured = divergence.measure(model, reference.texts)
     assert measured.ratio != 1.0

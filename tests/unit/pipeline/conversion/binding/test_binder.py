@@ -14,7 +14,7 @@ from farm.runtimes import Runtime
 from pipeline.conversion.binding import bind
 from pipeline.conversion.binding.flatbuffer import Builtin, load_model, pack_model
 from pipeline.inference.inspection import inspect
-from pipeline.inference.interpreter import TokenModel
+from pipeline.inference.interpreter import open_token_model
 from tests.fixtures import numpy_decoder, weightless_graphs
 from tests.fixtures.bound_models import ArrayWeights, bind_sizes
 from tests.fixtures.weightless_graphs import GPT2_LIKE, LLAMA_LIKE, Sizes
@@ -25,7 +25,7 @@ BOTH = pytest.mark.parametrize("sizes", [GPT2_LIKE, LLAMA_LIKE], ids=lambda size
 
 def relative_difference(sizes: Sizes, path: Path) -> float:
     expected = numpy_decoder.logits(sizes, weightless_graphs.random_weights(sizes), TOKENS)
-    return float(np.abs(TokenModel(path).logits_for(TOKENS) - expected).max() / np.abs(expected).max())
+    return float(np.abs(open_token_model(path).logits_for(TOKENS) - expected).max() / np.abs(expected).max())
 
 
 @BOTH
@@ -76,7 +76,7 @@ def test_four_bits_compute_what_their_values_stand_for(weight_format: WeightForm
         for name, value in absorbed.items()
     }
     expected = numpy_decoder.logits(GPT2_LIKE, rounded, TOKENS)
-    actual = TokenModel(bind_for_host(GPT2_LIKE, weight_format, tmp_path / "m.tflite")).logits_for(TOKENS)
+    actual = open_token_model(bind_for_host(GPT2_LIKE, weight_format, tmp_path / "m.tflite")).logits_for(TOKENS)
     assert np.abs(actual - expected).max() / np.abs(expected).max() < 0.06
 
 
@@ -101,7 +101,7 @@ def test_a_matrix_may_have_another_format_and_scales_of_its_own(tmp_path: Path) 
     rounded["0.down"] = np.rint(matrix / scales[:, None]) * scales[:, None]
     rounded["embedding"] = weights["embedding"]
     expected = numpy_decoder.logits(GPT2_LIKE, rounded, TOKENS)
-    actual = TokenModel(path).logits_for(TOKENS)
+    actual = open_token_model(path).logits_for(TOKENS)
     assert np.abs(actual - expected).max() / np.abs(expected).max() < 0.06
     note = next(each for each in load_model(path).metadata if each.name == b"min_runtime_version")
     assert bytes(load_model(path).buffers[note.buffer].data).startswith(b"2.21.0")
@@ -134,8 +134,8 @@ def test_weights_behind_the_flatbuffer_give_the_same_model(tmp_path: Path, monke
     behind = bind_sizes(GPT2_LIKE, WeightFormat.INT8_PER_ROW, tmp_path / "behind.tflite")
     assert {buffer.offset > 1 for buffer in load_model(inline).buffers} == {False}
     assert sum(buffer.offset > 1 for buffer in load_model(behind).buffers) == 20
-    expected = TokenModel(inline).logits_for(TOKENS)
-    np.testing.assert_array_equal(TokenModel(behind).logits_for(TOKENS), expected)
+    expected = open_token_model(inline).logits_for(TOKENS)
+    np.testing.assert_array_equal(open_token_model(behind).logits_for(TOKENS), expected)
     shares = [{share.kind: share.bytes for share in inspect(path).sizes} for path in (inline, behind)]
     assert shares[0]["int8 matrices"] == shares[1]["int8 matrices"]
 
