@@ -123,9 +123,12 @@ def largest_cache_change(model: TokenModel, reference: Reference) -> float:
     model.prefill(tokens)
     before = model.caches()
     room = model.contract.context - len(tokens)
-    feeds = [Feed(1, 1), *(feed for feed in model.feeds_of_every_kind(room) if feed.length <= room)]
-    given = tokens * room
-    calls: list[Callable[[], object]] = [partial(model.prefill, given[: feed.count], [feed]) for feed in feeds]
+    lengths = {1, *(feed.length for feed in model.feeds_of_every_kind(room))}
+    calls: list[Callable[[], object]] = [
+        partial(model.prefill, (tokens * length)[:length], [Feed(length, length)])
+        for length in sorted(lengths)
+        if length <= room
+    ]
     calls.append(partial(model.score, tokens[: model.room_to_score()]))
     changes = [0.0]
     for call in calls:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from farm.errors import FileUnreadable
-from pipeline.inference.contract import Contract, SignatureShape, TensorShape, read_contract
+from pipeline.inference.contract import NO_LIMIT, Contract, SignatureShape, TensorShape, read_contract
 
 CONTRACT = Contract(context=48, layers=2, kv_heads=4, head_dim=8, vocabulary_size=300, prefill=(4, 16), verify=6)
 
@@ -59,3 +59,31 @@ def test_a_file_without_verify_is_sound() -> None:
     found = signatures()
     del found["score_6"]
     assert read_contract(found, "m.tflite") == replace(CONTRACT, verify=None)
+
+
+DYNAMIC = Contract(700, 3, 4, 8, 300, windows=(5, None, 5))
+
+
+def test_a_dynamic_file_says_its_windows_and_not_its_limit() -> None:
+    assert read_contract({"run": DYNAMIC.run}, "m.tflite", 700) == DYNAMIC
+    assert DYNAMIC.caches[:4] == ("window_5_k_0", "window_5_v_0", "kv_cache_k_1", "kv_cache_v_1")
+    assert read_contract({"run": DYNAMIC.run}, "m.tflite") == replace(DYNAMIC, context=NO_LIMIT)
+    assert DYNAMIC.row_bytes == 3 * 2 * 4 * 8 * 4
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "sentence"),
+    [
+        ("tokens", TensorShape("int32", (1, 4)), r"input tokens of run as int32\[1,4\] instead of int32\[1,-1\]"),
+        ("rows", None, "input rows of run as nothing"),
+        ("window_5_mask", None, "input window_5_mask of run as nothing"),
+        ("window_5_start", TensorShape("int32", (2,)), r"input window_5_start of run as int32\[2\]"),
+        ("kv_cache_v_1", TensorShape("float32", (1, 4, 9, 8)), r"kv_cache_v_1 of run as float32\[1,4,9,8\]"),
+        ("window_5_k_0", None, "lacks a layer's caches"),
+    ],
+)
+def test_a_dynamic_file_must_fit_too(name: str, shape: TensorShape | None, sentence: str) -> None:
+    inputs = {key: value for key, value in DYNAMIC.run.inputs.items() if key != name}
+    found = SignatureShape(inputs | ({} if shape is None else {name: shape}), DYNAMIC.run.outputs)
+    with pytest.raises(FileUnreadable, match=sentence):
+        read_contract({"run": found}, "m.tflite")

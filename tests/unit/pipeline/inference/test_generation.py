@@ -92,7 +92,10 @@ class MarkovModel:
     def __init__(self) -> None:
         self.position, self.calls = 0, 0
 
-    def rewind(self, position: int = 0) -> None:
+    def reset(self) -> None:
+        self.position = 0
+
+    def rewind(self, position: int) -> None:
         self.position = position
 
     def read(self, tokens: Sequence[int]) -> Float32:
