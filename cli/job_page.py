@@ -85,7 +85,8 @@ def settings(job: JobView) -> Iterator[tuple[str, str]]:
     if spec.lora is not None:
         yield "adapter", spec.lora
     yield "recipe", recipe.name if recipe.name == recipe.alias else f"{recipe.alias} ({recipe.name})"
-    yield "context", f"{spec.wanted_context} tokens, prefill {', '.join(map(str, spec.prefill_lengths))}"
+    fixed = f", fixed, prefill {', '.join(map(str, spec.prefill_lengths))}" if spec.static_shapes else ""
+    yield "context", f"{spec.wanted_context} tokens{fixed}"
     if spec.io_mode is not IoMode.TOKENS:
         limits = f"prompts up to {spec.prompt_bytes} bytes, answers up to {spec.longest_answer} tokens"
         graph = f" with {spec.tokenizer_graph}" if spec.tokenizer_graph is TokenizerGraph.TFTEXT else ""

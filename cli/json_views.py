@@ -32,6 +32,7 @@ def job_object(job: JobView) -> dict[str, Any]:
         "conversion_route": spec.conversion_route.value,
         "context": spec.wanted_context,
         "prefill": list(spec.prefill_lengths),
+        "static_shapes": spec.static_shapes,
         "prompt_bytes": spec.prompt_bytes,
         "output_tokens": spec.output_tokens,
         "special_tokens": spec.special_tokens.value,

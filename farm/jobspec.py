@@ -166,10 +166,17 @@ class JobSpec(BaseModel):
     prefill: Annotated[
         tuple[StrictInt, ...],
         Option(
-            "Prefill chunk sizes.", "N,N,...", _LIMITS,
+            "Prefill chunk sizes of a file with fixed lengths.", "N,N,...", _LIMITS,
             default=",".join(map(str, DEFAULT_PREFILL)), parse=option_texts.parse_prefill,
         ),
     ] = DEFAULT_PREFILL  # fmt: skip
+    static_shapes: Annotated[
+        bool,
+        Option(
+            "Fix the lengths in the file, for runtimes and delegates that can't resize inputs; no app is made of it.",
+            group=_LIMITS,
+        ),
+    ] = False
     prompt_bytes: Annotated[
         StrictInt, Option("The longest prompt of an I/O mode that takes text.", "BYTES", _LIMITS)
     ] = DEFAULT_PROMPT_BYTES
@@ -265,6 +272,11 @@ class JobSpec(BaseModel):
                 f"The tokenizer graph {self.tokenizer_graph} is of the I/O mode {IoMode.STRINGS} and not"
                 f" of {self.io_mode}; add"
                 f" --io {IoMode.STRINGS}."
+            )
+        if self.static_shapes and self.io_mode is not IoMode.TOKENS:
+            raise SettingNotForIoMode(
+                f"Fixed lengths are of the I/O mode {IoMode.TOKENS}; leave --static-shapes out, or add"
+                f" --io {IoMode.TOKENS}."
             )
         if self.app.aar != aars.STOCK and self.io_mode is not IoMode.STRINGS:
             raise SettingNotForIoMode(

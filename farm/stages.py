@@ -142,6 +142,7 @@ _MODEL_FIELDS = (
     "conversion_route",
     "context",
     "prefill",
+    "static_shapes",
     "prompt_bytes",
     "output_tokens",
     "special_tokens",

@@ -28,12 +28,15 @@ from pipeline.conversion.binding.flatbuffer import (
 from pipeline.conversion.binding.storage import state_min_runtime
 from pipeline.conversion.graph import DECODE, prefill_name, score_name
 from pipeline.conversion.quantization.formats import FORMATS
-from pipeline.inference.contract import LOGITS, POSITIONS, TOKENS
+from pipeline.inference.contract import LOGITS, POSITIONS, RUN, TOKENS
+from pipeline.inference.dynamic_model import DynamicModel
 from pipeline.inference.interpreter import TokenModel, open_token_model
 
 # Calls of each signature while ranges are taken. The quantizer wants them all at once, each with caches of its own.
 DECODE_CALLS = 32
 PREFILL_CALLS = 3
+# Of a call of the dynamic form that reads a prompt; its caches at the beginning have room for three.
+PREFILL_TOKENS = 64
 DEQUANTIZE_INT8_VERSION = 2
 DENSE = qtyping.TFLOperationName.FULLY_CONNECTED
 LOOKUP = qtyping.TFLOperationName.EMBEDDING_LOOKUP
@@ -51,9 +54,12 @@ INT8_ACTIVATIONS = qtyping.OpQuantizationConfig(
 )
 
 
-def quantize(float_file: Path, tokens: Sequence[int], output: Path) -> None:
-    """Write the file with int8 weights and activations; tokens: of the calibration text, two or more."""
-    model = open_token_model(float_file)
+def quantize(float_file: Path, tokens: Sequence[int], output: Path, context: int | None = None) -> None:
+    """Write the file with int8 weights and activations; tokens: of the calibration text, two or more.
+
+    context: the longest text of a file in the dynamic form.
+    """
+    model = open_token_model(float_file, context=context)
     given = [int(token) for token in tokens[: model.contract.context]]
     work = quantizer.Quantizer(str(float_file))
     work.update_quantization_recipe(".*", LOOKUP, op_config=FLOAT_ACTIVATIONS)
@@ -104,21 +110,30 @@ def state_versions(path: Path) -> None:
 
 def _feeds(model: TokenModel, tokens: list[int]) -> dict[str, list[dict[str, Any]]]:
     """What each signature is called with while the model reads the text."""
+    if isinstance(model, DynamicModel):
+        calls = (read for length in (1, PREFILL_TOKENS) for read in _calls(model, tokens, length))
+        return {RUN: [model.call_inputs(read[: model.longest_call]) | model.caches() for read in calls]}
     names = {DECODE: 1} | {prefill_name(length): length for length in model.contract.prefill}
     if model.contract.verify is not None:
         names[score_name(model.contract.verify)] = model.contract.verify
-    return {name: list(_signature_feeds(model, tokens, length)) for name, length in names.items()}
+    return {
+        name: [
+            {
+                TOKENS: np.array([read + [0] * (length - len(read))], np.int32),
+                POSITIONS: np.arange(model.position, model.position + length, dtype=np.int32),
+                **model.caches(),
+            }
+            for read in _calls(model, tokens, length)
+        ]
+        for name, length in names.items()
+    }
 
 
-def _signature_feeds(model: TokenModel, tokens: list[int], length: int) -> Iterator[dict[str, Any]]:
+def _calls(model: TokenModel, tokens: list[int], length: int) -> Iterator[list[int]]:
+    """The tokens of calls of that length, each given when the model has read those before."""
     calls = DECODE_CALLS if length == 1 else PREFILL_CALLS
     for start in range(0, min(calls * length, len(tokens)), length):
-        read = tokens[start : start + length]
         model.rewind()
         if start:
             model.prefill(tokens[:start])
-        yield {
-            TOKENS: np.array([read + [0] * (length - len(read))], np.int32),
-            POSITIONS: np.arange(start, start + length, dtype=np.int32),
-            **model.caches(),
-        }
+        yield tokens[start : start + length]

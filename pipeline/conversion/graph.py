@@ -21,7 +21,6 @@ from pipeline.conversion.decoder import (
     group_bias,
     mask_of,
     project_logits,
-    run_layers,
     run_viewed_layers,
 )
 from pipeline.conversion.description import DecoderDescription
@@ -55,23 +54,13 @@ def cache_shape(description: DecoderDescription, context: int) -> tuple[int, int
     return (1, description.key_value_heads, context, description.head_size)
 
 
-def token_signatures(
-    description: DecoderDescription, context: int, prefill_lengths: Sequence[int]
-) -> dict[str, tf.function]:
-    """The functions of the static form by their names, to be converted beside others."""
-    signatures = {prefill_name(length): _signature(description, context, length) for length in prefill_lengths}
-    verified = min(VERIFY_TOKENS, context)
-    signatures[score_name(verified)] = _signature(description, context, verified, with_logits=True)
-    signatures[DECODE] = _signature(description, context, 1, with_logits=True)
-    return signatures
-
-
 def convert(description: DecoderDescription) -> bytes:
     """The weightless graph for any number of tokens and any length of text, as a `.tflite` file's content."""
-    return convert_signatures({RUN: _run_signature(description)})
+    return convert_signatures({RUN: run_signature(description)})
 
 
-def _run_signature(description: DecoderDescription) -> tf.function:
+def run_signature(description: DecoderDescription) -> tf.function:
+    """The function of the signature `run`."""
     windows = ring_windows(description)
     caches, shapes = dynamic_cache_names(description), description.weight_shapes()
     cache = [1, description.key_value_heads, None, description.head_size]
@@ -170,22 +159,3 @@ def _give_memory_back() -> None:
     gc.collect()
     with suppress(AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
-
-
-def _signature(description: DecoderDescription, context: int, length: int, with_logits: bool = False) -> tf.function:
-    caches, shapes = cache_names(description), description.weight_shapes()
-    specs = [tf.TensorSpec([1, length], tf.int32, name="tokens"), tf.TensorSpec([length], tf.int32, name="input_pos")]
-    specs += [tf.TensorSpec(cache_shape(description, context), tf.float32, name=name) for name in caches]
-    specs += [tf.TensorSpec(shape, tf.float32, name=WEIGHT_PREFIX + name) for name, shape in shapes.items()]
-
-    def call(tokens: tf.Tensor, input_pos: tf.Tensor, *rest: tf.Tensor) -> dict[str, tf.Tensor]:
-        cache = dict(zip(caches, rest[: len(caches)], strict=True))
-        weights = dict(zip(shapes, rest[len(caches) :], strict=True))
-        hidden, written = run_layers(description, weights, tokens, input_pos, cache)
-        if with_logits:
-            logits = project_logits(description, weights, hidden)
-            written[LOGITS] = tf.reshape(logits, [1, length, description.vocabulary_size])
-        return written
-
-    # Without autograph, which there is nothing for here, tracing takes half the time.
-    return tf.function(call, input_signature=specs, autograph=False)

@@ -55,6 +55,11 @@ class DynamicModel(TokenModel):
         """How many rows the caches of layers without a window have."""
         return self._rows
 
+    @property
+    def longest_call(self) -> int:
+        """How many tokens one call can read at this position at most."""
+        return growth.longest_call(self.position, self._windows)
+
     @override
     def reset(self) -> None:
         super().reset()
@@ -82,7 +87,7 @@ class DynamicModel(TokenModel):
     @override
     def room_to_score(self) -> int:
         room = self.contract.context - self.position
-        return max(1, min(growth.SCORED_TOKENS, growth.longest_call(self.position, self._windows), room))
+        return max(1, min(growth.SCORED_TOKENS, self.longest_call, room))
 
     @override
     def score(self, tokens: Sequence[int]) -> Float32:
@@ -110,6 +115,21 @@ class DynamicModel(TokenModel):
         for name, value in values.items():
             self._caches[name].write(value)
 
+    def call_inputs(self, tokens: Sequence[int], wanted: int = 1) -> dict[str, np.ndarray[Any, Any]]:
+        """What a call that reads these tokens takes beside the caches, which must have room for them."""
+        count, start = len(tokens), self.position
+        inputs: dict[str, np.ndarray[Any, Any]] = {
+            TOKENS: np.array([tokens], np.int32),
+            POSITIONS: np.arange(start, start + count, dtype=np.int32),
+            ROWS: np.arange(count - wanted, count, dtype=np.int32),
+        }
+        for window in self._windows:
+            held = growth.cached_rows(self._rows, window)
+            inputs[mask_name(window)] = growth.mask(start, count, held, window)[None, None]
+            if window is not None:
+                inputs[start_name(window)] = np.array([start % held], np.int32)
+        return inputs
+
     @override
     def _cut(self, count: int) -> Sequence[Feed]:
         return [Feed(length, length) for length in growth.cut(count, self.position, self._windows)]
@@ -120,25 +140,17 @@ class DynamicModel(TokenModel):
 
     def _run(self, tokens: Sequence[int], wanted: int) -> Float32:
         """Read tokens in one call; the logits [wanted, V] after the last ones."""
-        count, start = len(tokens), self.position
-        self._require_room(count)
-        rows = growth.rows_for(start + count, self.contract.context)
+        self._require_room(len(tokens))
+        rows = growth.rows_for(self.position + len(tokens), self.contract.context)
         if rows > self._rows:
             self._grow(rows)
-        places = np.arange(start, start + count, dtype=np.int32)
-        self._write(TOKENS, np.array([tokens], np.int32))
-        self._write(POSITIONS, places)
-        self._write(ROWS, np.arange(count - wanted, count, dtype=np.int32))
-        for window in self._windows:
-            held = growth.cached_rows(self._rows, window)
-            self._write(mask_name(window), growth.mask(start, count, held, window)[None, None])
-            if window is not None:
-                self._write(start_name(window), np.array([start % held], np.int32))
+        for name, value in self.call_inputs(tokens, wanted).items():
+            self._write(name, value)
         logits = self._buffers.get(LOGITS)
         if logits is None:
             logits = self._buffers[LOGITS] = self._model.create_output_buffer_by_name(RUN, LOGITS)
         self._model.run_by_name(RUN, self._buffers | self._caches, {LOGITS: logits} | self._caches)
-        self.position += count
+        self.position += len(tokens)
         self._written = max(self._written, self.position)
         return read_buffer(logits, TensorShape("float32", (1, wanted, self.contract.vocabulary_size)))[0]
 

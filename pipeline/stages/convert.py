@@ -69,7 +69,7 @@ NEEDS_TOKENIZER = BY_NAME[StageName.CONVERT].may_skip
 IO_MODE_NOTES: dict[IoMode, tuple[str, ...]] = {
     IoMode.TOKENS: (),
     IoMode.BYTES: (
-        "The app runs this file token by token through its signatures prefill and decode, with the app's own tokenizer;"
+        "The app runs this file token by token through its signature run, with the app's own tokenizer;"
         " a program of your own can call serving_default, from text to text.",
     ),
     IoMode.STRINGS: (
@@ -97,6 +97,12 @@ class ConversionOutcome:
     metrics: tuple[Metric, ...]
     notes: tuple[str, ...]
     ends: str | None
+
+
+STATIC_END = (
+    "The app resizes its model to the text, and the lengths in this one are fixed; the job ends at the verified"
+    " model.tflite. Leave --static-shapes out for an app."
+)
 
 
 class Timer:
@@ -186,7 +192,7 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
         Metric(name="file_to_float32_ratio", value=file_bytes / float32_bytes, unit="ratio"),
         Metric(name="keras_perplexity", value=reference.perplexity, unit="perplexity"),
     )
-    ends = export.why_no_app(request.spec.io_mode) or made.ends
+    ends = export.why_no_app(request.spec.io_mode) or made.ends or (STATIC_END if request.spec.static_shapes else None)
     unread = (*choice.notes, *metadata.unread_options(request.spec.model_ref, said))
     io_mode_notes = IO_MODE_NOTES[request.spec.io_mode] if ends is None else ()
     return StageResult(
@@ -268,7 +274,7 @@ def bind_own_graph(
         with timer.measure("calibrate_seconds"):
             text = request.spec.calibration or "\n".join(TEXTS)
             tokens = plan.probe_tokens.tolist() if export.tokenizer is None else export.encode(text)
-            full_integer.quantize(exact, tokens, output)
+            full_integer.quantize(exact, tokens, output, request.spec.wanted_context)
         exact.unlink()
     return ConversionOutcome(
         weight_format=weight_format,
@@ -358,7 +364,7 @@ def write_metadata(
         io_mode=spec.io_mode.value,
         recipe=recipes.find(spec.recipe).name,
         context=spec.longest_text,
-        prefill=spec.prefill_lengths if own else (),
+        prefill=spec.prefill_lengths if spec.static_shapes else (),
         vocabulary_size=description.vocabulary_size,
         layers=len(description.layers),
         kv_heads=description.key_value_heads,

@@ -135,7 +135,7 @@ def same_parameters(source: Path, expected: list[np.ndarray[Any, Any]]) -> bool:
 def test_a_preset_becomes_a_model_with_its_metadata(preset: Path, make_request: Callable[..., StageRequest]) -> None:
     template = "{{ bos_token }}{% for each in messages %}{{ each.content }}\n{% endfor %}"
     app = AppSpec(mode=Mode.COMPLETE, chat_template=template)
-    job = make_request(preset, recipe="int8", prefill=(4, 16), app=app)
+    job = make_request(preset, recipe="int8", app=app)
     result = run(job)
     metrics = {metric.name: metric.value for metric in result.metrics}
     assert metrics["graph_cached"] == 0
@@ -150,7 +150,7 @@ def test_a_preset_becomes_a_model_with_its_metadata(preset: Path, make_request: 
 
     info = ModelInfo.read(job.output(ArtifactName.MODEL_INFO))
     assert (info.family, info.recipe, info.tokenizer) == ("GPT2", "dynamic_wi8_afp32_rotated", "byte-level-bpe")
-    assert (info.context, info.prefill, info.vocabulary_size) == (CONTEXT, (4, 16), 260)
+    assert (info.context, info.prefill, info.vocabulary_size) == (CONTEXT, (), 260)
     assert (info.layers, info.kv_heads, info.head_dim) == (2, 2, 16)
     assert info.start_token == info.end_token == 259
     assert info.model_sha256 == digests.of_file(job.output(ArtifactName.MODEL))
@@ -171,7 +171,9 @@ def test_a_preset_becomes_a_model_with_its_metadata(preset: Path, make_request: 
     for turn, prompt in zip(reference.conversation, reference.prompts[-len(reference.conversation) :], strict=True):
         assert turn.rendered.endswith(f"{turn.question}\n")
         assert prompt.tokens == tuple(tokenizer.encode(turn.rendered).ids)
-    assert open_token_model(job.output(ArtifactName.MODEL)).contract.prefill == (4, 16)
+    contract = open_token_model(job.output(ArtifactName.MODEL), context=info.context).contract
+    assert contract.dynamic
+    assert contract.windows == (None, None)
 
 
 def test_the_reference_is_keras_full_forward_pass(preset: Path, make_request: Callable[..., StageRequest]) -> None:
@@ -213,7 +215,7 @@ def test_the_reference_is_keras_full_forward_pass(preset: Path, make_request: Ca
 def test_a_second_model_of_the_architecture_needs_no_conversion(
     preset: Path, make_request: Callable[..., StageRequest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job = make_request(preset, prefill=(4,))
+    job = make_request(preset)
     run(job)
     first = job.output(ArtifactName.MODEL).read_bytes()
     (cached,) = job.adopt("graphs").iterdir()
@@ -225,6 +227,22 @@ def test_a_second_model_of_the_architecture_needs_no_conversion(
     result = run(job)
     assert {metric.name: metric.value for metric in result.metrics}["graph_cached"] == 1
     assert job.output(ArtifactName.MODEL).read_bytes() == first
+    # Neither does another context, nor a file with fixed lengths.
+    shorter = run(job.model_copy(update={"spec": job.spec.model_copy(update={"context": 40})}))
+    assert job.output(ArtifactName.MODEL).read_bytes() == first
+    assert ModelInfo.read(job.output(ArtifactName.MODEL_INFO)).context == 40
+    assert not shorter.skips
+    changed = {"static_shapes": True, "prefill": (4, 16)}
+    static = run(job.model_copy(update={"spec": job.spec.model_copy(update=changed)}))
+    assert "lengths in this one are fixed" in static.skips[StageName.PACKAGE]
+    assert ModelInfo.read(job.output(ArtifactName.MODEL_INFO)).prefill == (4, 16)
+    model = job.output(ArtifactName.MODEL)
+    fixed = open_token_model(model)
+    assert (fixed.contract.context, fixed.contract.prefill, fixed.contract.verify) == (CONTEXT, (4, 16), 4)
+    model.unlink()
+    model.write_bytes(first)
+    tokens = list(range(5, 40))
+    np.testing.assert_array_equal(fixed.read(tokens), open_token_model(model, context=CONTEXT).read(tokens))
 
 
 def test_a_model_without_tokenizer_ends_at_the_verified_model(
@@ -233,7 +251,7 @@ def test_a_model_without_tokenizer_ends_at_the_verified_model(
     source = tmp_path / "source"
     source.mkdir()
     gpt2(preprocessor=False).save(source / "model.keras")
-    job = make_request(source, prefill=(4,))
+    job = make_request(source)
     result = run(job)
     assert (
         set(result.skips)
@@ -334,7 +352,6 @@ def test_the_default_context_is_all_that_a_short_model_has(
     job = make_request(preset, context=None)
     result = run(job)
     assert ModelInfo.read(job.output(ArtifactName.MODEL_INFO)).context == POSITIONS
-    assert open_token_model(job.output(ArtifactName.MODEL)).contract.context == POSITIONS
     assert any(f"context is {POSITIONS} tokens instead of 256" in note for note in result.notes)
 
 

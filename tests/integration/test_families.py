@@ -198,26 +198,29 @@ def test_greedy_tokens_do_not_depend_on_guesses() -> None:
 def test_the_written_file_computes_what_keras_computes(case: str, tmp_path: Path) -> None:
     causal_lm = lively(case)
     mapped, forward = map_model(causal_lm), FullForward(causal_lm)
-    weightless, written = tmp_path / "graph.tflite", tmp_path / "model.tflite"
-    content = graph.convert(mapped.description)
-    weightless.write_bytes(static_form.fix_lengths(content, mapped.description, CONTEXT, (4, 8)))
-    bind(weightless, mapped.weights, WeightFormat.FLOAT32, written)
-    model = open_token_model(written)
-    assert model.contract.prefill == (4, 8)
-
     prompt, greedy = greedy_path(forward)
-    tokens, logits = list(prompt), [model.read(prompt)]
-    for _ in range(GREEDY):
-        tokens.append(int(logits[-1].argmax()))
-        logits.append(model.step(tokens[-1]))
-    assert tuple(tokens[PROMPT:]) == greedy
-
     forced = random_tokens(30, seed=2).tolist()
-    model.rewind()
-    model.prefill(forced[:12])
-    actual = np.stack([model.step(token) for token in forced[12:]])
     expected = forward.logits([forced])[0]
-    assert np.abs(actual - expected[12:]).max() <= TOLERANCE * np.abs(expected).max()
+    dynamic = tmp_path / "dynamic.tflite"
+    dynamic.write_bytes(graph.convert(mapped.description))
+    static = tmp_path / "static.tflite"
+    static.write_bytes(static_form.fix_lengths(dynamic.read_bytes(), mapped.description, CONTEXT, (4, 8)))
+    for weightless in (dynamic, static):
+        written = tmp_path / f"{weightless.stem}-bound.tflite"
+        bind(weightless, mapped.weights, WeightFormat.FLOAT32, written)
+        model = open_token_model(written, context=CONTEXT)
+        assert model.contract.prefill == (() if model.contract.dynamic else (4, 8))
+
+        tokens, logits = list(prompt), [model.read(prompt)]
+        for _ in range(GREEDY):
+            tokens.append(int(logits[-1].argmax()))
+            logits.append(model.step(tokens[-1]))
+        assert tuple(tokens[PROMPT:]) == greedy
+
+        model.rewind()
+        model.prefill(forced[:12])
+        actual = np.stack([model.step(token) for token in forced[12:]])
+        assert np.abs(actual - expected[12:]).max() <= TOLERANCE * np.abs(expected).max()
 
 
 def test_lora_is_merged() -> None:

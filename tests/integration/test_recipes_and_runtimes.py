@@ -46,18 +46,7 @@ def verified(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, 
     found = {}
     for recipe in recipes.RECIPES:
         workdir = top / recipe.alias
-        for name in ("inputs", "outputs", "scratch"):
-            (workdir / name).mkdir(parents=True)
-        (workdir / "inputs" / "source").symlink_to(locations.EXAMPLES / "tiny_gpt2")
-        request = StageRequest(
-            stage=StageName.CONVERT,
-            spec=JobSpec(model_kind=ModelKind.FOLDER, model="examples/tiny_gpt2", recipe=recipe.name),
-            workdir=workdir,
-            caches=top / "caches",
-            toolchain=top,
-            keystore=None,
-            threads=processors.threads(),
-        )
+        request = conversion(workdir, top, recipe.name)
         convert.run(request, say_nothing)
         for made in (workdir / "adopt" / "graphs").glob("*.tflite"):
             shutil.copy(made, graphs)
@@ -69,6 +58,24 @@ def verified(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, 
     # One for weights as they are, one for prepared ones.
     assert len(list(graphs.glob("*.tflite"))) == 2
     return found
+
+
+def conversion(workdir: Path, top: Path, recipe: str, static_shapes: bool = False) -> StageRequest:
+    """The request to convert the example."""
+    for name in ("inputs", "outputs", "scratch"):
+        (workdir / name).mkdir(parents=True)
+    (workdir / "inputs" / "source").symlink_to(locations.EXAMPLES / "tiny_gpt2")
+    return StageRequest(
+        stage=StageName.CONVERT,
+        spec=JobSpec(
+            model_kind=ModelKind.FOLDER, model="examples/tiny_gpt2", recipe=recipe, static_shapes=static_shapes
+        ),
+        workdir=workdir,
+        caches=top / "caches",
+        toolchain=top,
+        keystore=None,
+        threads=processors.threads(),
+    )
 
 
 def figure(result: StageResult, name: str) -> float:
@@ -95,8 +102,11 @@ def test_sizes_are_what_the_recipes_promise(verified: dict[str, tuple[Path, Stag
 
 @pytest.mark.parametrize("alias", ["none", "int8"])
 def test_litert_lm_writes_the_same(alias: str, verified: dict[str, tuple[Path, StageResult]], tmp_path: Path) -> None:
-    folder, _ = verified[alias]
-    model = open_language_model(folder)
+    dynamic, _ = verified[alias]
+    request = conversion(tmp_path / "static", dynamic.parents[1], recipes.find(alias).name, static_shapes=True)
+    convert.run(request, say_nothing)
+    folder = request.workdir / "outputs"
+    model = open_language_model(dynamic)
     expected = ["".join(model.complete(prompt, 24)) for prompt in PROMPTS]
     assert sum(map(len, expected)) > 60
     completed = process.run(

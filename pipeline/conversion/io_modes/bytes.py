@@ -1,13 +1,11 @@
 """The `bytes` mode: UTF-8 in, UTF-8 out, with TFLite's built-in operators only.
 
 Signature `serving_default` takes the prompt and gives prompt and answer, `tokenize` only the prompt's tokens. The
-`tokens` mode's `prefill_<n>` and `decode` are in the file as well, on the same weights: they cost next to nothing, a
-program that wants each token can use them, and verification measures logits through them.
+`tokens` mode's `run` is in the file as well, on the same weights: it costs next to nothing, a program that wants each
+token can use it, and verification measures logits through it.
 """
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import tensorflow as tf
 
@@ -20,9 +18,9 @@ GENERATE = "serving_default"
 TOKENIZE = "tokenize"
 
 
-def convert(model: TextModel, prefill_lengths: Sequence[int]) -> bytes:
+def convert(model: TextModel) -> bytes:
     """The weightless graph as a `.tflite` file's content."""
-    signatures = graph.token_signatures(model.description, model.context, prefill_lengths)
+    signatures = {graph.RUN: graph.run_signature(model.description)}
     signatures |= {GENERATE: _generate(model), TOKENIZE: _tokenize(model)}
     return graph.convert_signatures(signatures)
 

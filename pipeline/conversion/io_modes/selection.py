@@ -59,6 +59,8 @@ def find_graph(
             request.adopt(graph_cache.CACHE),
             lambda: tokens_mode.convert(description),
         )
+        if not spec.static_shapes:
+            return found
         request.scratch.mkdir(parents=True, exist_ok=True)
         fixed = request.scratch / "static.tflite"
         fixed.write_bytes(
@@ -81,7 +83,7 @@ def find_graph(
         graph_cache.io_mode_key(tokens_key, settings, TEXT_SOURCES),
         request.caches,
         request.adopt(graph_cache.CACHE),
-        lambda: CONVERTERS[spec.io_mode](text_model(spec, model, export, stops), spec.prefill_lengths),
+        lambda: CONVERTERS[spec.io_mode](text_model(spec, model, export, stops)),
     )
 
 

@@ -32,10 +32,10 @@ OPERATORS = (tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS)
 EVERY_BYTE = np.array([bytes([value]) for value in range(256)], object)
 
 
-def convert(model: TextModel, prefill_lengths: Sequence[int]) -> bytes:
+def convert(model: TextModel) -> bytes:
     """The weightless graph as a `.tflite` file's content."""
     signatures = {GENERATE_DEFAULT: _generate_default(model), GENERATE: _generate(model), TOKENIZE: _tokenize(model)}
-    signatures |= graph.token_signatures(model.description, model.context, prefill_lengths)
+    signatures |= {graph.RUN: graph.run_signature(model.description)}
     # The runbook's app does not ask for a signature.
     return make_default_subgraph(graph.convert_signatures(signatures, OPERATORS), GENERATE_DEFAULT)
 

@@ -153,7 +153,7 @@ def test_without_memory_for_more_the_text_is_kept(
     with monkeypatch.context() as full:
         full.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=100 << 10))
         with pytest.raises(
-            SequenceTooLong, match="The text is 256 tokens long, and there is no memory .* 256 tokens fit"
+            SequenceTooLong, match=r"The text is 256 tokens long, and there is no memory .* 256 tokens fit"
         ):
             model.step(tokens[256])
     assert (model.position, model.rows) == (256, 256)

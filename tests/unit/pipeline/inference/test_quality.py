@@ -14,6 +14,7 @@ from pipeline.inference import divergence, quality
 from pipeline.inference.generation import generate
 from pipeline.inference.interpreter import TokenModel, open_token_model
 from pipeline.inference.reference import PromptReference, Reference, TextReference, centre
+from pipeline.inference.static_model import StaticModel
 from tests.fixtures import bound_models
 from tests.fixtures.weightless_graphs import GPT2_LIKE
 
@@ -112,6 +113,7 @@ def test_one_wrong_logit_is_found(model: TokenModel, reference: Reference) -> No
 def test_a_prefill_that_reads_otherwise_is_found(model: TokenModel, reference: Reference) -> None:
     assert quality.largest_logit_difference(model, reference) < 1e-6
     # The last rows of what prefill_16 has written get lost, as if it wrote one row too few.
+    assert isinstance(model, StaticModel)
     signature = model._prefill[16]
     run = signature.run
 
