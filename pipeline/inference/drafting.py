@@ -19,8 +19,10 @@ from collections.abc import Sequence
 
 # By how many last tokens an earlier place is found, the likeliest first.
 WIDTHS = (3, 2)
-# What a call with drafts takes beyond one without, in calls without (docs/decisions/0005-speculative-decoding.md).
-COST = 0.25
+# What a call with drafts takes beyond one without, and what it takes to go from calls of one length to those of another
+# and back, in calls without drafts (docs/decisions/0005-speculative-decoding.md).
+COST = 0.15
+CHANGE = 0.35
 # The share of drafts that hold: taken for true at first, and the least that is worth a call. A draft whose first token
 # holds saves more than one call on average, so the least is less than the cost.
 FIRST_SHARE = 0.4
@@ -43,6 +45,7 @@ class PromptLookupDrafter:
         self._match: int | None = None
         self._width = 0
         self._given: list[int] = []  # the latest draft, as far as it may still hold
+        self._drafting = False  # whether the latest call had drafts
         self._won = 0.0  # what drafts saved beyond their cost, in calls
         for token in prompt:
             self.append(token)
@@ -70,13 +73,17 @@ class PromptLookupDrafter:
                 self._match, self._width = place, width
 
     def draft(self, most: int) -> list[int]:
-        """At most so many tokens that may come next, for a call that reads them; none where they are not worth it."""
-        if most < 1 or self._match is None or self._held[self._width] < LEAST_SHARE:
-            return []
-        if self._won - COST < -LOSS * max(len(self._tokens) - self._prompt, SHORTEST):
+        """At most so many tokens that may come next, for a call that reads them; none where they are not worth it.
+
+        To be asked once for each call.
+        """
+        cost = COST if self._drafting else COST + CHANGE
+        affordable = self._won - cost >= -LOSS * max(len(self._tokens) - self._prompt, SHORTEST)
+        self._drafting = most > 0 and affordable and self._match is not None and self._held[self._width] >= LEAST_SHARE
+        if not self._drafting or self._match is None:
             return []
         # What repeats itself up to the text's end will go on repeating itself.
         length = len(self._tokens) - self._match
         self._given = [self._tokens[self._match + place % length] for place in range(most)]
-        self._won -= COST
+        self._won -= cost
         return list(self._given)

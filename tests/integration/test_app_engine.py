@@ -7,7 +7,7 @@ import shutil
 import struct
 import zipfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,12 +22,14 @@ from pipeline import process
 from pipeline.android import archive
 from pipeline.android.archive import Member
 from pipeline.conversion.binding.binder import bind
+from pipeline.conversion.description import Layer, RotaryEmbedding
+from pipeline.inference import growth
 from pipeline.inference.interpreter import TokenModel, open_token_model
 from pipeline.inference.model_info import ModelInfo
 from pipeline.toolchain.maven import Toolchain
 from pipeline.toolchain.pins import Role
 from tests import processors
-from tests.fixtures import drafting_traces, weightless_graphs
+from tests.fixtures import decoders, drafting_traces, weightless_graphs
 from tests.fixtures.drafting_traces import Trace
 from tests.fixtures.host_driver import HostDriver
 from tests.fixtures.weightless_graphs import GPT2_LIKE, LLAMA_LIKE, Sizes
@@ -41,8 +43,10 @@ SAMPLING: list[dict[str, Any]] = json.loads((locations.ROOT / "tests/fixtures/sa
 NO_END = 299  # the graphs' last token; a model that chose it would stop, which the tests below would see
 # Other builds of the runtime add in another order, so a lead this small may turn around.
 TIE = 1e-3
-# A prompt of each length takes another way through prefill_4, score_6, prefill_16, padding and decode.
 PROMPT_LENGTHS = (1, 2, 4, 5, 6, 17, 20, 22, 34, 46, 47)
+# Caches of 256, 512, 1,024 and at last 1,100 rows; prompts end in a whole call and behind one.
+LIMIT = 1100
+LONG_PROMPTS = (128, 129, 250, 256, 300, 513, 1000)
 
 
 @dataclass(frozen=True)
@@ -63,29 +67,37 @@ class ArrayWeights:
 
 @dataclass(frozen=True)
 class Built:
-    """A small random model with its description."""
+    """A small random model with its description; context: the longest text."""
 
     model: Path
     info: Path
     sizes: Sizes
+    context: int
 
     def prompt(self, length: int) -> list[int]:
         """Random tokens."""
         return [int(token) for token in np.random.default_rng(length).integers(0, self.sizes.vocabulary - 1, length)]
 
 
-def build(sizes: Sizes, weight_format: WeightFormat, folder: Path) -> Built:
+def build(sizes: Sizes, weight_format: WeightFormat, folder: Path, context: int | None = None) -> Built:
     """Bind random weights into one of the fixtures' graphs."""
-    built = Built(folder / f"{sizes.name}-{weight_format}.tflite", folder / f"{sizes.name}-{weight_format}.json", sizes)
-    bind(sizes.path, ArrayWeights(weightless_graphs.random_weights(sizes, seed=3)), weight_format, built.model)
+    path = folder / f"{sizes.name}-{weight_format}.tflite"
+    built = Built(path, path.with_suffix(".json"), sizes, context or sizes.context)
+    bind(sizes.run_path, ArrayWeights(weightless_graphs.random_weights(sizes, seed=3)), weight_format, built.model)
+    describe(built, weight_format)
+    return built
+
+
+def describe(built: Built, weight_format: WeightFormat) -> None:
+    """Write what the farm says of a model beside it."""
+    sizes = built.sizes
     ModelInfo(
         name=sizes.name, family="GPT2", io_mode="tokens", recipe=weight_format,
-        context=sizes.context, prefill=sizes.prefill,
+        context=built.context, prefill=(),
         vocabulary_size=sizes.vocabulary, layers=sizes.layers, kv_heads=sizes.kv_heads, head_dim=sizes.head_dim,
         start_token=None, end_token=NO_END, stop_tokens=(NO_END,), tokenizer=None, tokenizer_sha256=None,
         model_sha256=digests.of_file(built.model), source="test", source_digest=None,
     ).write(built.info)  # fmt: skip
-    return built
 
 
 @pytest.fixture(scope="module")
@@ -114,11 +126,11 @@ def greedy(model: TokenModel, prompt: list[int], count: int) -> tuple[list[int],
 
 def require_equal_writing(driver: HostDriver, built: Built) -> None:
     """Every prompt length, up to the end of the context: the same tokens, led by the same margins."""
-    model = open_token_model(built.model)
+    model = open_token_model(built.model, context=built.context)
     compared = 0
     for length in PROMPT_LENGTHS:
         prompt = built.prompt(length)
-        room = built.sizes.context - length + 1
+        room = built.context - length + 1
         expected, leads = greedy(model, prompt, min(room, 30) if length < 47 else 1)
         answer = driver.ask(cmd="generate", prompt_tokens=prompt, max_new_tokens=len(expected))
         near_tie = next((step for step, lead in enumerate(leads) if lead < TIE), len(expected))
@@ -135,10 +147,7 @@ def test_tokens_equal_those_of_ai_edge_litert(
 ) -> None:
     built = build(sizes, weight_format, tmp_path)
     answer = opened(host_driver, built)
-    assert answer["context"] == sizes.context
-    verify = () if sizes.verify is None else (sizes.verify,)
-    # Prefills hardly longer than a verification are left to that: each would hold all weights once more.
-    assert answer["prefill"] == sorted((*(n for n in sizes.prefill if n > 2 * sum(verify)), *verify))
+    assert (answer["context"], answer["rows"]) == (sizes.context, sizes.context)
     require_equal_writing(host_driver, built)
 
 
@@ -151,7 +160,7 @@ def test_quantized_weights_start_as_in_ai_edge_litert(
     """Activations are rounded to int8 at every step, and builds round apart: the first token is compared."""
     built = build(GPT2_LIKE, weight_format, tmp_path)
     opened(host_driver, built)
-    model = open_token_model(built.model)
+    model = open_token_model(built.model, context=built.context)
     for length in PROMPT_LENGTHS:
         (expected,), (lead,) = greedy(model, built.prompt(length), 1)
         answer = host_driver.ask(cmd="generate", prompt_tokens=built.prompt(length), max_new_tokens=1)
@@ -184,8 +193,8 @@ def test_writing_stops_at_the_end_of_the_context(host_driver: HostDriver, built:
     opened(host_driver, built)
     answer = host_driver.ask(cmd="generate", prompt_tokens=built.prompt(40), max_new_tokens=100)
     assert answer["stop_reason"] == "context_full"
-    assert len(answer["tokens"]) == built.sizes.context - 40 + 1
-    answer = host_driver.ask(cmd="generate", prompt_tokens=built.prompt(built.sizes.context), max_new_tokens=1)
+    assert len(answer["tokens"]) == built.context - 40 + 1
+    answer = host_driver.ask(cmd="generate", prompt_tokens=built.prompt(built.context), max_new_tokens=1)
     assert answer["error"] == "The prompt has 48 tokens and the model's context is 48; shorten the prompt."
 
 
@@ -197,7 +206,7 @@ def test_the_end_token_ends_the_writing_and_is_not_given_out(
     end = tokens[7]
     info = tmp_path / "info.json"
     ModelInfo.read(built.info).model_copy(update={"end_token": end, "stop_tokens": (end,)}).write(info)
-    opened(host_driver, Built(built.model, info, built.sizes))
+    opened(host_driver, replace(built, info=info))
     answer = host_driver.ask(cmd="generate", prompt_tokens=built.prompt(5), max_new_tokens=20)
     assert answer["tokens"] == tokens[: tokens.index(end)]
     assert answer["stop_reason"] == "end_token"
@@ -218,7 +227,7 @@ def package(built: Built, target: Path, **changed: Path) -> Path:
 
 def test_the_model_is_used_where_it_lies_in_the_apk(host_driver: HostDriver, built: Built, tmp_path: Path) -> None:
     path = package(built, tmp_path / "app.apk")
-    assert host_driver.ask(cmd="open", apk=str(path), threads=processors.threads())["context"] == built.sizes.context
+    assert host_driver.ask(cmd="open", apk=str(path), threads=processors.threads())["context"] == built.context
     mapped = [region for region in psutil.Process(host_driver.pid).memory_maps() if region.path == str(path)]
     assert mapped, "the APK is not mapped"
     require_equal_writing(host_driver, built)
@@ -253,7 +262,7 @@ def test_a_damaged_model_is_refused_with_a_sentence(
 ) -> None:
     path = tmp_path / "model.tflite"
     path.write_bytes(damage(built.model.read_bytes()))
-    answer = opened(host_driver, Built(path, built.info, built.sizes))
+    answer = opened(host_driver, replace(built, model=path))
     assert answer["error"].startswith("The model ")
     # The program lives on and opens the next one.
     assert "error" not in opened(host_driver, built)
@@ -264,12 +273,11 @@ def test_other_refusals_are_sentences(host_driver: HostDriver, built: Built, tmp
     opened(host_driver, built)
     assert "vocabulary" in host_driver.ask(cmd="generate", prompt_tokens=[300], max_new_tokens=1)["error"]
     assert "at least one" in host_driver.ask(cmd="generate", prompt_tokens=[], max_new_tokens=1)["error"]
-    missing = Built(tmp_path / "none.tflite", built.info, built.sizes)
-    assert "cannot be read" in opened(host_driver, missing)["error"]
+    assert "cannot be read" in opened(host_driver, replace(built, model=tmp_path / "none.tflite"))["error"]
     (tmp_path / "info.json").write_text('{"format": 2}')
-    assert "format" in opened(host_driver, Built(built.model, tmp_path / "info.json", built.sizes))["error"]
+    assert "format" in opened(host_driver, replace(built, info=tmp_path / "info.json"))["error"]
     # A graph whose weights are still inputs would run, on zeros.
-    assert "inputs" in opened(host_driver, Built(built.sizes.path, built.info, built.sizes))["error"]
+    assert "has the input w__" in opened(host_driver, replace(built, model=built.sizes.run_path))["error"]
 
 
 def test_closed_models_give_their_memory_back(host_driver: HostDriver, built: Built) -> None:
@@ -292,27 +300,116 @@ def test_closed_models_give_their_memory_back(host_driver: HostDriver, built: Bu
     assert min(growth(60) for _ in range(3)) < 15 << 20
 
 
-def test_a_prefill_holds_the_weights_only_once_a_prompt_needs_it(
-    host_driver: HostDriver, built: Built, tmp_path: Path
-) -> None:
-    wide = Sizes(str(tmp_path / "wide"), 2, 1024, 4, 4, 8, 2048, 300, 0, 48, (4, 16))
-    wide.path.write_bytes(weightless_graphs.convert(wide))
-    layer = 3 * wide.width * wide.hidden * 4  # the feed-forward's matrices, which are nearly all of its weights
+def test_the_weights_are_packed_once_whatever_is_read(host_driver: HostDriver, built: Built, tmp_path: Path) -> None:
+    wide = Sizes(str(tmp_path / "wide"), 2, 1024, 4, 4, 8, 2048, 300, 0, 48, ())
+    wide.run_path.write_bytes(weightless_graphs.convert_run(wide))
+    weights = 2 * 3 * wide.width * wide.hidden * 4  # the feed-forwards' matrices, which are nearly all of them
 
     def held(model: Built, length: int) -> int:
-        answer = host_driver.ask(cmd="generate", prompt_tokens=model.prompt(length), max_new_tokens=2)
-        assert len(answer["tokens"]) == 2
+        answer = host_driver.ask(cmd="generate", prompt_tokens=model.prompt(length), max_new_tokens=8)
+        assert answer["tokens"]
         found = psutil.Process(host_driver.pid).memory_info()
         return int(found.rss - found.shared)
 
-    model = build(wide, WeightFormat.FLOAT32, tmp_path)
+    model = build(wide, WeightFormat.FLOAT32, tmp_path, LIMIT)
     opened(host_driver, built)
     before = held(built, 1)
-    assert opened(host_driver, model)["prefill"] == [4, 16]
+    opened(host_driver, model)
     after_short = held(model, 1)
-    assert 1.8 * layer < after_short - before < 2.6 * layer
-    # A prefill gives no logits, so that it does without the last layer's.
-    assert 0.8 * layer < held(model, 17) - after_short < 1.6 * layer
+    assert 0.9 * weights < after_short - before < 1.4 * weights
+    assert held(model, 700) - after_short < 0.3 * weights
+
+
+@pytest.fixture(scope="module")
+def long(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """The Llama-like model, which has no longest position, for texts that outgrow the first cache."""
+    return build(LLAMA_LIKE, WeightFormat.FLOAT32, tmp_path_factory.mktemp("long"), LIMIT)
+
+
+def windowed(folder: Path, *windows: int | None) -> Built:
+    """A model whose layers have these attention windows."""
+    from pipeline.conversion import graph
+
+    description = replace(
+        decoders.GEMMA, vocabulary_size=LLAMA_LIKE.vocabulary,
+        layers=tuple(Layer(RotaryEmbedding(1e4, 8), attention_window=window) for window in windows),
+    )  # fmt: skip
+    path, name = folder / "graph.tflite", "-".join(map(str, windows))
+    path.write_bytes(graph.convert(description))
+    sizes = Sizes(name, len(windows), 32, 4, 2, 8, 48, description.vocabulary_size, 0, 0, ())
+    built = Built(folder / f"{name}.tflite", folder / f"{name}.json", sizes, LIMIT)
+    bind(path, ArrayWeights(decoders.random_weights(description, seed=3)), WeightFormat.FLOAT32, built.model)
+    describe(built, WeightFormat.FLOAT32)
+    return built
+
+
+def require_equal_long_texts(driver: HostDriver, built: Built) -> None:
+    """Prompts of several calls, and texts that outgrow their caches: the same tokens, led by the same margins."""
+    model = open_token_model(built.model, context=built.context)
+    assert opened(driver, built)["rows"] == growth.FIRST_ROWS
+    compared = 0
+    for length in LONG_PROMPTS:
+        prompt = built.prompt(length)
+        expected, leads = greedy(model, prompt, 20)
+        answer = driver.ask(cmd="generate", prompt_tokens=prompt, max_new_tokens=20)
+        near_tie = next((step for step, lead in enumerate(leads) if lead < TIE), len(expected))
+        assert answer["tokens"][:near_tie] == [token for token in expected[:near_tie] if token != NO_END], length
+        assert answer["margins"][:near_tie] == pytest.approx(leads[:near_tie], abs=TIE), length
+        compared += near_tie
+    assert compared > 100
+
+
+def test_caches_grow_with_the_text_as_in_python(host_driver: HostDriver, long: Built) -> None:
+    require_equal_long_texts(host_driver, long)
+    for length, written, rows in ((250, 6, 256), (250, 8, 512), (600, 1, 1024), (1030, 1, LIMIT), (1, 2, 256)):
+        answer = host_driver.ask(cmd="generate", prompt_tokens=long.prompt(length), max_new_tokens=written)
+        assert (len(answer["tokens"]), answer["rows"]) == (written, rows)
+
+
+@pytest.mark.parametrize("windows", [(5, None), (300, None, 5), (40, 40)], ids=str)
+def test_layers_with_windows_keep_rings(
+    host_driver: HostDriver, windows: tuple[int | None, ...], tmp_path: Path
+) -> None:
+    require_equal_long_texts(host_driver, windowed(tmp_path, *windows))
+
+
+def test_lengths_are_those_of_python(host_driver: HostDriver) -> None:
+    for limit, windows in ((4096, []), (1000, [512]), (8192, [5, 300])):
+        positions = [*range(0, min(limit, 1500), 7), limit - 1]
+        answer = host_driver.ask(cmd="lengths", limit=limit, windows=windows, positions=positions)
+        assert answer["rows"] == [growth.rows_for(place + 1, limit) for place in positions]
+        assert answer["longest"] == [growth.longest_call(place, windows) for place in positions]
+        for place, kept in zip(positions, answer["keeps"], strict=True):
+            rows = growth.rows_for(place + 1, limit)
+            expected = [growth.can_rewind(back, place + 1, rows, windows) for back in range(0, place + 1, 50)]
+            assert kept == expected, (limit, windows, place)
+
+
+def test_without_memory_for_a_longer_cache_the_text_so_far_is_kept(host_driver: HostDriver, long: Built) -> None:
+    opened(host_driver, long)
+    whole = host_driver.ask(cmd="generate", prompt_tokens=long.prompt(240), max_new_tokens=60)["tokens"]
+    assert len(whole) == 60
+    host_driver.ask(cmd="open", model=str(long.model), info=str(long.info), threads=1, free_bytes=100_000)
+    answer = host_driver.ask(cmd="generate", prompt_tokens=long.prompt(240), max_new_tokens=60)
+    assert answer["stop_reason"] == "memory_full"
+    # The last token was chosen, and has no row any more.
+    assert len(answer["tokens"]) == growth.FIRST_ROWS - 240 + 1
+    assert answer["tokens"] == whole[: len(answer["tokens"])]
+    error = host_driver.ask(cmd="generate", prompt_tokens=long.prompt(700), max_new_tokens=1)["error"]
+    assert error == "A text of 384 tokens takes 1 MB, which this device does not have free; 256 tokens fit."
+    again = host_driver.ask(cmd="generate", prompt_tokens=long.prompt(240), max_new_tokens=5)
+    assert again["tokens"] == whole[:5]
+
+
+def test_a_model_of_the_former_contract_is_to_be_converted_again(
+    host_driver: HostDriver, built: Built, tmp_path: Path
+) -> None:
+    bind(
+        GPT2_LIKE.path, ArrayWeights(weightless_graphs.random_weights(GPT2_LIKE, seed=3)), WeightFormat.FLOAT32,
+        tmp_path / "former.tflite",
+    )  # fmt: skip
+    answer = opened(host_driver, replace(built, model=tmp_path / "former.tflite"))
+    assert answer["error"] == "The model was made for an earlier version of this app; convert it again."
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.inference.drafting import COST, LOSS, SHORTEST, PromptLookupDrafter
+from pipeline.inference.drafting import CHANGE, COST, LOSS, SHORTEST, PromptLookupDrafter
 from tests.fixtures import drafting_traces
 from tests.fixtures.drafting_traces import MOST, Trace
 
@@ -63,13 +63,21 @@ class _Careless(PromptLookupDrafter):
         self._held = dict.fromkeys(self._held, 1.0)
 
 
-def test_drafts_that_fail_never_cost_more_than_their_share_of_the_calls() -> None:
-    drafter, failed = _Careless([1, 2]), 0
-    for place in range(1, 600):
-        failed += bool(drafter.draft(MOST))
-        assert COST * failed <= LOSS * max(place, SHORTEST) + COST
+def failing(drafter: PromptLookupDrafter, places: int) -> list[bool]:
+    """Whether there were drafts in each call of a text in which the pair 1, 2 has another token behind it each time."""
+    drafted = []
+    for place in range(places):
+        drafted.append(bool(drafter.draft(MOST)))
         drafter.append((1, 2, 100 + place)[place % 3])
-    assert failed > 20, "the share is there to be used"
+    return drafted
+
+
+def test_drafts_that_fail_never_cost_more_than_their_share_of_the_calls() -> None:
+    drafted = failing(_Careless([1, 2, 99]), 900)
+    for calls in range(1, len(drafted) + 1):
+        changes = sum(now and not before for before, now in zip([False, *drafted], drafted[:calls], strict=False))
+        assert COST * sum(drafted[:calls]) + CHANGE * changes <= LOSS * max(calls, SHORTEST)
+    assert sum(drafted) > 30, "the share is there to be used"
 
 
 def test_what_drafts_saved_may_be_spent() -> None:
@@ -77,11 +85,7 @@ def test_what_drafts_saved_may_be_spent() -> None:
     for token in (1, 2, 3, 1, 2, 3, 1, 2, 3):
         assert drafter.draft(1) == [token]
         drafter.append(token)
-    failed = 0
-    for place in range(30):
-        failed += bool(drafter.draft(MOST))
-        drafter.append((1, 2, 100 + place)[place % 3])
-    assert failed >= 10, "all of them, where the share alone would allow two"
+    assert sum(failing(drafter, 30)) >= 10, "where the share alone would allow one"
 
 
 @pytest.mark.parametrize("trace", drafting_traces.load(), ids=lambda trace: trace.name)

@@ -1,5 +1,7 @@
 package dev.kerasfarm.generation
 
+import dev.kerasfarm.generation.engine.MemoryFull
+
 /** What can go wrong in this library; the message is a sentence for people. */
 sealed class GenerationException(message: String, cause: Throwable? = null) : Exception(message, cause)
 
@@ -69,4 +71,11 @@ internal fun longPrompt(tokens: Int, room: Int) = PromptRefused(
     PromptRefused.Reason.TOO_LONG,
     tokens,
     room,
+)
+
+internal fun crowdedPrompt(tokens: Int, error: MemoryFull) = PromptRefused(
+    "The prompt has $tokens tokens and this device has memory for ${error.fits}; shorten it or close other apps.",
+    PromptRefused.Reason.TOO_LONG,
+    tokens,
+    error.fits,
 )

@@ -32,6 +32,9 @@ enum class EndReason {
     /** The model's context is full. */
     CONTEXT_FULL,
 
+    /** There is no memory for a longer text. */
+    MEMORY_FULL,
+
     /** The caller stopped it. */
     STOPPED,
 
@@ -43,4 +46,5 @@ internal fun StopReason.asEndReason(): EndReason = when (this) {
     StopReason.END_TOKEN -> EndReason.END_OF_TEXT
     StopReason.TOKEN_LIMIT -> EndReason.TOKEN_LIMIT
     StopReason.CONTEXT_FULL -> EndReason.CONTEXT_FULL
+    StopReason.MEMORY_FULL -> EndReason.MEMORY_FULL
 }

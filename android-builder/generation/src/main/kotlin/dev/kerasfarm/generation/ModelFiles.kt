@@ -107,7 +107,7 @@ internal fun openModel(files: ModelFiles, library: ModelFiles, info: ModelInfo =
     if (info.tokenizer !in ModelInfo.TOKENIZERS) throw TokenizerMissing()
     val classes = library.open(CLASSES).use { CodePointClasses.read(it) }
     val tokenizer = openTokenizer(files, classes, info)
-    return AppModel(info, tokenizer, files.region(MODEL) { LanguageModel.open(it, CpuThreads.threads()) })
+    return AppModel(info, tokenizer, files.region(MODEL) { LanguageModel.open(it, CpuThreads.threads(), info.context) })
 }
 
 /** The tokenizer of the table that the farm made of the file, or else of the file itself. */

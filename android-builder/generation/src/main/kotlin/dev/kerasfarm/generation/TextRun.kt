@@ -3,6 +3,7 @@ package dev.kerasfarm.generation
 import dev.kerasfarm.generation.decoding.ShownPart
 import dev.kerasfarm.generation.decoding.TextParts
 import dev.kerasfarm.generation.decoding.TokenRun
+import dev.kerasfarm.generation.engine.MemoryFull
 
 /**
  * One text, from its prompt to its end: the loop behind every way in which this library writes.
@@ -32,7 +33,11 @@ internal class TextRun(
 
     /** The text as it is written: a part for each token, which may be empty, and what is left at the end. */
     fun parts(onRead: (Int, Int) -> Boolean = { _, _ -> true }): Sequence<ShownPart> = sequence {
-        val read = guard.step(this@TextRun) { run.read { !stopped && onRead(it, promptTokens) } }
+        val read = try {
+            guard.step(this@TextRun) { run.read { !stopped && onRead(it, promptTokens) } }
+        } catch (error: MemoryFull) {
+            throw crowdedPrompt(promptTokens, error)
+        }
         broken = !read
         stopped = stopped || broken
         while (!stopped && !shown.unsuitable) {

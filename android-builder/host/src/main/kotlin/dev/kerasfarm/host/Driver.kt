@@ -9,8 +9,12 @@ import dev.kerasfarm.generation.decoding.PromptTooLong
 import dev.kerasfarm.generation.decoding.Sampling
 import dev.kerasfarm.generation.engine.CpuThreads
 import dev.kerasfarm.generation.engine.LanguageModel
+import dev.kerasfarm.generation.engine.MemoryFull
 import dev.kerasfarm.generation.engine.ModelRegion
 import dev.kerasfarm.generation.engine.ModelUnusable
+import dev.kerasfarm.generation.engine.keeps
+import dev.kerasfarm.generation.engine.longestCall
+import dev.kerasfarm.generation.engine.rowsFor
 import dev.kerasfarm.generation.model.ChatTemplate
 import dev.kerasfarm.generation.model.ModelInfo
 import dev.kerasfarm.generation.model.ModelInfoUnusable
@@ -47,10 +51,11 @@ class Driver : Closeable {
                 "generate" -> generate(command)
                 "score" -> score(command)
                 "draft" -> draft(command)
+                "lengths" -> lengths(command)
                 "sample" -> sample(command)
                 "conversation" -> conversation(command)
                 else -> throw HostError(
-                    "There is no command $name; use open, tokenize, detokenize, generate, score, draft, sample," +
+                    "There is no command $name; use open, tokenize, detokenize, generate, score, draft, lengths, sample," +
                         " conversation or quit.",
                 )
             }
@@ -59,6 +64,8 @@ class Driver : Closeable {
         } catch (error: ModelInfoUnusable) {
             throw HostError(sentence(error))
         } catch (error: TokenizerUnusable) {
+            throw HostError(sentence(error))
+        } catch (error: MemoryFull) {
             throw HostError(sentence(error))
         } catch (error: PromptTooLong) {
             throw HostError(sentence(error))
@@ -89,7 +96,7 @@ class Driver : Closeable {
         }
         model?.let {
             answer.put("context", it.context).put("vocabulary_size", it.vocabularySize)
-            answer.put("prefill", JSONArray(it.prefillLengths))
+            answer.put("rows", it.rows)
         }
         return answer
     }
@@ -123,7 +130,9 @@ class Driver : Closeable {
         }
         if (command.has("model")) {
             val file = File(command.getString("model"))
-            openModel(file, 0, file.length(), ModelInfo.parse(File(command.getString("info")).readText()), threads)
+            val info = ModelInfo.parse(File(command.getString("info")).readText())
+            val free = if (command.has("free_bytes")) command.getLong("free_bytes") else null
+            openModel(file, 0, file.length(), info, threads, free)
         }
     }
 
@@ -135,10 +144,22 @@ class Driver : Closeable {
     private fun readTable(file: InputStream, classes: ByteArray, readsSpecial: Boolean): Tokenizer =
         file.buffered().use { TokenTable.read(it, CodePointClasses.read(classes.inputStream()), readsSpecial).tokenizer }
 
-    private fun openModel(file: File, offset: Long, length: Long, info: ModelInfo, threads: Int) {
+    private fun openModel(
+        file: File,
+        offset: Long,
+        length: Long,
+        info: ModelInfo,
+        threads: Int,
+        free: Long? = null,
+    ) {
         stopTokens = info.stopTokens
         model = RandomAccessFile(file, "r").use {
-            LanguageModel.open(ModelRegion(it.channel, offset, length), threads)
+            val region = ModelRegion(it.channel, offset, length)
+            if (free == null) {
+                LanguageModel.open(region, threads, info.context)
+            } else {
+                LanguageModel.open(region, threads, info.context) { free }
+            }
         }
     }
 
@@ -179,6 +200,7 @@ class Driver : Closeable {
             .put("stop_reason", checkNotNull(run.reason).name.lowercase())
             .put("prefill_seconds", (read - began) / NANOSECONDS)
             .put("decode_seconds", (System.nanoTime() - read) / NANOSECONDS)
+            .put("rows", model.rows)
     }
 
     /**
@@ -198,10 +220,8 @@ class Driver : Closeable {
         fun more(rows: Int) = rows < least || (System.nanoTime() - began) / NANOSECONDS < seconds
         model.reset()
         var position = 0
-        for (step in model.prefillPlan(from, 0)) {
-            model.runPrefill(step, tokens, position, position)
-            position += step.count
-        }
+        val before = tokens.copyOf(from)
+        while (position < from) position += model.read(before, position)
         val logits = FloatArray(model.vocabularySize)
         val row = ByteBuffer.allocate(logits.size * Float.SIZE_BYTES).order(ByteOrder.LITTLE_ENDIAN)
         File(command.getString("logits")).outputStream().buffered().use { output ->
@@ -264,6 +284,24 @@ class Driver : Closeable {
         val system = if (command.isNull("system")) null else command.getString("system")
         val segments = render(template, system, turns, command.optBoolean("thinking"))
         return JSONObject().put("ids", JSONArray(encode(needTokenizer(), segments)))
+    }
+
+    /**
+     * For texts of up to `limit` tokens whose last one is at one of `positions`, in a model with attention `windows`: the
+     * rows of its cache, the longest call from there on, and which of the places 0, 50, ... it could go back to.
+     */
+    private fun lengths(command: JSONObject): JSONObject {
+        val windows = integers(command, "windows").toList()
+        val limit = command.getInt("limit")
+        val positions = integers(command, "positions")
+        val rows = positions.map { rowsFor(it + 1, limit) }
+        val kept = positions.zip(rows) { position, held ->
+            JSONArray((0..position step 50).map { keeps(it, position + 1, held, windows) })
+        }
+        return JSONObject()
+            .put("rows", JSONArray(rows))
+            .put("longest", JSONArray(positions.map { longestCall(it, windows) }))
+            .put("keeps", JSONArray(kept))
     }
 
     private fun needTokenizer(): Tokenizer =

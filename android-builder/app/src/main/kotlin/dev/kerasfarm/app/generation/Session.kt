@@ -177,6 +177,7 @@ class Session(
             stopped = result.reason == EndReason.STOPPED,
             notice = when {
                 result.reason == EndReason.CONTEXT_FULL -> Notice.ContextFull
+                result.reason == EndReason.MEMORY_FULL -> Notice.MemoryFull
                 result.tokens.isEmpty() && result.reason == EndReason.END_OF_TEXT -> Notice.NothingToSay
                 result.promptTokensLeft > 0 -> Notice.PromptCut(result.promptTokens, result.promptTokensLeft)
                 else -> null

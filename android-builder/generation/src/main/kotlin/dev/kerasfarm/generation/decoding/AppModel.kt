@@ -21,7 +21,7 @@ internal class AppModel(
     private val generator = Generator(model, info.stopTokens)
 
     init {
-        if (model.context != info.context || model.vocabularySize != info.vocabularySize) {
+        if (model.vocabularySize != info.vocabularySize) {
             throw ModelUnusable("its file and its description do not belong together")
         }
         if (tokenizer.size > model.vocabularySize) throw ModelUnusable("its tokenizer belongs to another model")

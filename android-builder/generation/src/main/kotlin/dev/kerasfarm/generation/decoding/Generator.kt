@@ -3,7 +3,7 @@ package dev.kerasfarm.generation.decoding
 import dev.kerasfarm.generation.engine.LanguageModel
 
 /** Why a text ended by itself. */
-internal enum class StopReason { END_TOKEN, TOKEN_LIMIT, CONTEXT_FULL }
+internal enum class StopReason { END_TOKEN, TOKEN_LIMIT, CONTEXT_FULL, MEMORY_FULL }
 
 /** The prompt leaves no room for a single token: [promptTokens] of [context] places. */
 internal class PromptTooLong(val promptTokens: Int, val context: Int) :

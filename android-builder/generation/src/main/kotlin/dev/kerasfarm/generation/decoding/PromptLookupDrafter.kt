@@ -22,6 +22,9 @@ internal class PromptLookupDrafter(prompt: IntArray) {
     private var given = IntArray(0)
     private var held = 0
 
+    /** Whether the latest run had drafts. */
+    private var drafting = false
+
     /** What drafts saved beyond their cost, in runs. */
     private var won = 0.0
 
@@ -48,15 +51,20 @@ internal class PromptLookupDrafter(prompt: IntArray) {
         kind = if (triple != null) triples else pairs
     }
 
-    /** At most [most] tokens that may come next, for a run that reads them; none where they are not worth it. */
+    /**
+     * At most [most] tokens that may come next, for a run that reads them; none where they are not worth it. To be asked
+     * once for each run.
+     */
     fun draft(most: Int): IntArray {
         val from = match
-        if (most < 1 || from == null || kind.share < LEAST_SHARE) return IntArray(0)
-        if (won - COST < -LOSS * maxOf(known.size - promptSize, SHORTEST)) return IntArray(0)
+        val cost = if (drafting) COST else COST + CHANGE
+        val affordable = won - cost >= -LOSS * maxOf(known.size - promptSize, SHORTEST)
+        drafting = most > 0 && affordable && from != null && kind.share >= LEAST_SHARE
+        if (!drafting || from == null) return IntArray(0)
         // What repeats itself up to the text's end will go on repeating itself.
         given = IntArray(most) { known[from + it % (known.size - from)] }
         held = 0
-        won -= COST
+        won -= cost
         return given
     }
 
@@ -73,7 +81,10 @@ internal class PromptLookupDrafter(prompt: IntArray) {
 
     private companion object {
         /** What a run with drafts takes beyond one without, in runs without. */
-        const val COST = 0.25
+        const val COST = 0.15
+
+        /** What it takes to go from runs of one length to those of another and back. */
+        const val CHANGE = 0.35
 
         /** What is taken for the share at first. */
         const val FIRST_SHARE = 0.4

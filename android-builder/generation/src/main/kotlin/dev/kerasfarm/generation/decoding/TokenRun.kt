@@ -1,6 +1,7 @@
 package dev.kerasfarm.generation.decoding
 
 import dev.kerasfarm.generation.engine.LanguageModel
+import dev.kerasfarm.generation.engine.MemoryFull
 
 /**
  * One text being written, token by token: first [read] the prompt, then ask for [next] until it gives null.
@@ -33,19 +34,22 @@ internal class TokenRun(
         private set
 
     /**
-     * Puts all tokens of the prompt but the last, which gives the first logits, into the cache. [goOn] gets how many are
-     * there, before each run of the model and at the end; false, and nothing more is read, where it says so.
+     * Puts the prompt into the cache. [goOn] gets how many of its tokens are there, before each run of the model and at the
+     * end; false, and nothing more is read, where it says so. Throws [MemoryFull].
      */
     fun read(goOn: (Int) -> Boolean): Boolean {
         var place = if (keeps) minOf(cached.commonWith(prompt), prompt.size - 1) else 0
+        if (!model.keeps(place)) place = 0
         cached.cut(place)
         if (place == 0) model.reset()
-        for (step in model.prefillPlan(prompt.size - 1 - place, place)) {
+        while (place < prompt.size) {
             if (!goOn(place)) return false
-            model.runPrefill(step, prompt, place, place)
-            cached.put(prompt, place, step.count, place)
-            place += step.count
+            val count = model.read(prompt, place)
+            cached.put(prompt, place, count, place)
+            place += count
         }
+        // The last call gives the first logits.
+        drafts = IntArray(0)
         return goOn(place)
     }
 
@@ -53,7 +57,7 @@ internal class TokenRun(
     fun next(): Int? {
         if (reason != null) return null
         if (drafts == null && position >= model.context) return end(StopReason.CONTEXT_FULL)
-        val drafted = drafts ?: score()
+        val drafted = drafts ?: score() ?: return null
         model.readLogits(held, logits)
         cached.put(intArrayOf(current), 0, 1, position)
         position++
@@ -69,11 +73,16 @@ internal class TokenRun(
         return current
     }
 
-    /** Runs the model over the last token and what may follow it. */
-    private fun score(): IntArray {
+    /** Runs the model over the last token and what may follow it; null when it has no memory for that. */
+    private fun score(): IntArray? {
         val drafted = drafter.draft(minOf(model.roomAt(position), limit - count) - 1)
         cached.cut(position)
-        model.score(intArrayOf(current) + drafted, position)
+        try {
+            model.score(intArrayOf(current) + drafted, position)
+        } catch (_: MemoryFull) {
+            end(StopReason.MEMORY_FULL)
+            return null
+        }
         drafts = drafted
         held = 0
         return drafted

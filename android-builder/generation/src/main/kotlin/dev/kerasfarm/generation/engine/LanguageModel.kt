@@ -7,139 +7,175 @@ import org.bytedeco.tensorflowlite.FlatBufferModel
 import org.bytedeco.tensorflowlite.Interpreter
 import org.bytedeco.tensorflowlite.InterpreterBuilder
 import org.bytedeco.tensorflowlite.SignatureRunner
-import org.bytedeco.tensorflowlite.TfLiteTensor
-import org.bytedeco.tensorflowlite.global.tensorflowlite.TfLiteTensorByteSize
 import org.bytedeco.tensorflowlite.global.tensorflowlite.kTfLiteOk
 import java.io.Closeable
 import java.nio.MappedByteBuffer
 
 /**
- * A decoder-only model in TensorFlow Lite, memory-mapped, with its key-value cache.
+ * A decoder-only model in TensorFlow Lite, memory-mapped, with its key-value cache, which grows with the text.
  *
- * Not safe for use from several threads at once. Tokens are given in order: the caller counts their places.
+ * Not safe for use from several threads at once. Tokens are given in order: the caller counts their places. A call may
+ * go back to an earlier place; what was read behind it is forgotten. [context] is how many tokens a text may have, and
+ * [freeMemory] tells how many bytes there are for a larger cache, null where nobody knows.
  */
-internal class LanguageModel private constructor(private val native: NativeModel) : Closeable {
-    private val cache: KeyValueCache
-    private val decode: Signature
-    private val prefill: Map<Int, Lazy<Signature>>
-    private val verify: Signature?
-    private var scored: Signature
+internal class LanguageModel private constructor(
+    private val native: NativeModel,
+    val context: Int,
+    private val freeMemory: () -> Long?,
+) : Closeable {
+    private val contract: Contract
+    private val signature: RunSignature
+    private var cache: KeyValueCache
 
-    /** How many places the cache has. */
-    val context: Int
+    /** One more than the last place that was written to since the text began. */
+    private var written = 0
 
-    /** How many logits a step gives. */
-    val vocabularySize: Int get() = decode.vocabularySize
+    /** How many logits a call gives for a token. */
+    val vocabularySize: Int get() = contract.vocabularySize
 
-    /** How many tokens the signatures that read a prompt take, ascending. */
-    val prefillLengths: List<Int>
+    /** For how many tokens the cache has room now. */
+    val rows: Int get() = cache.rows
 
     init {
-        // What writes texts shares an interpreter, and so its threads; a prefill waits for a prompt that is long enough.
-        val verifyKey = native.signatureKeys.filter { it.startsWith(VERIFY) }.maxByOrNull { lengthOf(it) }
-        val runners = native.runners(listOfNotNull(DECODE, verifyKey))
-        val runner = runners.getValue(DECODE)
-        val sizes = cacheSizes(runner)
-        context = native.contextOf(runner, sizes.keys.first())
-        cache = KeyValueCache(sizes)
+        if (RUN !in native.signatureKeys) {
+            val former = native.signatureKeys.any { it == FORMER }
+            throw ModelUnusable(
+                if (former) {
+                    "the model was made for an earlier version of this app; convert it again"
+                } else {
+                    "the model has no signature $RUN"
+                },
+            )
+        }
+        val runner = native.runner(RUN)
+        contract = Contract.read(runner, native.inputNames(runner))
+        signature = RunSignature(runner, contract)
+        cache = KeyValueCache(contract.groups, rowsFor(1, context))
         try {
-            decode = Signature(DECODE, runner, cache, givesLogits = true)
-            if (decode.length != 1 || decode.vocabularySize == 0) {
-                throw ModelUnusable("the signature $DECODE does not turn one token into logits")
-            }
-            scored = decode
-            verify = verifyKey?.let { Signature(it, runners.getValue(it), cache, givesLogits = true) }
-            if (verify != null && verify.vocabularySize != decode.vocabularySize) {
-                throw ModelUnusable("its signatures have vocabularies of different sizes")
-            }
+            if (!signature.fit(1, 1, cache)) throw ModelUnusable("there is too little memory for the model")
         } catch (error: ModelUnusable) {
             cache.close()
             throw error
         }
-        // Each prefill in use holds all weights once more: the one that gives logits too does for a short one.
-        val shortest = SHORT_PREFILLS * (verify?.length ?: 0)
-        prefill = native.signatureKeys.filter { it.startsWith(PREFILL) && lengthOf(it) > shortest }
-            .associate { lengthOf(it) to lazy(LazyThreadSafetyMode.NONE) { openPrefill(it) } }
-            .plus(listOfNotNull(verify).map { it.length to lazyOf(it) })
-        prefillLengths = prefill.keys.sorted()
     }
 
-    /** Forgets all tokens. */
-    fun reset() = cache.clear()
+    /** Begins another text: forgets all tokens, and gives back what memory the last one's length has taken. */
+    fun reset() {
+        written = 0
+        val first = rowsFor(1, context)
+        if (cache.rows > first) {
+            replace(KeyValueCache(contract.groups, first))
+            Pointer.trimMemory()
+        }
+    }
+
+    /** Whether the text may go on behind its first [position] tokens as they were read; else [reset] and read again. */
+    fun keeps(position: Int): Boolean = keeps(position, written, cache.rows, contract.windows)
 
     /**
-     * The runs that put `count` tokens from place [position] on into the cache; run each with [runPrefill].
+     * Reads a part of a text: its [tokens] from place [from] on, as many as one call takes. Returns how many these are;
+     * behind the last one, [readLogits] of row 0 tells what follows. Throws [MemoryFull].
      */
-    fun prefillPlan(count: Int, position: Int): List<PrefillStep> =
-        planPrefill(count, prefillLengths, position, context)
-
-    /** One run of a plan, over `tokens[from until from + step.count]` at the places from [position] on. */
-    fun runPrefill(step: PrefillStep, tokens: IntArray, from: Int, position: Int) {
-        require(position + step.length <= context) { "the step ends at ${position + step.length} of $context places" }
-        val signature = if (step.length == 1) decode else prefill.getValue(step.length).value
-        signature.run(tokens, from, step.count, position)
+    fun read(tokens: IntArray, from: Int): Int {
+        val count = minOf(tokens.size - from, longestCall(from, contract.windows))
+        run(tokens, from, count, 1, from)
+        return count
     }
 
-    /** How many tokens [score] can take at [position]. */
-    fun roomAt(position: Int): Int = verify?.length?.takeIf { position + it <= context } ?: 1
+    /** How many tokens [score] can take at [position]; 0 where the context ends. */
+    fun roomAt(position: Int): Int = minOf(SCORED, longestCall(position, contract.windows), context - position)
 
-    /** Puts 1 to [roomAt] tokens at the places from [position] on; [readLogits] then tells what follows each of them. */
-    fun score(tokens: IntArray, position: Int) {
-        require(position + tokens.size <= context) { "${tokens.size} tokens at place $position of $context" }
-        scored = if (tokens.size == 1) decode else requireNotNull(verify) { "the model reads one token at a time" }
-        scored.run(tokens, 0, tokens.size, position)
-    }
+    /**
+     * Puts 1 to [roomAt] tokens at the places from [position] on; [readLogits] then tells what follows each of them.
+     * Throws [MemoryFull].
+     */
+    fun score(tokens: IntArray, position: Int) = run(tokens, 0, tokens.size, tokens.size, position)
 
-    /** Writes the logits behind token [row] of the last [score] into [logits]. */
-    fun readLogits(row: Int, logits: FloatArray) = scored.readLogits(row, logits)
+    /** Writes the logits of row [row] of the last call into [logits]. */
+    fun readLogits(row: Int, logits: FloatArray) = signature.readLogits(row, logits)
 
     override fun close() {
         native.close()
         cache.close()
     }
 
-    private fun openPrefill(key: String): Signature {
-        val signature = Signature(key, native.runners(listOf(key)).getValue(key), cache, givesLogits = false)
-        if (signature.length != lengthOf(key)) throw ModelUnusable("the signature $key takes ${signature.length} tokens")
-        return signature
-    }
-
-    /** The number in a signature's name; 0 where there is none. */
-    private fun lengthOf(key: String): Int = key.substringAfter('_').toIntOrNull() ?: 0
-
-    private fun cacheSizes(runner: SignatureRunner): Map<String, Long> {
-        val sizes = sortedMapOf<String, Long>()
-        for (name in native.inputNames(runner)) {
-            if (name.startsWith(CACHE)) sizes[name] = TfLiteTensorByteSize(runner.input_tensor(name))
+    private fun run(tokens: IntArray, from: Int, count: Int, wanted: Int, position: Int) {
+        val end = position + count
+        require(count > 0 && end <= context) { "$count tokens at place $position of $context" }
+        require(position <= written && (position == written || keeps(position))) {
+            "the text up to place $position is no longer there"
         }
-        if (sizes.isEmpty()) throw ModelUnusable("the model has no key-value cache")
-        return sizes
+        if (end > cache.rows) grow(end)
+        if (!signature.fit(count, wanted, cache)) throw full(end)
+        signature.run(tokens, from, position)
+        written = if (position == 0) end else maxOf(written, end)
     }
+
+    /** Makes room for a text of [needed] tokens, what was read kept; throws [MemoryFull], the old room kept. */
+    private fun grow(needed: Int) {
+        val rows = rowsFor(needed, context)
+        val free = freeMemory()
+        // The old cache stays until its rows are copied.
+        if (free != null && KeyValueCache.bytes(contract.groups, rows) > free) throw full(needed)
+        val larger = try {
+            KeyValueCache(contract.groups, rows)
+        } catch (_: OutOfMemoryError) {
+            throw full(needed)
+        }
+        larger.take(cache)
+        replace(larger)
+    }
+
+    private fun replace(other: KeyValueCache) {
+        val former = cache
+        cache = other
+        if (!signature.fit(1, 1, other)) {
+            cache = former
+            signature.fit(1, 1, former)
+            other.close()
+            throw full(other.rows)
+        }
+        former.close()
+    }
+
+    private fun full(needed: Int): MemoryFull =
+        MemoryFull(needed, cache.rows, KeyValueCache.bytes(contract.groups, rowsFor(needed, context)))
 
     companion object {
-        private const val DECODE = "decode"
-        private const val PREFILL = "prefill_"
-        private const val VERIFY = "score_"
-        private const val CACHE = "kv_cache_"
-
-        /** Prefills of up to so many times the length of a verification are done by that. */
-        private const val SHORT_PREFILLS = 2
+        private const val RUN = "run"
+        private const val FORMER = "decode"
 
         /**
-         * Opens the model that lies in [region], with [threads] threads for its arithmetic.
+         * Opens the model that lies in [region], with [threads] threads for its arithmetic, for texts of up to [context]
+         * tokens.
          *
          * Throws [ModelUnusable] when the file is damaged or has other signatures than this app knows.
          */
-        fun open(region: ModelRegion, threads: Int): LanguageModel {
+        fun open(
+            region: ModelRegion,
+            threads: Int,
+            context: Int,
+            freeMemory: () -> Long? = SystemMemory::available,
+        ): LanguageModel {
             NativeRuntime.prepare()
             val native = NativeModel(region.map(), threads)
             try {
-                return LanguageModel(native)
+                return LanguageModel(native, context, freeMemory)
             } catch (error: ModelUnusable) {
                 native.close()
                 throw error
             }
         }
+    }
+}
+
+/** There is no memory for a cache of [needed] tokens, which takes [bytes]; the text so far is kept, and [fits] fit. */
+internal class MemoryFull(val needed: Int, val fits: Int, val bytes: Long) : Exception(
+    "a text of $needed tokens takes ${(bytes + MEGABYTE - 1) / MEGABYTE} MB, which this device does not have free;" +
+        " $fits tokens fit",
+) {
+    private companion object {
+        const val MEGABYTE = 1_000_000L
     }
 }
 
@@ -166,22 +202,20 @@ internal class NativeModel(private val content: MappedByteBuffer, threads: Int) 
     }
 
     /**
-     * How to run the signatures of these [keys], in an interpreter of their own.
+     * How to run the signature [key].
      *
-     * The runtime's kernels keep all weights in memory once more for every signature that they are given, with the
-     * first one that is asked for: they are given no others.
+     * The runtime's kernels keep all weights in memory once more for every signature that they are given: they are given
+     * no others.
      */
-    fun runners(keys: List<String>): Map<String, SignatureRunner> {
+    fun runner(key: String): SignatureRunner {
         val interpreter = build()
         interpreters.add(interpreter)
-        for (other in signatureKeys - keys.toSet()) {
+        for (other in signatureKeys - key) {
             interpreter.subgraph(interpreter.GetSubgraphIndexFromSignature(other)).MarkAsDelegationSkippable()
         }
-        return keys.associateWith { key ->
-            val runner: SignatureRunner? = interpreter.GetSignatureRunner(key)
-            if (runner == null || runner.isNull) throw ModelUnusable("the model has no signature $key")
-            runner
-        }
+        val runner: SignatureRunner? = interpreter.GetSignatureRunner(key)
+        if (runner == null || runner.isNull) throw ModelUnusable("the model has no signature $key")
+        return runner
     }
 
     private fun build(): Interpreter {
@@ -200,14 +234,6 @@ internal class NativeModel(private val content: MappedByteBuffer, threads: Int) 
     fun inputNames(runner: SignatureRunner): List<String> {
         val names = runner.input_names()
         return (0 until runner.input_size()).map { BytePointer(names.get(it)).string }
-    }
-
-    /** The number of places of a cache tensor [1, heads, places, width]. */
-    fun contextOf(runner: SignatureRunner, cacheName: String): Int {
-        val tensor: TfLiteTensor = runner.input_tensor(cacheName)
-        val shape = tensor.dims()
-        if (shape.size() != 4) throw ModelUnusable("the cache $cacheName has ${shape.size()} dimensions, not 4")
-        return shape.data(2)
     }
 
     override fun close() {
