@@ -86,7 +86,8 @@ def settings(job: JobView) -> Iterator[tuple[str, str]]:
         yield "adapter", spec.lora
     yield "recipe", recipe.name if recipe.name == recipe.alias else f"{recipe.alias} ({recipe.name})"
     fixed = f", fixed, prefill {', '.join(map(str, spec.prefill_lengths))}" if spec.static_shapes else ""
-    yield "context", f"{spec.wanted_context} tokens{fixed}"
+    most = f"the model's own, at most {spec.wanted_context}" if spec.context is None else str(spec.wanted_context)
+    yield "context", f"{most} tokens{fixed}"
     if spec.io_mode is not IoMode.TOKENS:
         limits = f"prompts up to {spec.prompt_bytes} bytes, answers up to {spec.longest_answer} tokens"
         graph = f" with {spec.tokenizer_graph}" if spec.tokenizer_graph is TokenizerGraph.TFTEXT else ""

@@ -26,7 +26,11 @@ from farm.prompting import Mode
 from farm.recipes import Activations
 from farm.runtimes import APP_RUNTIME, FLEX_APP_RUNTIME, Runtime
 
-DEFAULT_CONTEXT = 256
+# The longest text of a job that says none. Caches grow with the text, so that a long context costs nothing before it
+# is used; where they are in the graph or of fixed length, each step costs what the context does.
+DEFAULT_CONTEXT = 2048
+CHAT_CONTEXT = 4096
+FIXED_CONTEXT = 256
 DEFAULT_PREFILL = (8, 32, 128)
 DEFAULT_PROMPT_BYTES = 512
 MAX_PROMPT_BYTES = 65536
@@ -73,12 +77,14 @@ def _recipe_name(text: str, folder: Path) -> str:  # noqa: ARG001  no paths in i
 
 # Raised when a worker of an earlier version could not do a job of this one: a new field of the spec, a new stage,
 # another meaning. Such a worker leaves the job to newer ones, so that versions may run side by side in an upgrade.
-FORMAT = 6
+FORMAT = 7
 
 
 class JobSpec(BaseModel):
-    """One job. `context` and `prefill` in tokens; `context` is None for DEFAULT_CONTEXT, or as many positions as the
-    model has where these are fewer; `model_digest` is None until the model was fetched once.
+    """One job. `context` and `prefill` in tokens; `context` is None for as many positions as the model has, at most
+    CHAT_CONTEXT for one that chats, DEFAULT_CONTEXT for another, FIXED_CONTEXT where the length of the caches is fixed;
+    `model_digest` is None until the model was fetched once. static_shapes: whether the file's lengths are fixed, for
+    programs that resize no inputs; prefill is of such a file.
 
     lora: an adapter's absolute path, of an uploaded model its name, since there it is among the model's files;
     lora_digest: of its files, where the model itself is on a hub.
@@ -160,7 +166,8 @@ class JobSpec(BaseModel):
         StrictInt | None,
         Option(
             "The longest text, prompt included.", "TOKENS", _LIMITS,
-            default=f"{DEFAULT_CONTEXT}, or all that the model has where these are fewer",
+            default=f"what the model has, at most {DEFAULT_CONTEXT}, or {CHAT_CONTEXT} where it chats;"
+            f" {FIXED_CONTEXT} for the I/O modes {IoMode.BYTES} and {IoMode.STRINGS} and with --static-shapes",
         ),
     ] = None  # fmt: skip
     prefill: Annotated[
@@ -311,6 +318,11 @@ class JobSpec(BaseModel):
                     f"{name} is of the I/O modes that take text, and this job has {self.io_mode}; leave it out, or add"
                     f" --io {IoMode.BYTES}."
                 )
+        if self.grows and self.prefill != DEFAULT_PREFILL:
+            raise SettingNotForIoMode(
+                "Prefill chunk sizes are of files with fixed lengths, and this job's file reads a prompt of any length;"
+                " leave them out, or add --static-shapes."
+            )
         return self
 
     @property
@@ -319,16 +331,21 @@ class JobSpec(BaseModel):
         return ModelRef(self.model_kind, self.model, None if self.model_kind is ModelKind.UPLOADED else self.lora)
 
     @property
+    def grows(self) -> bool:
+        """Whether the caches grow with the text, outside of the graph."""
+        return self.io_mode is IoMode.TOKENS and not self.static_shapes
+
+    @property
     def wanted_context(self) -> int:
         """The longest text in tokens, before the model is known."""
-        return DEFAULT_CONTEXT if self.context is None else self.context
+        return self.context or (DEFAULT_CONTEXT if self.grows else FIXED_CONTEXT)
 
-    def fitted(self, positions: int | None) -> Self:
+    def fitted(self, positions: int | None, chats: bool = False) -> Self:
         """The job with a context that is a number: the default, or a model's positions where these are fewer."""
         if self.context is not None:
             return self
-        context = DEFAULT_CONTEXT if positions is None else min(DEFAULT_CONTEXT, positions)
-        return type(self)(**{**dict(self), "context": context})
+        most = CHAT_CONTEXT if chats and self.grows else self.wanted_context
+        return type(self)(**{**dict(self), "context": most if positions is None else min(most, positions)})
 
     @property
     def prefill_lengths(self) -> tuple[int, ...]:

@@ -49,7 +49,7 @@ class OperatorCount:
 
 @dataclass(frozen=True)
 class SignatureInfo:
-    """A signature's tensors as `name: type[sizes]`, in the file's order."""
+    """A signature's tensors as `name: type[sizes]`, in the file's order; n is a size that the caller decides."""
 
     name: str
     subgraph: int
@@ -166,6 +166,12 @@ def _sizes_of(tensor: Any) -> tuple[int, ...]:
     return tuple(int(tensor.Shape(axis)) for axis in range(tensor.ShapeLength()))
 
 
+def _declared_sizes(tensor: Any) -> tuple[int, ...]:
+    """Its sizes with -1 for those that the caller decides."""
+    declared = tuple(int(tensor.ShapeSignature(axis)) for axis in range(tensor.ShapeSignatureLength()))
+    return declared or _sizes_of(tensor)
+
+
 def _signatures(model: Any) -> Iterator[SignatureInfo]:
     for number in range(model.SignatureDefsLength()):
         signature = model.SignatureDefs(number)
@@ -173,7 +179,7 @@ def _signatures(model: Any) -> Iterator[SignatureInfo]:
 
         def describe(item: Any, graph: Any = graph) -> str:
             tensor = graph.Tensors(item.TensorIndex())
-            sizes = ",".join(map(str, _sizes_of(tensor)))
+            sizes = ",".join("n" if size < 0 else str(size) for size in _declared_sizes(tensor))
             return f"{item.Name().decode()}: {_TYPES[tensor.Type()]}[{sizes}]"
 
         yield SignatureInfo(

@@ -22,7 +22,7 @@ from farm.artifacts import ArtifactName
 from farm.errors import ContextTooLong, UnsupportedArchitecture
 from farm.jobspec import IoMode, SpecialTokens, TokenizerGraph
 from farm.progress import Reporter
-from farm.prompting import Prompting
+from farm.prompting import Mode, Prompting
 from farm.recipes import Activations, WeightFormat
 from farm.stages import BY_NAME, StageName
 from pipeline.chat import choosing
@@ -38,6 +38,7 @@ from pipeline.conversion import (
 )
 from pipeline.conversion.binding import bind
 from pipeline.conversion.calibration_text import TEXTS
+from pipeline.conversion.description import DecoderDescription
 from pipeline.conversion.full_forward import Forward
 from pipeline.conversion.golden_conversation import GoldenConversation, converse
 from pipeline.conversion.graph_cache import CachedGraph
@@ -53,6 +54,7 @@ from pipeline.conversion.quantization.formats import HOST_RUNTIME, format_for
 from pipeline.conversion.reference import Reference
 from pipeline.conversion.reference_plan import Plan
 from pipeline.conversion.weights import Float32
+from pipeline.inference import growth
 from pipeline.inference.generation import generate
 from pipeline.inference.interpreter import open_token_model
 from pipeline.inference.model_info import ModelInfo, identity
@@ -129,7 +131,6 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
     with timer.measure("load_seconds"):
         opened = open_model(request.input(ArtifactName.SOURCE), request.spec.tokenizer_graph)
     model, forward, causal_lm = opened.model, opened.forward, opened.causal_lm
-    request, shortened = fit_context(request, model.positions)
     check_vocabulary(model.description.vocabulary_size)
     export = export_tokenizer(
         opened.preprocessor, model.family, request.input(ArtifactName.SOURCE),
@@ -141,6 +142,7 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
         request.spec.model_ref.short_name,
     )  # fmt: skip
     export, prompting = choice.export, choice.prompting
+    request = fit_context(request, model.positions, choice)
     io_modes.require_usable(request.spec, model, export)
     keras_graph_wanted = request.spec.tokenizer_graph is TokenizerGraph.TFTEXT and causal_lm is not None
     reader = KerasReader(causal_lm, export) if keras_graph_wanted else None
@@ -191,13 +193,18 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
         Metric(name="file_bytes", value=file_bytes, unit="bytes"),
         Metric(name="file_to_float32_ratio", value=file_bytes / float32_bytes, unit="ratio"),
         Metric(name="keras_perplexity", value=reference.perplexity, unit="perplexity"),
-    )
+        Metric(name="context", value=request.spec.wanted_context, unit="tokens"),
+        Metric(
+            name="cache_bytes", value=cache_bytes(model.description, request.spec.wanted_context, request.spec.grows),
+            unit="bytes",
+        ),
+    )  # fmt: skip
     ends = export.why_no_app(request.spec.io_mode) or made.ends or (STATIC_END if request.spec.static_shapes else None)
     unread = (*choice.notes, *metadata.unread_options(request.spec.model_ref, said))
     io_mode_notes = IO_MODE_NOTES[request.spec.io_mode] if ends is None else ()
     return StageResult(
         metrics=(*timer.metrics, *made.metrics, *figures),
-        notes=(*opened.notes, *unread, *shortened, *made.notes, *io_mode_notes, *reading.notes),
+        notes=(*opened.notes, *unread, *made.notes, *io_mode_notes, *reading.notes),
         skips={} if ends is None else dict.fromkeys(NEEDS_TOKENIZER, ends),
         attributes={"family": model.family, "compared_with": opened.witness},
     )
@@ -312,18 +319,23 @@ def make_keras_graph(
     )
 
 
-def fit_context(request: StageRequest, positions: int | None) -> tuple[StageRequest, tuple[str, ...]]:
-    """The request with the context as a number, and what to say of it; ContextTooLong when the model was made for fewer
-    positions than were asked for."""
-    spec = request.spec.fitted(positions)
+def fit_context(request: StageRequest, positions: int | None, choice: Choice) -> StageRequest:
+    """The request with the context as a number; ContextTooLong when the model was made for fewer positions than were
+    asked for."""
+    spec = request.spec.fitted(positions, chats=choice.chat is not None or choice.prompting.mode is Mode.INSTRUCT)
     if positions is not None and spec.wanted_context > positions:
         raise ContextTooLong(
             f"The context of {spec.wanted_context} tokens is longer than the model's {positions} positions; ask for a"
             f" context of at most {positions}."
         )
-    short = spec.wanted_context < request.spec.wanted_context
-    note = f"The context is {positions} tokens instead of {request.spec.wanted_context}: the model has no more."
-    return request.model_copy(update={"spec": spec}), (note,) if short else ()
+    return request.model_copy(update={"spec": spec})
+
+
+def cache_bytes(description: DecoderDescription, context: int, grows: bool) -> int:
+    """What the caches of the longest text take in float32. grows: whether a window's caches hold the window alone."""
+    windows = [None if description.alibi_slopes is not None else layer.attention_window for layer in description.layers]
+    rows = sum(growth.cached_rows(context, window if grows else None) for window in windows)
+    return 2 * 4 * rows * description.key_value_heads * description.head_size
 
 
 def file_drafter(path: Path, threads: int, context: int) -> full_forward.Drafter:

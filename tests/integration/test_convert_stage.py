@@ -177,7 +177,7 @@ def test_a_preset_becomes_a_model_with_its_metadata(preset: Path, make_request: 
 
 
 def test_the_reference_is_keras_full_forward_pass(preset: Path, make_request: Callable[..., StageRequest]) -> None:
-    job = make_request(preset, prefill=(4,))
+    job = make_request(preset)
     run(job)
     reference = read_reference(job.output(ArtifactName.REFERENCE))
     causal_lm = gpt2()
@@ -352,7 +352,9 @@ def test_the_default_context_is_all_that_a_short_model_has(
     job = make_request(preset, context=None)
     result = run(job)
     assert ModelInfo.read(job.output(ArtifactName.MODEL_INFO)).context == POSITIONS
-    assert any(f"context is {POSITIONS} tokens instead of 256" in note for note in result.notes)
+    found = {metric.name: metric.value for metric in result.metrics}
+    # Keys and values of two layers, two heads of 16 numbers.
+    assert (found["context"], found["cache_bytes"]) == (POSITIONS, POSITIONS * 2 * 2 * 2 * 16 * 4)
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.weights.h5", "task.json"])

@@ -121,7 +121,7 @@ def test_every_option_reaches_the_spec(farm, memory_farm) -> None:
     Path("key.p12").write_bytes(b"key")
     Path("password").write_text("secret")
     ran = farm(
-        "submit", "model", "--quant", "fp16", "--context", "512", "--prefill", "32,8", "--io", "tokens",
+        "submit", "model", "--quant", "fp16", "--context", "512", "--prefill", "32,8", "--static-shapes", "--io", "tokens",
         "--name", "Story", "--app-id", "org.example.story", "--app-version", "1.2", "--version-code", "7",
         "--abi", "x86_64", "--no-filter", "--mode", "instruct",
         "--prompt-template", "Q: {prompt}\\nA:", "--keystore", "key.p12", "--key-alias", "me",
@@ -130,6 +130,7 @@ def test_every_option_reaches_the_spec(farm, memory_farm) -> None:
     assert ran.code == 0, ran.stderr
     spec = memory_farm.latest().spec
     assert (spec.recipe, spec.context, spec.prefill) == ("weight_only_wf16_afp32", 512, (8, 32))
+    assert spec.static_shapes
     app = spec.app
     assert (app.label, app.application_id, app.version_name, app.version_code) == (
         "Story", "org.example.story", "1.2", 7,
@@ -204,7 +205,9 @@ def test_clone_takes_an_earlier_job_and_options_change_it(farm, memory_farm) -> 
         (["model", "--name", ""], errors.BadAppSetting, "name"),
         (["model", "--prefill", "8,x"], errors.UsageError, "8,32"),
         (["model", "--prefill", "1"], errors.UsageError, "8,32"),
-        (["model", "--prefill", "512"], errors.SequenceTooLong, "--context"),
+        (["model", "--prefill", "512", "--static-shapes"], errors.SequenceTooLong, "--context"),
+        (["model", "--prefill", "8"], errors.SettingNotForIoMode, "--static-shapes"),
+        (["model", "--static-shapes", "--io", "bytes"], errors.SettingNotForIoMode, "--static-shapes"),
         (["model", "--context", "4"], errors.ContextTooLong, "context of 4"),
         (["model", "--keystore", "no.p12"], errors.KeystoreUnusable, "no.p12"),
         (["model", "--key-alias", "me"], errors.UsageError, "--keystore"),

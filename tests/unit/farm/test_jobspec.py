@@ -121,7 +121,11 @@ def test_a_context_too_short_to_use() -> None:
 
 
 def test_the_default_context_fits_the_model_and_a_stated_one_stays() -> None:
-    assert spec().fitted(None).context == spec().fitted(1024).context == 256
+    assert spec().fitted(None).context == spec().fitted(8192).context == 2048
+    assert spec().fitted(8192, chats=True).context == 4096
+    assert spec().fitted(1024).context == spec().fitted(1024, chats=True).context == 1024
+    fixed = (spec(static_shapes=True), spec(io_mode=IoMode.BYTES))
+    assert {each.fitted(8192, chats=True).context for each in fixed} == {256}
     short = spec().fitted(64)
     assert (short.context, short.prefill_lengths, short.longest_text) == (64, (8, 32), 64)
     assert spec(context=256).fitted(64).context == 256
