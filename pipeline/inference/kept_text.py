@@ -29,7 +29,13 @@ class KeptText:
     def shared(self, tokens: Sequence[int]) -> int:
         """How many tokens at the beginning need not be read again; one at least is left to read."""
         most = min(len(self._tokens), len(tokens) - 1, self._model.position)
-        return next((place for place in range(most) if tokens[place] != self._tokens[place]), max(0, most))
+        same = next((place for place in range(most) if tokens[place] != self._tokens[place]), max(0, most))
+        return same if self._model.keeps(same) else 0
+
+    def reset(self) -> None:
+        """Forget the text."""
+        self._model.reset()
+        self._tokens.clear()
 
     def rewind(self, position: int = 0) -> None:
         """Forget every token from `position` on."""

@@ -40,7 +40,8 @@ def test_one_job_with_everything(farm, memory_farm) -> None:
     ran = farm("status", job.id[:3])
     assert ran.code == 0
     for expected in (
-        job.id, "failed", "int8 (dynamic_wi8_afp32_rotated)", "at most 2048 tokens", "arm64-v8a, x86_64", "the farm's own key",
+        job.id, "failed", "int8 (dynamic_wi8_afp32_rotated)", "at most 2048 tokens", "arm64-v8a, x86_64",
+        "the farm's own key",
         "verifying the model", "1.5 s", "300 MB", "use fp16", "convert ended", f"farm retry {job.id}",
     ):  # fmt: skip
         assert expected in ran.stdout + ran.stderr, expected

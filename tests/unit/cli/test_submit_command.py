@@ -121,7 +121,8 @@ def test_every_option_reaches_the_spec(farm, memory_farm) -> None:
     Path("key.p12").write_bytes(b"key")
     Path("password").write_text("secret")
     ran = farm(
-        "submit", "model", "--quant", "fp16", "--context", "512", "--prefill", "32,8", "--static-shapes", "--io", "tokens",
+        "submit", "model", "--quant", "fp16", "--context", "512", "--prefill", "32,8", "--static-shapes",
+        "--io", "tokens",
         "--name", "Story", "--app-id", "org.example.story", "--app-version", "1.2", "--version-code", "7",
         "--abi", "x86_64", "--no-filter", "--mode", "instruct",
         "--prompt-template", "Q: {prompt}\\nA:", "--keystore", "key.p12", "--key-alias", "me",

@@ -76,7 +76,9 @@ def test_the_same_views_as_on_the_machine_itself(api, tmp_path: Path) -> None:
 
 
 def test_a_spec_with_everything_survives_the_journey(api) -> None:
-    given = spec("x", recipe="int8", context=64, prefill=(8, 16), static_shapes=True, app={"label": "Ünï 😀", "version_code": 7})
+    given = spec(
+        "x", recipe="int8", context=64, prefill=(8, 16), static_shapes=True, app={"label": "Ünï 😀", "version_code": 7}
+    )
     assert api.farm(*BOTH).submit(given).job.spec == given
 
 
