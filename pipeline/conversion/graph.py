@@ -1,6 +1,6 @@
 """From a description to a weightless `.tflite` graph: one signature for any number of tokens and any length of text.
 
-Its contract is in pipeline/inference/contract, the reasons in docs/decisions/0012-dynamic-lengths.md. Every weight is a
+Its contract is in pipeline/inference/contract, the reasons in docs/decisions/0014-dynamic-lengths.md. Every weight is a
 signature input `w__<name>`, so that the graph depends on the architecture alone.
 """
 
