@@ -4,7 +4,10 @@ import pytest
 
 from farm import recipes
 from farm.errors import UnknownRecipe
+from farm.jobspec import JobSpec
+from farm.modelref import ModelKind
 from farm.runtimes import APP_RUNTIME, FLEX_APP_RUNTIME, Runtime
+from tests.fixtures import farm_copy
 
 
 @pytest.mark.parametrize("recipe", recipes.RECIPES, ids=lambda recipe: recipe.alias)
@@ -46,3 +49,14 @@ def test_one_scale_for_a_matrix_has_limits_of_its_own(alias: str) -> None:
 def test_other_recipes_have_the_same_limits_on_every_runtime() -> None:
     recipe = recipes.find("none")
     assert {recipe.limits_on(runtime) for runtime in Runtime} == {recipe.limits}
+
+
+def test_the_recipe_of_the_documentation_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """docs/how-to/extend.md: a row of the table is all that a recipe needs."""
+    [row] = farm_copy.blocks("Add a recipe")
+    recipe = eval(row, vars(recipes))  # noqa: S307  our own page
+    monkeypatch.setattr(recipes, "RECIPES", (*recipes.RECIPES, recipe))
+    spec = JobSpec(model_kind=ModelKind.PRESET, model="gpt2_base_en", recipe="int8-turned")
+    assert spec.recipe == recipe.name
+    assert not recipe.calibrated, "as the page says"
+    assert recipes.find("int8-turned") is recipe
