@@ -13,7 +13,7 @@ from cli.connection import connect
 from farm.artifacts import ArtifactName
 from farm.errors import FileUnreadable, JobNotFinished, JobNotFound
 
-MODEL_SUFFIXES = (".apk", ".aab", ".tflite")
+MODEL_SUFFIXES = (".apk", ".aab", ".tflite", ".litertlm")
 
 
 @contextmanager

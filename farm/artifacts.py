@@ -19,6 +19,7 @@ class ArtifactName(StrEnum):
     MODEL_INFO = "model-info.json"
     OPS = "ops.json"
     GOLDEN = "golden.json"
+    LITERT_LM = "model.litertlm"
     REFERENCE_RUN = "reference-run.json"
     AAR = "aar.json"
     MODEL_CARD = "model-card.json"
@@ -46,6 +47,7 @@ PUBLISHED: tuple[ArtifactName, ...] = (
     ArtifactName.LIBRARY,
     ArtifactName.PROJECT,
     ArtifactName.MODEL,
+    ArtifactName.LITERT_LM,
     ArtifactName.TOKENIZER,
     ArtifactName.MODEL_INFO,
     ArtifactName.OPS,

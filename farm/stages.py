@@ -25,6 +25,7 @@ class StageName(StrEnum):
     CONVERT = "convert"
     OPS = "ops"
     VERIFY = "verify"
+    LITERT_LM = "litert-lm"
     REFERENCE_RUN = "reference-run"
     AAR = "aar"
     APP = "app"
@@ -57,6 +58,11 @@ class Queue(StrEnum):
 
 def _always(_spec: JobSpec) -> bool:
     return True
+
+
+def _grows(spec: JobSpec) -> bool:
+    """LiteRT-LM resizes what it runs, and has the loop and the tokenizer itself."""
+    return spec.grows
 
 
 def _runs_on_jvm(spec: JobSpec) -> bool:
@@ -131,8 +137,8 @@ GRAPHS = Cache("graphs", r"[0-9a-f]{64}\.tflite")
 SCREENS = Cache("screens", r"screens-[0-9a-f]{32}\.jar")
 # What a job can't have whose model needs a tokenizer that the app has not.
 _OF_THE_APP = (
-    StageName.REFERENCE_RUN, StageName.AAR, StageName.APP, StageName.STRINGS_APP, StageName.PACKAGE,
-    StageName.JVM_CHECK, StageName.ARM_CHECK, StageName.SCREENSHOTS, StageName.BUNDLE, StageName.SDK,
+    StageName.LITERT_LM, StageName.REFERENCE_RUN, StageName.AAR, StageName.APP, StageName.STRINGS_APP,
+    StageName.PACKAGE, StageName.JVM_CHECK, StageName.ARM_CHECK, StageName.SCREENSHOTS, StageName.BUNDLE, StageName.SDK,
 )  # fmt: skip
 
 _MODEL_FIELDS = (
@@ -177,7 +183,12 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         StageName.VERIFY, "verifying the model", Queue.CONVERT, (A.MODEL, A.TOKENIZER, A.REFERENCE, A.MODEL_INFO),
-        (A.GOLDEN, A.MODEL_CARD), _MODEL_FIELDS, 0.15, 1800, ahead=StageName.PACKAGE,
+        (A.GOLDEN, A.MODEL_CARD), _MODEL_FIELDS, 0.13, 1800, ahead=StageName.PACKAGE,
+    ),
+    Stage(
+        StageName.LITERT_LM, "packing the model for LiteRT-LM", Queue.CONVERT,
+        (A.MODEL, A.TOKENIZER, A.MODEL_INFO, A.GOLDEN), (A.LITERT_LM,), ("io_mode", "static_shapes"), 0.02, 1800,
+        when=_grows,
     ),
     Stage(
         StageName.REFERENCE_RUN, "running the model in TensorFlow of the AAR's version", Queue.CONVERT,

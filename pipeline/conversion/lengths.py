@@ -39,16 +39,17 @@ class Dimension:
 Shape = tuple[Dimension, ...]
 
 
-def infer_shapes(model: Model, inputs: Mapping[str, Shape], read: str) -> list[Shape]:
-    """The shape of every tensor of a weightless dynamic graph with one signature, by the shapes of those inputs.
+def infer_shapes(model: Model, inputs: Mapping[str, Shape], read: str, bound: Path | None = None) -> list[Shape]:
+    """The shape of every tensor of a dynamic graph with one signature, by the shapes of those inputs.
 
-    read: the length that is the number of tokens in a call.
+    read: the length that is the number of tokens in a call. bound: the model's file if it has its weights.
     """
     names = sorted({size.length for shape in inputs.values() for size in shape if size.length is not None})
     lengths = {**dict.fromkeys(names, PROBE), read: READ_PROBE}
     with tempfile.TemporaryDirectory(prefix="lengths-") as folder:
-        path = Path(folder) / "graph.tflite"
-        _write_without_weights(model, path)
+        path = bound or Path(folder) / "graph.tflite"
+        if bound is None:
+            _write_without_weights(model, path)
         with stdout_suppressed():
             resolver = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
             interpreter = Interpreter(str(path), experimental_op_resolver_type=resolver)

@@ -16,6 +16,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from farm.errors import FileUnreadable
 from pipeline.inference.archive import MODEL_ASSET, entry_of
+from pipeline.litert_lm import container
 
 IDENTIFIER = b"TFL3"
 LOCAL_HEADER_BYTES = 30
@@ -83,7 +84,7 @@ class Inspection:
 
 
 def inspect(path: Path) -> Inspection:
-    """Inspect a `.tflite`, or the model inside an APK; FileUnreadable."""
+    """Inspect a `.tflite`, or the model inside an APK or a `.litertlm`; FileUnreadable."""
     with opened(path) as content:
         return _inspect_model(schema.Model.GetRootAs(content, 0), len(content))
 
@@ -112,7 +113,10 @@ def opened(path: Path) -> Iterator[memoryview]:
 
 
 def _model_range(path: Path) -> tuple[int, int]:
-    """Where the model's bytes lie: the whole file, or the stored asset of an APK."""
+    """Where the model's bytes lie: the whole file, a section of a `.litertlm`, or the stored asset of an APK."""
+    if container.is_container(path):
+        section = container.find_model(path)
+        return section.begin, section.end - section.begin
     if not zipfile.is_zipfile(path):
         return 0, path.stat().st_size
     try:

@@ -23,6 +23,7 @@ OUTPUTS = {
     "convert": ("model.tflite", "tokenizer.json", "description.json", "reference.npz", "model-info.json"),
     "ops": ("ops.json",),
     "verify": ("golden.json", "model-card.json"),
+    "litert-lm": ("model.litertlm",),
     "reference-run": ("reference-run.json",),
     "aar": ("aar.json",),
     "stringsapp": ("app-base/",),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 from pathlib import Path
@@ -19,7 +18,7 @@ from farm.stages import StageName
 from pipeline import process
 from pipeline.inference.archive import open_language_model
 from pipeline.request import StageRequest, StageResult
-from pipeline.stages import convert, verify
+from pipeline.stages import convert, litert_lm, verify
 from tests import processors
 
 # Not to be imported here: see its docstring.
@@ -60,16 +59,14 @@ def verified(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, 
     return found
 
 
-def conversion(workdir: Path, top: Path, recipe: str, static_shapes: bool = False) -> StageRequest:
+def conversion(workdir: Path, top: Path, recipe: str) -> StageRequest:
     """The request to convert the example."""
     for name in ("inputs", "outputs", "scratch"):
         (workdir / name).mkdir(parents=True)
     (workdir / "inputs" / "source").symlink_to(locations.EXAMPLES / "tiny_gpt2")
     return StageRequest(
         stage=StageName.CONVERT,
-        spec=JobSpec(
-            model_kind=ModelKind.FOLDER, model="examples/tiny_gpt2", recipe=recipe, static_shapes=static_shapes
-        ),
+        spec=JobSpec(model_kind=ModelKind.FOLDER, model="examples/tiny_gpt2", recipe=recipe),
         workdir=workdir,
         caches=top / "caches",
         toolchain=top,
@@ -102,17 +99,19 @@ def test_sizes_are_what_the_recipes_promise(verified: dict[str, tuple[Path, Stag
 
 @pytest.mark.parametrize("alias", ["none", "int8"])
 def test_litert_lm_writes_the_same(alias: str, verified: dict[str, tuple[Path, StageResult]], tmp_path: Path) -> None:
-    dynamic, _ = verified[alias]
-    request = conversion(tmp_path / "static", dynamic.parents[1], recipes.find(alias).name, static_shapes=True)
-    convert.run(request, say_nothing)
-    folder = request.workdir / "outputs"
-    model = open_language_model(dynamic)
+    folder, _ = verified[alias]
+    request = conversion(tmp_path / "job", tmp_path, recipes.find(alias).name)
+    for artifact in (ArtifactName.MODEL, ArtifactName.TOKENIZER, ArtifactName.MODEL_INFO, ArtifactName.GOLDEN):
+        (request.input(artifact)).symlink_to(folder / artifact.value)
+    packed = litert_lm.run(request.model_copy(update={"stage": StageName.LITERT_LM}), say_nothing)
+    assert figure(packed, "litert_lm_tokens") > 8
+    model = open_language_model(folder)
     expected = ["".join(model.complete(prompt, 24)) for prompt in PROMPTS]
     assert sum(map(len, expected)) > 60
+    file, longest = request.output(ArtifactName.LITERT_LM), model.info.context
     completed = process.run(
-        [sys.executable, LITERT_LM_PROGRAM, folder, tmp_path, "24", *PROMPTS],
+        [sys.executable, LITERT_LM_PROGRAM, file, tmp_path, str(longest), "24", *PROMPTS],
         cwd=locations.ROOT,
-        env={**os.environ, "PYTHONPATH": str(locations.ROOT), "TEMPORARILY_DISABLE_PROTOBUF_VERSION_CHECK": "true"},
         timeout=300,
         error=StageCrashed,
         hint="LiteRT-LM did not run the model.",
