@@ -4,11 +4,13 @@ import dev.kerasfarm.generation.EndReason
 import dev.kerasfarm.generation.GenerationListener
 import dev.kerasfarm.generation.GenerationOptions
 import dev.kerasfarm.generation.PromptRefused
+import dev.kerasfarm.generation.TextGenerator
 import dev.kerasfarm.generation.chat.Conversation
 import dev.kerasfarm.generation.chat.SavedConversation
 import dev.kerasfarm.generation.chat.Turn
 import dev.kerasfarm.generation.chat.render
 import dev.kerasfarm.screens.AppRunner
+import org.json.JSONObject
 import org.junit.After
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertFalse
@@ -19,6 +21,8 @@ import org.junit.Test
 import org.junit.runner.RunWith
 import org.robolectric.RuntimeEnvironment
 import org.robolectric.annotation.Config
+import java.io.File
+import java.nio.file.Files
 
 /** Conversations with the package's model. */
 @RunWith(AppRunner::class)
@@ -117,6 +121,28 @@ class ConversationTest {
         assertTrue("$marked tokens", marked > plain + 3)
         val segments = render(generator.info.chat!!, null, listOf(Turn("<|endoftext|>")), thinking = false)
         assertEquals(listOf(end), generator.model.encode(segments).filter { it == end })
+    }
+
+    @Test
+    fun anAnswerEndsBeforeAWordThatIsNotShown() {
+        val assets = RuntimeEnvironment.getApplication().assets
+        val folder = Files.createTempDirectory("model").toFile()
+        for (name in listOf("autocomplete.tflite", "tokenizer.bin", "tokenizer.json", "unicode-classes.bin")) {
+            assets.open(name).use { source -> File(folder, name).outputStream().use { source.copyTo(it) } }
+        }
+        val info = JSONObject(assets.open("model-info.json").bufferedReader().use { it.readText() })
+        File(folder, "model-info.json").writeText(info.put("chat", tinyTemplate(info.getInt("start_token"))).toString())
+        File(folder, "filter").mkdir()
+        File(folder, "filter/en.txt").writeText("string\n")
+        TextGenerator.open(folder).use { strict ->
+            val conversation = Conversation(strict)
+            val answer = conversation.send(questions[0], options) { true }
+            assertEquals(EndReason.UNSUITABLE, answer.reason)
+            assertTrue(answer.turn.answer, "string" !in answer.turn.answer.orEmpty() && answer.turn.answer != "")
+            conversation.discard()
+            assertEquals(listOf<Turn>(), conversation.turns)
+        }
+        folder.deleteRecursively()
     }
 
     @Test

@@ -1,5 +1,6 @@
 package dev.kerasfarm.app
 
+import dev.kerasfarm.app.chat.ConversationStore
 import dev.kerasfarm.app.generation.Session
 import dev.kerasfarm.app.ui.AutocompleteApplication
 import dev.kerasfarm.generation.ModelMissing
@@ -25,6 +26,9 @@ class TestApp : AutocompleteApplication() {
     /** A file that the package is taken to lack. */
     var missing: String? = null
 
+    /** How many bytes the conversations may take; null: as many as there are. */
+    var storage: Long? = null
+
     /** How often the model was opened. */
     var opened = 0
         private set
@@ -37,6 +41,9 @@ class TestApp : AutocompleteApplication() {
         current?.chat?.close()
         current = null
     }
+
+    override fun openStore(): ConversationStore =
+        super.openStore().also { store -> storage?.let { store.database.setMaximumSize(it) } }
 
     override fun readInfo(): ModelInfo {
         missing?.let { refusing { throw ModelMissing(it) } }

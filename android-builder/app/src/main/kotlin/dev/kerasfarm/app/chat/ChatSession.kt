@@ -52,7 +52,11 @@ class ChatSession(private val session: Session, openStore: () -> ConversationSto
     /** Shows the latest conversation, unless one is shown already. */
     fun begin() {
         if (chat.loaded) return
-        onDisk { store.latest()?.let { show(it) } ?: session.update { it.copy(chat = ChatState(loaded = true)) } }
+        onDisk {
+            // What an earlier process deleted and did not forget.
+            store.purge()
+            store.latest()?.let { show(it) } ?: session.update { it.copy(chat = ChatState(loaded = true)) }
+        }
     }
 
     /** Shows the conversation [id]. */
@@ -144,6 +148,11 @@ class ChatSession(private val session: Session, openStore: () -> ConversationSto
                 refused = null
             }
         }
+    }
+
+    /** Breaks off what is read in the background. */
+    fun pause() {
+        reading = false
     }
 
     /** Reads the conversation into the model's cache where it is not yet. */

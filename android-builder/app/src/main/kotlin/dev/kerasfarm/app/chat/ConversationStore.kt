@@ -4,6 +4,7 @@ import android.content.ContentValues
 import android.content.Context
 import android.database.DatabaseErrorHandler
 import android.database.sqlite.SQLiteDatabase
+import android.database.sqlite.SQLiteException
 import android.database.sqlite.SQLiteOpenHelper
 import dev.kerasfarm.generation.chat.ModelName
 import dev.kerasfarm.generation.chat.SavedConversation
@@ -32,7 +33,7 @@ class ConversationStore(context: Context, private val now: () -> Long = System::
     private var checked = false
 
     // Asked each time: the helper opens another one where the file had to be moved aside.
-    private val database: SQLiteDatabase get() = if (checked) helper.writableDatabase else open().also { checked = true }
+    internal val database: SQLiteDatabase get() = if (checked) helper.writableDatabase else open().also { checked = true }
 
     /** The conversations, the latest first; with words in [search] only those in which they stand. */
     fun list(search: String = ""): List<Entry> {
@@ -50,7 +51,10 @@ class ConversationStore(context: Context, private val now: () -> Long = System::
     }
 
     /** The conversation that something was last said in; null where there is none. */
-    fun latest(): Long? = list().firstOrNull()?.id
+    fun latest(): Long? =
+        database.rawQuery("SELECT id FROM conversations WHERE NOT deleted ORDER BY updated DESC, id DESC LIMIT 1", null).use {
+            if (it.moveToFirst()) it.getLong(0) else null
+        }
 
     /** A conversation with all its turns; null when it is gone. */
     fun read(id: Long): SavedConversation? {
@@ -142,23 +146,34 @@ class ConversationStore(context: Context, private val now: () -> Long = System::
 
     private fun <T> transaction(work: SQLiteDatabase.() -> T): T = database.run {
         beginTransaction()
-        try {
+        val done = try {
             work().also { setTransactionSuccessful() }
-        } finally {
-            endTransaction()
+        } catch (error: SQLiteException) {
+            // A full storage has ended the transaction already: to end it once more would hide the reason.
+            try {
+                endTransaction()
+            } catch (_: SQLiteException) {
+                throw error
+            }
+            throw error
         }
+        endTransaction()
+        done
     }
 
     /** Opened once as it is, and once more when it had to be moved aside. */
     private fun open(): SQLiteDatabase {
         val first = helper.writableDatabase
         // A damage in the middle of the file is only found where one looks.
-        if (damaged == null && !first.isDatabaseIntegrityOk) {
+        if (damaged == null && !isSound(first)) {
             helper.close()
             moveAside()
         }
         return helper.writableDatabase
     }
+
+    private fun isSound(database: SQLiteDatabase): Boolean =
+        database.rawQuery("PRAGMA quick_check(1)", null).use { it.moveToFirst() && it.getString(0) == "ok" }
 
     private fun moveAside() {
         val target = File(file.path + ".damaged-" + now())

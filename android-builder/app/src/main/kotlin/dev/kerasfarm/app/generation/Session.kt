@@ -135,10 +135,13 @@ class Session(
     }
 
     /** Gives the model's memory back to the phone as soon as the text that is being written ends. */
-    fun giveBack() = worker.execute {
-        model?.close()
-        model = null
-        change { it.copy(phase = Phase.CLOSED) }
+    fun giveBack() {
+        chat.pause()
+        worker.execute {
+            model?.close()
+            model = null
+            change { it.copy(phase = Phase.CLOSED) }
+        }
     }
 
     /** The model, opened; on the session's thread alone. */

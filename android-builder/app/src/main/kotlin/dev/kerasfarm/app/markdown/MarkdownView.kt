@@ -88,6 +88,7 @@ class MarkdownView(context: Context, attributes: AttributeSet?) : LinearLayout(c
             before is Block.Quote && block is Block.Quote -> (view as TextView).text = spanned(block.text)
             before is Block.Item && block is Block.Item && before.depth == block.depth ->
                 (view as TextView).text = itemText(block)
+            before is Block.Table && block is Block.Table -> refillTable(view, before, block)
             before is Block.Code && block is Block.Code && before.language == block.language -> {
                 view.findViewById<TextView>(R.id.code).text = block.text
                 view.findViewById<View>(R.id.copy_code).setOnClickListener { onCopy(block.text) }
@@ -107,7 +108,20 @@ class MarkdownView(context: Context, attributes: AttributeSet?) : LinearLayout(c
 
     private fun tableView(block: Block.Table): View {
         val table = TableLayout(context)
-        for ((index, row) in block.rows.withIndex()) {
+        addRows(table, block, 0)
+        return HorizontalScrollView(context).apply { addView(table) }
+    }
+
+    /** A table's finished rows stay as they are. */
+    private fun refillTable(view: View, before: Block.Table, block: Block.Table) {
+        val table = (view as ViewGroup).getChildAt(0) as TableLayout
+        val same = before.rows.zip(block.rows).takeWhile { (one, other) -> one == other }.size
+        table.removeViews(same, table.childCount - same)
+        addRows(table, block, same)
+    }
+
+    private fun addRows(table: TableLayout, block: Block.Table, from: Int) {
+        for ((index, row) in block.rows.withIndex().drop(from)) {
             val line = TableRow(context)
             if (index % 2 == 0) line.setBackgroundColor(context.getColor(R.color.surface))
             for (cell in row) {
@@ -120,7 +134,6 @@ class MarkdownView(context: Context, attributes: AttributeSet?) : LinearLayout(c
             }
             table.addView(line)
         }
-        return HorizontalScrollView(context).apply { addView(table) }
     }
 
     private fun text(style: Int) = TextView(context, null, 0, style).apply { setTextIsSelectable(true) }

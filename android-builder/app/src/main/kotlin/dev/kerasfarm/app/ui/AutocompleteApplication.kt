@@ -24,10 +24,13 @@ open class AutocompleteApplication : Application() {
                 readInfo()
             },
             openModel = { open(it) },
-            openStore = { ConversationStore(this) },
+            openStore = { openStore() },
             post = { main.post(it) },
         )
     }
+
+    /** The conversations that are kept. */
+    protected open fun openStore(): ConversationStore = ConversationStore(this)
 
     /** Which model the package has. */
     protected open fun readInfo(): ModelInfo = readModelInfo(assets)

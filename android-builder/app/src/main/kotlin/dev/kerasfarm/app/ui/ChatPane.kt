@@ -6,6 +6,7 @@ import android.os.Bundle
 import android.text.Editable
 import android.text.TextUtils
 import android.text.TextWatcher
+import android.view.KeyEvent
 import android.view.View
 import android.view.ViewGroup
 import android.widget.Button
@@ -40,10 +41,16 @@ class ChatPane(private val activity: Activity, private val session: Session, pri
     private var conversation: Long? = NONE // whose turns and draft are shown
     private var asked = "" // the last question, until it is known whether the model takes it
     private var edited: Int? = null // the turn whose question is in the field
+    private var restored: Pair<Int, String>? = null // the same of an earlier process, until its conversation is there
 
     init {
         send.setOnClickListener { ask() }
         stop.setOnClickListener { session.stop() }
+        input.setOnKeyListener { _, key, event ->
+            val sends = key == KeyEvent.KEYCODE_ENTER && event.isCtrlPressed && event.action == KeyEvent.ACTION_DOWN
+            if (sends) ask()
+            sends
+        }
         earlier.setOnClickListener {
             first = maxOf(0, first - TURNS)
             rebuild(session.state)
@@ -127,6 +134,8 @@ class ChatPane(private val activity: Activity, private val session: Session, pri
         val draft = drafts[conversation]
         if (input.text.toString() != draft) input.setText(draft)
         input.setSelection(input.length())
+        restored?.takeIf { (index, _) -> index < shown.turns.size }?.let { (index, text) -> edit(index, text) }
+        restored = null
     }
 
     private fun rebuild(state: SessionState) {
@@ -186,10 +195,14 @@ class ChatPane(private val activity: Activity, private val session: Session, pri
     }
 
     override fun edit(view: TurnView) {
-        edited = view.index
-        input.setText(session.state.chat.turns[view.index].question)
-        input.setSelection(input.length())
+        edit(view.index, session.state.chat.turns[view.index].question)
         input.requestFocus()
+    }
+
+    private fun edit(index: Int, text: String) {
+        edited = index
+        input.setText(text)
+        input.setSelection(input.length())
         show(editing, true)
     }
 
@@ -220,12 +233,18 @@ class ChatPane(private val activity: Activity, private val session: Session, pri
 
     override fun save(into: Bundle) {
         into.putLong(CONVERSATION, session.state.chat.id ?: 0)
-        edited?.let { into.putInt(EDITED, it) }
+        edited?.let {
+            into.putInt(EDITED, it)
+            into.putString(QUESTION, input.text.toString())
+        }
     }
 
     override fun restore(saved: Bundle) {
         val id = saved.getLong(CONVERSATION)
         if (id > 0) chat.open(id)
+        val question = saved.getString(QUESTION) ?: return
+        val index = saved.getInt(EDITED)
+        if (id == conversation) edit(index, question) else restored = index to question
     }
 
     override fun close() = voice.close()
@@ -240,6 +259,7 @@ class ChatPane(private val activity: Activity, private val session: Session, pri
         const val NONE = -1L
         const val CONVERSATION = "conversation"
         const val EDITED = "edited"
+        const val QUESTION = "question"
 
         /** So many turns get views at once. */
         const val TURNS = 40

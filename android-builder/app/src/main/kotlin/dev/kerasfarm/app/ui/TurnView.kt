@@ -66,7 +66,7 @@ class TurnView(val root: View, private val actions: TurnActions) {
         shown = turn
         if (before?.question != turn.question) question.text = turn.question
         if (before?.answer != turn.answer || before?.thought != turn.thought || before == null || last) {
-            val text = turn.answer.orEmpty().trimEnd()
+            val text = turn.answer.orEmpty().trim()
             answer.show(if (text.isBlank() && last && writing) root.context.getString(R.string.thinking) else text)
             show(answer, text.isNotBlank() || last && writing)
             showThought()
