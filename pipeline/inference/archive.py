@@ -17,6 +17,7 @@ from farm.jobspec import SpecialTokens
 from pipeline.inference.generation import Sampler, generate, greedy
 from pipeline.inference.interpreter import TokenModel, open_token_model
 from pipeline.inference.model_info import ModelInfo
+from pipeline.litert_lm import container
 from pipeline.tokenizers.codec import TextCodec
 
 MODEL_ASSET = "assets/autocomplete.tflite"
@@ -84,6 +85,12 @@ def find_files(path: Path) -> Iterator[ModelFiles]:
     """What a `.tflite`, a folder or an APK holds, for as long as the context lasts; FileUnreadable."""
     if not path.is_dir() and not path.is_file():
         raise FileUnreadable(f"{path} does not exist; give a .tflite, an .apk or a job's folder.")
+    if path.is_file() and container.is_container(path):
+        container.find_model(path)
+        raise FileUnreadable(
+            f"{path} is for LiteRT-LM, which runs it with its own engine (package litert-lm-api); give the"
+            f" {MODEL_FILE} of the same job."
+        )
     if path.is_file() and zipfile.is_zipfile(path):
         with tempfile.TemporaryDirectory(prefix="farm-model-") as folder:
             yield _unpack(path, Path(folder) / MODEL_FILE)

@@ -8,6 +8,7 @@ import pytest
 
 from farm.errors import FileUnreadable, SequenceTooLong
 from pipeline.inference.archive import INFO_ASSET, MODEL_ASSET, TOKENIZER_ASSET, default_threads, open_language_model
+from pipeline.litert_lm import container
 from tests.fixtures.bound_models import START_TOKEN, write_model_folder
 
 
@@ -109,6 +110,17 @@ def test_a_damaged_package_is_refused(folder: Path, tmp_path: Path) -> None:
 def test_a_path_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileUnreadable, match="does not exist"):
         open_language_model(tmp_path / "none.apk")
+
+
+def test_a_file_for_litert_lm_is_refused_with_what_runs_it(folder: Path, tmp_path: Path) -> None:
+    packed = tmp_path / "model.litertlm"
+    tokenizer = container.tokenizer_section((folder / "tokenizer.json").read_bytes())
+    container.write(packed, [tokenizer, container.model_section(folder / "model.tflite")], [])
+    with pytest.raises(FileUnreadable, match=r"is for LiteRT-LM, .* give the model\.tflite of the same job"):
+        open_language_model(packed)
+    packed.write_bytes(packed.read_bytes()[:-1])
+    with pytest.raises(FileUnreadable, match="is cut off"):
+        open_language_model(packed)
 
 
 def test_threads_are_few() -> None:
