@@ -63,7 +63,7 @@ def of_a_stage() -> dict[str, list[str]]:
         hidden = [str(farm.settings.home / name) for name in ("farm.db", "keys", "store", "logs")]
         given = {
             "port": listener.getsockname()[1], "abstract": "farm-hostile", "supervisor": os.getpid(), "secret": SECRET,
-            "shared": "nothing", "hidden": hidden,
+            "shared": "nothing", "hidden": hidden, "seen": [sys.prefix],
         }  # fmt: skip
         job_id = farm.attack("probe", given)
         worker = farm.work()

@@ -168,7 +168,7 @@ def probes(workdir: Path, given: dict) -> Iterator[tuple[str, Callable[[], objec
     yield "write any of /proc/sys", lambda: any(writable_below(Path("/proc/sys")))
     for path in ("/proc/sysrq-trigger", "/proc/irq/default_smp_affinity", "/proc/acpi/wakeup", "/proc/timer_list"):
         yield f"write {path}", lambda path=path: rewrite(path)
-    kept = (workdir / "inputs", Path(sys.prefix), Path(__file__).parent)
+    kept = (workdir / "inputs", Path(sys.prefix), Path(__file__).parent, *map(Path, given.get("seen", ())))
     for path in (*HIDDEN, *given["hidden"]):
         yield f"read {path}", lambda path=path: readable(path, kept)
     for folder in (*UNWRITABLE, *map(str, kept)):
