@@ -27,6 +27,10 @@ def test_a_rest_that_padding_would_carry_over_the_end_is_decoded() -> None:
     assert plan_prefill(3, 12, (8,), 16) == [Feed(1, 1)] * 3
 
 
+def test_padding_may_reach_the_very_end() -> None:
+    assert plan_prefill(7, 8, (8, 32), 16) == [Feed(8, 7)]
+
+
 def test_nothing_to_read_is_no_call() -> None:
     assert plan_prefill(0, 0, (8,), 16) == []
 
