@@ -103,6 +103,12 @@ def _weight(name: str, change: Callable[[DecoderDescription, Matrix], Matrix]) -
     return apply
 
 
+def _double_scale(description: DecoderDescription, weights: WeightSource) -> Faulty:
+    """What the feed-forward of the layer in the middle adds, twice; a norm behind it would undo a doubled matrix."""
+    name = "feed_forward_output_norm_scale" if description.feed_forward_output_norm else "down_weight"
+    return _weight(name, lambda _, scales: 2 * scales)(description, weights)
+
+
 def _described(change: Callable[[DecoderDescription], DecoderDescription]) -> Callable[..., Faulty]:
     """Change the description alone."""
 
@@ -163,7 +169,7 @@ def _stale_embedding(description: DecoderDescription, weights: WeightSource) -> 
 def model_faults(context: int) -> tuple[ModelFault, ...]:
     """Nine faults of the computation, for a model that is converted for this context."""
     return (
-        ModelFault("a layer's scale doubled", _weight("down_weight", lambda _, matrix: 2 * matrix)),
+        ModelFault("a layer's scale doubled", _double_scale),
         ModelFault("two heads swapped", _weight("qkv_weight", _swap_heads)),
         ModelFault("rotary off by one", _described(lambda d: _layers(d, _next_frequency))),
         ModelFault(

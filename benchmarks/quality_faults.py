@@ -6,8 +6,9 @@ part of docs/quality.md.
 
 Every fault is put to a whole job's conversion and verification. A fault of the computation is met twice: first by the
 comparison of the decoder with its witness in float32, and then, as if it had come in behind that comparison, by the
-verification of the written file. About an hour for both models and three recipes on two cores. Gemma 3 270M needs
-GEMMA_TERMS=accepted. FOLDER (default: a temporary one) keeps converted graphs and what was measured from run to run.
+verification of the written file; `--recipe float32` is the first alone. About an hour for both models and three recipes
+on two cores. Gemma 3 270M needs GEMMA_TERMS=accepted. FOLDER (default: a temporary one) keeps converted graphs and what
+was measured from run to run.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,10 @@ from pipeline.stages import convert, verify
 PAGE = locations.ROOT / "docs" / "quality.md"
 BEGIN, END = "<!-- python -m benchmarks.quality_faults --write -->", "<!-- end -->"
 SOUND = "none (the sound model)"
+NOT_MEASURED = "–"
 RECIPES = ("none", "fp16", "int8")
+# In a recipe's place: the comparison in float32 alone, which takes seconds a fault.
+IN_FLOAT32 = "float32"
 LIMIT = re.compile(r"([a-z][\w' -]*?) ([\d.e+-]+|nan|inf) \((?:at most|at least) [\d.e+-]+\)")
 # A model that has no template of its own is asked in its family's.
 GEMMA_TEMPLATE = "<start_of_turn>user\n{prompt}<end_of_turn>\n<start_of_turn>model\n"
@@ -87,6 +91,8 @@ class Outcome:
 
     def cell(self) -> str:
         """In a table: what refuses it, with the first figure."""
+        if self.by_verification is None and not self.figures:
+            return NOT_MEASURED
         if self.by_verification is None:
             kl, same = self.figures["divergence"], self.figures["top1_agreement"]
             passed = f"passes: {kl:.2g} nats, {100 * same:.1f} %"
@@ -115,6 +121,8 @@ class Bench:
             request.input(ArtifactName.SOURCE).symlink_to(self.source)
             mismatches: list[str] = []
             with self._faulty(fault, mismatches):
+                if recipe == IN_FLOAT32:
+                    return self._compare(request, mismatches)
                 convert.run(request, _silent)
             _keep_graphs(request)
             checked = self._request(Path(name) / "verify", StageName.VERIFY, recipe)
@@ -131,13 +139,23 @@ class Bench:
                 return Outcome(compared, error.sentence)
             return Outcome(compared, None, {metric.name: metric.value for metric in result.metrics})
 
+    def _compare(self, request: StageRequest, mismatches: list[str]) -> Outcome:
+        """End the conversion where the comparison in float32 is over."""
+        with (
+            mock.patch.object(convert, "find_own_graph", lambda *_: None),
+            mock.patch.object(convert, "bind_own_graph", mock.Mock(side_effect=_Compared)),
+            suppress(_Compared),
+        ):
+            convert.run(request, _silent)
+        return Outcome(mismatches[0] if mismatches else None, None)
+
     def _request(self, workdir: Path, stage: StageName, recipe: str) -> StageRequest:
         for name in ("inputs", "outputs", "scratch"):
             (workdir / name).mkdir(parents=True)
         spec = JobSpec(
             model_kind=ModelKind.FOLDER,
             model=str(self.source),
-            recipe=recipe,
+            recipe="none" if recipe == IN_FLOAT32 else recipe,
             context=self.model.context,
             app=AppSpec(prompt_template=self.model.template),
         )
@@ -174,6 +192,7 @@ class Bench:
             mock.patch.object(decoder_check, "require_unchanged", lambda *_: None),
             mock.patch.object(full_forward, "read_texts", self._once("texts", full_forward.read_texts)),
             mock.patch.object(full_forward, "continue_greedily", self._go_on(full_forward.continue_greedily)),
+            mock.patch.object(convert, "converse", self._once("converse", convert.converse)),
             mock.patch.object(full_forward, "write_freely", self._once("free", full_forward.write_freely)),
         ):
             yield
@@ -193,6 +212,10 @@ class Bench:
             return self.answers[key]
 
         return answer
+
+
+class _Compared(Exception):
+    """The comparison in float32 is over."""
 
 
 class _Remembered:
@@ -235,6 +258,8 @@ def judge_all(
         if not wanted(what):
             continue
         for recipe in recipes:
+            if recipe == IN_FLOAT32 and isinstance(fault, FileFault):
+                continue
             key = f"{bench.model.name}|{what}|{recipe}"
             if key in known:
                 continue
@@ -251,18 +276,19 @@ def judge_all(
 
 def table(model: Model, recipes: Sequence[str], known: dict[str, dict[str, Any]]) -> list[str]:
     """A model's faults in Markdown."""
+    recipes = [recipe for recipe in recipes if recipe != IN_FLOAT32]
     lines = [f"| {model.title} | in float32 | {' | '.join(f'`{recipe}`' for recipe in recipes)} |"]
     lines.append("|---" * (len(recipes) + 2) + "|")
     for what in [SOUND, *(f.what for f in model_faults(model.context)), *(f.what for f in file_faults())]:
-        found = [known.get(f"{model.name}|{what}|{recipe}") for recipe in recipes]
-        if not any(found):
+        first, *found = [known.get(f"{model.name}|{what}|{recipe}") for recipe in (IN_FLOAT32, *recipes)]
+        if not any((first, *found)):
             continue
         outcomes = [None if one is None else Outcome(**one) for one in found]
-        compared = any(one is not None and one.by_comparison for one in outcomes)
+        compared = any(one is not None and one["by_comparison"] for one in (first, *found))
         in_float32 = "refused" if compared else "passes"
         if what in {fault.what for fault in file_faults()}:
             in_float32 = ""
-        cells = ["–" if one is None else one.cell().removesuffix("; refused in float32") for one in outcomes]
+        cells = [NOT_MEASURED if one is None else one.cell().removesuffix("; refused in float32") for one in outcomes]
         lines.append(f"| {what} | {in_float32} | {' | '.join(cells)} |")
     return lines
 

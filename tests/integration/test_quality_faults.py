@@ -9,7 +9,18 @@ from typing import Any
 import pytest
 
 from benchmarks.model_faults import FileFault, ModelFault, file_faults, model_faults
-from benchmarks.quality_faults import BEGIN, END, SOUND, Bench, Model, Outcome, table, unexpected, with_tables
+from benchmarks.quality_faults import (
+    BEGIN,
+    END,
+    IN_FLOAT32,
+    SOUND,
+    Bench,
+    Model,
+    Outcome,
+    table,
+    unexpected,
+    with_tables,
+)
 from farm import locations
 from tests import processors
 
@@ -43,6 +54,15 @@ def test_every_fault_is_refused(bench: Bench, fault: ModelFault | FileFault) -> 
         assert "The decoder and Keras disagree" in outcome.by_comparison
     else:
         assert "refused: " in outcome.cell()
+
+
+def test_the_comparison_in_float32_alone(bench: Bench) -> None:
+    faulty, sound = bench.judge(IN_FLOAT32, FAULTS[0]), bench.judge(IN_FLOAT32, None)
+    assert "The decoder and Keras disagree" in (faulty.by_comparison or "")
+    assert (sound.by_comparison, sound.by_verification, sound.figures) == (None, None, {})
+    seen = {"by_comparison": faulty.by_comparison, "by_verification": None, "figures": {}}
+    known: dict[str, dict[str, Any]] = {f"tiny_instruct|{FAULTS[0].what}|{IN_FLOAT32}": seen}
+    assert table(MODEL, [IN_FLOAT32, "int8"], known)[-1] == f"| {FAULTS[0].what} | refused | \u2013 |"
 
 
 def test_a_fault_that_passes_and_a_sound_model_that_does_not_are_named(tmp_path: Path) -> None:
