@@ -42,10 +42,11 @@ from farm.jobspec import JobSpec
 from farm.modelref import ModelKind
 from farm.stages import StageName
 from pipeline.conversion import decoder_check, full_forward
+from pipeline.conversion.golden_conversation import converse
 from pipeline.conversion.opening import OpenedModel, open_model
-from pipeline.inference import repetition
 from pipeline.request import StageRequest
 from pipeline.stages import convert, verify
+from pipeline.tokenizers.export import export_tokenizer
 
 PAGE = locations.ROOT / "docs" / "quality.md"
 BEGIN, END = "<!-- python -m benchmarks.quality_faults --write -->", "<!-- end -->"
@@ -113,6 +114,7 @@ class Bench:
     folder: Path
     threads: int = 2
     answers: dict[Any, Any] = field(default_factory=dict)
+    converted: dict[str, Path] = field(default_factory=dict)
 
     def judge(self, recipe: str, fault: ModelFault | FileFault | None) -> Outcome:
         """Convert and verify the model with a fault in it."""
@@ -120,21 +122,27 @@ class Bench:
             request = self._request(Path(name) / "convert", StageName.CONVERT, recipe)
             request.input(ArtifactName.SOURCE).symlink_to(self.source)
             mismatches: list[str] = []
-            with self._faulty(fault, mismatches):
-                if recipe == IN_FLOAT32:
-                    return self._compare(request, mismatches)
-                convert.run(request, _silent)
-            _keep_graphs(request)
+            # A fault of what is packaged with the file comes after the conversion.
+            outputs = self.converted.get(recipe) if isinstance(fault, FileFault) else None
+            if outputs is None:
+                with self._faulty(fault, mismatches):
+                    if recipe == IN_FLOAT32:
+                        return self._compare(request, mismatches)
+                    convert.run(request, _silent)
+                _keep_graphs(request)
+                outputs = request.workdir / "outputs"
+            if fault is None:
+                self.converted[recipe] = self.folder / f"{self.model.name}-{recipe}-sound"
+                shutil.rmtree(self.converted[recipe], ignore_errors=True)
+                outputs = outputs.rename(self.converted[recipe])
             checked = self._request(Path(name) / "verify", StageName.VERIFY, recipe)
-            for made in (request.workdir / "outputs").iterdir():
-                made.rename(checked.workdir / "inputs" / made.name)
+            for made in outputs.iterdir():
+                shutil.copy(made, checked.workdir / "inputs" / made.name)
             if isinstance(fault, FileFault):
                 change_info(checked.input(ArtifactName.MODEL_INFO), fault)
             compared = mismatches[0] if mismatches else None
             try:
-                # No limit asks how a model writes freely.
-                with mock.patch.object(repetition, "measure", lambda *_: None):
-                    result = verify.run(checked, _silent)
+                result = verify.run(checked, _silent)
             except FarmError as error:
                 return Outcome(compared, error.sentence)
             return Outcome(compared, None, {metric.name: metric.value for metric in result.metrics})
@@ -170,7 +178,7 @@ class Bench:
         compare = decoder_check.require_equal
 
         def opened(*given: Any) -> OpenedModel:
-            sound = open_model(*given)
+            sound: OpenedModel = self._once("opened", open_model)(*given)
             witness = replace(sound, forward=_Remembered(sound.forward, self.answers))
             if not isinstance(fault, ModelFault):
                 return witness
@@ -192,8 +200,10 @@ class Bench:
             mock.patch.object(decoder_check, "require_unchanged", lambda *_: None),
             mock.patch.object(full_forward, "read_texts", self._once("texts", full_forward.read_texts)),
             mock.patch.object(full_forward, "continue_greedily", self._go_on(full_forward.continue_greedily)),
-            mock.patch.object(convert, "converse", self._once("converse", convert.converse)),
-            mock.patch.object(full_forward, "write_freely", self._once("free", full_forward.write_freely)),
+            mock.patch.object(convert, "converse", self._once("converse", converse)),
+            # No limit asks how a model writes freely.
+            mock.patch.object(full_forward, "write_freely", lambda *_: ()),
+            mock.patch.object(convert, "export_tokenizer", self._once("tokenizer", export_tokenizer)),
         ):
             yield
 
@@ -206,9 +216,9 @@ class Bench:
         return answer
 
     def _once(self, key: str, ask: Callable[..., Any]) -> Callable[..., Any]:
-        def answer(*given: Any) -> Any:
+        def answer(*given: Any, **named: Any) -> Any:
             if key not in self.answers:
-                self.answers[key] = ask(*given)
+                self.answers[key] = ask(*given, **named)
             return self.answers[key]
 
         return answer
