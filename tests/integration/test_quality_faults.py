@@ -60,7 +60,7 @@ def test_the_comparison_in_float32_alone(bench: Bench) -> None:
     faulty, sound = bench.judge(IN_FLOAT32, FAULTS[0]), bench.judge(IN_FLOAT32, None)
     assert "The decoder and Keras disagree" in (faulty.by_comparison or "")
     assert (sound.by_comparison, sound.by_verification, sound.figures) == (None, None, {})
-    seen = {"by_comparison": faulty.by_comparison, "by_verification": None, "figures": {}}
+    seen: dict[str, Any] = {"by_comparison": faulty.by_comparison, "by_verification": None, "figures": {}}
     known: dict[str, dict[str, Any]] = {f"tiny_instruct|{FAULTS[0].what}|{IN_FLOAT32}": seen}
     assert table(MODEL, [IN_FLOAT32, "int8"], known)[-1] == f"| {FAULTS[0].what} | refused | \u2013 |"
 
