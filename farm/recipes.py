@@ -36,11 +36,12 @@ class Activations(StrEnum):
 
 class Preparation(StrEnum):
     """A step that changes weights before they are rounded, so that rounding costs less, or rounds them with regard to
-    what goes into them."""
+    what goes into them. Row scales are for runtimes that know one scale a matrix alone, whatever the recipe."""
 
     SCALE_MIGRATION = "scale-migration"
     ROTATION = "rotation"
     GPTQ = "gptq"
+    ROW_SCALES = "row-scales"
 
 
 @dataclass(frozen=True)

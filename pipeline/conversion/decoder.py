@@ -21,6 +21,7 @@ from pipeline.conversion.description import (
     OUTPUT_EMBEDDING,
     OUTPUT_PROJECTION,
     POSITION_EMBEDDING,
+    ROW_SCALES,
     TOKEN_EMBEDDING,
     Activation,
     DecoderDescription,
@@ -130,7 +131,7 @@ def run_viewed_layers(
         scale = description.query_scale * layer.score_scale
         mixed = _attend(description, queries * scale, parts, views[layer.attention_window].bias)
         mixed = _turn(description.rotations.attention_output, mixed)
-        attended = _linear(description.attention_output_bias, weight, "attention_output", mixed)
+        attended = _linear(description, description.attention_output_bias, weight, "attention_output", mixed)
         if description.attention_output_norm:
             attended = _norm(description, weight, "attention_output_norm", attended)
         after_attention = (normed if description.residual_from_norm else x) + attended
@@ -152,9 +153,9 @@ def project_logits(description: DecoderDescription, weights: Tensors, hidden: tf
         normed = _norm(description, weights.__getitem__, "final_norm", hidden, description.final_norm_epsilon)
     if description.embedding_size is not None:
         normed = tf.matmul(normed, weights[OUTPUT_PROJECTION], transpose_b=True)
-    table = weights[TOKEN_EMBEDDING if description.tied_embedding else OUTPUT_EMBEDDING]
+    table = TOKEN_EMBEDDING if description.tied_embedding else OUTPUT_EMBEDDING
     normed = _turn(description.rotations.logits, normed)
-    return _cap(tf.matmul(normed, table, transpose_b=True), description.final_logit_cap)
+    return _cap(_product(description, weights.__getitem__, table, normed), description.final_logit_cap)
 
 
 @tf.function(experimental_implements="embedding_matmul", autograph=False)
@@ -166,6 +167,8 @@ def _look_up(table: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
 def _embed(description: DecoderDescription, weights: Tensors, tokens: tf.Tensor, input_pos: tf.Tensor) -> tf.Tensor:
     rows = _look_up(weights[TOKEN_EMBEDDING], tf.reshape(tokens, [-1]))
     x = tf.reshape(rows, [-1, description.table_size])
+    if description.row_scales:
+        x *= tf.reshape(tf.gather(weights[TOKEN_EMBEDDING + ROW_SCALES], tf.reshape(tokens, [-1])), [-1, 1])
     if description.tied_embedding:
         # A Hadamard matrix undoes itself.
         x = _turn(description.rotations.logits, x)
@@ -239,9 +242,18 @@ def _turn(block: int, x: tf.Tensor) -> tf.Tensor:
     return tf.reshape(tf.matmul(tf.reshape(x, [-1, block]), hadamard(block)), [-1, x.shape[-1]])
 
 
-def _linear(bias: bool, weight: Callable[[str], tf.Tensor], name: str, x: tf.Tensor) -> tf.Tensor:
-    product = tf.matmul(x, weight(f"{name}_weight"), transpose_b=True)
+def _linear(
+    description: DecoderDescription, bias: bool, weight: Callable[[str], tf.Tensor], name: str, x: tf.Tensor
+) -> tf.Tensor:
+    product = _product(description, weight, f"{name}_weight", x)
     return product + weight(f"{name}_bias") if bias else product
+
+
+def _product(
+    description: DecoderDescription, weight: Callable[[str], tf.Tensor], matrix: str, x: tf.Tensor
+) -> tf.Tensor:
+    product = tf.matmul(x, weight(matrix), transpose_b=True)
+    return product * weight(matrix + ROW_SCALES) if description.row_scales else product
 
 
 def _norm(
@@ -268,7 +280,7 @@ def _heads(
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Queries [1, query heads, n, size], keys and values [1, key-value heads, n, size], not yet rotated."""
     size, few, many = description.head_size, description.key_value_heads, description.query_heads
-    fused = _linear(description.qkv_bias, weight, "qkv", _turn(description.rotations.qkv, x))
+    fused = _linear(description, description.qkv_bias, weight, "qkv", _turn(description.rotations.qkv, x))
 
     def split_heads(part: tf.Tensor, heads: int) -> tf.Tensor:
         return tf.transpose(tf.reshape(part, [1, -1, heads, size]), [0, 2, 1, 3])
@@ -304,10 +316,11 @@ def _feed_forward(description: DecoderDescription, weight: Callable[[str], tf.Te
     activation, bias = ACTIVATIONS[description.activation], description.feed_forward_bias
     normed = _turn(description.rotations.feed_forward, normed)
     if description.gated_feed_forward:
-        inner = activation(_linear(bias, weight, "gate", normed)) * _linear(bias, weight, "up", normed)
+        gate = activation(_linear(description, bias, weight, "gate", normed))
+        inner = gate * _linear(description, bias, weight, "up", normed)
     else:
-        inner = activation(_linear(bias, weight, "up", normed))
-    forwarded = _linear(bias, weight, "down", _turn(description.rotations.down, inner))
+        inner = activation(_linear(description, bias, weight, "up", normed))
+    forwarded = _linear(description, bias, weight, "down", _turn(description.rotations.down, inner))
     if description.feed_forward_output_norm:
         forwarded = _norm(description, weight, "feed_forward_output_norm", forwarded)
     return forwarded

@@ -18,6 +18,7 @@ Shape = tuple[int, ...]
 
 TOKEN_EMBEDDING = "token_embedding"  # noqa: S105  (a weight's name)
 LOOKUP_SCALE = "lookup_scale"
+ROW_SCALES = "_row_scales"
 OUTPUT_EMBEDDING = "output_embedding"
 POSITION_EMBEDDING = "position_embedding"
 EMBEDDING_PROJECTION = "embedding_projection_weight"
@@ -108,7 +109,8 @@ class DecoderDescription:
     where it is projected to the hidden size and back. norm_after_residual: each norm follows its sum instead of
     preceding the branch. residual_from_norm: what is added to a branch is the branch's normalized input. final_norm:
     whether there is one. lookup_scale: whether looked-up rows are multiplied by a vector, which then holds
-    embedding_scale as well.
+    embedding_scale as well. row_scales: whether what the layers' matrices and the tables give is multiplied by a vector
+    each, since their rows are stored without it.
     """
 
     vocabulary_size: int
@@ -145,6 +147,7 @@ class DecoderDescription:
     final_norm: bool = True
     rotations: Rotations = Rotations()
     lookup_scale: bool = False
+    row_scales: bool = False
 
     @property
     def table_size(self) -> int:
@@ -174,7 +177,15 @@ class DecoderDescription:
             shapes[OUTPUT_PROJECTION] = (self.embedding_size, self.hidden_size)
         if not self.tied_embedding:
             shapes[OUTPUT_EMBEDDING] = (self.vocabulary_size, self.table_size)
-        return shapes
+        return shapes | {f"{name}{ROW_SCALES}": shapes[name][:1] for name in self.scaled_matrices()}
+
+    def scaled_matrices(self) -> tuple[str, ...]:
+        """The matrices that have row scales."""
+        if not self.row_scales:
+            return ()
+        tables = (TOKEN_EMBEDDING,) if self.tied_embedding else (TOKEN_EMBEDDING, OUTPUT_EMBEDDING)
+        matrices = [name for name, shape in self._layer_shapes().items() if len(shape) > 1]
+        return (*tables, *(layer_weight(index, name) for index in range(len(self.layers)) for name in matrices))
 
     def check(self, weights: WeightSource) -> None:
         """Raise DescriptionMismatch unless the source has exactly these weights in these shapes."""

@@ -152,7 +152,7 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
         reading.read if reader is None else reader.read, request.spec.evaluation,
     )  # fmt: skip
     if reader is None:
-        steps = recipes.find(request.spec.recipe).preparation
+        steps = preparation.steps_of(recipes.find(request.spec.recipe), request.spec.runtime)
         described = replace(model, description=preparation.describe(model.description, steps))
         graph = find_own_graph(request, described, export, timer, report)
         probe_logits = compare_with_keras(model, forward, plan, timer, report)
@@ -249,7 +249,7 @@ def prepare_weights(
         tokens = calibration_tokens(export, description.vocabulary_size, length, prompting, request.spec.calibration)
         formats = choose_formats(description, recipe, request.spec.runtime)
         prepared = preparation.prepare(
-            description, model.weights, recipe.preparation, formats.products, tokens,
+            description, model.weights, preparation.steps_of(recipe, request.spec.runtime), formats.products, tokens,
             lambda progress, activity: report(0.55 + 0.1 * progress, activity),
         )  # fmt: skip
         actual = decoder_check.run_decoder(prepared.description, prepared.unrounded, plan.probe_tokens)

@@ -20,7 +20,7 @@ class Change:
     """What is done to a matrix [out, in], or to a vector [out], in this order.
 
     columns [in], rows [out]: factors. turned_rows: from this row on, None for nowhere, in blocks of `row_block`.
-    column_block: of the columns that are turned, 0 for none.
+    column_block: of the columns that are turned, 0 for none. divisors [out]: of the rows as they are at last.
     """
 
     columns: Float32 | None = None
@@ -28,6 +28,7 @@ class Change:
     turned_rows: int | None = None
     row_block: int = 0
     column_block: int = 0
+    divisors: Float32 | None = None
 
     def scale_columns(self, factors: Float32) -> None:
         """Multiply every row by the factors [in], beside what is done already."""
@@ -93,4 +94,7 @@ class ChangedWeights:
             rows[begin:] = (
                 np.tensordot(blocks, hadamard(change.row_block), (1, 0)).swapaxes(1, -1).reshape(rows[begin:].shape)
             )
-        return np.ascontiguousarray(turn(rows, change.column_block)[start - first : stop - first])
+        changed = turn(rows, change.column_block)[start - first : stop - first]
+        if change.divisors is not None:
+            changed = changed / change.divisors[start:stop, None]
+        return np.ascontiguousarray(changed)

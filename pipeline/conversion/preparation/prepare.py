@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 
 from farm.errors import PreparationFailed
 from farm.progress import Reporter
-from farm.recipes import Preparation, WeightFormat
+from farm.recipes import Activations, Preparation, Recipe, WeightFormat
+from farm.runtimes import Runtime
 from pipeline.conversion.description import DecoderDescription
 from pipeline.conversion.numpy_forward import NumpyForward
-from pipeline.conversion.preparation import migration, rotation, rounding_step
+from pipeline.conversion.preparation import migration, rotation, rounding_step, row_scales
 from pipeline.conversion.preparation.changes import ChangedWeights
 from pipeline.conversion.preparation.layer_work import LayerWork, even_out
 from pipeline.conversion.preparation.products import Product, ProductName, layer_products, logits_product
+from pipeline.conversion.quantization.formats import FORMATS, Granularity, format_for
 from pipeline.conversion.viewed_weights import ViewedWeights
 from pipeline.conversion.weights import Float32
 
@@ -23,7 +26,10 @@ STEPS: Mapping[Preparation, Callable[[LayerWork], None]] = {
     Preparation.SCALE_MIGRATION: migration.migrate,
     Preparation.ROTATION: rotation.rotate,
     Preparation.GPTQ: rounding_step.round_products,
+    Preparation.ROW_SCALES: row_scales.divide_rows,
 }
+# Steps that look at weights alone.
+BLIND = frozenset({Preparation.ROW_SCALES})
 
 
 @dataclass(frozen=True)
@@ -46,11 +52,20 @@ class Prepared:
         return {name: rounded.scales for name, rounded in self.weights.rounded.items()}
 
 
+def steps_of(recipe: Recipe, runtime: Runtime) -> tuple[Preparation, ...]:
+    """The recipe's own steps, and what the runtime's weight format asks for."""
+    stored = format_for(recipe.weight_format, runtime)
+    scaled = FORMATS[stored].granularity is Granularity.TENSOR and recipe.activations is not Activations.STATIC_INT8
+    return (*recipe.preparation, *([Preparation.ROW_SCALES] if scaled else []))
+
+
 def describe(description: DecoderDescription, steps: Sequence[Preparation]) -> DecoderDescription:
     """The description of the prepared model, which is known before the steps are done."""
     if Preparation.SCALE_MIGRATION in steps:
         description = migration.describe(description)
-    return rotation.describe(description) if Preparation.ROTATION in steps else description
+    if Preparation.ROTATION in steps:
+        description = rotation.describe(description)
+    return row_scales.describe(description) if Preparation.ROW_SCALES in steps else description
 
 
 def prepare(
@@ -62,11 +77,14 @@ def prepare(
     turns = rotation.blocks(description) if Preparation.ROTATION in steps else dict.fromkeys(ProductName, 0)
     layers = len(description.layers)
     notes: list[str] = []
-    for index, seen in enumerate(NumpyForward(description, weights).inputs_by_layer(tokens)):
+    forward = NumpyForward(description, weights)
+    looks = not BLIND.issuperset(steps)
+    inputs = forward.inputs_by_layer(tokens) if looks else repeat(dict[str, Float32](), layers + 1)
+    for index, seen in enumerate(inputs):
         report(index / (layers + 1), f"preparing layer {index + 1} of {layers}" if index < layers else "the logits")
         products = layer_products(description, index) if index < layers else (logits_product(description),)
         _require_finite(products, seen)
-        even = {product.observed: even_out(seen[product.observed]) for product in products}
+        even = {product.observed: even_out(seen[product.observed]) for product in products if seen}
         work = LayerWork(description, changed, products, formats, turns, even, notes)
         for step in steps:
             STEPS[step](work)
@@ -75,7 +93,7 @@ def prepare(
 
 def _require_finite(products: Sequence[Product], seen: Mapping[str, Float32]) -> None:
     for product in products:
-        if not np.isfinite(seen[product.observed]).all():
+        if not np.isfinite(seen.get(product.observed, 0.0)).all():
             raise PreparationFailed(
                 f"On the calibration text the model computes numbers that are not finite ({product}); choose a recipe"
                 " without preparation, or another text with --calibration."

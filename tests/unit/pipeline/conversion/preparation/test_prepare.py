@@ -5,8 +5,10 @@ import json
 import numpy as np
 import pytest
 
+from farm import recipes
 from farm.errors import PreparationFailed
 from farm.recipes import Preparation, WeightFormat
+from farm.runtimes import Runtime
 from pipeline.conversion import decoder_check, preparation
 from pipeline.conversion.description import DecoderDescription, from_json
 from pipeline.conversion.numpy_forward import NumpyForward
@@ -17,6 +19,7 @@ from pipeline.conversion.weights import Float32
 from tests.fixtures.decoders import DECODERS, GEMMA, GPT2, LLAMA, random_weights, viewed
 
 BOTH = (Preparation.SCALE_MIGRATION, Preparation.ROTATION)
+ALL = (*BOTH, Preparation.ROW_SCALES)
 INT8 = dict.fromkeys(ProductName, WeightFormat.INT8_PER_ROW)
 TOKENS = np.random.default_rng(5).integers(0, 96, (6, 20)).tolist()
 PROBE = np.array(TOKENS[0], np.int32)
@@ -30,7 +33,9 @@ def make(description: DecoderDescription, steps: tuple[Preparation, ...]) -> pre
     return preparation.prepare(description, viewed(random_weights(description)), steps, INT8, TOKENS, quiet)
 
 
-@pytest.mark.parametrize("steps", [BOTH, BOTH[:1], BOTH[1:]], ids=["both", "migrated", "rotated"])
+@pytest.mark.parametrize(
+    "steps", [BOTH, BOTH[:1], BOTH[1:], ALL, ALL[2:]], ids=["both", "migrated", "rotated", "all", "row scales"]
+)
 @pytest.mark.parametrize("description", DECODERS.values(), ids=DECODERS)
 def test_a_prepared_model_computes_what_the_plain_one_does(
     description: DecoderDescription, steps: tuple[Preparation, ...]
@@ -43,6 +48,38 @@ def test_a_prepared_model_computes_what_the_plain_one_does(
     assert prepared.description != description or steps == BOTH[:1]
     found = decoder_check.run_decoder(prepared.description, prepared.weights, PROBE)
     assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
+
+
+def per_tensor_logits(prepared: preparation.Prepared) -> Float32:
+    """With every matrix rounded to int8 by one scale."""
+    arrays = {}
+    for name in prepared.weights.names():
+        rows = prepared.weights.rows(name, 0, prepared.weights.shape(name)[0])
+        scale = np.abs(rows).max() / 127
+        arrays[name] = np.rint(rows / scale) * scale if rows.ndim == 2 else rows
+    return decoder_check.run_decoder(prepared.description, viewed(arrays), PROBE)
+
+
+@pytest.mark.parametrize("description", [GPT2, GEMMA], ids=["gpt2", "gemma"])
+def test_row_scales_give_one_scale_the_quality_of_many(description: DecoderDescription) -> None:
+    arrays = random_weights(description)
+    for array in arrays.values():
+        if array.ndim == 2:
+            # Rows as different as those of trained models.
+            array *= np.geomspace(1 / 32, 1, len(array), dtype=np.float32)[:, None]
+    exact = NumpyForward(description, viewed(arrays)).logits_after(PROBE)
+    weights = viewed(arrays)
+    made = [preparation.prepare(description, weights, steps, INT8, [], quiet) for steps in ((), ALL[2:])]
+    errors = [float(np.square(per_tensor_logits(prepared) - exact).mean()) for prepared in made]
+    assert errors[1] < 0.7 * errors[0], errors
+
+
+def test_only_old_runtimes_get_row_scales() -> None:
+    plain, rotated = recipes.find("int8-plain"), recipes.find("int8")
+    assert preparation.steps_of(plain, Runtime.TFLITE_2_14) == (Preparation.ROW_SCALES,)
+    assert preparation.steps_of(rotated, Runtime.TFLITE_2_16) == (*BOTH, Preparation.ROW_SCALES)
+    assert preparation.steps_of(rotated, Runtime.TFLITE_2_21) == BOTH
+    assert preparation.steps_of(recipes.find("none"), Runtime.TFLITE_2_14) == ()
 
 
 def test_no_step_leaves_everything() -> None:
