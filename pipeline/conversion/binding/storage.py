@@ -42,7 +42,7 @@ _MATRIX_PLACES = {
     (Builtin.GATHER, 0): False,
 }
 _VECTOR_READERS = frozenset(
-    {Builtin.ADD, Builtin.SUB, Builtin.MUL, Builtin.DIV, Builtin.RESHAPE, Builtin.FULLY_CONNECTED}
+    {Builtin.ADD, Builtin.SUB, Builtin.MUL, Builtin.DIV, Builtin.RESHAPE, Builtin.FULLY_CONNECTED, Builtin.GATHER}
 )
 
 
