@@ -186,7 +186,8 @@ def test_keras_hubs_own_graph_is_verified(converted: Conversions, monkeypatch: p
     assert {"FlexRegexSplitWithOffsets", "FlexUnsortedSegmentJoin"} <= set(found.custom_operators)
     assert max(one.version for one in found.operators if one.name == "FULLY_CONNECTED") <= 9
     differing = next(each.value for each in conversion.metrics if each.name == "tokenizer_texts_read_otherwise")
-    assert 0 < differing < 30, "of 60 texts; outside of graphs it splits nothing and reads most of them otherwise"
-    assert f"reads {differing:.0f} of 60 mixed texts otherwise" in conversion.notes[0]
+    assert 0 < differing < 30, "of some 60 texts; outside of graphs it splits nothing and reads most of them otherwise"
+    assert f"reads {differing:.0f} of " in conversion.notes[0]
+    assert " mixed texts otherwise than the tokenizers package" in conversion.notes[0]
     info = ModelInfo.read(request.input(ArtifactName.MODEL_INFO))
     assert (info.tokenizer_graph, info.runtime, info.prefill) == ("tftext", "TFLite 2.14", ())
