@@ -70,7 +70,10 @@ class ChatFormatsTest {
 
     @Test
     fun thoughtsAreToldFromAnswers() {
-        assertEquals("a\nb" to "Yes\n", answer(false, false, true, "\n", "<t>", "\n", "a\n", "b", "\n", "</t>", "\n\n", "Yes\n"))
+        assertEquals(
+            "a\nb" to "Yes\n",
+            answer(false, false, true, "\n", "<t>", "\n", "a\n", "b", "\n", "</t>", "\n\n", "Yes\n"),
+        )
         assertEquals("a" to "Yes", answer(true, false, true, "a", "</t>", "Yes"))
         // A marker behind other text is none: it would be part of the answer.
         assertEquals("" to "\nYes <t>", answer(false, false, true, "\n", "Yes ", "<t>"))
@@ -94,7 +97,11 @@ class ChatFormatsTest {
     @Test
     fun aFileComesBackAsItWas() {
         val saved = SavedConversation(
-            "Title", "2026-11-30T12:00:00Z", ModelName("Tiny", "ab"), "Be brief.", true,
+            "Title",
+            "2026-11-30T12:00:00Z",
+            ModelName("Tiny", "ab"),
+            "Be brief.",
+            true,
             listOf(Turn("Q\u0000\"", "A\n🙂", "thought", "Elder"), Turn("open")),
         )
         assertEquals(saved, SavedConversation.parse(saved.toJson()))

@@ -72,6 +72,7 @@ class ChatScreenTest : AppTest() {
         assertEquals(chat.turns[1].answer.orEmpty().trim(), clip?.getItemAt(0)?.text)
         pressIn(1, R.id.share)
         val chooser = shadowOf(activity).nextStartedActivity
+
         @Suppress("DEPRECATION")
         val shared = chooser.getParcelableExtra<Intent>(Intent.EXTRA_INTENT)
         assertEquals(chat.turns[1].answer.orEmpty().trim(), shared?.getStringExtra(Intent.EXTRA_TEXT))
@@ -151,7 +152,9 @@ class ChatScreenTest : AppTest() {
         Preferences(activity).sampling = Sampling()
         controller.stop().start()
         for (number in 0 until 12) ask("${questions[number % 4]} And number $number?")
-        await("a line") { chat.dropped > 0 && turn(chat.dropped).findViewById<View>(R.id.dropped).visibility == View.VISIBLE }
+        await("a line") {
+            chat.dropped > 0 && turn(chat.dropped).findViewById<View>(R.id.dropped).visibility == View.VISIBLE
+        }
         assertEquals(13, chat.turns.size)
     }
 

@@ -168,12 +168,16 @@ class ConversationTest {
     fun aCancelledAnswerKeepsWhatWasWritten() {
         val conversation = Conversation(generator)
         val long = GenerationOptions(maxTokens = 200, minTokens = 200)
-        val answer = conversation.send(questions[0], long, object : GenerationListener {
-            override fun onToken(part: String, tokens: Int, tokensPerSecond: Double): Boolean {
-                if (tokens == 5) conversation.cancel()
-                return true
-            }
-        })
+        val answer = conversation.send(
+            questions[0],
+            long,
+            object : GenerationListener {
+                override fun onToken(part: String, tokens: Int, tokensPerSecond: Double): Boolean {
+                    if (tokens == 5) conversation.cancel()
+                    return true
+                }
+            },
+        )
         assertEquals(EndReason.STOPPED to 5, answer.reason to answer.tokens)
         assertTrue(conversation.turns.single().answer.orEmpty().isNotBlank())
         assertEquals(EndReason.END_OF_TEXT, conversation.send(questions[1], options) { true }.reason)
@@ -190,16 +194,26 @@ class ConversationTest {
         val restored = Conversation.restore(generator, SavedConversation.parse(file))
         assertEquals("You explain functions.", restored.system)
         val places = ArrayList<Int>()
-        assertTrue(restored.read(options, object : GenerationListener by ALL {
-            override fun onRead(read: Int, total: Int): Boolean = places.add(read)
-        }))
+        assertTrue(
+            restored.read(
+                options,
+                object : GenerationListener by ALL {
+                    override fun onRead(read: Int, total: Int): Boolean = places.add(read)
+                },
+            ),
+        )
         assertTrue(places.last() > 10)
         val answer = restored.send(questions[1], options) { true }
         assertEquals(next.turn, answer.turn)
         assertTrue("${answer.readTokens}", answer.readTokens < restored.countTokens(questions[1]) + 3)
-        assertFalse(restored.read(options, object : GenerationListener by ALL {
-            override fun onRead(read: Int, total: Int): Boolean = false
-        }))
+        assertFalse(
+            restored.read(
+                options,
+                object : GenerationListener by ALL {
+                    override fun onRead(read: Int, total: Int): Boolean = false
+                },
+            ),
+        )
         // Another model's answers say whose they are.
         val other = SavedConversation.parse(file.replace(generator.info.name, "Elder"))
         assertEquals(listOf("Elder"), Conversation.restore(generator, other).turns.map { it.model })

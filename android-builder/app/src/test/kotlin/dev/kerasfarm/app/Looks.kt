@@ -22,7 +22,12 @@ private fun inspect(view: View, problems: MutableList<String>) {
         problems.add("${name(view)} does not show where to type")
     }
     if (view is SeekBar && view.contentDescription.isNullOrEmpty()) problems.add("${name(view)} has no words")
-    if (view.isClickable && view !is ListView && !(view is TextView && view.isTextSelectable && view !is EditText)) inspectTarget(view, problems)
+    if (view.isClickable &&
+        view !is ListView &&
+        !(view is TextView && view.isTextSelectable && view !is EditText)
+    ) {
+        inspectTarget(view, problems)
+    }
     if (view !is ViewGroup) return
     for (at in 0 until view.childCount) {
         val child = view.getChildAt(at)

@@ -38,7 +38,11 @@ class ChatMetrics {
         val question = generator.info.prompting.prompts.first()
         val room = minOf(HISTORY, generator.info.context * 2 / 3)
         val history = ArrayList<Turn>()
-        while (Conversation(generator, turns = history).let { it.read(options, QUIET); it.contextTokens } < room) {
+        while (Conversation(generator, turns = history).let {
+                it.read(options, QUIET)
+                it.contextTokens
+            } < room
+        ) {
             history.add(Turn("What is number ${history.size}?", " It is written here as number ${history.size}."))
         }
         val held = ArrayList<Double>()
@@ -52,15 +56,21 @@ class ChatMetrics {
             val kept = Conversation(generator, turns = history).also { it.read(options, QUIET) }
             held.add(seconds { tokens = tokens.first to kept.send(question, GenerationOptions(1), QUIET).readTokens })
         }
-        write("fresh_tokens" to tokens.first, "held_tokens" to tokens.second, "fresh_seconds" to median(fresh), "held_seconds" to median(held))
+        write(
+            "fresh_tokens" to tokens.first,
+            "held_tokens" to tokens.second,
+            "fresh_seconds" to median(fresh),
+            "held_seconds" to median(held),
+        )
     }
 
     /** An answer of 2,000 words, drawn word by word. */
     @Test
     fun markdown() {
         val activity = Robolectric.buildActivity(MainActivity::class.java).setup().get()
-        val section = "## Heading\n\nSome **bold** words and `code` in a sentence that goes on for a while, as they do.\n\n" +
-            "- an item with words\n- another *item* of the list\n\n```python\nprint('hello')\n```\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n"
+        val section =
+            "## Heading\n\nSome **bold** words and `code` in a sentence that goes on for a while, as they do.\n\n" +
+                "- an item with words\n- another *item* of the list\n\n```python\nprint('hello')\n```\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n"
         val text = StringBuilder().apply { while (split(" ").size < WORDS) append(section) }.toString()
         val ends = text.indices.filter { text[it] == ' ' || text[it] == '\n' }
         lateinit var times: List<Double>

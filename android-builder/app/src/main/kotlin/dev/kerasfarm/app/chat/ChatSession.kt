@@ -240,7 +240,15 @@ class ChatSession(private val session: Session, openStore: () -> ConversationSto
             val taken = conversation.contextTokens
             session.update {
                 val title = it.chat.title.ifEmpty { ConversationStore.titleOf(turns) }
-                it.copy(chat = it.chat.copy(turns = turns, dropped = dropped, contextTokens = taken, title = title, ended = null))
+                it.copy(
+                    chat = it.chat.copy(
+                        turns = turns,
+                        dropped = dropped,
+                        contextTokens = taken,
+                        title = title,
+                        ended = null,
+                    ),
+                )
             }
         }
 
@@ -285,7 +293,10 @@ class ChatSession(private val session: Session, openStore: () -> ConversationSto
             kept = Kept(id, found.turns)
         }
         session.update {
-            it.copy(chat = ChatState(id, found.title.orEmpty(), found.turns, loaded = true), notice = it.notice as? Notice.Keeping)
+            it.copy(
+                chat = ChatState(id, found.title.orEmpty(), found.turns, loaded = true),
+                notice = it.notice as? Notice.Keeping,
+            )
         }
         session.onMain { readAgain() }
     }
@@ -335,7 +346,9 @@ class ChatSession(private val session: Session, openStore: () -> ConversationSto
         told = true
     }
 
-    private fun tell(notice: Notice.Keeping) = session.update { it.copy(notice = notice, chat = it.chat.copy(loaded = true)) }
+    private fun tell(notice: Notice.Keeping) = session.update {
+        it.copy(notice = notice, chat = it.chat.copy(loaded = true))
+    }
 
     private open class Quiet : GenerationListener {
         override fun onToken(part: String, tokens: Int, tokensPerSecond: Double): Boolean = true

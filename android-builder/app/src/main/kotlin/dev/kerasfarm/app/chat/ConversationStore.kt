@@ -38,10 +38,14 @@ class ConversationStore(context: Context, private val now: () -> Long = System::
     /** The conversations, the latest first; with words in [search] only those in which they stand. */
     fun list(search: String = ""): List<Entry> {
         val pattern = "%" + search.trim().replace(Regex("([\\\\%_])"), "\\\\$1") + "%"
-        val found = if (search.isBlank()) "" else
+        val found = if (search.isBlank()) {
+            ""
+        } else {
             "AND (title LIKE ?1 ESCAPE '\\' OR id IN (SELECT conversation FROM turns" +
                 " WHERE question LIKE ?1 ESCAPE '\\' OR answer LIKE ?1 ESCAPE '\\'))"
-        val query = "SELECT id, title, updated, model FROM conversations WHERE NOT deleted $found ORDER BY updated DESC, id DESC"
+        }
+        val query = "SELECT id, title, updated, model FROM conversations WHERE NOT deleted $found" +
+            " ORDER BY updated DESC, id DESC"
         return database.rawQuery(query, if (search.isBlank()) null else arrayOf(pattern)).use { rows ->
             List(rows.count) {
                 rows.moveToPosition(it)
@@ -52,7 +56,10 @@ class ConversationStore(context: Context, private val now: () -> Long = System::
 
     /** The conversation that something was last said in; null where there is none. */
     fun latest(): Long? =
-        database.rawQuery("SELECT id FROM conversations WHERE NOT deleted ORDER BY updated DESC, id DESC LIMIT 1", null).use {
+        database.rawQuery(
+            "SELECT id FROM conversations WHERE NOT deleted ORDER BY updated DESC, id DESC LIMIT 1",
+            null,
+        ).use {
             if (it.moveToFirst()) it.getLong(0) else null
         }
 
@@ -182,11 +189,17 @@ class ConversationStore(context: Context, private val now: () -> Long = System::
     }
 
     private class Helper(context: Context, damaged: () -> Unit) :
-        SQLiteOpenHelper(context, NAME, null, VERSION, DatabaseErrorHandler { database ->
-            // One that is about to be opened is opened again behind this.
-            if (database.isOpen) database.close()
-            damaged()
-        }) {
+        SQLiteOpenHelper(
+            context,
+            NAME,
+            null,
+            VERSION,
+            DatabaseErrorHandler { database ->
+                // One that is about to be opened is opened again behind this.
+                if (database.isOpen) database.close()
+                damaged()
+            },
+        ) {
         override fun onConfigure(database: SQLiteDatabase) {
             database.setForeignKeyConstraintsEnabled(true)
         }

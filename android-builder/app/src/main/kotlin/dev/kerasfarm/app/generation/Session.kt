@@ -70,7 +70,9 @@ class Session(
     fun generate(prompt: String, options: GenerationOptions, attempt: Int = 0): Boolean {
         if (state.busy || state.phase == Phase.OPENING) return false
         cancelled = false
-        change { SessionState(Phase.READING, it.info, prompt, attempt = attempt, measurement = it.measurement, chat = it.chat) }
+        change {
+            SessionState(Phase.READING, it.info, prompt, attempt = attempt, measurement = it.measurement, chat = it.chat)
+        }
         worker.execute { attempt { write(ready(), prompt, options, attempt) } }
         return true
     }

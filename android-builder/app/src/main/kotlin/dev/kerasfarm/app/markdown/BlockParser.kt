@@ -43,7 +43,10 @@ private class Lines(private val text: String, private var position: Int) {
     private fun block(): Block {
         val line = peek()
         FENCE.matchEntire(line)?.let { return code(it.groupValues[1].length, it.groupValues[2], it.groupValues[3].trim()) }
-        HEADING.matchEntire(line)?.let { advance(); return Block.Heading(it.groupValues[1].length, it.groupValues[2].trim()) }
+        HEADING.matchEntire(line)?.let {
+            advance()
+            return Block.Heading(it.groupValues[1].length, it.groupValues[2].trim())
+        }
         if (RULE.matches(line)) return Block.Rule.also { advance() }
         if (isTable(line)) return table()
         ITEM.matchEntire(line)?.let { return item(it.groupValues[1].length, it.groupValues[2], it.groupValues[3]) }
@@ -108,8 +111,13 @@ private class Lines(private val text: String, private var position: Int) {
     }
 
     private fun begins(line: String): Boolean =
-        line.isBlank() || FENCE.matches(line) || HEADING.matches(line) || RULE.matches(line) || ITEM.matches(line) ||
-            line.trimStart().startsWith(">") || isTable(line)
+        line.isBlank() ||
+            FENCE.matches(line) ||
+            HEADING.matches(line) ||
+            RULE.matches(line) ||
+            ITEM.matches(line) ||
+            line.trimStart().startsWith(">") ||
+            isTable(line)
 
     private fun peek(): String = lineAt(position)
 

@@ -130,7 +130,10 @@ class MarkdownView(context: Context, attributes: AttributeSet?) : LinearLayout(c
                 shown.setPaddingRelative(dp(12), dp(8), dp(12), dp(8))
                 if (index == 0) shown.setTypeface(Typeface.create("sans-serif-medium", Typeface.NORMAL))
                 shown.text = spanned(cell)
-                line.addView(shown, TableRow.LayoutParams(ViewGroup.LayoutParams.WRAP_CONTENT, ViewGroup.LayoutParams.MATCH_PARENT))
+                line.addView(
+                    shown,
+                    TableRow.LayoutParams(ViewGroup.LayoutParams.WRAP_CONTENT, ViewGroup.LayoutParams.MATCH_PARENT),
+                )
             }
             table.addView(line)
         }

@@ -84,7 +84,12 @@ class SettingsActivity : ModelActivity() {
     }
 
     private fun hideWindow() = show(
-        false, R.id.window_heading, R.id.window_label, R.id.window, R.id.window_picture, R.id.window_explanation,
+        false,
+        R.id.window_heading,
+        R.id.window_label,
+        R.id.window,
+        R.id.window_picture,
+        R.id.window_explanation,
     )
 
     private fun show(visible: Boolean, vararg ids: Int) {

@@ -201,7 +201,8 @@ class Conversation @JvmOverloads constructor(
         val thoughtful = template.thinking?.takeIf { thinking || it.always }
         val before = (thoughtful?.generation ?: template.generation).lastOrNull()
         val strips = template.assistant.trim.takesStart ||
-            before is Segment.Text && before.text.lastOrNull()?.let(::isBlank) == true
+            before is Segment.Text &&
+            before.text.lastOrNull()?.let(::isBlank) == true
         return AnswerParts({ generator.model.decoder() }, generator.filter, thoughtful, strips)
     }
 

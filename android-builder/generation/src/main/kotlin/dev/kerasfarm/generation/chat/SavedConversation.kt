@@ -85,7 +85,11 @@ data class SavedConversation @JvmOverloads constructor(
             }
             val turns = (0 until array.length()).map { turn(array.getJSONObject(it)) }
             val open = turns.dropLast(1).indexOfFirst { it.answer == null }
-            if (open >= 0) throw ConversationRefused("Turn ${open + 1} of the file has no answer; only the last may lack one.")
+            if (open >=
+                0
+            ) {
+                throw ConversationRefused("Turn ${open + 1} of the file has no answer; only the last may lack one.")
+            }
             val model = json.optJSONObject("model")
             return SavedConversation(
                 title = text(json, "title"),

@@ -114,7 +114,11 @@ internal class SystemPart(val part: Part, val inQuestion: Boolean, val questionT
 
 /** Which white space is taken off a text: what Python's `str.strip` takes. */
 internal enum class Trim {
-    NONE, BOTH, START, END;
+    NONE,
+    BOTH,
+    START,
+    END,
+    ;
 
     val takesStart: Boolean get() = this == BOTH || this == START
 
@@ -132,5 +136,7 @@ internal fun isBlank(letter: Char): Boolean = letter in BLANKS
 /** Whether a text is nothing but white space. */
 internal fun isBlank(text: String): Boolean = text.all { isBlank(it) }
 
-private val BLANKS = (('\u0009'..'\u000D') + ('\u001C'..'\u0020') + ('\u2000'..'\u200A') +
-    listOf('\u0085', '\u00A0', '\u1680', '\u2028', '\u2029', '\u202F', '\u205F', '\u3000')).toSet()
+private val BLANKS = (
+    ('\u0009'..'\u000D') + ('\u001C'..'\u0020') + ('\u2000'..'\u200A') +
+        listOf('\u0085', '\u00A0', '\u1680', '\u2028', '\u2029', '\u202F', '\u205F', '\u3000')
+    ).toSet()
