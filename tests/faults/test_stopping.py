@@ -50,7 +50,8 @@ def test_cancel_kills_the_whole_tree(make_farm, trial, place: Path) -> None:
         yard.until(lambda: marked(yard) == 0, 15)
         slowest = max(slowest, time.monotonic() - started)
         cancelled += len(ids)
-    assert yard.farm.retry(ids[0]).state is JobState.QUEUED
+    # A worker that waits may have it before it is looked at.
+    assert yard.farm.retry(ids[0]).state in (JobState.QUEUED, JobState.RUNNING)
     yard.until(lambda: has_tree(yard, ids[0]), 60)
     yard.farm.cancel(ids[0])
     for worker in workers_of:
