@@ -31,6 +31,7 @@ CONTENTS = {
     ArtifactName.LIBRARY: b"PK a library" * 1000,
     ArtifactName.PROJECT: b"PK a project" * 1000,
     ArtifactName.MODEL: b"TFL3 a model" * 500,
+    ArtifactName.LITERT_LM: b"LITERTLM a model",
     ArtifactName.TOKENIZER: b"{}",
     ArtifactName.MODEL_INFO: b'{"format": 1}',
     ArtifactName.OPS: b'{"format": 1, "operators": 0, "runtime": null, "ops": []}',
