@@ -87,7 +87,7 @@ def test_planted_secrets_are_nowhere_else(
         if name.isupper():
             monkeypatch.setenv(name, secret)
     # A plan is no reference that the API would take.
-    monkeypatch.setattr(admission, "admit", lambda _database, spec, *_others: spec)
+    monkeypatch.setattr(admission, "admit", lambda _database, _store, spec, _owner: spec)
     yard: Yard = make_farm(max_attempts=1)
     (yard.settings.keys / "farm" / "password").write_text(planted["file"])
     server = ServerSettings(embedded_worker=False, webhook_private=True, webhook_poll=0.05)
