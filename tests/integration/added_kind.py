@@ -36,7 +36,8 @@ def main(toolchain_folder: Path, folder: Path) -> None:
     base.folder.mkdir()
     platform = (*toolchain.paths(Role.PLATFORM), *toolchain.paths(Role.LIBRARY))
     compilation.compile_kotlin(toolchain, sources.library / "kotlin", platform, base.library_jar, "generation")
-    compilation.compile_kotlin(toolchain, sources.host, (base.library_jar, *platform), base.host_jar, "host")
+    libraries = (base.library_jar, *platform)
+    compilation.compile_kotlin(toolchain, sources.host, libraries, base.host_jar, "host", (base.library_jar,))
     driver = HostDriver(classpath(base, toolchain, Role.HOST_NATIVE))
     for reads_special in (False, True):
         require_parity(driver, folder / "tokenizer.json", folder, reads_special=reads_special)
