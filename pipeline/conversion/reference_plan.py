@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,12 +83,12 @@ class Plan:
 
 def plan_reference(
     description: DecoderDescription, context: int, export: TokenizerExport, prompting: Prompting,
-    read: Callable[[str], list[int]], evaluation: str | None = None,
+    read: Callable[[str], list[int]], evaluation: str | None = None, stated: Collection[int] = (),
 ) -> Plan:  # fmt: skip
     """What to ask a model of this size and tokenizer, in the way it wants to be asked; everything fits into the
     context. read: gives a prompt's tokens as the file will, which need not be those of the reference tokenizer.
     evaluation: a text of the user's own in place of the farm's; EvaluationUnusable where the model reads too little in
-    it."""
+    it. stated: attention windows as the model's own configuration has them, whatever the description says."""
     random = np.random.default_rng(SEED)
     vocabulary = description.vocabulary_size
     greedy_tokens = min(GREEDY_TOKENS, context // 4)
@@ -111,7 +111,7 @@ def plan_reference(
         probe_tokens=random.integers(0, vocabulary, min(FORCED_TOKENS, context)).astype(np.int32),
         texts=windows if answer is None else (answer, *windows),
         answer_end=None if answer is None else len(answer) - 1,
-        long_probe=long_probe(description, context),
+        long_probe=long_probe(description, context, stated),
         free=_free_run(parameters, context, export),
     )
 
@@ -139,10 +139,11 @@ def _free_run(parameters: int, context: int, export: TokenizerExport) -> FreeRun
     return FreeRun(tuple(tokens), most, max(1, min(most, passes))) if tokens else None
 
 
-def long_probe(description: DecoderDescription, context: int) -> Int32 | None:
-    """Random tokens of which the last few are far from the first, and outside of every attention window."""
+def long_probe(description: DecoderDescription, context: int, stated: Collection[int] = ()) -> Int32 | None:
+    """Random tokens of which the last few are far from the first, and outside of every attention window: of the
+    description's, and of those stated elsewhere, which a faulty description may lack."""
     windows = [layer.attention_window for layer in description.layers if layer.attention_window is not None]
-    beyond = max((window + LAST_TOKENS for window in windows if window < context), default=0)
+    beyond = max((window + LAST_TOKENS for window in (*windows, *stated) if window < context), default=0)
     length = min(context, max(LONG_PROBE, beyond))
     if length <= FORCED_TOKENS:
         return None

@@ -58,7 +58,7 @@ from pipeline.inference import growth
 from pipeline.inference.generation import generate
 from pipeline.inference.interpreter import open_token_model
 from pipeline.inference.model_info import ModelInfo, identity
-from pipeline.models import metadata
+from pipeline.models import jsonfile, metadata
 from pipeline.models.metadata import Metadata
 from pipeline.ops import allowlist
 from pipeline.ops.allowlist import Allowlist
@@ -150,6 +150,7 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
     plan = reference_plan.plan_reference(
         model.description, request.spec.longest_text, export, prompting,
         reading.read if reader is None else reader.read, request.spec.evaluation,
+        stated_windows(request.input(ArtifactName.SOURCE)),
     )  # fmt: skip
     if reader is None:
         steps = preparation.steps_of(recipes.find(request.spec.recipe), request.spec.runtime)
@@ -342,6 +343,22 @@ def file_drafter(path: Path, threads: int, context: int) -> full_forward.Drafter
     """The written file as a drafter: where it is sound, few of Keras's passes give many tokens."""
     file = open_token_model(path, threads, context)
     return lambda tokens, count: list(generate(file, tokens, count, ()))
+
+
+def stated_windows(source: Path) -> tuple[int, ...]:
+    """The attention windows that `config.json` of a preset or a folder names, in tokens, however they were mapped."""
+    path = source / "config.json"
+    if not path.is_file():
+        return ()
+    return tuple(_windows_in(jsonfile.parse(path.read_bytes(), path.name)))
+
+
+def _windows_in(value: object, name: str = "") -> Iterator[int]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _windows_in(inner, str(key))
+    elif "window" in name and isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        yield value
 
 
 def check_vocabulary(tokens: int) -> None:
