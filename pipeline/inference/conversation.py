@@ -12,6 +12,7 @@ from farm.chat import Chat, Exchange
 from farm.errors import ChatTemplateUnusable, FileUnreadable, SequenceTooLong, UsageError
 from pipeline.inference.answer_parts import AnswerParts, Part
 from pipeline.inference.archive import LanguageModel
+from pipeline.inference.context_window import ContextWindow, fit_turns
 from pipeline.inference.generation import Sampler, generate
 from pipeline.inference.interpreter import Float32
 from pipeline.inference.kept_text import KeptText
@@ -101,52 +102,50 @@ class Conversation:
         SequenceTooLong for one that does not fit."""
         if not question.strip():
             raise UsageError("A question needs at least one word.")
-        window, ids = self._fit([*self.turns, Turn(question)], options)
+        window = self._fit([*self.turns, Turn(question)], options)
         self._rejected, self._tries = set(), 0
-        return self._answer(Turn(question), ids, len(self.turns) + 1 - len(window), options)
+        return self._answer(Turn(question), window, options)
 
     def regenerate(self, options: AnswerOptions) -> Iterator[Part]:
         """Answer the last question in another way; UsageError without one."""
         if not self.turns:
             raise UsageError("There is no answer to write again; ask a question first.")
         last = self.turns[-1]
-        window, ids = self._fit([*self.turns[:-1], replace(last, answer=None)], options)
+        window = self._fit([*self.turns[:-1], replace(last, answer=None)], options)
         if last.first_token is not None:
             self._rejected.add(last.first_token)
         self._tries += 1
-        dropped = len(self.turns) - len(window)
         self.turns.pop()
-        return self._answer(Turn(last.question), ids, dropped, options, former=last)
+        return self._answer(Turn(last.question), window, options, former=last)
 
     def tokens(self) -> int:
         """How many tokens the conversation has, dropped turns included."""
         return len(self._ids(self.turns))
 
-    def _fit(self, turns: Sequence[Turn], options: AnswerOptions) -> tuple[Sequence[Turn], list[int]]:
-        """The last turns that the model can read, and their tokens."""
+    def _fit(self, turns: Sequence[Turn], options: AnswerOptions) -> ContextWindow:
+        """The last turns that the model can read."""
         room = min(options.most_tokens, max(LEAST_ROOM, self.context // ROOM_SHARE))
-        window = list(turns)
-        ids = self._ids(window)
-        while len(window) > 1 and len(ids) + room > self.context:
-            del window[0]
-            ids = self._ids(window)
-        if len(ids) >= self.context:
+        window = fit_turns(
+            len(turns), self.context - room, lambda dropped: ContextWindow(dropped, self._ids(turns[dropped:]))
+        )
+        if len(window.ids) >= self.context:
             raise SequenceTooLong(
-                f"The question has {len(ids)} tokens with what the template puts around it, and the model reads"
+                f"The question has {len(window.ids)} tokens with what the template puts around it, and the model reads"
                 f" {self.context}; shorten it."
             )
-        return window, ids
+        return window
 
     def _ids(self, turns: Sequence[Turn]) -> list[int]:
         pieces = self.chat.pieces(self.system, [turn.exchange for turn in turns], thinking=self.thinking)
         return self.codec.encode_pieces(pieces)
 
     def _answer(
-        self, turn: Turn, ids: list[int], dropped: int, options: AnswerOptions, former: Turn | None = None
+        self, turn: Turn, window: ContextWindow, options: AnswerOptions, former: Turn | None = None
     ) -> Iterator[Part]:
         """Write, and put the turn behind the others; former: what stays where nothing is written."""
+        ids = window.ids
         kept = self._kept.shared(ids)
-        stats = AnswerStats(prompt_tokens=len(ids), read_tokens=len(ids) - kept, dropped=dropped)
+        stats = AnswerStats(prompt_tokens=len(ids), read_tokens=len(ids) - kept, dropped=window.dropped)
         self.stats = stats
         started = time.perf_counter()
         written: list[int] = []
