@@ -16,6 +16,17 @@ JobId = Annotated[
         metavar="JOB", help="A job's id, or the beginning of it.", autocompletion=completion.jobs, show_default=False
     ),
 ]
+RunnableTarget = Annotated[
+    str,
+    typer.Argument(
+        metavar="TARGET", help="An .apk, a .tflite with its files beside it, their folder, or a job.",
+        autocompletion=completion.jobs, show_default=False,
+    ),
+]  # fmt: skip
+Threads = Annotated[
+    int | None,
+    typer.Option(min=1, max=256, metavar="N", help="CPU threads (default: up to 4).", show_default=False),
+]
 MaybeJobId = Annotated[
     str | None,
     typer.Argument(

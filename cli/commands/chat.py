@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli import completion
-from cli.arguments import AsJson
+from cli.arguments import AsJson, RunnableTarget, Threads
 from cli.sampling_options import (
     MinP,
     RepetitionPenalty,
@@ -33,15 +32,7 @@ HISTORY = "chat-history"
 
 def command(
     ctx: typer.Context,
-    target: Annotated[
-        str,
-        typer.Argument(
-            metavar="TARGET",
-            help="An .apk, a .tflite with its files beside it, their folder, or a job.",
-            autocompletion=completion.jobs,
-            show_default=False,
-        ),
-    ],
+    target: RunnableTarget,
     system: Annotated[
         str | None,
         typer.Option(metavar="TEXT", help="What the model is told before all (default: the template's own)."),
@@ -68,10 +59,7 @@ def command(
     repetition_penalty: RepetitionPenalty = 1.0,
     seed: Seed = None,
     stop: Stop = None,
-    threads: Annotated[
-        int | None,
-        typer.Option(min=1, max=256, metavar="N", help="CPU threads (default: up to 4).", show_default=False),
-    ] = None,
+    threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
     """Hold a conversation with a model on this machine.

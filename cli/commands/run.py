@@ -10,8 +10,8 @@ from typing import Annotated
 
 import typer
 
-from cli import completion, units
-from cli.arguments import AsJson
+from cli import units
+from cli.arguments import AsJson, RunnableTarget, Threads
 from cli.sampling_options import (
     MinP,
     RepetitionPenalty,
@@ -63,15 +63,7 @@ class Timer:
 
 def command(
     ctx: typer.Context,
-    target: Annotated[
-        str,
-        typer.Argument(
-            metavar="TARGET",
-            help="An .apk, a .tflite with its files beside it, their folder, or a job.",
-            autocompletion=completion.jobs,
-            show_default=False,
-        ),
-    ],
+    target: RunnableTarget,
     prompt: Annotated[
         str,
         typer.Argument(
@@ -107,10 +99,7 @@ def command(
     repetition_penalty: RepetitionPenalty = 1.0,
     seed: Seed = None,
     stop: Stop = None,
-    threads: Annotated[
-        int | None,
-        typer.Option(min=1, max=256, metavar="N", help="CPU threads (default: up to 4).", show_default=False),
-    ] = None,
+    threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
     """Complete or answer a prompt with a model on this machine.

@@ -49,8 +49,7 @@ def converse(
         exchanges.append(Exchange(question, "".join(part.text for part in shown if not part.thought)))
         prompts.append(prompt)
         continuations.append(written)
-    asked = [*exchanges[:-1], Exchange(exchanges[-1].question)] if exchanges else []
-    rendered = _rendered(template, [asked[:count] for count in range(1, len(asked) + 1)])
+    rendered = _rendered(template, [exchanges[:count] for count in range(1, len(exchanges) + 1)])
     for prompt, text in zip(prompts, rendered, strict=True):
         if codec.encode(text) != list(prompt.tokens):
             raise ChatTemplateUnusable(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ from farm.errors import ContextTooLong, UnsupportedArchitecture
 from farm.jobspec import IoMode, SpecialTokens, TokenizerGraph
 from farm.progress import Reporter
 from farm.prompting import Mode, Prompting
-from farm.recipes import Activations, WeightFormat
+from farm.recipes import Activations, Preparation, WeightFormat
 from farm.stages import BY_NAME, StageName
 from pipeline.chat import choosing
 from pipeline.chat.choosing import Choice
@@ -158,7 +158,9 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
         graph = find_own_graph(request, described, export, timer, report)
         probe_logits = compare_with_keras(model, forward, plan, timer, report)
         prepared = (
-            prepare_weights(request, model, export, prompting, plan, probe_logits, timer, report) if steps else None
+            prepare_weights(request, steps, model, export, prompting, plan, probe_logits, timer, report)
+            if steps
+            else None
         )
         made = bind_own_graph(request, graph, model, export, plan, prepared, timer, report)
     else:
@@ -239,10 +241,10 @@ def compare_with_keras(model: MappedModel, forward: Forward, plan: Plan, timer: 
 
 
 def prepare_weights(
-    request: StageRequest, model: MappedModel, export: TokenizerExport, prompting: Prompting, plan: Plan,
-    expected: Float32, timer: Timer, report: Reporter,
+    request: StageRequest, steps: Sequence[Preparation], model: MappedModel, export: TokenizerExport,
+    prompting: Prompting, plan: Plan, expected: Float32, timer: Timer, report: Reporter,
 ) -> Prepared:  # fmt: skip
-    """Do the recipe's steps before rounding; PreparationFailed when the prepared model gives other logits in float32
+    """Do the steps before rounding; PreparationFailed when the prepared model gives other logits in float32
     than those expected [N,V] after the probe tokens."""
     recipe, description = recipes.find(request.spec.recipe), model.description
     with timer.measure("prepare_seconds"):
@@ -250,7 +252,7 @@ def prepare_weights(
         tokens = calibration_tokens(export, description.vocabulary_size, length, prompting, request.spec.calibration)
         formats = choose_formats(description, recipe, request.spec.runtime)
         prepared = preparation.prepare(
-            description, model.weights, preparation.steps_of(recipe, request.spec.runtime), formats.products, tokens,
+            description, model.weights, steps, formats.products, tokens,
             lambda progress, activity: report(0.55 + 0.1 * progress, activity),
         )  # fmt: skip
         actual = decoder_check.run_decoder(prepared.description, prepared.unrounded, plan.probe_tokens)
