@@ -9,7 +9,6 @@ import android.text.TextWatcher
 import android.view.KeyEvent
 import android.view.View
 import android.view.ViewGroup
-import android.widget.Button
 import android.widget.EditText
 import android.widget.ProgressBar
 import android.widget.ScrollView
@@ -39,7 +38,7 @@ class ChatPane(private val activity: Activity, private val session: Session, pri
     private val drafts = Drafts(activity)
     private var first = 0 // the first turn that has a view
     private var conversation: Long? = NONE // whose turns and draft are shown
-    private var asked = "" // the last question, until it is known whether the model takes it
+    private val asked = AskedQuestion(input)
     private var edited: Int? = null // the turn whose question is in the field
     private var restored: Pair<Int, String>? = null // the same of an earlier process, until its conversation is there
 
@@ -56,8 +55,10 @@ class ChatPane(private val activity: Activity, private val session: Session, pri
             rebuild(session.state)
         }
         activity.findViewById<View>(R.id.cancel_edit).setOnClickListener { endEdit() }
-        val suggestions = activity.findViewById<ViewGroup>(R.id.suggestions)
-        for (text in session.state.info?.prompting?.prompts.orEmpty()) suggest(text, suggestions)
+        offerPrompts(activity, session.state.info?.prompting?.prompts.orEmpty()) {
+            input.setText(it)
+            ask()
+        }
         input.addTextChangedListener(object : TextWatcher {
             override fun afterTextChanged(text: Editable) {
                 if (edited == null) drafts[conversation] = text.toString()
@@ -87,7 +88,7 @@ class ChatPane(private val activity: Activity, private val session: Session, pri
     override fun show(state: SessionState) {
         val shown = state.chat
         if (!shown.loaded) return
-        if (!state.busy) giveBack(refused = state.notice is Notice.Refusal)
+        if (!state.busy) asked.giveBack(refused = state.notice is Notice.Refusal)
         if (shown.id != conversation) change(shown)
         if (shown.turns.size - first > views.size || shown.turns.size < views.size + first) rebuild(state) else fill(state)
         show(welcome, shown.turns.isEmpty())
@@ -170,28 +171,11 @@ class ChatPane(private val activity: Activity, private val session: Session, pri
         val index = edited
         val taken = if (index == null) chat.send(text) else chat.edit(index, text)
         if (!taken) return
-        asked = text
         voice.stop()
         edited = null
         show(editing, false)
-        input.text.clear()
+        asked.take(text)
         hideKeyboard(input)
-    }
-
-    /** A question that was [refused] stands in the field again, to be put in other words. */
-    private fun giveBack(refused: Boolean) {
-        if (refused && input.text.isEmpty()) input.append(asked)
-        asked = ""
-    }
-
-    private fun suggest(text: String, into: ViewGroup) {
-        val button = activity.layoutInflater.inflate(R.layout.suggestion, into, false) as Button
-        button.text = text
-        button.setOnClickListener {
-            input.setText(text)
-            ask()
-        }
-        into.addView(button)
     }
 
     override fun edit(view: TurnView) {

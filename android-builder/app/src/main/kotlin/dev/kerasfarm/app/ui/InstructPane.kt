@@ -2,8 +2,6 @@ package dev.kerasfarm.app.ui
 
 import android.app.Activity
 import android.view.View
-import android.view.ViewGroup
-import android.widget.Button
 import android.widget.EditText
 import android.widget.ScrollView
 import android.widget.TextView
@@ -25,7 +23,7 @@ class InstructPane(private val activity: Activity, private val session: Session,
     private val question = activity.findViewById<TextView>(R.id.question)
     private val answer = activity.findViewById<TextView>(R.id.answer)
     private val actions = activity.findViewById<View>(R.id.actions)
-    private var asked = "" // the last question, until it is known whether the model takes it
+    private val asked = AskedQuestion(input)
 
     init {
         send.setOnClickListener { ask(input.text.toString().trim(), 0) }
@@ -34,12 +32,11 @@ class InstructPane(private val activity: Activity, private val session: Session,
             ask(session.state.prompt, session.state.attempt + 1)
         }
         activity.findViewById<View>(R.id.copy).setOnClickListener { copy() }
-        val suggestions = activity.findViewById<ViewGroup>(R.id.suggestions)
-        for (text in session.state.info?.prompting?.prompts.orEmpty()) suggest(text, suggestions)
+        offerPrompts(activity, session.state.info?.prompting?.prompts.orEmpty()) { ask(it, 0) }
     }
 
     override fun show(state: SessionState) {
-        if (!state.busy) giveBack(refused = state.notice is Notice.Refusal)
+        if (!state.busy) asked.giveBack(refused = state.notice is Notice.Refusal)
         val answering = state.prompt.isNotEmpty()
         val written = state.text.trim()
         show(welcome, !answering)
@@ -57,24 +54,8 @@ class InstructPane(private val activity: Activity, private val session: Session,
     }
 
     private fun ask(text: String, attempt: Int) {
-        if (session.generate(text, preferences.options(Mode.INSTRUCT), attempt)) {
-            asked = text
-            input.text.clear()
-        }
+        if (session.generate(text, preferences.options(Mode.INSTRUCT), attempt)) asked.take(text)
         hideKeyboard(input)
-    }
-
-    /** A question that was [refused] stands in the field again, to be put in other words. */
-    private fun giveBack(refused: Boolean) {
-        if (refused && input.text.isEmpty()) input.append(asked)
-        asked = ""
-    }
-
-    private fun suggest(text: String, into: ViewGroup) {
-        val button = activity.layoutInflater.inflate(R.layout.suggestion, into, false) as Button
-        button.text = text
-        button.setOnClickListener { ask(text, 0) }
-        into.addView(button)
     }
 
     private fun copy() {
