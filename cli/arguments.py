@@ -19,7 +19,7 @@ JobId = Annotated[
 RunnableTarget = Annotated[
     str,
     typer.Argument(
-        metavar="TARGET", help="An .apk, a .tflite with its files beside it, their folder, or a job.",
+        metavar="TARGET", help="An .apk, a .litertlm, a .tflite with its files beside it, their folder, or a job.",
         autocompletion=completion.jobs, show_default=False,
     ),
 ]  # fmt: skip

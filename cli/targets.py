@@ -27,7 +27,7 @@ def model_files(ctx: typer.Context, target: str, needed: Sequence[ArtifactName])
         yield path
         return
     if "/" in target or path.suffix in MODEL_SUFFIXES:
-        raise FileUnreadable(f"There is no file {target}; give an .apk, an .aab, a .tflite, a folder or a job's id.")
+        raise FileUnreadable(f"There is no file {target}; give a package, a .tflite, a .litertlm, a folder or a job.")
     farm = connect(ctx)
     try:
         job = farm.job(target)

@@ -19,7 +19,7 @@ def command(
         str,
         typer.Argument(
             metavar="TARGET",
-            help="A .tflite, an .apk, an .aab, or a job.",
+            help="A .tflite, a .litertlm, an .apk, an .aab, or a job.",
             autocompletion=completion.jobs,
             show_default=False,
         ),
@@ -27,7 +27,7 @@ def command(
     tensors: Annotated[bool, typer.Option("--tensors", help="List every tensor, not only the largest.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show what is inside a .tflite or an APK: signatures, operators, tensors, sizes."""
+    """Show what is inside a .tflite, a .litertlm or an APK: signatures, operators, tensors, sizes."""
     # It brings the file format's library and numpy, for which no other command should wait.
     from cli import inspection_page
 

@@ -1,4 +1,5 @@
-"""Opening a finished model from what a user has: a `.tflite` among its job's files, their folder, or an APK."""
+"""Opening a finished model from what a user has: a `.tflite` among its job's files, their folder, an APK or a
+`.litertlm`."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ from farm.jobspec import SpecialTokens
 from pipeline.inference.generation import Sampler, generate, greedy
 from pipeline.inference.interpreter import TokenModel, open_token_model
 from pipeline.inference.model_info import ModelInfo
-from pipeline.litert_lm import container
+from pipeline.litert_lm import bundle, container
 from pipeline.tokenizers.codec import TextCodec
 
 MODEL_ASSET = "assets/autocomplete.tflite"
@@ -74,7 +75,7 @@ class ModelFiles:
 
 
 def open_language_model(path: Path, threads: int = 1) -> LanguageModel:
-    """Open a `.tflite`, a folder or an APK; FileUnreadable in one sentence when that is not possible."""
+    """Open a `.tflite`, a folder, an APK or a `.litertlm`; FileUnreadable in one sentence when that is not possible."""
     # The interpreter maps the file, so that its name can go as soon as it is open.
     with find_files(path) as files:
         return LanguageModel(open_token_model(files.path, threads, files.info.context), files.text, files.info)
@@ -82,20 +83,17 @@ def open_language_model(path: Path, threads: int = 1) -> LanguageModel:
 
 @contextmanager
 def find_files(path: Path) -> Iterator[ModelFiles]:
-    """What a `.tflite`, a folder or an APK holds, for as long as the context lasts; FileUnreadable."""
+    """What a `.tflite`, a folder, an APK or a `.litertlm` holds, for as long as the context lasts; FileUnreadable."""
     if not path.is_dir() and not path.is_file():
-        raise FileUnreadable(f"{path} does not exist; give a .tflite, an .apk or a job's folder.")
-    if path.is_file() and container.is_container(path):
-        container.find_model(path)
-        raise FileUnreadable(
-            f"{path} is for LiteRT-LM, which runs it with its own engine (package litert-lm-api); give the"
-            f" {MODEL_FILE} of the same job."
-        )
-    if path.is_file() and zipfile.is_zipfile(path):
-        with tempfile.TemporaryDirectory(prefix="farm-model-") as folder:
-            yield _unpack(path, Path(folder) / MODEL_FILE)
-    else:
+        raise FileUnreadable(f"{path} does not exist; give a .tflite, an .apk, a .litertlm or a job's folder.")
+    unpack = None
+    if path.is_file():
+        unpack = _unpack_bundle if container.is_container(path) else _unpack if zipfile.is_zipfile(path) else None
+    if unpack is None:
         yield _find_beside(path / MODEL_FILE if path.is_dir() else path)
+        return
+    with tempfile.TemporaryDirectory(prefix="farm-model-") as folder:
+        yield unpack(path, Path(folder) / MODEL_FILE)
 
 
 def _find_beside(model: Path) -> ModelFiles:
@@ -135,6 +133,18 @@ def _unpack(path: Path, model: Path) -> ModelFiles:
     except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
         raise FileUnreadable(f"{path} is a damaged APK ({error}); download it again.") from error
     _require_digest(info.model_sha256, digests.of_file(model), f"{path}!{MODEL_ASSET}")
+    return ModelFiles(model, text, info)
+
+
+def _unpack_bundle(path: Path, model: Path) -> ModelFiles:
+    description = bundle.read_description(path)
+    info, text = description.info, None
+    if info.tokenizer_sha256 is not None:
+        content = bundle.read_tokenizer(path)
+        _require_digest(info.tokenizer_sha256, digests.of_bytes(content), f"{path}!{TOKENIZER_FILE}")
+        text = TextCodec(content, f"{path}!{TOKENIZER_FILE}")
+    bundle.unpack_model(path, description.model_bytes, model)
+    _require_digest(info.model_sha256, digests.of_file(model), f"{path}!{MODEL_FILE}")
     return ModelFiles(model, text, info)
 
 

@@ -23,9 +23,12 @@ from flatbuffers.table import Table
 from farm.errors import FileUnreadable
 
 MAGIC = b"LITERTLM"
+SUFFIX = ".litertlm"
 VERSION = (1, 7, 0)
 BLOCK = 16 << 10
 HEADER_END_AT, HEADER_AT = 24, 32
+# LiteRT-LM's largest models have some ten sections.
+MOST_SECTIONS = 1000
 # The union's type of a text in a section's properties.
 _TEXT = 9
 MODEL_TYPE = "model_type"
@@ -35,6 +38,7 @@ PREFILL_DECODE = "tf_lite_prefill_decode"
 class SectionKind(IntEnum):
     """What a section holds; the numbers are the format's."""
 
+    GENERIC = 1
     TFLITE_MODEL = 3
     SENTENCEPIECE = 4
     LLM_METADATA = 5
@@ -57,6 +61,11 @@ class Extent:
     kind: int
     begin: int
     end: int
+
+    @property
+    def size(self) -> int:
+        """How many bytes it has."""
+        return self.end - self.begin
 
 
 def model_section(path: Path) -> Section:
@@ -153,9 +162,9 @@ def _vector(builder: flatbuffers.Builder, items: Sequence[int]) -> int:
 
 
 def is_container(path: Path) -> bool:
-    """Whether a file begins as one of this format."""
+    """Whether a file is meant to be of this format, by its name or its first bytes."""
     with path.open("rb") as stream:
-        return stream.read(len(MAGIC)) == MAGIC
+        return path.suffix == SUFFIX or stream.read(len(MAGIC)) == MAGIC
 
 
 def find_model(path: Path) -> Extent:
@@ -192,7 +201,10 @@ def _read_sections(content: bytes) -> list[Extent]:
     described = Table(content, root.Indirect(root.Pos + root.Offset(6)))
     listed = described.Offset(4)
     found = []
-    for number in range(described.VectorLen(listed)):
+    count = described.VectorLen(listed) if listed else 0
+    if count > MOST_SECTIONS:
+        raise ValueError(f"{count} sections")
+    for number in range(count):
         section = Table(content, described.Indirect(described.Vector(listed) + 4 * number))
         begin, end = (section.GetSlot(slot, 0, flags.Uint64Flags) for slot in (6, 8))
         found.append(Extent(section.GetSlot(10, 0, flags.Uint8Flags), begin, end))

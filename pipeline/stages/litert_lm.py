@@ -6,9 +6,9 @@ import json
 
 from farm.artifacts import ArtifactName
 from farm.progress import Reporter
-from pipeline.inference.interpreter import open_token_model
+from pipeline.inference.interpreter import read_sizes
 from pipeline.inference.model_info import ModelInfo
-from pipeline.litert_lm import check, container, metadata, signatures
+from pipeline.litert_lm import bundle, check, container, metadata, signatures
 from pipeline.request import Metric, StageRequest, StageResult
 
 # The bundle's signatures read the weights that verification has judged: a part of the golden prompts shows whether
@@ -22,7 +22,7 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
     report(0.0, "deriving the signatures")
     info = ModelInfo.read(request.input(ArtifactName.MODEL_INFO))
     model = request.input(ArtifactName.MODEL)
-    contract = open_token_model(model, request.threads, info.context).contract
+    contract = read_sizes(model, info.context)
     request.scratch.mkdir(parents=True, exist_ok=True)
     derived = request.scratch / "litert-lm.tflite"
     signatures.derive(model, contract, derived)
@@ -41,6 +41,7 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
     container.write(
         output,
         [
+            bundle.description_section(info, model.stat().st_size),
             container.metadata_section(metadata.encode(info.context, info.start_token, info.stop_tokens)),
             container.tokenizer_section(request.input(ArtifactName.TOKENIZER).read_bytes()),
             container.model_section(derived),

@@ -15,6 +15,7 @@ from farm.conversations import SavedConversation, SavedTurn
 from farm.prompting import Mode, Prompting
 from pipeline.inference import archive
 from pipeline.inference.conversation import AnswerOptions, Conversation
+from tests.fixtures import litert_lm_files
 from tests.fixtures.bound_models import END_TOKEN, START_TOKEN, write_model_folder
 
 CHAT = Chat(
@@ -202,6 +203,17 @@ def test_farm_chat_answers_each_line_of_stdin(farm, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("cli.chat_prompt._read_plainly", iter_lines("six"))
     found = farm("chat", "chat", "--max-tokens", "3", "--load", "talk.json", "--json").json
     assert [turn["question"] for turn in found["turns"]] == ["one", "two", "six"]
+
+
+def test_farm_chat_asks_a_file_for_litert_lm(farm, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(Path("chat"))
+    litert_lm_files.pack(Path("chat"), Path("model.litertlm"))
+    answers = []
+    for target in ("chat", "model.litertlm"):
+        monkeypatch.setattr("cli.chat_prompt._read_plainly", iter_lines("one", "two"))
+        answers.append(farm("chat", target, "--max-tokens", "3", "--json").json["turns"])
+    assert answers[0] == answers[1]
+    assert len(answers[0]) == 2
 
 
 def iter_lines(*lines: str) -> Callable[[], str]:

@@ -19,6 +19,7 @@ from farm import errors, locations
 from farm.artifacts import ArtifactName
 from farm.states import JobState
 from pipeline.flex.runner import FlexModel
+from tests.fixtures import litert_lm_files
 from tests.fixtures.bound_models import write_model_folder
 
 MODEL = locations.ROOT / "tests" / "fixtures" / "gpt2_like.tflite"
@@ -72,10 +73,14 @@ def test_inspect_a_job_takes_its_model(farm, memory_farm) -> None:
 def test_what_is_no_model_is_refused(farm, memory_farm, command: list[str]) -> None:
     prompt = ["The list"] if command == ["run"] else []
     Path("text.tflite").write_text("not a model")
+    Path("text.litertlm").write_text("not a model")
+    Path("cut.litertlm").write_bytes(b"LITERTLM" + bytes(40))
     Path("empty.apk").touch()
     queued = memory_farm.add(JobState.QUEUED)
     for target, code in (
         ("text.tflite", errors.FileUnreadable),
+        ("text.litertlm", errors.FileUnreadable),
+        ("cut.litertlm", errors.FileUnreadable),
         ("empty.apk", errors.FileUnreadable),
         ("model", errors.FileUnreadable),
         ("no/such.file", errors.FileUnreadable),
@@ -186,6 +191,16 @@ def test_a_prompt_that_is_not_utf8_is_one_sentence(monkeypatch, given: str) -> N
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"caf\xe9")))
     with pytest.raises(errors.UsageError, match="not UTF-8 text"):
         read_prompt(given)
+
+
+def test_a_file_for_litert_lm_runs_as_its_folder_does(farm) -> None:
+    write_model_folder(Path("job"))
+    litert_lm_files.pack(Path("job"), Path("model.litertlm"))
+    words = ["the rain", "--max-tokens", "5", "--json"]
+    found, own = farm("run", "model.litertlm", *words), farm("run", "job", *words)
+    assert found.code == 0, found.stderr
+    assert found.json["new_token_ids"] == own.json["new_token_ids"]
+    assert len(own.json["new_token_ids"]) == 5
 
 
 def test_a_model_is_no_package(farm) -> None:

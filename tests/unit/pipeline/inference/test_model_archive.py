@@ -8,7 +8,7 @@ import pytest
 
 from farm.errors import FileUnreadable, SequenceTooLong
 from pipeline.inference.archive import INFO_ASSET, MODEL_ASSET, TOKENIZER_ASSET, default_threads, open_language_model
-from pipeline.litert_lm import container
+from tests.fixtures import litert_lm_files
 from tests.fixtures.bound_models import START_TOKEN, write_model_folder
 
 
@@ -112,14 +112,24 @@ def test_a_path_that_does_not_exist_is_refused(tmp_path: Path) -> None:
         open_language_model(tmp_path / "none.apk")
 
 
-def test_a_file_for_litert_lm_is_refused_with_what_runs_it(folder: Path, tmp_path: Path) -> None:
-    packed = tmp_path / "model.litertlm"
-    tokenizer = container.tokenizer_section((folder / "tokenizer.json").read_bytes())
-    container.write(packed, [tokenizer, container.model_section(folder / "model.tflite")], [])
-    with pytest.raises(FileUnreadable, match=r"is for LiteRT-LM, .* give the model\.tflite of the same job"):
-        open_language_model(packed)
+def test_a_file_for_litert_lm_writes_the_same(folder: Path, tmp_path: Path) -> None:
+    packed = litert_lm_files.pack(folder, tmp_path / "model.litertlm")
+    found, own = open_language_model(packed), open_language_model(folder)
+    assert "".join(found.complete("the rain in ", 10)) == "".join(own.complete("the rain in ", 10))
+    assert found.info == own.info
+
+
+def test_a_file_for_litert_lm_that_is_cut_is_refused(folder: Path, tmp_path: Path) -> None:
+    packed = litert_lm_files.pack(folder, tmp_path / "model.litertlm")
     packed.write_bytes(packed.read_bytes()[:-1])
     with pytest.raises(FileUnreadable, match="is cut off"):
+        open_language_model(packed)
+
+
+@pytest.mark.parametrize("part", ["tokenizer", "model"])
+def test_other_parts_than_described_are_noticed(folder: Path, tmp_path: Path, part: str) -> None:
+    packed = litert_lm_files.pack(folder, tmp_path / "model.litertlm", changed=part)
+    with pytest.raises(FileUnreadable, match=f"{part}.*its SHA-256 differs"):
         open_language_model(packed)
 
 

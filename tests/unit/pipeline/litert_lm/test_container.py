@@ -3,6 +3,7 @@ from __future__ import annotations
 import zlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from farm.errors import FileUnreadable
@@ -61,6 +62,29 @@ def test_another_file_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"LITERT")
     with pytest.raises(FileUnreadable, match=r"is no \.litertlm file"):
         container.read_extents(path)
+
+
+def test_a_file_with_a_million_sections_is_refused(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(container, "MOST_SECTIONS", 2)
+    with pytest.raises(FileUnreadable, match=r"damaged \.litertlm"):
+        container.read_extents(written)
+
+
+def test_no_damage_of_a_header_is_more_than_a_sentence(written: Path) -> None:
+    whole = written.read_bytes()
+    generator = np.random.default_rng(1)
+    header = int.from_bytes(whole[24:32], "little")
+    refused = 0
+    for _ in range(500):
+        content = bytearray(whole)
+        for at in generator.integers(8, header, 4):
+            content[at] = generator.integers(256)
+        written.write_bytes(content)
+        try:
+            container.find_model(written)
+        except FileUnreadable:
+            refused += 1
+    assert 100 < refused < 500
 
 
 def test_a_container_without_tokenizer_is_refused(written: Path, tmp_path: Path) -> None:
