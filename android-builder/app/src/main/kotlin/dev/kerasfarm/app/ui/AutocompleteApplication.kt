@@ -19,8 +19,9 @@ open class AutocompleteApplication : Application() {
         val main = Handler(Looper.getMainLooper())
         return Session(
             readInfo = {
-                // Read once on this thread, the settings are at hand on the main one.
+                // Read once on this thread, both files are at hand on the main one.
                 Preferences(this).limit
+                Drafts(this)[null]
                 readInfo()
             },
             openModel = { open(it) },
