@@ -11,6 +11,12 @@ from pathlib import Path
 
 import pytest
 
+# Before NumPy is imported: tests run on every core already, and its threads wait for each other without sleeping.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# One of several test processes leaves the other cores to them.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("FARM_THREADS", "1")
+
 from tests import trial as trials
 from tests.servers import PostgresServer, RedisServer
 from tests.trial import Trial

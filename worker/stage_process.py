@@ -66,6 +66,9 @@ _FIXED = {
     "KERAS_BACKEND": "tensorflow",
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "CUDA_VISIBLE_DEVICES": "-1",
+    # NumPy's threads wait for each other without sleeping, so that a conversion beside other work takes many times as
+    # long; what is worth more than one thread divides its products itself.
+    "OPENBLAS_NUM_THREADS": "1",
     "PYTHONDONTWRITEBYTECODE": "1",
     # Equal stages make equal files, so nothing may depend on the order of a set.
     "PYTHONHASHSEED": "0",

@@ -5,7 +5,7 @@ Never KerasHub's `generate()`, whose cached decoding is wrong for some families.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -41,6 +41,9 @@ class Forward(Protocol):
     def logits_after(self, tokens: Int32, last: int | None = None) -> Float32:
         """Logits [N,V] after each of one row's tokens [N], or after the last ones alone."""
 
+    def logits_of_each(self, rows: Sequence[Int32]) -> Iterator[Float32]:
+        """The same after each of every row's tokens, one row's logits at a time."""
+
 
 class FullForward:
     """Keras's own forward pass over whole sequences, traced once for all shapes where its layers allow that."""
@@ -70,6 +73,10 @@ class FullForward:
         """Logits [N,V] after each of one row's tokens [N], or after the last ones alone."""
         row: Float32 = self.logits([tokens.tolist()])[0]
         return row if last is None else row[-last:]
+
+    def logits_of_each(self, rows: Sequence[Int32]) -> Iterator[Float32]:
+        """The same after each of every row's tokens, one row's logits at a time."""
+        return map(self.logits_after, rows)
 
 
 def continue_greedily(
@@ -138,11 +145,10 @@ def _accept(
 
 def read_texts(forward: Forward, texts: Sequence[Int32]) -> tuple[TextReference, ...]:
     """What Keras holds to come next after every token of each text."""
-    return tuple(_read_text(forward, tokens) for tokens in texts)
+    return tuple(map(_read_text, texts, forward.logits_of_each(texts)))
 
 
-def _read_text(forward: Forward, tokens: Int32) -> TextReference:
-    logits = forward.logits_after(tokens)
+def _read_text(tokens: Int32, logits: Float32) -> TextReference:
     pairs = zip(logits[:-1], tokens[1:], strict=True)
     nll = np.array([negative_log_likelihood(row, int(token)) for row, token in pairs], np.float32)
     return TextReference(tokens, *divergence.likeliest(logits), nll)

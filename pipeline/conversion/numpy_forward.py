@@ -7,6 +7,7 @@ It shares nothing with the decoder's graph: no TensorFlow, no cache, no fused op
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from scipy.special import erf
@@ -31,15 +32,20 @@ from pipeline.conversion.weights import Float32, WeightSource
 # The name of the product that the logits are made by, beside the layers' own.
 LOGITS = "logits"
 
+# Multiplications that are worth a thread of their own.
+SHARED_FROM = 1 << 24
+
 WITNESS = "the farm's own forward pass over the checkpoint's tensors, in NumPy"
 
 
 class NumpyForward:
     """Logits of whole sequences, a layer at a time over all rows, so that each weight is read once a pass."""
 
-    def __init__(self, description: DecoderDescription, weights: WeightSource) -> None:
+    def __init__(self, description: DecoderDescription, weights: WeightSource, threads: int = 1) -> None:
         self._description = description
         self._weights = weights
+        self._threads = threads
+        self._pool = ThreadPoolExecutor(threads)
         self._seen: dict[str, Float32] | None = None
 
     def logits(self, rows: Sequence[Sequence[int]]) -> Float32:
@@ -56,6 +62,12 @@ class NumpyForward:
         """Logits [N,V] after each of one row's tokens [N], or after the last ones alone."""
         hidden = self._run_layers([tokens.tolist()])
         return self._project(hidden if last is None else hidden[-last:], self._table())
+
+    def logits_of_each(self, rows: Sequence[Int32]) -> Iterator[Float32]:
+        """The same after each of every row's tokens, one row's logits at a time."""
+        hidden, table = self._run_layers([row.tolist() for row in rows]), self._table()
+        for x in _apart(hidden, [len(row) for row in rows]):
+            yield self._project(x, table)
 
     def _run_layers(self, rows: Sequence[Sequence[int]]) -> Float32:
         """Hidden states of all rows [N, hidden size], one row behind the other."""
@@ -105,7 +117,7 @@ class NumpyForward:
         return x.astype(np.float32)
 
     def _project(self, x: Float32, table: Float32) -> Float32:
-        return _cap(self._before_logits(x) @ table.T, self._description.final_logit_cap)
+        return _cap(self._multiply(self._before_logits(x), table), self._description.final_logit_cap)
 
     def _before_logits(self, x: Float32) -> Float32:
         if self._description.final_norm:
@@ -186,9 +198,27 @@ class NumpyForward:
     def _linear(self, weights: dict[str, Float32], name: str, x: Float32) -> Float32:
         if self._seen is not None:
             self._seen[name] = x
-        product = x @ weights[f"{name}_weight"].T
+        product = self._multiply(x, weights[f"{name}_weight"])
         bias = weights.get(f"{name}_bias")
         return product if bias is None else product + bias
+
+    def _multiply(self, x: Float32, matrix: Float32) -> Float32:
+        """x [N,in] by a matrix [out,in], each thread a part of the matrix.
+
+        The library's own threads wait for each other without sleeping: where another process holds a core, a product
+        takes many times as long. A stage's process has them switched off.
+        """
+        height = len(matrix)
+        if self._threads == 1 or x.size * height < SHARED_FROM:
+            return x @ matrix.T
+        product = np.empty((len(x), height), np.float32)
+        edges = np.linspace(0, height, self._threads + 1).astype(int).tolist()
+
+        def fill(first: int, last: int) -> None:
+            product[:, first:last] = x @ matrix[first:last].T
+
+        list(self._pool.map(fill, edges[:-1], edges[1:]))
+        return product
 
 
 def _apart(x: Float32, lengths: Sequence[int]) -> list[Float32]:

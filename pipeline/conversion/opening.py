@@ -30,15 +30,15 @@ class OpenedModel:
     notes: tuple[str, ...] = ()
 
 
-def open_model(source: Path, graph: TokenizerGraph) -> OpenedModel:
-    """Open a preset, a `.keras` file or a folder that Transformers wrote."""
+def open_model(source: Path, graph: TokenizerGraph, threads: int = 1) -> OpenedModel:
+    """Open a preset, a `.keras` file or a folder that Transformers wrote. threads: for a witness in NumPy."""
     if reading.is_checkpoint(source):
         if graph is TokenizerGraph.TFTEXT:
             raise UnsupportedFamily(
                 f"KerasHub's own graph ({TokenizerGraph.TFTEXT}) can only be made of a KerasHub preset or a .keras"
                 f" file, and this folder was written by Transformers; use --tokenizer-graph {TokenizerGraph.PORTABLE}."
             )
-        return _open_checkpoint(source)
+        return _open_checkpoint(source, threads)
     causal_lm = loading.load_causal_lm(source)
     notes = keras_adapter.apply(causal_lm, source)
     preprocessor = causal_lm.preprocessor
@@ -54,11 +54,11 @@ def open_model(source: Path, graph: TokenizerGraph) -> OpenedModel:
     )
 
 
-def _open_checkpoint(source: Path) -> OpenedModel:
+def _open_checkpoint(source: Path, threads: int) -> OpenedModel:
     found = reading.read_checkpoint(source)
     return OpenedModel(
         model=MappedModel(found.family, found.description, found.weights, found.positions),
-        forward=NumpyForward(found.description, found.weights),
+        forward=NumpyForward(found.description, found.weights, threads),
         # Its tokenizer is read from the folder's own files.
         preprocessor=None,
         causal_lm=None,

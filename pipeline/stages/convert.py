@@ -129,7 +129,7 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
     report(0.0, "loading the model")
     said = metadata.read(request.input(ArtifactName.SOURCE))
     with timer.measure("load_seconds"):
-        opened = open_model(request.input(ArtifactName.SOURCE), request.spec.tokenizer_graph)
+        opened = open_model(request.input(ArtifactName.SOURCE), request.spec.tokenizer_graph, request.threads)
     model, forward, causal_lm = opened.model, opened.forward, opened.causal_lm
     check_vocabulary(model.description.vocabulary_size)
     export = export_tokenizer(
@@ -253,7 +253,7 @@ def prepare_weights(
         formats = choose_formats(description, recipe, request.spec.runtime)
         prepared = preparation.prepare(
             description, model.weights, steps, formats.products, tokens,
-            lambda progress, activity: report(0.55 + 0.1 * progress, activity),
+            lambda progress, activity: report(0.55 + 0.1 * progress, activity), request.threads,
         )  # fmt: skip
         actual = decoder_check.run_decoder(prepared.description, prepared.unrounded, plan.probe_tokens)
         decoder_check.require_unchanged(actual, expected)

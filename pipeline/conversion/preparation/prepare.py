@@ -71,13 +71,14 @@ def describe(description: DecoderDescription, steps: Sequence[Preparation]) -> D
 def prepare(
     description: DecoderDescription, weights: ViewedWeights, steps: Sequence[Preparation],
     formats: Mapping[ProductName, WeightFormat], tokens: Sequence[Sequence[int]], report: Reporter,
+    threads: int = 1,
 ) -> Prepared:  # fmt: skip
     """Do the steps in their order. tokens: what is read, each row behind the start token."""
     changed = ChangedWeights(weights)
     turns = rotation.blocks(description) if Preparation.ROTATION in steps else dict.fromkeys(ProductName, 0)
     layers = len(description.layers)
     notes: list[str] = []
-    forward = NumpyForward(description, weights)
+    forward = NumpyForward(description, weights, threads)
     looks = not BLIND.issuperset(steps)
     inputs = forward.inputs_by_layer(tokens) if looks else repeat(dict[str, Float32](), layers + 1)
     for index, seen in enumerate(inputs):

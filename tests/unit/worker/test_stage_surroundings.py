@@ -41,6 +41,7 @@ def test_secrets_stay_outside(tmp_path: Path, network: bool, passed_on: set[str]
     assert found["HOME"] == found["TMPDIR"] == str(tmp_path / "scratch")
     assert found[process_tree.MARK_VARIABLE] == "mark"
     assert found["OMP_NUM_THREADS"] == "3"
+    assert found["OPENBLAS_NUM_THREADS"] == "1", "NumPy's threads wait without sleeping for cores that others hold"
     assert found["LC_ALL"] == "C.UTF-8", "Java finds no file below a folder with an umlaut in a locale without UTF-8"
 
 
