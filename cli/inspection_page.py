@@ -18,29 +18,33 @@ from cli import units
 from cli.package_parts import PackagePart, package_parts
 from cli.tables import plain_table
 from cli.terminal import Terminal, printable
-from pipeline.inference import archive, inspection
+from pipeline.inference import archive, inspection, memory
 from pipeline.inference.inspection import Inspection
+from pipeline.inference.memory import MemoryEstimate
 
 LARGEST = 10
 
 
 @dataclasses.dataclass(frozen=True)
 class Findings:
-    """A model, and the package around it if there is one."""
+    """A model, what its longest text takes of memory, and the package around it if there is one."""
 
     model: Inspection
     parts: tuple[PackagePart, ...]
+    memory: MemoryEstimate | None
 
     @classmethod
     def of(cls, path: Path) -> Findings:
         """Look into a `.tflite`, an APK or a bundle, which has its model compressed; FileUnreadable."""
         with plain_model(path) as model:
-            return cls(inspection.inspect(model), package_parts(path))
+            found = inspection.inspect(model)
+            return cls(found, package_parts(path), memory.estimate(found, archive.find_limit(path)))
 
     def json_object(self) -> dict[str, Any]:
         """Everything that was found."""
         return {
             **dataclasses.asdict(self.model),
+            "memory": self.memory and dataclasses.asdict(self.memory),
             "custom_operators": list(self.model.custom_operators),
             "package": [dataclasses.asdict(part) for part in self.parts],
         }
@@ -75,6 +79,8 @@ def show(findings: Findings, terminal: Terminal, every_tensor: bool) -> None:
         share = kind.bytes / model.file_bytes
         sizes.add_row(kind.kind, str(kind.constants or ""), units.size(kind.bytes), f"{share * 100:.1f} %")
     terminal.show(sizes)
+    if findings.memory is not None:
+        _show_memory(findings.memory, terminal)
     _show_signatures(model, terminal)
     _show_operators(model, terminal)
     _show_tensors(model, terminal, every_tensor)
@@ -93,6 +99,14 @@ def _show_package(parts: tuple[PackagePart, ...], terminal: Terminal) -> None:
         )
     terminal.show(table)
     terminal.show("")
+
+
+def _show_memory(memory: MemoryEstimate, terminal: Terminal) -> None:
+    weights, cache = units.size(memory.weight_bytes), units.size(memory.cache_bytes)
+    terminal.show(
+        f"\nMemory for a text of {memory.context} tokens, the longest: about {units.size(memory.bytes)}"
+        f" ({weights} of weights, {cache} of key-value caches)"
+    )
 
 
 def _show_signatures(model: Inspection, terminal: Terminal) -> None:

@@ -24,9 +24,10 @@ def headlines(job: JobView) -> Iterator[tuple[str, str]]:
     if has(convert, "file_bytes", "file_to_float32_ratio"):
         size, ratio = found[convert, "file_bytes"], found[convert, "file_to_float32_ratio"]
         yield "model", f"{units.size(size)}, {ratio * 100:.1f} % of float32"
-    if has(convert, "context", "cache_bytes"):
-        longest, memory = found[convert, "context"], units.size(found[convert, "cache_bytes"])
-        yield "context", f"up to {longest:.0f} tokens, which take {memory} of memory beside the model"
+    if has(convert, "context", "cache_bytes", "file_bytes"):
+        longest, cache, model = (found[convert, name] for name in ("context", "cache_bytes", "file_bytes"))
+        memory = f"about {units.size(cache + model)} of memory, {units.size(cache)} of it for the text"
+        yield "context", f"up to {longest:.0f} tokens, which take {memory}"
     if has(ops, "operators", "flex_ops", "tftext_ops", "custom_ops"):
         foreign = [(found[ops, f"{kind}_ops"], name) for kind, name in CUSTOM_OPS.items()]
         words = ", ".join(f"{number:.0f} {name}" for number, name in foreign if number) or "all built in"

@@ -32,7 +32,7 @@ def command(
     from cli import inspection_page
 
     terminal = open_terminal(as_json)
-    with model_files(ctx, target, (ArtifactName.MODEL,)) as path:
+    with model_files(ctx, target, (ArtifactName.MODEL, ArtifactName.MODEL_INFO)) as path:
         findings = inspection_page.Findings.of(path / ArtifactName.MODEL if path.is_dir() else path)
     if as_json:
         terminal.write_json(findings.json_object())

@@ -148,6 +148,21 @@ def _unpack_bundle(path: Path, model: Path) -> ModelFiles:
     return ModelFiles(model, text, info)
 
 
+def find_limit(path: Path) -> int | None:
+    """How many tokens a text of the model may have, by the model-info.json beside it or in its package; None where that
+    says nothing. The model itself is not read."""
+    try:
+        if path.is_file() and container.is_container(path):
+            return bundle.read_description(path).info.context
+        if path.is_file() and zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as package:
+                return ModelInfo.parse(package.read(entry_of(package, INFO_ASSET)), str(path)).context
+        return ModelInfo.read(path.with_name(INFO_FILE)).context
+    except FileUnreadable:
+        # A file may be looked into whatever lies beside it.
+        return None
+
+
 def entry_of(package: zipfile.ZipFile, asset: str) -> zipfile.ZipInfo:
     """Where a package has an asset; FileUnreadable when it has not."""
     names = set(package.namelist())

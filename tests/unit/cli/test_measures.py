@@ -26,6 +26,14 @@ def test_what_was_not_measured_is_left_out(memory_farm, missing: str) -> None:
     assert len(dict(headlines(job))) == 3
 
 
+def test_the_longest_text_is_told_with_its_memory(memory_farm) -> None:
+    job = memory_farm.add(JobState.SUCCEEDED)
+    longest = MetricView(StageName.CONVERT, "context", 4096, "tokens")
+    cache = MetricView(StageName.CONVERT, "cache_bytes", 18_000, "bytes")
+    words = dict(headlines(dataclasses.replace(job, metrics=(*job.metrics, longest, cache))))
+    assert words["context"] == "up to 4096 tokens, which take about 24.0 kB of memory, 18.0 kB of it for the text"
+
+
 def test_near_ties_are_said_to_be_skipped(memory_farm) -> None:
     job = memory_farm.add(JobState.SUCCEEDED)
     for ties, said in ((1, "1 near-tie skipped"), (13, "13 near-ties skipped")):

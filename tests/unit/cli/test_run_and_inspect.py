@@ -19,7 +19,7 @@ from farm import errors, locations
 from farm.artifacts import ArtifactName
 from farm.states import JobState
 from pipeline.flex.runner import FlexModel
-from tests.fixtures import litert_lm_files
+from tests.fixtures import dynamic_graphs, litert_lm_files
 from tests.fixtures.bound_models import write_model_folder
 
 MODEL = locations.ROOT / "tests" / "fixtures" / "gpt2_like.tflite"
@@ -43,6 +43,24 @@ def test_inspect_a_model(farm) -> None:
     assert "--tensors lists them" in ran.stderr
     assert ran.stdout.index("prefill_4") < ran.stdout.index("prefill_16")
     assert "w__positions" in farm("inspect", str(MODEL), "--tensors").stdout
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_inspect_says_what_the_longest_text_takes(farm, packed: bool) -> None:
+    path = dynamic_graphs.bind_graph("llama", Path("model.tflite"))
+    info = write_model_folder(Path("other")).model_copy(update={"context": 600})
+    info.write(Path("model-info.json"))
+    if packed:
+        with zipfile.ZipFile("app.apk", "w") as package:
+            package.write(path, "assets/autocomplete.tflite")
+            package.write("model-info.json", "assets/model-info.json")
+        path = Path("app.apk")
+    found = farm("inspect", str(path), "--json").json["memory"]
+    assert found["context"] == 600
+    assert "Memory for a text of 600 tokens, the longest: about " in farm("inspect", str(path)).stdout
+    if not packed:
+        Path("model-info.json").write_text("{}")
+        assert farm("inspect", str(path), "--json").json["memory"] is None
 
 
 def test_inspect_as_json(farm) -> None:
