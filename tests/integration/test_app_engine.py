@@ -29,7 +29,7 @@ from pipeline.inference.model_info import ModelInfo
 from pipeline.toolchain.maven import Toolchain
 from pipeline.toolchain.pins import Role
 from tests import processors
-from tests.fixtures import decoders, drafting_traces, weightless_graphs
+from tests.fixtures import decoders, drafting_traces, length_traces, weightless_graphs
 from tests.fixtures.drafting_traces import Trace
 from tests.fixtures.host_driver import HostDriver
 from tests.fixtures.weightless_graphs import GPT2_LIKE, LLAMA_LIKE, Sizes
@@ -383,6 +383,45 @@ def test_lengths_are_those_of_python(host_driver: HostDriver) -> None:
             rows = growth.rows_for(place + 1, limit)
             expected = [growth.can_rewind(back, place + 1, rows, windows) for back in range(0, place + 1, 50)]
             assert kept == expected, (limit, windows, place)
+
+
+@pytest.mark.parametrize("text", length_traces.load()["texts"], ids=lambda text: text["name"])
+def test_the_golden_traces_hold_in_the_app(host_driver: HostDriver, text: dict[str, Any]) -> None:
+    limit, windows = text["limit"], [window for window in text["windows"] if window is not None]
+    places, expected, rewinds, kept = [], [], [], []
+    position = written = 0
+    rows = min(limit, growth.FIRST_ROWS)
+    for (what, count), calls in zip(text["done"], text["calls"], strict=True):
+        if what == "rewind":
+            rewinds.append([count, written, rows])
+            kept.append(calls is not None)
+            if calls is not None:
+                position, written = count, written if count else 0
+        elif what == "reset":
+            position, written, rows = 0, 0, min(limit, growth.FIRST_ROWS)
+        for number, (length, start, held, *rings) in enumerate(calls or []):
+            assert start == position
+            left = count - sum(call[0] for call in calls[:number]) if what == "read" else min(count, limit - start)
+            places.append((start, start + length - 1))
+            expected.append((length, left, rows, held, [ring for ring, _ in rings]))
+            position, written, rows = start + length, max(written, start + length), held
+    first, last = zip(*places, strict=True)
+    begins = host_driver.ask(cmd="lengths", limit=limit, windows=windows, positions=first, rewinds=rewinds)
+    ends = host_driver.ask(cmd="lengths", limit=limit, windows=windows, positions=last)
+    assert begins["rewinds"] == kept
+    for number, (length, left, before, held, rings) in enumerate(expected):
+        assert min(begins["longest"][number], left) == length
+        assert max(before, ends["rows"][number]) == held
+        if held > before or number == 0:
+            assert ends["rings"][number] == rings
+
+
+def test_the_golden_masks_hold_in_the_app(host_driver: HostDriver) -> None:
+    masks = length_traces.load()["masks"]
+    assert len(masks) > 5
+    for mask in masks:
+        seen = mask.pop("seen")
+        assert host_driver.ask(cmd="mask", **mask)["seen"] == seen, mask
 
 
 def test_without_memory_for_a_longer_cache_the_text_so_far_is_kept(host_driver: HostDriver, long: Built) -> None:

@@ -14,7 +14,9 @@ import dev.kerasfarm.generation.engine.ModelRegion
 import dev.kerasfarm.generation.engine.ModelUnusable
 import dev.kerasfarm.generation.engine.keeps
 import dev.kerasfarm.generation.engine.longestCall
+import dev.kerasfarm.generation.engine.ringRows
 import dev.kerasfarm.generation.engine.rowsFor
+import dev.kerasfarm.generation.engine.sees
 import dev.kerasfarm.generation.model.ChatTemplate
 import dev.kerasfarm.generation.model.ModelInfo
 import dev.kerasfarm.generation.model.ModelInfoUnusable
@@ -52,11 +54,12 @@ class Driver : Closeable {
                 "score" -> score(command)
                 "draft" -> draft(command)
                 "lengths" -> lengths(command)
+                "mask" -> mask(command)
                 "sample" -> sample(command)
                 "conversation" -> conversation(command)
                 else -> throw HostError(
-                    "There is no command $name; use open, tokenize, detokenize, generate, score, draft, lengths, sample," +
-                        " conversation or quit.",
+                    "There is no command $name; use open, tokenize, detokenize, generate, score, draft, lengths, mask," +
+                        " sample, conversation or quit.",
                 )
             }
         } catch (error: ModelUnusable) {
@@ -288,7 +291,8 @@ class Driver : Closeable {
 
     /**
      * For texts of up to `limit` tokens whose last one is at one of `positions`, in a model with attention `windows`: the
-     * rows of its cache, the longest call from there on, and which of the places 0, 50, ... it could go back to.
+     * rows of its cache and of each window's, the longest call from there on, and which of the places 0, 50, ... it could
+     * go back to. `rewinds`: [place, how many tokens were read, rows] each, and whether the text could go on there.
      */
     private fun lengths(command: JSONObject): JSONObject {
         val windows = integers(command, "windows").toList()
@@ -298,10 +302,27 @@ class Driver : Closeable {
         val kept = positions.zip(rows) { position, held ->
             JSONArray((0..position step 50).map { keeps(it, position + 1, held, windows) })
         }
+        val asked = command.optJSONArray("rewinds") ?: JSONArray()
+        val rewinds = List(asked.length()) { asked.getJSONArray(it) }
+            .map { keeps(it.getInt(0), it.getInt(1), it.getInt(2), windows) }
         return JSONObject()
             .put("rows", JSONArray(rows))
+            .put("rings", JSONArray(rows.map { held -> JSONArray(windows.map { ringRows(held, it) }) }))
+            .put("rewinds", JSONArray(rewinds))
             .put("longest", JSONArray(positions.map { longestCall(it, windows) }))
             .put("keeps", JSONArray(kept))
+    }
+
+    /** Which of its `rows` each of `count` tokens from `position` on sees, as text: 1 for a row that is seen. */
+    private fun mask(command: JSONObject): JSONObject {
+        val position = command.getInt("position")
+        val rows = command.getInt("rows")
+        val window = if (command.isNull("window")) null else command.getInt("window")
+        val tokens = position until position + command.getInt("count")
+        val seen = tokens.map { token ->
+            (0 until rows).joinToString("") { if (sees(token, it, tokens.last, rows, window)) "1" else "0" }
+        }
+        return JSONObject().put("seen", JSONArray(seen))
     }
 
     private fun needTokenizer(): Tokenizer =

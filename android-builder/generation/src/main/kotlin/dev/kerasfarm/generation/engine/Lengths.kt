@@ -38,3 +38,13 @@ internal fun keeps(position: Int, written: Int, rows: Int, windows: Collection<I
 
 private fun keepsIn(ring: Int, window: Int, position: Int, written: Int): Boolean =
     written <= ring || written - position <= ring - window
+
+/**
+ * Whether a token sees [row] of a cache of [rows], in a call whose last token is [last]; in a ring, with a [window], the
+ * row holds the latest token that was written to it.
+ */
+internal fun sees(token: Int, row: Int, last: Int, rows: Int, window: Int?): Boolean {
+    if (window == null) return row <= token
+    val held = last - Math.floorMod(last - row, rows)
+    return held in 0..token && token - held < window
+}

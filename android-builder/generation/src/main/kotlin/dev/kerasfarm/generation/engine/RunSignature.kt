@@ -71,10 +71,7 @@ internal class RunSignature(private val runner: SignatureRunner, private val con
         val last = position + count - 1
         for (token in position..last) {
             for (row in 0 until length) {
-                // The latest token that was written to the row.
-                val held = if (window == null) row else last - Math.floorMod(last - row, length)
-                val visible = held in 0..token && (window == null || token - held < window)
-                seen[row] = if (visible) 0f else HIDDEN
+                seen[row] = if (sees(token, row, last, length, window)) 0f else HIDDEN
             }
             mask.put(seen)
         }
