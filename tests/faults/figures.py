@@ -26,7 +26,7 @@ BEGIN, END = "<!-- measured by scripts/faults --write: begin -->", "<!-- measure
 # Where the tests of goals stand.
 PLACES = (
     "tests/faults", "tests/security", "tests/integration/test_api_fuzz.py", "tests/integration/test_api_streams.py",
-    "tests/integration/test_real_models.py",
+    "tests/integration/test_real_models.py", "tests/integration/test_long_texts.py",
     "tests/integration/test_api_webhooks.py", "tests/integration/test_farm_check.py", "tests/compose",
     "tests/unit/server", "tests/unit/cli/test_command_line.py", "tests/unit/farm/test_jobspec.py",
     "tests/unit/db/test_garbage_collection.py", "tests/unit/pipeline/ops/test_allowlist.py",

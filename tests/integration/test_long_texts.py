@@ -1,0 +1,174 @@
+"""L1: a text of 4,000 tokens is read and written as a full forward pass over all of it says, here and in the app.
+
+Between two places that are compared the text is read in calls as a prompt is, and its last tokens in calls as an answer
+is written. The short form takes random models of a few thousand weights; the full one SmolLM2 and Gemma 3 270M, whose
+forward pass is Keras's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras_hub
+import numpy as np
+import pytest
+
+from examples.gemma3_270m import __main__ as gemma3
+from examples.smollm2 import __main__ as smollm2
+from farm.jobspec import TokenizerGraph
+from farm.recipes import WeightFormat
+from pipeline.conversion import graph
+from pipeline.conversion.binding import bind
+from pipeline.conversion.evaluation_text import TEXTS
+from pipeline.conversion.numpy_forward import NumpyForward
+from pipeline.conversion.opening import open_model
+from pipeline.inference.interpreter import open_token_model
+from tests import processors
+from tests.fixtures import dynamic_graphs, packaged_apps
+from tests.fixtures.decoders import random_weights, viewed
+from tests.fixtures.host_driver import HostDriver
+from tests.trial import Trial
+
+LENGTH = 4000
+PLACES = (*range(255, LENGTH, 256), LENGTH - 1)
+# The last tokens up to each place are read as an answer is written.
+WRITTEN = 8
+# Sums in another order: of random weights, and of a real model's thirty layers.
+CLOSE, CLOSE_REAL = 1e-3, 2e-2
+# At int8 the divergence from float32 of a whole text, which the recipe's own limit is for (docs/quantization.md).
+INT8_DIVERGENCE = 0.05
+# A lead of the best logit below which another best token is no fault at int8.
+NEAR_TIE = 0.5
+
+Logits = np.ndarray[Any, np.dtype[np.float32]]
+
+
+@dataclass(frozen=True)
+class Held:
+    """A model's file with what model-info.json must say of it, and the text that is read."""
+
+    path: Path
+    tokens: Sequence[int]
+
+    def here(self) -> Logits:
+        """The logits after each place in the Python engine."""
+        model = open_token_model(self.path, processors.threads(), LENGTH)
+        found = []
+        for place in PLACES:
+            model.read(self.tokens[model.position : place + 1 - WRITTEN])
+            while model.position <= place:
+                rows = model.score(self.tokens[model.position : min(model.position + model.room_to_score(), place + 1)])
+            found.append(rows[-1])
+        assert model.position == LENGTH
+        return np.stack(found)
+
+    def in_the_app(self, driver: HostDriver, scratch: Path) -> Logits:
+        """The same in the app's engine, which reads the text again for each place."""
+        self._open(driver, scratch)
+        return np.stack([self._score(driver, scratch, place + 1, WRITTEN)[-1] for place in PLACES])
+
+    def written_in_the_app(self, driver: HostDriver, scratch: Path) -> Logits:
+        """The same, the whole text read as an answer is written, and again as a prompt up to the last place."""
+        self._open(driver, scratch)
+        logits = self._score(driver, scratch, LENGTH, LENGTH)[list(PLACES)]
+        np.testing.assert_allclose(self._score(driver, scratch, LENGTH, WRITTEN)[-1], logits[-1], atol=1e-3)
+        return logits
+
+    def _open(self, driver: HostDriver, scratch: Path) -> None:
+        info, threads = scratch / "info.json", processors.threads()
+        packaged_apps.INFO.model_copy(update={"context": LENGTH}).write(info)
+        assert driver.ask(cmd="open", model=str(self.path), info=str(info), threads=threads)["rows"] == 256
+
+    def _score(self, driver: HostDriver, scratch: Path, length: int, written: int) -> Logits:
+        """The logits [N,V] after the last tokens of a text of that length."""
+        tokens, where = list(self.tokens[:length]), scratch / "logits.f32"
+        answer = driver.ask(cmd="score", tokens=tokens, logits=str(where), **{"from": length - written})
+        assert answer.get("rows") == written, answer
+        return np.fromfile(where, "<f4").reshape(written, -1)
+
+
+def require_close(found: Logits, expected: Logits, tolerance: float) -> float:
+    """Every logit, as a share of the largest; the largest difference."""
+    difference = float(np.abs(found - expected).max() / np.abs(expected).max())
+    assert difference < tolerance
+    return difference
+
+
+def divergence(found: Logits, expected: Logits) -> float:
+    """The mean divergence of the tokens' probabilities, in nats; where the best token leads, it is the same."""
+    p, q = log_softmax(expected), log_softmax(found)
+    second, first = np.sort(expected, axis=1)[:, -2:].T
+    leads = first - second > NEAR_TIE
+    assert (found.argmax(1) == expected.argmax(1))[leads].all()
+    assert leads.sum() > len(PLACES) / 3
+    return float((np.exp(p) * (p - q)).sum(1).mean())
+
+
+def log_softmax(logits: Logits) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Log-probabilities [N,V]."""
+    wide = logits.astype(np.float64)
+    wide -= wide.max(1, keepdims=True)
+    return wide - np.log(np.exp(wide).sum(1, keepdims=True))
+
+
+@pytest.mark.goal(id="L1")
+def test_a_long_text_is_that_of_a_full_forward_pass(trial: Trial, host_driver: HostDriver, tmp_path: Path) -> None:
+    for name in dynamic_graphs.GRAPHS:  # one that sees everything, and one whose first layer keeps a ring
+        follow_small(name, host_driver, tmp_path)
+    if trial.full:
+        smollm2.make(smollm2.HERE)
+        trial.measured(follow_keras("SmolLM2-135M-Instruct", smollm2.HERE, host_driver, tmp_path))
+        if gemma3.accepted():
+            gemma3.make(gemma3.HERE)
+            trial.measured(follow_keras("Gemma 3 270M", gemma3.HERE, host_driver, tmp_path))
+    else:
+        trial.measured(f"{len(dynamic_graphs.GRAPHS)} small models")
+
+
+def follow_small(name: str, driver: HostDriver, folder: Path) -> None:
+    """A random model of the fixtures, beside a forward pass that knows no cache."""
+    description = dynamic_graphs.GRAPHS[name]
+    tokens = np.random.default_rng(7).integers(0, description.vocabulary_size, LENGTH).astype(np.int32)
+    expected = NumpyForward(description, viewed(random_weights(description))).logits_after(tokens)[list(PLACES)]
+    held = Held(dynamic_graphs.bind_graph(name, folder / f"{name}.tflite"), tokens.tolist())
+    require_close(held.here(), expected, CLOSE)
+    require_close(held.written_in_the_app(driver, folder), expected, CLOSE)
+
+
+def follow_keras(title: str, source: Path, driver: HostDriver, folder: Path) -> str:
+    """A real model in float32 and at int8, beside Keras; what was measured, in words."""
+    tokens, expected = read_by_keras(source)
+    model = open_model(source, TokenizerGraph.PORTABLE).model
+    weightless = folder / "graph.tflite"
+    weightless.write_bytes(graph.convert(model.description))
+    said = []
+    for weight_format in (WeightFormat.FLOAT32, WeightFormat.INT8_PER_ROW):
+        held = Held(folder / "model.tflite", tokens)
+        bind(weightless, model.weights, weight_format, held.path)
+        here, app = held.here(), held.in_the_app(driver, folder)
+        if weight_format is WeightFormat.FLOAT32:
+            figures = [
+                f"{require_close(logits, expected, CLOSE_REAL):.1e} of the largest logit" for logits in (here, app)
+            ]
+        else:
+            measured = [divergence(logits, expected) for logits in (here, app)]
+            assert max(measured) < INT8_DIVERGENCE, measured
+            figures = [f"{each:.4f} nats" for each in measured]
+        said.append(f"{weight_format} off Keras by {figures[0]} here and {figures[1]} in the app")
+        held.path.unlink()
+    return f"{title}, {len(PLACES)} places of {LENGTH} tokens: {', '.join(said)}"
+
+
+def read_by_keras(source: Path) -> tuple[list[int], Logits]:
+    """A text of the farm's own, and Keras's logits after its places alone: all of them would take gigabytes."""
+    causal_lm = keras_hub.models.CausalLM.from_preset(str(source), dtype="float32")
+    whole = "\n".join(TEXTS)
+    read = np.asarray(causal_lm.preprocessor.tokenizer(whole)).ravel()
+    tokens = np.resize(read, LENGTH).astype(np.int32)[None]
+    hidden = causal_lm.backbone({"token_ids": tokens, "padding_mask": np.ones_like(tokens)}, training=False)
+    rows = np.asarray(hidden)[:, list(PLACES)]
+    logits: Logits = np.asarray(causal_lm.backbone.token_embedding(rows, reverse=True))[0]
+    return tokens[0].tolist(), logits
