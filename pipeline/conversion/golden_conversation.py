@@ -16,7 +16,7 @@ from pipeline.inference.answer_parts import AnswerParts
 from pipeline.inference.reference import ConversationTurn
 from pipeline.tokenizers.codec import TextCodec
 
-QUESTIONS = ("What is the capital of France?", "And of Italy?", "Which of the two is larger?")
+QUESTIONS = ("What is the capital of France?", "And of Italy?", "And of Japan?")
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from tests.trial import Trial
 __all__ = ["gemma3_folder", "smollm2_folder"]
 
 QUESTION, BEGINNING, ANSWER = "What is the capital of France?", "The Eiffel Tower is in the city of", "Paris"
-# What the golden conversation asks for first.
-CITIES = ("Paris", "Rome")
+# What the golden conversation asks for.
+CITIES = ("Paris", "Rome", "Tokyo")
 # With the recipes of the full form: what most people choose, and what rounds little or nothing.
 RECIPES = ("none", "fp16", "int8")
 MOST_DIVERGENCE = {"none": 1e-6, "fp16": 1e-4, "int8": 0.015, "int8-plain": 0.05}
@@ -68,8 +68,7 @@ def test_smollm2_answers_rightly_in_its_app_and_here(
         assert QUESTION in golden["prompts"][0]["text"]
         assert ANSWER in farm.answer(tmp_path / recipe / ArtifactName.APK, QUESTION)
         talk = golden["conversations"][0]["turns"]
-        assert [city in turn["answer"] for city, turn in zip(CITIES, talk, strict=False)] == [True, True]
-        assert len(talk) == 3
+        assert [city in turn["answer"] for city, turn in zip(CITIES, talk, strict=True)] == [True] * 3
     trial.measured(f"SmolLM2-135M-Instruct with {', '.join(recipes)}: APK, AAB, AAR, drawn, {ANSWER}")
 
 

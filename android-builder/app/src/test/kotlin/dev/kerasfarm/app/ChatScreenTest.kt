@@ -7,7 +7,6 @@ import android.view.View
 import android.view.ViewGroup
 import android.widget.TextView
 import dev.kerasfarm.app.chat.ConversationStore
-import dev.kerasfarm.app.chat.ExportFormat
 import dev.kerasfarm.app.generation.Notice
 import dev.kerasfarm.app.ui.Preferences
 import dev.kerasfarm.generation.chat.SavedConversation
@@ -20,7 +19,6 @@ import org.junit.Assert.assertNotEquals
 import org.junit.Assert.assertTrue
 import org.junit.Test
 import org.robolectric.Shadows.shadowOf
-import java.io.ByteArrayOutputStream
 
 /** The mode chat: what is said, shown and kept. */
 class ChatScreenTest : AppTest() {
@@ -197,40 +195,11 @@ class ChatScreenTest : AppTest() {
         chatting()
         val long = SavedConversation("Long", turns = List(40) { Turn("Question $it", "Words. ".repeat(200)) }).toJson()
         var refused = false
-        session.chat.import({ long }) { id, _ -> refused = id == null }
+        session.chat.import({ long.byteInputStream() }) { id, _ -> refused = id == null }
         await("the refusal") { refused }
         requireNotice("This phone's storage is full")
         ask(questions[0])
         assertEquals(1, chat.turns.size)
-    }
-
-    @Test
-    fun conversationsAreExportedAndImported() {
-        chatting()
-        ask(questions[0])
-        await("a number") { chat.id != null }
-        val id = checkNotNull(chat.id)
-        fun export(format: ExportFormat): String {
-            val file = ByteArrayOutputStream()
-            var done = false
-            session.chat.export(id, format, { file }) { done = it }
-            await("the file") { done }
-            return file.toString()
-        }
-        val text = export(ExportFormat.MARKDOWN)
-        assertTrue(text, text.startsWith("# ${questions[0]}\n") && chat.turns[0].answer.orEmpty().trim() in text)
-        var added: Long? = null
-        val json = export(ExportFormat.JSON)
-        session.chat.import({ json.replace("\"title\": \"", "\"title\": \"Copy of ") }) { found, _ ->
-            added = found
-        }
-        await("the copy") { added != null }
-        await("two") { kept().size == 2 }
-        assertEquals("Copy of ${questions[0]}", kept().first().title)
-        assertEquals(chat.turns, kept().first().turns)
-        var sentence: String? = null
-        session.chat.import({ "{}" }) { _, refused -> sentence = refused?.message }
-        await("the refusal") { sentence.orEmpty().startsWith("The file is no conversation") }
     }
 
     @Test

@@ -102,7 +102,7 @@ class LooksTest : AppTest() {
             Turn("What can I write?", MARKDOWN, "The user asks for everything.", "An elder model"),
         )
         val file = SavedConversation("What can I write?", turns = turns).toJson()
-        session.chat.import({ file }) { id, _ -> session.chat.open(checkNotNull(id)) }
+        session.chat.import({ file.byteInputStream() }) { id, _ -> session.chat.open(checkNotNull(id)) }
         await("the conversation") { session.state.chat.turns.size == turns.size && session.state.chat.contextTokens > 0 }
         answer(session.state.info!!.prompting.prompts[0])
         await("the turns") { view<ViewGroup>(R.id.turns).childCount == 11 }

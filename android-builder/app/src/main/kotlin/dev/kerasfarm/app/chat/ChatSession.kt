@@ -16,6 +16,7 @@ import dev.kerasfarm.generation.chat.Conversation
 import dev.kerasfarm.generation.chat.SavedConversation
 import dev.kerasfarm.generation.chat.Turn
 import java.io.IOException
+import java.io.InputStream
 import java.io.OutputStream
 import java.time.Instant
 import java.util.concurrent.Executors
@@ -131,21 +132,28 @@ class ChatSession(private val session: Session, openStore: () -> ConversationSto
                 stream?.use { it.write(text.orEmpty().toByteArray()) } != null
             } catch (_: IOException) {
                 false
+            } catch (_: SecurityException) {
+                false // its owner has taken the file back
             }
         }
     }
 
-    /** Keeps the conversation in the text that [read] gives; [then] gets its number, or why it is refused. */
-    fun import(read: () -> String, then: (Long?, ConversationRefused?) -> Unit) {
+    /**
+     * Keeps the conversation in the file that [open] opens; [then] gets its number, or why it is refused, or neither where
+     * the file cannot be read.
+     */
+    fun import(open: () -> InputStream?, then: (Long?, ConversationRefused?) -> Unit) {
         var id: Long? = null
         var refused: ConversationRefused? = null
         onDisk({ then(id, refused) }) {
             try {
-                id = store.add(SavedConversation.parse(read()))
+                id = open()?.let { store.add(SavedConversation.read(it)) }
             } catch (error: ConversationRefused) {
                 refused = error
             } catch (_: IOException) {
-                refused = null
+                id = null
+            } catch (_: SecurityException) {
+                id = null // its owner has taken the file back
             }
         }
     }

@@ -16,7 +16,7 @@ import android.widget.TextView
 import dev.kerasfarm.app.R
 import dev.kerasfarm.app.chat.Entry
 import dev.kerasfarm.app.chat.ExportFormat
-import dev.kerasfarm.app.chat.ImportedText
+import dev.kerasfarm.app.generation.Notice
 import dev.kerasfarm.app.generation.SessionState
 import dev.kerasfarm.generation.ConversationRefused
 
@@ -27,6 +27,7 @@ class ConversationsActivity : ModelActivity() {
     private lateinit var adapter: ConversationAdapter
     private var exporting: Pair<Long, ExportFormat>? = null
     private var deleted: Long? = null
+    private var told: String? = null // of a file, until the next one
 
     override fun build(state: SessionState) {
         setContentView(R.layout.conversations)
@@ -57,18 +58,27 @@ class ConversationsActivity : ModelActivity() {
         refresh()
     }
 
-    override fun show(state: SessionState) = showNotice(state.notice?.let { sentence(it, resources) })
+    override fun show(state: SessionState) {
+        val sentence = told ?: (state.notice as? Notice.Keeping)?.let { sentence(it, resources) }
+        findViewById<TextView>(R.id.notice).run {
+            visibility = if (sentence == null) View.GONE else View.VISIBLE
+            if (text.toString() != sentence.orEmpty()) text = sentence.orEmpty()
+        }
+    }
 
     override fun save(into: Bundle) {
         exporting?.let { (id, format) ->
             into.putLong(EXPORTED, id)
             into.putString(FORMAT, format.name)
         }
+        deleted?.let { into.putLong(DELETED, it) }
+        into.putString(TOLD, told)
     }
 
     override fun restored(saved: Bundle) {
-        val format = saved.getString(FORMAT) ?: return
-        exporting = saved.getLong(EXPORTED) to ExportFormat.valueOf(format)
+        saved.getString(FORMAT)?.let { exporting = saved.getLong(EXPORTED) to ExportFormat.valueOf(it) }
+        told = saved.getString(TOLD)
+        if (saved.containsKey(DELETED)) offerUndo(saved.getLong(DELETED))
     }
 
     override fun onDestroy() {
@@ -126,8 +136,12 @@ class ConversationsActivity : ModelActivity() {
     }
 
     private fun delete(entry: Entry) {
-        deleted = entry.id
+        offerUndo(entry.id)
         chat.delete(entry.id) { refresh() }
+    }
+
+    private fun offerUndo(id: Long) {
+        deleted = id
         findViewById<View>(R.id.undo_bar).visibility = View.VISIBLE
     }
 
@@ -170,16 +184,16 @@ class ConversationsActivity : ModelActivity() {
         }
     }
 
-    private fun read(file: Uri) = chat.import({ ImportedText.read(contentResolver.openInputStream(file)) }) { id, refused ->
+    private fun read(file: Uri) = chat.import({ contentResolver.openInputStream(file) }) { id, refused ->
         if (id != null) open(id) else showNotice(refusal(refused))
     }
 
     private fun refusal(refused: ConversationRefused?): String =
         if (refused == null) getString(R.string.notice_not_read) else getString(R.string.notice_import, refused.message)
 
-    private fun showNotice(sentence: String?) = findViewById<TextView>(R.id.notice).run {
-        visibility = if (sentence == null) View.GONE else View.VISIBLE
-        text = sentence.orEmpty()
+    private fun showNotice(sentence: String?) {
+        told = sentence
+        show(session.state)
     }
 
     private fun fileName(title: String): String = title.replace(Regex("[^\\p{L}\\p{N} ._-]"), "").trim().take(LONGEST_NAME)
@@ -190,5 +204,7 @@ class ConversationsActivity : ModelActivity() {
         const val LONGEST_NAME = 60
         const val EXPORTED = "exported"
         const val FORMAT = "format"
+        const val DELETED = "deleted"
+        const val TOLD = "told"
     }
 }

@@ -2,9 +2,9 @@ package dev.kerasfarm.generation.chat
 
 import dev.kerasfarm.generation.ConversationRefused
 import dev.kerasfarm.generation.tokenizer.replaceLoneSurrogates
-import org.json.JSONArray
-import org.json.JSONException
-import org.json.JSONObject
+import java.io.ByteArrayOutputStream
+import java.io.IOException
+import java.io.InputStream
 
 /** Which model: its [name], and the [sha256] of its file where that is known. */
 data class ModelName(val name: String, val sha256: String? = null)
@@ -24,29 +24,10 @@ data class SavedConversation @JvmOverloads constructor(
     val turns: List<Turn> = emptyList(),
 ) {
     /** The file's text. */
-    fun toJson(): String {
-        val turns = JSONArray()
-        for (turn in this.turns) {
-            turns.put(
-                JSONObject()
-                    .put("question", clean(turn.question))
-                    .put("answer", orNull(turn.answer))
-                    .put("thought", orNull(turn.thought))
-                    .put("model", orNull(turn.model)),
-            )
-        }
-        val model = this.model?.let { JSONObject().put("name", it.name).put("sha256", orNull(it.sha256)) }
-        return JSONObject()
-            .put("format", FORMAT)
-            .put("version", VERSION)
-            .put("title", orNull(title))
-            .put("created", orNull(created))
-            .put("model", model ?: JSONObject.NULL)
-            .put("system", orNull(system))
-            .put("thinking", thinking)
-            .put("turns", turns)
-            .toString(1)
-    }
+    fun toJson(): String = ConversationJson.write(this)
+
+    /** The file as a text to read, without thoughts; [parse] takes it as well. */
+    fun toMarkdown(): String = ConversationMarkdown.write(this)
 
     companion object {
         /** No file has more bytes. */
@@ -54,79 +35,87 @@ data class SavedConversation @JvmOverloads constructor(
 
         /** No conversation has more turns. */
         const val MOST_TURNS = 10_000
-        private const val FORMAT = "keras-android-farm/conversation"
-        private const val VERSION = 1
-        private const val DEEPEST = 16
 
-        /** Reads a file's text. Unknown keys are passed over. @throws ConversationRefused with a sentence. */
+        /** No turn has more characters, nor a system text: a database of the platform gives back no longer ones. */
+        const val MOST_CHARACTERS = 500_000
+
+        /**
+         * Reads a file to its end, or to where no conversation is so long, and closes it.
+         *
+         * @throws ConversationRefused with a sentence. @throws IOException when it cannot be read.
+         */
+        @JvmStatic
+        @Throws(ConversationRefused::class, IOException::class)
+        fun read(file: InputStream): SavedConversation {
+            val content = ByteArrayOutputStream()
+            file.use {
+                val buffer = ByteArray(1 shl 16)
+                while (content.size() <= MOST_BYTES) {
+                    val count = it.read(buffer)
+                    if (count < 0) break
+                    content.write(buffer, 0, count)
+                }
+            }
+            if (content.size() > MOST_BYTES) throw tooLarge()
+            return parse(content.toString("UTF-8"))
+        }
+
+        /**
+         * Reads a file's text, which is JSON as [toJson] gives it or Markdown as [toMarkdown] does. Unknown keys are
+         * passed over.
+         *
+         * @throws ConversationRefused with a sentence.
+         */
         @JvmStatic
         @Throws(ConversationRefused::class)
         fun parse(text: String): SavedConversation {
-            if (text.length > MOST_BYTES) throw ConversationRefused("The file is larger than 16 MiB.")
-            if (depth(text) > DEEPEST) throw ConversationRefused("The file is no conversation: it is nested too deeply.")
-            return try {
-                read(JSONObject(text))
-            } catch (error: JSONException) {
-                throw ConversationRefused("The file is damaged or no conversation (${error.message}).", error)
+            if (text.length > MOST_BYTES) throw tooLarge()
+            val plain = text.removePrefix("\uFEFF")
+            val read = if (ConversationMarkdown.begins(
+                    plain,
+                )
+            ) {
+                ConversationMarkdown.read(plain)
+            } else {
+                ConversationJson.read(plain)
             }
+            return checked(read)
         }
 
-        private fun read(json: JSONObject): SavedConversation {
-            if (json.optString("format") != FORMAT) {
-                throw ConversationRefused("The file is no conversation: its format is not $FORMAT.")
-            }
-            val version = json.getInt("version")
-            if (version != VERSION) {
-                throw ConversationRefused("The file has the version $version of the format; this app reads $VERSION.")
-            }
-            val array = json.getJSONArray("turns")
-            if (array.length() > MOST_TURNS) {
-                throw ConversationRefused("The file has ${array.length()} turns; a conversation has at most $MOST_TURNS.")
-            }
-            val turns = (0 until array.length()).map { turn(array.getJSONObject(it)) }
-            val open = turns.dropLast(1).indexOfFirst { it.answer == null }
-            if (open >=
-                0
-            ) {
+        private fun tooLarge() = ConversationRefused("The file is larger than 16 MiB.")
+
+        private fun checked(read: SavedConversation): SavedConversation {
+            val open = read.turns.dropLast(1).indexOfFirst { it.answer == null }
+            if (open >= 0) {
                 throw ConversationRefused("Turn ${open + 1} of the file has no answer; only the last may lack one.")
             }
-            val model = json.optJSONObject("model")
-            return SavedConversation(
-                title = text(json, "title"),
-                created = text(json, "created"),
-                model = model?.let { ModelName(clean(it.getString("name")), text(it, "sha256")) },
-                system = text(json, "system"),
-                thinking = json.optBoolean("thinking"),
-                turns = turns,
+            val long = read.turns.indexOfFirst {
+                it.question.length + it.answer.orEmpty().length + it.thought.orEmpty().length > MOST_CHARACTERS
+            }
+            if (long >= 0) {
+                throw ConversationRefused("Turn ${long + 1} of the file has more than $MOST_CHARACTERS characters.")
+            }
+            if (read.system.orEmpty().length > MOST_CHARACTERS) {
+                throw ConversationRefused("The file's system text has more than $MOST_CHARACTERS characters.")
+            }
+            return read.copy(
+                title = read.title?.let { ConversationFile.oneLine(it) },
+                created = read.created?.let { ConversationFile.oneLine(it) },
+                model = read.model?.let {
+                    ModelName(ConversationFile.oneLine(it.name), it.sha256?.let { hash -> ConversationFile.oneLine(hash) })
+                },
+                system = read.system?.let { clean(it) },
+                turns = read.turns.map { turn ->
+                    Turn(
+                        clean(turn.question),
+                        turn.answer?.let { clean(it) },
+                        turn.thought?.let { clean(it) },
+                        turn.model?.let { ConversationFile.oneLine(it) },
+                    )
+                },
             )
         }
 
-        private fun turn(json: JSONObject) =
-            Turn(clean(json.getString("question")), text(json, "answer"), text(json, "thought"), text(json, "model"))
-
-        private fun text(json: JSONObject, key: String): String? = if (json.isNull(key)) null else clean(json.getString(key))
-
-        private fun orNull(text: String?): Any = text?.let { clean(it) } ?: JSONObject.NULL
-
         private fun clean(text: String): String = replaceLoneSurrogates(text)
-
-        /** How deeply it is nested: a parser calls itself for each level. */
-        private fun depth(text: String): Int {
-            var depth = 0
-            var deepest = 0
-            var quoted = false
-            var escaped = false
-            for (letter in text) {
-                when {
-                    escaped -> escaped = false
-                    quoted && letter == '\\' -> escaped = true
-                    letter == '"' -> quoted = !quoted
-                    quoted -> Unit
-                    letter == '[' || letter == '{' -> deepest = maxOf(deepest, ++depth)
-                    letter == ']' || letter == '}' -> depth--
-                }
-            }
-            return deepest
-        }
     }
 }
