@@ -58,6 +58,7 @@ GOALS = {
     "L1": "4,000 tokens read and written by SmolLM2 and Gemma 3 270M, here and in the app, as Keras's full pass has it",
     "T1": "100,000 texts by eight published tokenizers, here and in the app: every id is the tokenizers package's",
 }
+NOTHING = "nothing"
 SQLITE = "SQLite"
 POSTGRESQL = "PostgreSQL + Redis"
 
@@ -92,7 +93,7 @@ class Trial:
 
     def close(self, *, held: bool, seconds: float) -> None:
         """Print what was measured, and hand it to whoever runs the full figures."""
-        said = "; ".join(self.found) or "nothing"
+        said = "; ".join(self.found) or NOTHING
         sys.stderr.write(f"\n{self.goal} ({self.engine}, seed {self.seed}): {said}\n")
         if path := os.environ.get("FARM_FAULTS_FIGURES"):
             row = {"goal": self.goal, "engine": self.engine, "measured": said, "held": held, "seconds": seconds,

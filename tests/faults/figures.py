@@ -1,7 +1,8 @@
 """Runs the goals of reliability at their full size and prints goal against measured; `scripts/faults` starts it.
 
 Each goal is tests that are marked with it, run by a pytest of its own; a printed seed and scale run it again. With
-`--write` the table in docs/reliability.md gets the rows that were measured, and keeps those that were not.
+`--write` the table in docs/reliability.md gets the rows that were measured, and keeps those that were not. With
+`--keep` each goal's rows and output are saved when it ends; a run that was stopped goes on behind what held.
 """
 
 from __future__ import annotations
@@ -9,16 +10,17 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tests.trial import GOALS
+from tests.trial import GOALS, NOTHING
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "reliability.md"
@@ -38,12 +40,12 @@ HEADINGS = ("goal", "on", "measured", "", "time", "scale, seed")
 
 @dataclass(frozen=True)
 class Figure:
-    """What a test of a goal measured."""
+    """What a test of a goal measured. held: None for one that can't run here, whose reason is what was measured."""
 
     goal: str
     engine: str
     measured: str
-    held: bool
+    held: bool | None
     seconds: float
     seed: int
     scale: float
@@ -54,10 +56,16 @@ class Figure:
             f"{self.goal}: {GOALS[self.goal]}",
             self.engine,
             self.measured,
-            "**missed**" if not self.held else "held" if self.scale >= 1 else "held at this size",
+            self.verdict(),
             f"{self.seconds:.0f} s",
             f"{self.scale:g}, {self.seed}",
         )
+
+    def verdict(self) -> str:
+        """One word, or few."""
+        if self.held is None:
+            return "not run here"
+        return "**missed**" if not self.held else "held" if self.scale >= 1 else "held at this size"
 
 
 def main() -> int:
@@ -67,19 +75,24 @@ def main() -> int:
     parser.add_argument("--scale", type=float, default=1.0, help="part of the full size; 0 is the short form")
     parser.add_argument("--seed", type=int, default=20261)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many goals at a time")
+    parser.add_argument(
+        "--keep", type=Path, help="a folder for rows and output; goals that held there are not run again"
+    )
     parser.add_argument("--write", action="store_true", help=f"put the figures into {PAGE.relative_to(ROOT)}")
     arguments = parser.parse_args()
     chosen = goals_of(arguments.only)
     if unknown := set(chosen) - set(GOALS):
         parser.error(f"there is no goal {', '.join(sorted(unknown))}; choose of {', '.join(GOALS)}")
     chosen.sort(key=lambda goal: LONGEST.index(goal) if goal in LONGEST else len(LONGEST))
-    with ThreadPoolExecutor(arguments.jobs) as pool:
-        found = list(pool.map(lambda goal: run(goal, arguments.scale, arguments.seed), chosen))
+    with tempfile.TemporaryDirectory(prefix="farm-figures-") as folder, ThreadPoolExecutor(arguments.jobs) as pool:
+        kept = arguments.keep or Path(folder)
+        kept.mkdir(parents=True, exist_ok=True)
+        found = list(pool.map(lambda goal: run(goal, arguments.scale, arguments.seed, kept), chosen))
     figures = sorted((figure for each in found for figure in each), key=lambda one: list(GOALS).index(one.goal))
     sys.stdout.write("\n".join([*table([figure.cells() for figure in figures]), ""]))
     if arguments.write:
         write([figure.cells() for figure in figures])
-    return 0 if all(figure.held for figure in figures) else 1
+    return 1 if any(figure.held is False for figure in figures) else 0
 
 
 def goals_of(words: str) -> list[str]:
@@ -89,24 +102,45 @@ def goals_of(words: str) -> list[str]:
     return list(dict.fromkeys(named)) or list(GOALS)
 
 
-def run(goal: str, scale: float, seed: int) -> list[Figure]:
-    """All tests of a goal; what they print goes to stderr once they have ended."""
+def run(goal: str, scale: float, seed: int, kept: Path) -> list[Figure]:
+    """All tests of a goal, unless they held before; what they print is kept, and told once they have missed."""
+    place, said = kept / f"{goal}.json", kept / f"{goal}.txt"
+    if place.exists():
+        before = [Figure(**row) for row in json.loads(place.read_text())]
+        if all(one.held is not False and (one.scale, one.seed) == (scale, seed) for one in before):
+            sys.stderr.write(f"==> {goal}: held before\n")
+            return before
+        place.unlink()
     started = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="farm-figures-") as folder:
-        place = Path(folder) / "figures"
-        environment = os.environ | {
-            "FARM_FAULTS_GOAL": goal, "FARM_FAULTS_SCALE": str(scale), "FARM_FAULTS_SEED": str(seed),
-            "FARM_FAULTS_FIGURES": str(place),
-        }  # fmt: skip
-        command = [sys.executable, "-m", "pytest", "-q", "-m", f'goal(id="{goal}")', *PLACES]
-        ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-        figures = [Figure(**json.loads(line)) for line in place.read_text().splitlines()] if place.exists() else []
-    sys.stderr.write(f"==> {goal}: {time.monotonic() - started:.0f} s, exit code {ended.returncode}\n")
-    if ended.returncode != 0:
-        sys.stderr.write(ended.stdout[-20_000:] + ended.stderr[-5000:])
-        if all(figure.held for figure in figures):
+    begun = kept / f"{goal}.rows"
+    begun.unlink(missing_ok=True)
+    environment = os.environ | {
+        "FARM_FAULTS_GOAL": goal, "FARM_FAULTS_SCALE": str(scale), "FARM_FAULTS_SEED": str(seed),
+        "FARM_FAULTS_FIGURES": str(begun),
+    }  # fmt: skip
+    command = [sys.executable, "-m", "pytest", "-q", "-rs", "-m", f'goal(id="{goal}")', *map(str, files_of(goal))]
+    with said.open("w") as output:
+        code = subprocess.run(command, cwd=ROOT, env=environment, stdout=output, stderr=output, check=False).returncode
+    sys.stderr.write(f"==> {goal}: {time.monotonic() - started:.0f} s, exit code {code}\n")
+    figures = [Figure(**json.loads(line)) for line in begun.read_text().splitlines()] if begun.exists() else []
+    printed = said.read_text(errors="replace")
+    skipped = re.findall(r"^SKIPPED \[\d+\] \S+: (.+)$", printed, re.MULTILINE)
+    # A test that skips itself has measured nothing; its reason stands in the table.
+    figures = [figure for figure in figures if figure.measured != NOTHING or not figure.held or not skipped]
+    figures += [Figure(goal, "", reason, None, 0.0, seed, scale) for reason in skipped]
+    if code != 0:
+        sys.stderr.write(printed[-20_000:])
+        if not any(figure.held is False for figure in figures):
             figures.append(Figure(goal, "", "the tests did not come to their end", False, 0.0, seed, scale))
+    place.write_text(json.dumps([asdict(figure) for figure in figures]))
     return figures
+
+
+def files_of(goal: str) -> list[Path]:
+    """The files with tests of it: to collect all of them costs more than most goals take."""
+    places = [ROOT / place for place in PLACES]
+    files = [path for place in places for path in (place.rglob("*.py") if place.is_dir() else [place])]
+    return sorted(path.relative_to(ROOT) for path in files if f'goal(id="{goal}")' in path.read_text())
 
 
 def table(rows: Sequence[Sequence[str]]) -> list[str]:
