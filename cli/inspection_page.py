@@ -56,7 +56,7 @@ def plain_model(path: Path) -> Iterator[Path]:
     if not zipfile.is_zipfile(path):
         yield path
         return
-    with zipfile.ZipFile(path) as package:
+    with archive.opened_package(path) as package:
         entry = archive.entry_of(package, archive.MODEL_ASSET)
         if entry.compress_type == zipfile.ZIP_STORED:
             yield path

@@ -7,7 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from farm.errors import FileUnreadable
+from pipeline.inference import archive
 
 # The folders of a bundle's modules.
 MODULES = ("base", "model")
@@ -28,11 +28,8 @@ def package_parts(path: Path) -> tuple[PackagePart, ...]:
     """The parts of an APK or a bundle, the largest first; nothing for a file that is no zip. FileUnreadable."""
     if not zipfile.is_zipfile(path):
         return ()
-    try:
-        with zipfile.ZipFile(path) as package:
-            entries = package.infolist()
-    except (zipfile.BadZipFile, NotImplementedError) as error:
-        raise FileUnreadable(f"{path} is a damaged APK ({error}); download it again.") from error
+    with archive.opened_package(path) as package:
+        entries = package.infolist()
     groups: defaultdict[str, list[zipfile.ZipInfo]] = defaultdict(list)
     for entry in entries:
         groups[kind_of(entry.filename)].append(entry)

@@ -102,6 +102,7 @@ class AppSpec(BaseModel):
         Option(
             f"What an instruct model reads, with {PLACE} where the question goes.",
             "FILE|TEXT", _APP, default="the model's own", parse=option_texts.read_template,
+            reads_file=True,
         ),
     ] = None  # fmt: skip
     chat_template: Annotated[

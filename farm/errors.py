@@ -97,6 +97,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from farm.plain_text import clean
+
 
 class FarmError(Exception):
     """Base of all errors with a sentence for the user."""
@@ -106,8 +108,8 @@ class FarmError(Exception):
 
     @property
     def sentence(self) -> str:
-        """The sentence that is shown to the user."""
-        return str(self)
+        """The sentence that is shown to the user: one line, whatever a file or a name in it brought along."""
+        return clean(str(self))
 
     @classmethod
     def code(cls) -> str:

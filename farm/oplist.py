@@ -36,9 +36,11 @@ def parse_names(names: Sequence[str]) -> tuple[str, ...]:
 def read_names(path: Path) -> tuple[str, ...]:
     """The names in a file, one a line, # for remarks; FileUnreadable, UsageError."""
     try:
-        if path.stat().st_size > LONGEST_FILE:
+        with path.open("rb") as file:
+            content = file.read(LONGEST_FILE + 1)
+        if len(content) > LONGEST_FILE:
             raise FileUnreadable(f"{path} is too long for a list of ops; give a text file with one name a line.")
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = content.decode("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is no text"
         raise FileUnreadable(f"{path} can't be read as a list of ops ({reason}); give one name a line.") from error

@@ -20,6 +20,8 @@ from farm.prompting import LONGEST_TEMPLATE, PLACE
 # More than a template may have, so that a file too large is refused as such.
 TEMPLATE_FILE_CHARACTERS = 2 * LONGEST_TEMPLATE
 LONGEST_CHAT_TEMPLATE = 1 << 18
+# Far more than a calibration or evaluation text may have, so that a file too long is refused as such.
+LONGEST_TEXT_BYTES = 64 << 20
 PASSWORD_SOURCE = re.compile(r"file:(?P<path>.+)|env:(?P<name>[A-Za-z_][A-Za-z0-9_]*)")
 
 
@@ -66,9 +68,15 @@ def read_chat_template(text: str, folder: Path = Path()) -> str:
 def read_calibration(text: str, folder: Path = Path()) -> str:
     """A calibration text; CalibrationUnusable when the file is none."""
     try:
-        return (folder / Path(text).expanduser()).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise CalibrationUnusable(f"{text} can't be read as UTF-8 text ({error}); give a text file.") from error
+        content = _read_bounded(folder / Path(text).expanduser())
+    except OSError as error:
+        raise CalibrationUnusable(f"The calibration text {text} can't be read ({error.strerror}); check it.") from error
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise CalibrationUnusable(
+            f"The calibration text {text} is not UTF-8 (byte {error.start}); save it as UTF-8 text."
+        ) from error
 
 
 def read_evaluation(text: str, folder: Path = Path()) -> str:
@@ -76,13 +84,22 @@ def read_evaluation(text: str, folder: Path = Path()) -> str:
     path = folder / Path(text).expanduser()
     try:
         # Editors on Windows begin a text with a byte order mark, which is none of its words.
-        return path.read_bytes().decode("utf-8-sig")
+        return _read_bounded(path).decode("utf-8-sig")
     except OSError as error:
         raise EvaluationUnusable(f"The evaluation text {text} can't be read ({error.strerror}); check it.") from error
     except UnicodeDecodeError as error:
         raise EvaluationUnusable(
             f"The evaluation text {text} is not UTF-8 (byte {error.start}); save it as UTF-8 text."
         ) from error
+
+
+def _read_bounded(path: Path) -> bytes:
+    """A text's file. What is longer than any text that is taken is cut where it is certainly too long: a device or a
+    pipe has no end."""
+    with path.open("rb") as file:
+        content = file.read(LONGEST_TEXT_BYTES)
+    # No character is left half.
+    return content.decode("utf-8", "ignore").encode() if len(content) == LONGEST_TEXT_BYTES else content
 
 
 def find_adapter(text: str, folder: Path = Path()) -> str:

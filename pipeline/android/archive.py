@@ -5,11 +5,13 @@ from __future__ import annotations
 import struct
 import zipfile
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from farm.errors import PackageInvalid
+from pipeline.binaries import zip_reading
 
 # Android's tools date every entry so; a zip knows no time before 1980.
 FIXED_TIME = (1981, 1, 1, 1, 1, 2)
@@ -104,21 +106,22 @@ def write_tree(target: Path, folder: Path) -> None:
 
 def read_entries(path: Path) -> tuple[Entry, ...]:
     """All entries in the order of the central directory. PackageInvalid when the file is no sound zip archive."""
-    try:
-        with zipfile.ZipFile(path) as archive, path.open("rb") as stream:
-            return tuple(
-                Entry(
-                    name=info.filename,
-                    stored=info.compress_type == zipfile.ZIP_STORED,
-                    size=info.file_size,
-                    offset=_data_offset(stream.seek(info.header_offset), stream.read(LOCAL_HEADER.size)),
-                )
-                for info in archive.infolist()
+    with opened(path) as archive, path.open("rb") as stream:
+        return tuple(
+            Entry(
+                name=info.filename,
+                stored=info.compress_type == zipfile.ZIP_STORED,
+                size=info.file_size,
+                offset=_data_offset(stream.seek(info.header_offset), stream.read(LOCAL_HEADER.size)),
             )
-    except (zipfile.BadZipFile, struct.error) as error:
-        raise PackageInvalid(
-            f"{path.name} is no sound zip archive; give an app's package, or build it again."
-        ) from error
+            for info in archive.infolist()
+        )
+
+
+def opened(path: Path) -> AbstractContextManager[zipfile.ZipFile]:
+    """A package to read; PackageInvalid for what is damaged, now or when it is read."""
+    sentence = f"{path.name} is no sound zip archive; give an app's package, or build it again."
+    return zip_reading.opened(path, PackageInvalid, sentence)
 
 
 def _data_offset(header_offset: int, header: bytes) -> int:

@@ -13,6 +13,7 @@ from farm.appspec import Abi
 from farm.errors import PackageInvalid
 from pipeline import process
 from pipeline.android.assembly import STORED_ASSETS
+from pipeline.binaries import zip_reading
 from pipeline.toolchain import tools
 from pipeline.toolchain.maven import Toolchain
 from pipeline.toolchain.pins import Role
@@ -97,11 +98,8 @@ class Bundletool:
 
 def modules(bundle: Path) -> tuple[str, ...]:
     """The modules' names; PackageInvalid when the file is no bundle."""
-    try:
-        with zipfile.ZipFile(bundle) as opened:
-            names = opened.namelist()
-    except zipfile.BadZipFile as error:
-        raise PackageInvalid(f"{bundle.name} is no sound bundle ({error}); build it again.") from error
+    with zip_reading.opened(bundle, PackageInvalid, f"{bundle.name} is no sound bundle; build it again.") as opened:
+        names = opened.namelist()
     found = tuple(name.split("/")[0] for name in names if name.endswith("/manifest/AndroidManifest.xml"))
     if BASE not in found:
         raise PackageInvalid(f"{bundle.name} has no base module, so it is no Android App Bundle; build it again.")

@@ -16,6 +16,7 @@ from pipeline.android.checks import CLASSES_ASSET, Expectation
 from pipeline.android.findings import Check, Fault, Finding
 from pipeline.android.package import Package
 from pipeline.android.resources import ANDROID
+from pipeline.binaries import zip_reading
 from pipeline.toolchain import pins
 
 MANIFEST, CLASSES, RULES = "AndroidManifest.xml", "classes.jar", "proguard.txt"
@@ -50,7 +51,7 @@ class LibraryPackage(Package):
         try:
             with zipfile.ZipFile(io.BytesIO(self.content(entry))) as jar:
                 return frozenset(jar.namelist())
-        except zipfile.BadZipFile:
+        except zip_reading.DAMAGE:
             return None
 
 

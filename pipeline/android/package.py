@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -69,12 +68,12 @@ class Package:
 
     def content(self, entry: Entry) -> bytes:
         """An entry's whole content: for libraries and code, not for models."""
-        with zipfile.ZipFile(self.path) as opened:
+        with archive.opened(self.path) as opened:
             return opened.read(entry.name)
 
     def digest(self, entry: Entry) -> str:
         """Hex SHA-256 of an entry's content, read a chunk at a time."""
-        with zipfile.ZipFile(self.path) as opened, opened.open(entry.name) as stream:
+        with archive.opened(self.path) as opened, opened.open(entry.name) as stream:
             found = hashlib.sha256()
             while chunk := stream.read(archive.CHUNK_BYTES):
                 found.update(chunk)

@@ -8,13 +8,14 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from farm import digests
 from farm.errors import FileUnreadable
 from farm.jobspec import SpecialTokens
+from pipeline.binaries import zip_reading
 from pipeline.inference.generation import Sampler, generate, greedy
 from pipeline.inference.interpreter import TokenModel, open_token_model
 from pipeline.inference.model_info import ModelInfo
@@ -120,18 +121,15 @@ def _find_beside(model: Path) -> ModelFiles:
 
 
 def _unpack(path: Path, model: Path) -> ModelFiles:
-    try:
-        with zipfile.ZipFile(path) as package:
-            info = ModelInfo.parse(package.read(entry_of(package, INFO_ASSET)), f"{path}!{INFO_ASSET}")
-            text = None
-            if info.tokenizer_sha256 is not None:
-                content = package.read(entry_of(package, TOKENIZER_ASSET))
-                _require_digest(info.tokenizer_sha256, digests.of_bytes(content), f"{path}!{TOKENIZER_ASSET}")
-                text = TextCodec(content, f"{path}!{TOKENIZER_ASSET}")
-            with package.open(entry_of(package, MODEL_ASSET)) as source, model.open("wb") as target:
-                shutil.copyfileobj(source, target, 1 << 20)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
-        raise FileUnreadable(f"{path} is a damaged APK ({error}); download it again.") from error
+    with opened_package(path) as package:
+        info = ModelInfo.parse(package.read(entry_of(package, INFO_ASSET)), f"{path}!{INFO_ASSET}")
+        text = None
+        if info.tokenizer_sha256 is not None:
+            content = package.read(entry_of(package, TOKENIZER_ASSET))
+            _require_digest(info.tokenizer_sha256, digests.of_bytes(content), f"{path}!{TOKENIZER_ASSET}")
+            text = TextCodec(content, f"{path}!{TOKENIZER_ASSET}")
+        with package.open(entry_of(package, MODEL_ASSET)) as source, model.open("wb") as target:
+            shutil.copyfileobj(source, target, 1 << 20)
     _require_digest(info.model_sha256, digests.of_file(model), f"{path}!{MODEL_ASSET}")
     return ModelFiles(model, text, info)
 
@@ -155,12 +153,17 @@ def find_limit(path: Path) -> int | None:
         if path.is_file() and container.is_container(path):
             return bundle.read_description(path).info.context
         if path.is_file() and zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as package:
+            with opened_package(path) as package:
                 return ModelInfo.parse(package.read(entry_of(package, INFO_ASSET)), str(path)).context
         return ModelInfo.read(path.with_name(INFO_FILE)).context
     except FileUnreadable:
         # A file may be looked into whatever lies beside it.
         return None
+
+
+def opened_package(path: Path) -> AbstractContextManager[zipfile.ZipFile]:
+    """An APK or a bundle; FileUnreadable for what is damaged, now or when it is read."""
+    return zip_reading.opened(path, FileUnreadable, f"{path} is a damaged package; download it again.")
 
 
 def entry_of(package: zipfile.ZipFile, asset: str) -> zipfile.ZipInfo:

@@ -15,11 +15,13 @@ from typing import Any
 from ai_edge_litert import schema_py_generated as schema
 
 from farm.errors import FileUnreadable
-from pipeline.inference.archive import MODEL_ASSET, entry_of
+from pipeline.inference.archive import MODEL_ASSET, entry_of, opened_package
 from pipeline.litert_lm import container
 
 IDENTIFIER = b"TFL3"
 LOCAL_HEADER_BYTES = 30
+# Buffers, tensors, operators and the like of all graphs; a model of a hundred layers has some ten thousand.
+MOST_PARTS = 1_000_000
 
 _OPERATORS = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
 _TYPES = {value: name.lower() for name, value in vars(schema.TensorType).items() if isinstance(value, int)}
@@ -108,7 +110,7 @@ def opened(path: Path) -> Iterator[memoryview]:
                 yield content
     except OSError as error:
         raise FileUnreadable(f"{path} can't be read ({error.strerror}); give a .tflite or an .apk.") from error
-    except (struct.error, IndexError, ValueError, TypeError, AttributeError) as error:
+    except (struct.error, LookupError, ValueError, TypeError, AttributeError, OverflowError) as error:
         raise FileUnreadable(f"{path} is a damaged .tflite model; make or download it again.") from error
 
 
@@ -119,11 +121,8 @@ def _model_range(path: Path) -> tuple[int, int]:
         return section.begin, section.end - section.begin
     if not zipfile.is_zipfile(path):
         return 0, path.stat().st_size
-    try:
-        with zipfile.ZipFile(path) as package:
-            entry = entry_of(package, MODEL_ASSET)
-    except zipfile.BadZipFile as error:
-        raise FileUnreadable(f"{path} is a damaged package ({error}); download it again.") from error
+    with opened_package(path) as package:
+        entry = entry_of(package, MODEL_ASSET)
     if entry.compress_type != zipfile.ZIP_STORED:
         raise FileUnreadable(f"{path} holds its model compressed; give an APK that a farm job made.")
     with path.open("rb") as stream:
@@ -136,6 +135,7 @@ def _model_range(path: Path) -> tuple[int, int]:
 
 
 def _inspect_model(model: Any, file_bytes: int) -> Inspection:
+    _require_plausible(model)
     stored = [_buffer_bytes(model.Buffers(index)) for index in range(model.BuffersLength())]
     tensors = tuple(_tensors(model, stored))
     return Inspection(
@@ -145,6 +145,16 @@ def _inspect_model(model: Any, file_bytes: int) -> Inspection:
         operators=tuple(_operators(model)),
         sizes=tuple(_sizes(tensors, file_bytes)),
     )
+
+
+def _require_plausible(model: Any) -> None:
+    """ValueError for more parts than a file has: the same few bytes may be told to be any number of them."""
+    parts = model.BuffersLength() + model.OperatorCodesLength() + model.SignatureDefsLength()
+    for number in range(min(model.SubgraphsLength(), MOST_PARTS)):
+        graph = model.Subgraphs(number)
+        parts += 1 + graph.TensorsLength() + graph.OperatorsLength()
+        if parts > MOST_PARTS:
+            raise ValueError("more parts than any model has")
 
 
 def _buffer_bytes(buffer: Any) -> int:

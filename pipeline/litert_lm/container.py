@@ -188,7 +188,7 @@ def read_extents(path: Path) -> tuple[Extent, ...]:
         size = stream.seek(0, 2)
     try:
         extents = tuple(_read_sections(content))
-    except (struct.error, IndexError, ValueError, TypeError) as error:
+    except (struct.error, IndexError, ValueError, TypeError, OverflowError) as error:
         raise FileUnreadable(f"{path} is a damaged .litertlm file; download it again.") from error
     if not extents or any(not HEADER_AT <= extent.begin <= extent.end <= size for extent in extents):
         raise FileUnreadable(f"{path} is cut off: {size} bytes are not all that it had; download it again.")

@@ -116,4 +116,7 @@ def _content(keras_file: Path, name: str) -> bytes:
 
 def _plain(folder: Path) -> bytes:
     path = folder / METADATA
-    return path.read_bytes() if path.is_file() else b"{}"
+    if not path.is_file():
+        return b"{}"
+    with path.open("rb") as stream:
+        return stream.read(jsonfile.CONFIG_BYTES + 1)

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from farm import digests
 from farm.errors import AarUnusable
-from pipeline.binaries import machine_code, native
+from pipeline.binaries import machine_code, native, zip_reading
 from pipeline.ops import versions
 from pipeline.ops.reading import OpKind, OpUse
 
@@ -101,11 +101,12 @@ class AarReading(BaseModel):
 
 def read(path: Path, name: str | None = None) -> AarReading:
     """Read an AAR, a jar or an APK; AarUnusable when it is none, or has no native library."""
+    sentence = f"{path} is no AAR that can be opened; give another one."
     try:
-        with zipfile.ZipFile(path) as package:
+        with zip_reading.opened(path, AarUnusable, sentence) as package:
             abis = dict(_read_abis(package, path))
-    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
-        raise AarUnusable(f"{path} is no AAR that can be opened ({error}); give another one.") from error
+    except OSError as error:
+        raise AarUnusable(sentence) from error
     if not abis:
         raise AarUnusable(f"{path} has no native library below jni/; give an AAR with TensorFlow Lite in it.")
     return AarReading(name=name or path.name, files={path.name: digests.of_file(path)}, abis=abis)
@@ -113,14 +114,15 @@ def read(path: Path, name: str | None = None) -> AarReading:
 
 def has_class(path: Path, name: str) -> bool:
     """Whether the AAR's own classes have one of that entry's name; AarUnusable when they can't be read."""
+    sentence = f"The {CLASSES} of {path} can't be opened; give another AAR."
     try:
-        with zipfile.ZipFile(path) as package:
+        with zip_reading.opened(path, AarUnusable, sentence) as package:
             if CLASSES not in package.namelist():
                 return False
             with package.open(CLASSES) as content, zipfile.ZipFile(content) as classes:
                 return name in classes.namelist()
-    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
-        raise AarUnusable(f"The {CLASSES} of {path} can't be opened ({error}); give another AAR.") from error
+    except OSError as error:
+        raise AarUnusable(sentence) from error
 
 
 def combine(name: str, readings: Sequence[AarReading]) -> AarReading:

@@ -8,7 +8,7 @@ import random
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from safetensors.numpy import save_file
@@ -24,6 +24,7 @@ from tests.security.hostile_checkpoints import INDEX
 from tests.security.model_files import gpt2_tensors, write_checkpoint
 from tests.security.test_message_fuzz import LONGEST_SECONDS, broken
 
+T = TypeVar("T")
 VALUES: tuple[Any, ...] = (
     None, True, -1, 0, 10**9, 10**30, 1.5, float("nan"), "", "x" * 100_000, "../../etc/passwd", "/etc/passwd", "\ud800",
     "\x00", [], [[]] * 3, {}, {"x": None}, [1] * 1000,
@@ -133,7 +134,7 @@ def test_broken_chat_templates(trial) -> None:
     tell(trial, "chat templates", run(trial.size(300, 10_000), make, read))
 
 
-def run(cases: int, make: Callable[[], bytes], read: Callable[[bytes], object]) -> tuple[int, int, float]:
+def run(cases: int, make: Callable[[], T], read: Callable[[T], object]) -> tuple[int, int, float]:
     """How many were read, how many refused, and the longest time; anything but a sentence of the farm's own fails."""
     refused, slowest = 0, 0.0
     for _ in range(cases):

@@ -34,6 +34,7 @@ def test_a_filled_picture_takes_what_launchers_show(tmp_path: Path) -> None:
     assert picture.getpixel((216, 216)) == (255, 0, 0, 255)
 
 
+@pytest.mark.programs
 def test_a_shape_stays_within_the_safe_part_and_keeps_its_form(tmp_path: Path) -> None:
     (tmp_path / "icon.svg").write_text(SVG)
     picture = opened(icons.read_icon("icon.svg", tmp_path))
@@ -48,6 +49,18 @@ def test_a_shape_stays_within_the_safe_part_and_keeps_its_form(tmp_path: Path) -
     assert (right - left, bottom - top) == (264, 66)
 
 
+@pytest.mark.programs
+def test_a_few_lines_that_ask_for_more_than_there_is_are_refused(tmp_path: Path) -> None:
+    """Groups of ten of the group before."""
+    groups = "".join(f'<g id="a{number}">' + f'<use href="#a{number - 1}"/>' * 10 + "</g>" for number in range(1, 6))
+    first = '<defs><g id="a0"><path d="M1 1h7v7z"/></g>'
+    bomb = SVG.partition("<circle")[0] + first + groups + '</defs><use href="#a5"/></svg>'
+    (tmp_path / "icon.svg").write_text(bomb)
+    with pytest.raises(BadAppSetting, match="takes too much to draw"):
+        icons.read_icon("icon.svg", tmp_path)
+
+
+@pytest.mark.programs
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -57,6 +70,7 @@ def test_a_shape_stays_within_the_safe_part_and_keeps_its_form(tmp_path: Path) -
         (png((10, 10))[:40], "damaged PNG"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'><broken", "can't be drawn"),
         (SVG.replace("<circle", '<image href="/etc/passwd"/><circle').encode(), "refers to another picture"),
+        (SVG.replace("<circle", '<s:image href="/etc/passwd"/><circle').encode(), "refers to another picture"),
         (b'<!DOCTYPE svg [<!ENTITY x SYSTEM "file:///etc/passwd">]><svg>&x;</svg>', "refers to another picture"),
     ],
 )

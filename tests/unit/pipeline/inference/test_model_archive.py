@@ -103,7 +103,7 @@ def test_a_damaged_package_is_refused(folder: Path, tmp_path: Path) -> None:
     content = bytearray(package.read_bytes())
     content[2000] ^= 0xFF
     package.write_bytes(content)
-    with pytest.raises(FileUnreadable, match="damaged APK"):
+    with pytest.raises(FileUnreadable, match="damaged package"):
         open_language_model(package)
 
 

@@ -1,0 +1,33 @@
+"""The process that draws a stranger's SVG: `python -m farm.icon_drawing WIDTH`, the SVG in, its PNG out.
+
+A picture of a few lines can ask for more time and memory than there is, so that both are limited before it is read.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+
+CPU_SECONDS = 10
+MEMORY = 1 << 30
+# The exit code for a picture that can't be drawn.
+REFUSED = 3
+
+
+def main() -> int:
+    """Draw one picture."""
+    content = sys.stdin.buffer.read().decode()
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    import resvg_py
+
+    try:
+        drawn = bytes(resvg_py.svg_to_bytes(svg_string=content, width=int(sys.argv[1])))
+    except (ValueError, RuntimeError, OSError):
+        return REFUSED
+    sys.stdout.buffer.write(drawn)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
