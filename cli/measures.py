@@ -21,6 +21,7 @@ def headlines(job: JobView) -> Iterator[tuple[str, str]]:
         return all((stage, name) in found for name in names)
 
     convert, verify, host, ops = StageName.CONVERT, StageName.VERIFY, StageName.JVM_CHECK, StageName.OPS
+    litert_lm = StageName.LITERT_LM
     if has(convert, "file_bytes", "file_to_float32_ratio"):
         size, ratio = found[convert, "file_bytes"], found[convert, "file_to_float32_ratio"]
         yield "model", f"{units.size(size)}, {ratio * 100:.1f} % of float32"
@@ -70,6 +71,12 @@ def headlines(job: JobView) -> Iterator[tuple[str, str]]:
         tokens, rate = found[verify, "prefill_tokens"], found[verify, "decode_rate"]
         speed = f"{tokens:.0f} prompt tokens in {prefill}, then {rate:.0f} tokens/s"
         yield "speed", f"{speed}, on the farm's processor (not a phone's)"
+    if has(litert_lm, "litert_lm_tokens", "litert_lm_prompts", "litert_lm_turns"):
+        tokens, prompts = found[litert_lm, "litert_lm_tokens"], found[litert_lm, "litert_lm_prompts"]
+        turns, ties = found[litert_lm, "litert_lm_turns"], found.get((litert_lm, "litert_lm_ties"), 0)
+        asked = f"{prompts:.0f} golden prompts" + (f" and {turns:.0f} turns of a conversation" if turns else "")
+        skipped = f" ({ties:.0f} near-tie{'' if ties == 1 else 's'} skipped)" if ties else ""
+        yield "LiteRT-LM", f"writes the same {tokens:.0f} tokens behind {asked}{skipped}"
     if has(host, "host_decode_rate"):
         yield "app's code", f"{found[host, 'host_decode_rate']:.0f} tokens/s on the farm's JVM (not a phone's)"
     for cpu in arm_cpus(job):

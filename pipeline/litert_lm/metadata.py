@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 # The fields' numbers in LlmMetadata, TokenUnion, TokenIds and LlmModelType.
-_START_TOKEN, _STOP_TOKENS, _LONGEST, _MODEL_TYPE, _THINKING, _FUNCTIONS = 1, 2, 5, 6, 11, 12
+_START_TOKEN, _STOP_TOKENS, _LONGEST, _MODEL_TYPE, _TEMPLATE, _THINKING, _FUNCTIONS = 1, 2, 5, 6, 7, 11, 12
 _TOKEN_IDS, _IDS, _GENERIC_MODEL = 1, 1, 1
 _VARINT, _BYTES = 0, 2
 
 
-def encode(context: int, start_token: int | None, stop_tokens: Sequence[int]) -> bytes:
-    """The message. context: the longest text in tokens. Prompt templates are the caller's matter."""
+def encode(
+    context: int, start_token: int | None, stop_tokens: Sequence[int], template: str | None = None, *,
+    thinking: bool = False,
+) -> bytes:  # fmt: skip
+    """The message. context: the longest text in tokens; template: in Jinja; thinking: if it can ask for thoughts."""
     parts = [] if start_token is None else [_message(_START_TOKEN, _token(start_token))]
     parts += [_message(_STOP_TOKENS, _token(token)) for token in stop_tokens]
     parts += [_number(_LONGEST, context), _message(_MODEL_TYPE, _message(_GENERIC_MODEL, b""))]
-    return b"".join([*parts, _number(_THINKING, 0), _number(_FUNCTIONS, 0)])
+    parts += [] if template is None else [_message(_TEMPLATE, template.encode())]
+    return b"".join([*parts, _number(_THINKING, int(thinking)), _number(_FUNCTIONS, 0)])
 
 
 def _token(token: int) -> bytes:

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 
 from farm import caches, digests, locations, recipes
 from farm.artifacts import ArtifactName
-from farm.errors import StageCrashed
 from farm.jobspec import JobSpec
 from farm.modelref import ModelKind
 from farm.stages import StageName
-from pipeline import process
 from pipeline.inference.archive import open_language_model
 from pipeline.request import StageRequest, StageResult
 from pipeline.stages import convert, litert_lm, verify
 from tests import processors
 
-# Not to be imported here: see its docstring.
-LITERT_LM_PROGRAM = Path(__file__).parents[1] / "fixtures" / "litert_lm_program.py"
 HANDED_ON = (ArtifactName.MODEL, ArtifactName.TOKENIZER, ArtifactName.REFERENCE, ArtifactName.MODEL_INFO)
 PROMPTS = (
     "The list type",
@@ -104,16 +99,15 @@ def test_litert_lm_writes_the_same(alias: str, verified: dict[str, tuple[Path, S
     for artifact in (ArtifactName.MODEL, ArtifactName.TOKENIZER, ArtifactName.MODEL_INFO, ArtifactName.GOLDEN):
         (request.input(artifact)).symlink_to(folder / artifact.value)
     packed = litert_lm.run(request.model_copy(update={"stage": StageName.LITERT_LM}), say_nothing)
-    assert figure(packed, "litert_lm_tokens") > 8
-    model = open_language_model(folder)
-    expected = ["".join(model.complete(prompt, 24)) for prompt in PROMPTS]
-    assert sum(map(len, expected)) > 60
-    file, longest = request.output(ArtifactName.LITERT_LM), model.info.context
-    completed = process.run(
-        [sys.executable, LITERT_LM_PROGRAM, file, tmp_path, str(longest), "24", *PROMPTS],
-        cwd=locations.ROOT,
-        timeout=300,
-        error=StageCrashed,
-        hint="LiteRT-LM did not run the model.",
-    )
-    assert json.loads(completed.stdout.strip().splitlines()[-1]) == expected
+    assert packed.notes == ()
+    golden = json.loads((folder / ArtifactName.GOLDEN.value).read_text())
+    written = sum(len(prompt["tokens"]) for prompt in golden["prompts"])
+    assert figure(packed, "litert_lm_prompts") == len(golden["prompts"]) == 4
+    # The end of a text may lie within a character.
+    assert written - 4 <= figure(packed, "litert_lm_tokens") + figure(packed, "litert_lm_ties") <= written
+    if alias == "none":
+        assert figure(packed, "litert_lm_ties") == 0
+    file = request.output(ArtifactName.LITERT_LM)
+    for prompt in PROMPTS:
+        texts = ["".join(open_language_model(each).complete(prompt, 24)) for each in (file, folder)]
+        assert texts[0] == texts[1] != ""

@@ -49,6 +49,20 @@ def test_the_download_is_told_once_the_bundle_was_made(memory_farm) -> None:
     assert dict(headlines(job))["download"] == "118 MB from Google Play (estimated)"
 
 
+def test_what_litert_lm_wrote_is_told(memory_farm) -> None:
+    job = memory_farm.add(JobState.SUCCEEDED)
+    named = {"litert_lm_tokens": 84, "litert_lm_prompts": 4, "litert_lm_turns": 0, "litert_lm_ties": 0}
+
+    def told(**changes: int) -> str:
+        figures = [MetricView(StageName.LITERT_LM, name, value, "") for name, value in (named | changes).items()]
+        return dict(headlines(dataclasses.replace(job, metrics=(*job.metrics, *figures))))["LiteRT-LM"]
+
+    assert told() == "writes the same 84 tokens behind 4 golden prompts"
+    assert told(litert_lm_turns=3, litert_lm_ties=1) == (
+        "writes the same 84 tokens behind 4 golden prompts and 3 turns of a conversation (1 near-tie skipped)"
+    )
+
+
 def test_every_measure_is_in_the_jobs_page(farm, memory_farm) -> None:
     job = memory_farm.add(JobState.SUCCEEDED)
     page = farm("status", job.id).stdout
