@@ -67,7 +67,7 @@ def of_a_stage() -> dict[str, list[str]]:
         }  # fmt: skip
         job_id = farm.attack("probe", given)
         worker = farm.work()
-        if worker.wait(120) != 0 or farm.farm.job(job_id).error is not None:
+        if worker.wait(600) != 0 or farm.farm.job(job_id).error is not None:
             raise SystemExit(f"{farm.farm.job(job_id).error}\n" + "\n".join(farm.farm.logs(job_id)))
         farm.farm.download(job_id, ArtifactName.REPORT, Path(home) / "report.json")
         report = json.loads((Path(home) / "report.json").read_text())

@@ -19,7 +19,7 @@ def test_hostile_messages_harm_nobody(hostile: HostileFarm, trial) -> None:
     jobs = {hostile.attack(each.code, stage=each.stage, seed=each.name): each for each in MESSAGES}
     after = hostile.attack("", stage="none")
     worker = hostile.work()
-    assert worker.wait(300) == 0, (hostile.settings.home / "workers.log").read_text()[-5000:]
+    assert worker.wait(1800) == 0, (hostile.settings.home / "workers.log").read_text()[-5000:]
     wrong = [fault for job_id, each in jobs.items() if (fault := wrong_end(hostile.farm.job(job_id), each))]
     trial.measured(f"{len(jobs)} messages, {len(wrong)} ended wrongly")
     assert len(jobs) >= 100

@@ -63,7 +63,7 @@ def test_bombs(make_hostile, trial) -> None:
     jobs = {farm.attack(code, seed=name): (name, ends) for name, (code, ends) in bombs.items()}
     other = farm.attack("", stage="none")
     worker = farm.work()
-    assert worker.wait(400) == 0, (farm.settings.home / "workers.log").read_text()[-5000:]
+    assert worker.wait(1800) == 0, (farm.settings.home / "workers.log").read_text()[-5000:]
     wrong = []
     for job_id, (name, ends) in jobs.items():
         error = farm.farm.job(job_id).error

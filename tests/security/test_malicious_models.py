@@ -54,7 +54,7 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> Record:
         else:
             attacks[name](source, canary)
     command = [sys.executable, "-m", "tests.security.audited_check", str(root)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1800, check=False)
     assert done.returncode == 0, done.stderr
     printed = json.loads(done.stdout)
     answers = {name: printed["answers"][folder] for name, folder in folders.items()}
