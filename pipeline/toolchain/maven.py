@@ -16,7 +16,7 @@ from xml.sax.saxutils import escape
 from farm import digests, settings
 from farm.errors import FarmError, ToolMissing
 from pipeline import process
-from pipeline.toolchain import pins, tools
+from pipeline.toolchain import maven_plugin, pins, tools
 from pipeline.toolchain.pins import MavenArtifact, Pins, Role
 from pipeline.toolchain.tools import Tool
 
@@ -134,6 +134,7 @@ def _dependency(artifact: MavenArtifact) -> str:
 def _download(table: Pins, wanted: Sequence[MavenArtifact], scratch: Path, say: Callable[[str], None]) -> Path:
     """Let Maven copy the artifacts into a folder: first from its own repositories only, then with the second one."""
     tools.find(Tool.MAVEN)
+    maven_plugin.require_pinned(table.plugin, table.plugin_files, scratch, HINT)
     try:
         return _copy_dependencies(table, wanted, None, scratch)
     except ToolMissing:

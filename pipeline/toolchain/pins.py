@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -88,11 +89,13 @@ class GradleBuild:
 
 @dataclass(frozen=True)
 class Pins:
-    """The whole table. plugin: coordinates of the Maven plugin that fetches. second_repository: a URL."""
+    """The whole table. plugin: coordinates of the Maven plugin that fetches; plugin_files: SHA-256 of the jars that it
+    consists of, by `group:name:version`. second_repository: a URL."""
 
     target: AndroidTarget
     gradle: GradleBuild
     plugin: str
+    plugin_files: Mapping[str, str]
     second_repository: str
     artifacts: tuple[MavenArtifact, ...]
 
@@ -109,6 +112,7 @@ def load(table: Path = TABLE) -> Pins:
             target=AndroidTarget(**data["android"]),
             gradle=GradleBuild(**data["gradle"]),
             plugin=data["maven"]["plugin"],
+            plugin_files=_plugin_files(**data["maven"]["plugin_files"]),
             second_repository=data["maven"]["second_repository"],
             artifacts=tuple(_artifact(**entry) for entry in data["artifact"]),
         )
@@ -116,6 +120,14 @@ def load(table: Path = TABLE) -> Pins:
         raise SettingsInvalid(
             f"The table {table} is refused: {error}; restore it from the farm's repository."
         ) from error
+
+
+def _plugin_files(**files: str) -> Mapping[str, str]:
+    """The table; ValueError for a file without a hash."""
+    for coordinates, sha256 in files.items():
+        if not re.fullmatch(r"[0-9a-f]{64}", sha256):
+            raise ValueError(f"{coordinates} has no SHA-256")
+    return files
 
 
 def _artifact(coordinates: str, role: str, sha256: str) -> MavenArtifact:

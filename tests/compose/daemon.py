@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+ROOT = Path(__file__).parents[2]
 # Layers of several gigabytes, made again only when a Dockerfile or a lock changes.
 KEPT = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "keras-android-farm" / "docker"
 STARTED_WITHIN = 60.0
@@ -73,7 +75,9 @@ def base_image(environment: dict[str, str]) -> str | None:
 
     if has("image", "inspect", "farm-base"):
         return "farm-base"
-    if has("image", "inspect", "debian:12-slim") or has("pull", "debian:12-slim"):
+    pinned = re.search(r"^ARG BASE=(\S+)$", (ROOT / "server/Dockerfile").read_text(), re.MULTILINE)
+    assert pinned is not None
+    if has("image", "inspect", pinned[1]) or has("pull", pinned[1]):
         return None
     if os.geteuid() != 0 or shutil.which("debootstrap") is None:
         raise NoDaemon("no image registry answers, and only root with debootstrap installed can make a base image")

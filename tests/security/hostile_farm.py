@@ -44,7 +44,7 @@ class HostileFarm(Yard):
 
     def work(self, *, ordinary: bool = False, idle_seconds: float | None = 0.0) -> ForkedWorker:
         """Start a worker, as root where the test is, or as an ordinary user."""
-        if ordinary:
+        if ordinary and os.geteuid() == 0:
             self._give_all()
         return self.fork(lambda: self._work(ordinary, idle_seconds))
 

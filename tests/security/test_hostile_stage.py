@@ -14,6 +14,7 @@ from farm.states import JobState
 from tests.security.hostile_farm import HostileFarm
 
 SECRET = "planted-secret-5f0c"  # noqa: S105 # not a real one
+IN_A_CONTAINER = ("others' command lines", "more processes than its own")
 USERS = pytest.mark.parametrize("ordinary", [False, True], ids=["root", "ordinary user"])
 
 
@@ -49,12 +50,17 @@ def test_a_hostile_stage_reaches_nothing(
     job = hostile.farm.job(job_id)
     assert job.state is JobState.SUCCEEDED, "\n".join(hostile.farm.logs(job_id))[-3000:]
     hostile.farm.download(job_id, ArtifactName.REPORT, tmp_path / "report.json")
-    said = json.loads((tmp_path / "report.json").read_text())["attributes"]["check"]
+    report = json.loads((tmp_path / "report.json").read_text())
+    said = report["attributes"]["check"]
     user = "an ordinary user" if ordinary else "root"
-    trial.measured(f"{len(said['tried'])} probes as {user}, {len(said['got'])} succeeded")
+    # The kernel lets nobody mount another /proc in a container; docs/containers.md says what can be seen in its own.
+    known = IN_A_CONTAINER if "container's /proc" in report["sandbox"] else ()
+    got = [name for name in said["got"] if name not in known]
+    seen = f" beside what the container's /proc shows ({', '.join(known)})" if known else ""
+    trial.measured(f"{len(said['tried'])} probes as {user}, {len(got)} succeeded{seen}")
     if trial.goal == "S2":
         trial.measured("one by one: " + ", ".join(said["tried"]))
     assert len(set(said["tried"])) >= 120
-    assert said["got"] == []
+    assert got == []
     assert set(Path("/tmp").glob("hostile")) == there_before  # noqa: S108
     assert not any(home.rglob("hostile"))

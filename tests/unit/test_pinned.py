@@ -1,10 +1,12 @@
-"""What bootstrap and images fetch is let in with its hash only (the exceptions: docs/security.md)."""
+"""What bootstrap and images fetch is let in with its hash only (docs/security.md)."""
 
 from __future__ import annotations
 
 import json
 import re
+import subprocess
 import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -65,7 +67,43 @@ def test_the_sources_of_the_flex_aar_have_one() -> None:
         assert re.fullmatch(r"[0-9a-f]{64}|[0-9a-f]{40}", pinned), part
 
 
-def test_the_page_on_security_names_the_exceptions() -> None:
-    page = (locations.ROOT / "docs" / "security.md").read_text()
-    assert "maven-dependency-plugin" in page
-    assert "Base images" in page
+def test_maven_runs_no_file_without_one() -> None:
+    table = pins.load()
+    assert table.plugin in table.plugin_files
+    assert len(table.plugin_files) > 20
+    assert all(re.fullmatch(r"[0-9a-f]{64}", sha256) for sha256 in table.plugin_files.values())
+
+
+def test_every_image_that_comes_from_a_registry_has_a_digest() -> None:
+    """The Dockerfiles of the farm's own and the servers in docker-compose.yml; all start from the same."""
+    bases = {
+        line.removeprefix("ARG BASE=")
+        for path in FETCHING
+        if path.name == "Dockerfile"
+        for line in path.read_text().splitlines()
+        if line.startswith("ARG BASE=")
+    }
+    (base,) = bases
+    assert re.fullmatch(r"debian:12-slim@sha256:[0-9a-f]{64}", base)
+    composed = (locations.ROOT / "docker-compose.yml").read_text()
+    assert f'BASE: "${{BASE:-{base}}}"' in composed
+    images = re.findall(r"image: (?:&\w+ )?(\S+)", composed)
+    foreign = [image for image in images if "farm-" not in image and not image.startswith("*")]
+    assert len(foreign) == 2
+    assert all(re.search(r"@sha256:[0-9a-f]{64}\}$", image) for image in foreign), foreign
+
+
+@pytest.mark.programs
+def test_images_are_not_built_on_a_tag(tmp_path: Path) -> None:
+    """Unless the image was made on this machine."""
+    for digests, refused in (("1 debian@sha256:aa ", True), ("0 ", False), ("", True)):
+        docker = tmp_path / "docker"
+        said = f"echo '{digests}'" if digests else "exit 1"
+        docker.write_text(f'#!/bin/sh\ncase "$1 $2" in\n"image inspect") {said} ;;\nesac\n')
+        docker.chmod(0o755)
+        environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "BASE": "debian:12-slim"}
+        ran = subprocess.run(
+            [locations.ROOT / "scripts/images", "server"], env=environment, capture_output=True, text=True, check=False
+        )
+        assert (ran.returncode == 2) is refused, ran.stderr
+        assert ("is refused: a tag can become another image" in ran.stderr) is refused

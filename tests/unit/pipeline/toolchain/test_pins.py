@@ -28,6 +28,8 @@ android_plugin = "8.0"
 [maven]
 plugin = "g:a:1"
 second_repository = "https://example.org"
+[maven.plugin_files]
+"g:a:1" = "0000000000000000000000000000000000000000000000000000000000000000"
 """
 
 
