@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from io import BufferedReader
 from pathlib import Path
 
-from farm.confined_files import NotConfined, confined, hub_cache
+from farm.confined_files import NotConfined, confined_model
 from farm.errors import AdapterUnusable
 
 FOLDER = "adapter"
@@ -47,10 +47,8 @@ def opened(path: Path) -> Iterator[dict[str, BufferedReader]]:
     # A file of weights its user may name by a link; in a folder, links stay in it or in its place in a hub's cache.
     named = path.resolve() if path.name.endswith(KERAS_SUFFIX) and path.is_file() else None
     start = named.parent if named is not None else (path if path.is_dir() else path.parent).resolve()
-    root = hub_cache(start)
     with ExitStack() as stack:
-        # Before the look at the names, so that what is looked for in this folder is read from it.
-        folder = stack.enter_context(confined(root)) if root.is_dir() else None
+        folder = stack.enter_context(confined_model(start))
         listing = find(path)
         if folder is None:
             raise AdapterUnusable(f"There is no adapter {path}; give {WHAT}.")
@@ -58,7 +56,7 @@ def opened(path: Path) -> Iterator[dict[str, BufferedReader]]:
         for name, file in listing.items():
             place = named if named is not None else start / file.name
             try:
-                streams[name] = stack.enter_context(folder.open(str(place.relative_to(root))))
+                streams[name] = stack.enter_context(folder.open_path(place))
             except NotConfined as error:
                 raise _leads_out(file) if error.why == "outside" else _not_ordinary(file) from error
         yield streams

@@ -36,6 +36,7 @@ class ConfinedFolder:
     """An open folder. Its files are opened below it, wherever its own name leads meanwhile."""
 
     def __init__(self, path: Path) -> None:
+        self._named = path
         self._path = path.resolve()
         self._descriptor = os.open(self._path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
@@ -54,6 +55,10 @@ class ConfinedFolder:
         finally:
             for each in folders:
                 os.close(each)
+
+    def open_path(self, path: Path) -> BufferedReader:
+        """The ordinary file at a path that begins with the folder's own name; NotConfined."""
+        return self.open(str(path.relative_to(self._named)))
 
     def _walk(self, folders: list[int], name: str) -> int:
         """Open part after part. folders: the descriptors on the way; what comes above the first is outside."""
@@ -106,6 +111,21 @@ def confined(path: Path) -> Iterator[ConfinedFolder]:
         yield folder
     finally:
         folder.close()
+
+
+@contextmanager
+def confined_model(start: Path) -> Iterator[ConfinedFolder | None]:
+    """What the files below a model's or an adapter's folder may lead to, open for a while; None when it is not there.
+
+    That is the folder, or the model's in a hub's cache. Enter it before the look at the names, so that what is looked
+    for in this folder is read from it.
+    """
+    root = hub_cache(start)
+    if not root.is_dir():
+        yield None
+        return
+    with confined(root) as folder:
+        yield folder
 
 
 def _link(part: str, folder: int) -> str | None:

@@ -11,7 +11,7 @@ from io import BufferedReader
 from pathlib import Path
 
 from farm import adapter_files, digests
-from farm.confined_files import HUB_BLOBS, ConfinedFolder, NotConfined, confined, hub_cache
+from farm.confined_files import HUB_BLOBS, ConfinedFolder, NotConfined, confined_model, hub_cache
 from farm.errors import AdapterUnusable, ModelDamaged, ModelEmpty, ModelNotFound, ModelUnsafe
 from farm.modelref import ModelKind, ModelRef
 
@@ -101,25 +101,23 @@ def opened(ref: ModelRef) -> Iterator[dict[str, BufferedReader]]:
     path = Path(ref.value).resolve()
     # A .keras file its user may name by a link; behind that none is followed.
     start = path.parent if ref.kind is ModelKind.KERAS_FILE else path
-    root = hub_cache(start)
     with ExitStack() as stack:
-        # Before the look at the names, so that what is looked for in this folder is read from it.
-        folder = stack.enter_context(confined(root)) if root.is_dir() else None
+        folder = stack.enter_context(confined_model(start))
         listing = files(ref)
         if folder is None:
             raise ModelNotFound(f"There is no model {ref.value}; check the path.")
         streams = {}
         for name, shown in listing.items():
             if name not in adapter_files.NAMES:
-                below = (start / (path.name if ref.kind is ModelKind.KERAS_FILE else name)).relative_to(root)
-                streams[name] = stack.enter_context(_open(folder, str(below), shown))
+                place = start / (path.name if ref.kind is ModelKind.KERAS_FILE else name)
+                streams[name] = stack.enter_context(_open(folder, place, shown))
         adapter = {} if ref.adapter is None else stack.enter_context(adapter_files.opened(Path(ref.adapter)))
         yield streams | adapter
 
 
-def _open(folder: ConfinedFolder, name: str, shown: Path) -> BufferedReader:
+def _open(folder: ConfinedFolder, place: Path, shown: Path) -> BufferedReader:
     try:
-        return folder.open(name)
+        return folder.open_path(place)
     except NotConfined as error:
         if error.why == "outside":
             raise _leads_out(shown) from error
