@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # Before NumPy is imported: tests run on every core already, and its threads wait for each other without sleeping.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -25,6 +26,9 @@ from tests.trial import Trial
 # takes ten seconds.
 os.environ.setdefault("FARM_ARM_SECONDS", "0")
 UNIT = Path(__file__).parent / "unit"
+# Examples take as long as the machine has other work: by default one of more than 200 ms fails its test.
+settings.register_profile("farm", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("farm")
 
 
 @pytest.fixture(scope="session")
