@@ -19,6 +19,8 @@ import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
+
 from benchmarks import spine
 from benchmarks.rows import Row, table
 from benchmarks.spine import Farm, Report, say
@@ -33,6 +35,7 @@ from pipeline.android.golden import Golden, GoldenLimits, GoldenPrompt
 from pipeline.android.robolectric import Harness
 from pipeline.inference.generation import generate
 from pipeline.inference.interpreter import TokenModel, open_token_model
+from pipeline.inference.reference import Reference
 from pipeline.toolchain import maven
 from pipeline.toolchain.maven import Toolchain
 
@@ -138,6 +141,10 @@ def compressed(path: Path) -> int:
     return size + len(packer.flush())
 
 
+# Only the speed counts here: no answer of Keras's is followed.
+NOTHING_FOLLOWED = Reference((), np.zeros(0, np.int32), np.zeros((0, 1), np.float32), ())
+
+
 def rates(package: Path, model: Path, scratch: Path) -> tuple[float, float]:
     """Tokens a second of the app's engine on the JVM and of Python's interpreter: medians of runs in turns."""
     chain = maven.at(settings.load().toolchain)
@@ -150,7 +157,7 @@ def rates(package: Path, model: Path, scratch: Path) -> tuple[float, float]:
     golden = Golden(format=1, prompts=prompts, limits=GoldenLimits(near_tie=0.0))
     java, python = [], []
     for _ in range(RUNS):
-        answer = host_run.run(base, chain, package, golden, spine.THREADS, scratch / "jvm-check")[-1]
+        answer = host_run.run(base, chain, package, golden, NOTHING_FOLLOWED, spine.THREADS, scratch / "jvm-check")[-1]
         java.append(len(answer.tokens) / answer.decode_seconds)
         python.append(python_rate(open_token_model(model, spine.THREADS), list(prompt), count))
     return statistics.median(java), statistics.median(python)

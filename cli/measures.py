@@ -76,7 +76,9 @@ def headlines(job: JobView) -> Iterator[tuple[str, str]]:
         turns, ties = found[litert_lm, "litert_lm_turns"], found.get((litert_lm, "litert_lm_ties"), 0)
         asked = f"{prompts:.0f} golden prompts" + (f" and {turns:.0f} turns of a conversation" if turns else "")
         skipped = f" ({ties:.0f} near-tie{'' if ties == 1 else 's'} skipped)" if ties else ""
-        yield "LiteRT-LM", f"writes the same {tokens:.0f} tokens behind {asked}{skipped}"
+        agreed = found.get((litert_lm, "litert_lm_agreed"), tokens)
+        same = f"{tokens:.0f}" if agreed == tokens else f"{agreed:.0f} of {tokens:.0f}"
+        yield "LiteRT-LM", f"writes the same {same} tokens behind {asked}{skipped}"
     if has(host, "host_decode_rate"):
         yield "app's code", f"{found[host, 'host_decode_rate']:.0f} tokens/s on the farm's JVM (not a phone's)"
     for cpu in arm_cpus(job):

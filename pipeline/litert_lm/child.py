@@ -85,11 +85,14 @@ class Asked(_Frozen):
 
 
 class Outcome(_Frozen):
-    """How one answer went, in tokens. uncompared: behind a near-tie that no text leads to. fault: what differs."""
+    """How one answer went, in tokens. agreed: of those compared; uncompared: behind another token, to which no text
+    leads back; difference: the first other token; fault: a prompt that is read otherwise."""
 
     compared: int = 0
+    agreed: int = 0
     near_ties: int = 0
     uncompared: int = 0
+    difference: str = ""
     fault: str = ""
 
 
@@ -140,30 +143,40 @@ def ask(conversation: litert_lm.Conversation, question: str) -> str:
 
 
 def follow(runner: Runner, prompt: str, tokens: Sequence[int], golden: Golden, found: str) -> Outcome:
-    """Compare what the runtime wrote with the golden steps, and lead it back to them behind each near-tie."""
-    compared = near_ties = place = 0
+    """Compare what the runtime wrote with the golden steps, and lead it back to them behind each other token."""
+    compared = agreed = near_ties = uncompared = place = 0
+    difference = ""
     while True:
         matched, missed = _match(golden, place, found)
-        compared += sum(len(step.tokens) for step in golden.steps[place:matched])
-        place = matched
+        equal = sum(len(step.tokens) for step in golden.steps[place:matched])
+        compared, agreed, place = compared + equal, agreed + equal, matched
         if not missed:
-            return Outcome(compared=compared + golden.stops, near_ties=near_ties)
-        behind = len(tokens) + sum(len(step.tokens) for step in golden.steps[:place])
+            compared, agreed = compared + golden.stops, agreed + golden.stops
+            break
         at_end = place == len(golden.steps)
-        if not (golden.stop_near_tie if at_end else golden.steps[place].near_tie):
-            wanted = "its end" if at_end else repr(golden.steps[place].text)
-            written = sum(len(step.text) for step in golden.steps[:place])
-            fault = f"writes {found[-SHOWN:]!r} where {wanted} comes behind {behind} tokens ({written} characters)"
-            return Outcome(compared=compared, near_ties=near_ties, fault=fault)
+        size = 1 if at_end else len(golden.steps[place].tokens)
+        if golden.stop_near_tie if at_end else golden.steps[place].near_tie:
+            near_ties += size
+        else:
+            compared += size
+            difference = difference or _difference(tokens, golden, place, found)
         if at_end:
-            return Outcome(compared=compared, near_ties=near_ties + 1)
-        near_ties += len(golden.steps[place].tokens)
+            break
         place += 1
         forced = prompt + "".join(step.text for step in golden.steps[:place])
         wanted_tokens = (*tokens, *(token for step in golden.steps[:place] for token in step.tokens))
         if runner.tokens(forced) != wanted_tokens:
-            return Outcome(compared=compared, near_ties=near_ties, uncompared=golden.rest(place))
+            uncompared = golden.rest(place)
+            break
         found = runner.write(forced, golden.rest(place)) if golden.rest(place) else ""
+    return Outcome(compared=compared, agreed=agreed, near_ties=near_ties, uncompared=uncompared, difference=difference)
+
+
+def _difference(tokens: Sequence[int], golden: Golden, place: int, found: str) -> str:
+    behind = len(tokens) + sum(len(step.tokens) for step in golden.steps[:place])
+    wanted = "its end" if place == len(golden.steps) else repr(golden.steps[place].text)
+    written = sum(len(step.text) for step in golden.steps[:place])
+    return f"writes {found[-SHOWN:]!r} where {wanted} comes behind {behind} tokens ({written} characters)"
 
 
 def _match(golden: Golden, place: int, found: str) -> tuple[int, bool]:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from farm.chat import Chat, Exchange
 from farm.errors import QualityMissed, StageCrashed
+from farm.recipes import Recipe
 from pipeline import process
 from pipeline.chat.conversations import messages, random_conversations
 from pipeline.inference.model_info import ModelInfo
@@ -48,9 +49,11 @@ def plan(
     )  # fmt: skip
 
 
-def run(asked: Asked) -> Report:
-    """Run LiteRT-LM in a process of its own; QualityMissed where it reads or writes otherwise, StageCrashed where it
-    does not run."""
+def run(asked: Asked, recipe: Recipe, least: float) -> Report:
+    """Run LiteRT-LM in a process of its own. least: the share (0 to 1) of decisive steps at which a recipe that rounds
+    must write the golden token; an exact one must at each.
+
+    QualityMissed where it reads or writes otherwise, StageCrashed where it does not run."""
     completed = process.run(
         PROGRAM, timeout=TIMEOUT, error=StageCrashed, hint="LiteRT-LM does not run model.litertlm; report this with the"
         " job's log.", stdin=asked.model_dump_json().encode(),
@@ -61,17 +64,33 @@ def run(asked: Asked) -> Report:
         raise StageCrashed(NO_REPORT) from error
     if len(report.prompts) != len(asked.prompts):
         raise StageCrashed(NO_REPORT)
-    require_no_fault("a golden prompt", report.prompts)
+    judged = {"a golden prompt": report.prompts}
     if not report.template_fault:
-        require_no_fault("the golden conversation", report.turns)
+        judged["the golden conversation"] = report.turns
+    for where, outcomes in judged.items():
+        require_no_fault(where, outcomes, exact=recipe.exact)
+    require_agreement([outcome for outcomes in judged.values() for outcome in outcomes], least, recipe.alias)
     return report
 
 
-def require_no_fault(where: str, outcomes: Sequence[Outcome]) -> None:
-    """QualityMissed with the first thing that differs."""
-    fault = next((outcome.fault for outcome in outcomes if outcome.fault), None)
+def require_no_fault(where: str, outcomes: Sequence[Outcome], *, exact: bool) -> None:
+    """QualityMissed with the first prompt that is read otherwise; for an exact recipe also with the first other token.
+
+    Rounding to few bits goes another way in another build of the runtime, so that single tokens may differ there."""
+    fault = next((said for one in outcomes if (said := one.fault or (one.difference if exact else ""))), None)
     if fault is not None:
         raise QualityMissed(f"LiteRT-LM does not follow {where}: it {fault}; report this with the job's log.")
+
+
+def require_agreement(outcomes: Sequence[Outcome], least: float, recipe: str) -> None:
+    """QualityMissed when LiteRT-LM writes the golden token at fewer than that share of the steps."""
+    compared, agreed = sum(one.compared for one in outcomes), sum(one.agreed for one in outcomes)
+    if agreed < least * compared:
+        first = next(one.difference for one in outcomes if one.difference)
+        raise QualityMissed(
+            f"LiteRT-LM writes the golden token at {agreed} of {compared} decisive steps, {agreed / compared:.1%} where"
+            f" the recipe {recipe} asks for {least:.0%}: it first {first}; report this with the job's log."
+        )
 
 
 def golden_steps(

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from farm import recipes
 from farm.artifacts import ArtifactName
 from farm.progress import Reporter
 from pipeline.inference.contract import Contract
@@ -122,13 +123,19 @@ def _run_in_litert_lm(
 def _written(request: StageRequest, writer: _Writer, golden: dict[str, Any], chat_template: str | None) -> Report:
     writer.write(chat_template)
     chats = chat_template is not None
-    return runtime.run(runtime.plan(writer.path, writer.info, writer.codec, golden, request.threads, chats=chats))
+    recipe = recipes.find(writer.info.recipe)
+    return runtime.run(
+        runtime.plan(writer.path, writer.info, writer.codec, golden, request.threads, chats=chats),
+        recipe,
+        recipe.limits_on(request.spec.runtime).greedy_agreement,
+    )
 
 
 def _metrics(found: Report) -> tuple[Metric, ...]:
     outcomes = (*found.prompts, *found.turns)
     return (
         Metric(name="litert_lm_tokens", value=_sum(outcomes, "compared"), unit="tokens"),
+        Metric(name="litert_lm_agreed", value=_sum(outcomes, "agreed"), unit="tokens"),
         Metric(name="litert_lm_ties", value=_sum(outcomes, "near_ties"), unit="tokens"),
         Metric(name="litert_lm_prompts", value=len(found.prompts), unit="prompts"),
         Metric(name="litert_lm_turns", value=len(found.turns), unit="turns"),
@@ -141,7 +148,7 @@ def _said(found: Report) -> tuple[str, ...]:
     uncompared = _sum((*found.prompts, *found.turns), "uncompared")
     if not uncompared:
         return ()
-    return (f"{uncompared} golden tokens behind a near-tie were not compared in LiteRT-LM, which takes texts alone.",)
+    return (f"{uncompared} golden tokens behind another one were not compared in LiteRT-LM, which takes texts alone.",)
 
 
 def _sum(outcomes: Sequence[Outcome], name: str) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from farm import recipes
 from farm.chat import Chat
 from pipeline.chat import families
 from pipeline.chat.conversations import messages, random_conversations
@@ -74,7 +75,7 @@ def test_litert_lm_reads_it_alike(published: tuple[str, FoundTemplate, Path], tm
     renderings = tuple(runtime.renderings(chat, codec))
     assert {turn.thinking for turn in renderings} == ({True, False} if chat.thinking else {False})
     asked = Asked(path=str(path), context=4096, threads=1, prompts=(), renderings=renderings)
-    assert runtime.run(asked).template_fault == ""
+    assert runtime.run(asked, recipes.find("none"), 1.0).template_fault == ""
 
 
 def test_the_table_has_the_same(published: tuple[str, FoundTemplate, Path]) -> None:

@@ -58,6 +58,7 @@ def test_what_litert_lm_wrote_is_told(memory_farm) -> None:
         return dict(headlines(dataclasses.replace(job, metrics=(*job.metrics, *figures))))["LiteRT-LM"]
 
     assert told() == "writes the same 84 tokens behind 4 golden prompts"
+    assert told(litert_lm_agreed=82) == "writes the same 82 of 84 tokens behind 4 golden prompts"
     assert told(litert_lm_turns=3, litert_lm_ties=1) == (
         "writes the same 84 tokens behind 4 golden prompts and 3 turns of a conversation (1 near-tie skipped)"
     )

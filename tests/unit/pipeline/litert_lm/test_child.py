@@ -32,39 +32,41 @@ def outcome(runner: FakeRunner, wanted: Golden) -> Outcome:
 
 
 def test_equal_texts_are_compared_whole() -> None:
-    assert outcome(FakeRunner("abcdef"), golden("abc")) == Outcome(compared=3)
-    assert outcome(FakeRunner("abc"), golden("abc", stops=True)) == Outcome(compared=4)
+    assert outcome(FakeRunner("abcdef"), golden("abc")) == Outcome(compared=3, agreed=3)
+    assert outcome(FakeRunner("abc"), golden("abc", stops=True)) == Outcome(compared=4, agreed=4)
 
 
-def test_another_token_is_a_fault() -> None:
-    found = outcome(FakeRunner("abX"), golden("abcd", near_ties=[1, 3]))
-    assert found.compared == 2
-    assert "writes 'abX' where 'c' comes behind 6 tokens" in found.fault
+def test_another_token_is_counted_and_the_rest_compared_behind_the_golden_one() -> None:
+    runner = FakeRunner("abX", forced="dX")
+    found = outcome(runner, golden("abcde", near_ties=[1, 4]))
+    assert (found.compared, found.agreed, found.near_ties) == (4, 3, 1)
+    assert "writes 'abX' where 'c' comes behind 6 tokens" in found.difference
+    assert runner.asked[1] == ("onceabc", 2)
 
 
 def test_behind_a_near_tie_the_golden_text_leads_on() -> None:
     runner = FakeRunner("abX", forced="de")
-    assert outcome(runner, golden("abcde", near_ties=[2])) == Outcome(compared=4, near_ties=1)
+    assert outcome(runner, golden("abcde", near_ties=[2])) == Outcome(compared=4, agreed=4, near_ties=1)
     assert runner.asked[-1] == ("onceabc", 2)
-    assert "where 'd' comes" in outcome(FakeRunner("abX", forced="Xe"), golden("abcde", near_ties=[2])).fault
+    assert "where 'd' comes" in outcome(FakeRunner("abX", forced="Xe"), golden("abcde", near_ties=[2])).difference
 
 
 def test_a_text_that_reads_otherwise_leads_nowhere() -> None:
     found = outcome(FakeRunner("aX", merges=True), golden("abcde", near_ties=[1]))
-    assert found == Outcome(compared=1, near_ties=1, uncompared=3)
+    assert found == Outcome(compared=1, agreed=1, near_ties=1, uncompared=3)
 
 
-def test_an_end_that_does_not_come_is_a_fault() -> None:
-    assert "where its end comes" in outcome(FakeRunner("abcd"), golden("abc", stops=True)).fault
+def test_an_end_that_does_not_come_is_another_token() -> None:
+    assert "where its end comes" in outcome(FakeRunner("abcd"), golden("abc", stops=True)).difference
     assert outcome(FakeRunner("abcd"), golden("abc", stops=True, stop_near_tie=True)) == Outcome(
-        compared=3, near_ties=1
+        compared=3, agreed=3, near_ties=1
     )
-    assert "where 'c' comes" in outcome(FakeRunner("ab"), golden("abc", stops=True)).fault
+    assert "where 'c' comes" in outcome(FakeRunner("ab"), golden("abc", stops=True)).difference
 
 
 def test_a_first_space_may_be_missing() -> None:
-    assert outcome(FakeRunner("ab"), golden(" ab")) == Outcome(compared=3)
-    assert "where 'a' comes" in outcome(FakeRunner("b"), golden(" ab")).fault
+    assert outcome(FakeRunner("ab"), golden(" ab")) == Outcome(compared=3, agreed=3)
+    assert "where 'a' comes" in outcome(FakeRunner("b"), golden(" ab")).difference
 
 
 def test_a_prompt_is_given_as_the_runtime_reads_it() -> None:

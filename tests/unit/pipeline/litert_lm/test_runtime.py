@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from farm import recipes
 from farm.chat import Exchange
 from farm.errors import QualityMissed, StageCrashed
 from pipeline import process
@@ -82,7 +83,7 @@ def test_one_conversation_goes_on_while_its_cache_holds_the_golden_tokens(tmp_pa
     assert plan(tmp_path, [cut, ended]).live == 0
 
 
-def test_a_fault_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_what_differs_is_refused_as_the_recipe_allows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     asked = plan(tmp_path, [])
 
     def reporting(said: str) -> None:
@@ -91,17 +92,29 @@ def test_a_fault_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     def told(*prompts: Outcome, turns: tuple[Outcome, ...] = (), fault: str = "") -> str:
         return "INFO: a log\n" + Report(prompts=prompts, turns=turns, template_fault=fault).model_dump_json()
 
-    reporting(told(Outcome(compared=3)))
-    assert runtime.run(asked).prompts[0].compared == 3
-    reporting(told(Outcome(fault="writes 'x' where 'y' comes")))
+    def judged(alias: str = "none") -> Report:
+        return runtime.run(asked, recipes.find(alias), 0.9)
+
+    other = Outcome(compared=10, agreed=9, difference="writes 'x' where 'y' comes")
+    reporting(told(Outcome(compared=3, agreed=3)))
+    assert judged().prompts[0].compared == 3
+    reporting(told(other))
     with pytest.raises(QualityMissed, match="does not follow a golden prompt: it writes 'x' where 'y' comes; report"):
-        runtime.run(asked)
-    reporting(told(Outcome(), turns=(Outcome(fault="writes 'x'"),)))
+        judged()
+    assert judged("int8").prompts[0].agreed == 9
+    reporting(told(Outcome(compared=9, agreed=9), turns=(other.model_copy(update={"agreed": 8}),)))
+    with pytest.raises(
+        QualityMissed, match=r"at 17 of 19 decisive steps, 89\.5% where the recipe int8 asks for 90%: it"
+    ):
+        judged("int8")
     with pytest.raises(QualityMissed, match="the golden conversation"):
-        runtime.run(asked)
-    reporting(told(Outcome(), turns=(Outcome(fault="writes 'x'"),), fault="it reads 'x'"))
-    assert runtime.run(asked).template_fault == "it reads 'x'"
+        judged()
+    reporting(told(Outcome(fault="reads 'x' as y")))
+    with pytest.raises(QualityMissed, match="does not follow a golden prompt: it reads 'x' as y"):
+        judged("int8")
+    reporting(told(Outcome(), turns=(other,), fault="it reads 'x'"))
+    assert judged().template_fault == "it reads 'x'"
     for said in ("", "{}", told()):
         reporting(said)
         with pytest.raises(StageCrashed, match="gave no report"):
-            runtime.run(asked)
+            judged()
