@@ -47,6 +47,7 @@ class Resource(StrEnum):
     SUPPLIED_AAR = "supplied-aar"
     REFERENCE_ENVIRONMENT = "reference-environment"
     ARM_MACHINE = "arm-machine"
+    PROCESSOR_LIST = "processor-list"
 
 
 class Queue(StrEnum):
@@ -188,7 +189,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         StageName.LITERT_LM, "packing the model for LiteRT-LM", Queue.CONVERT,
         (A.MODEL, A.TOKENIZER, A.MODEL_INFO, A.GOLDEN), (A.LITERT_LM,), ("io_mode", "static_shapes"), 0.02, 1800,
-        when=_grows,
+        resources=frozenset({Resource.PROCESSOR_LIST}), when=_grows,
     ),
     Stage(
         StageName.REFERENCE_RUN, "running the model in TensorFlow of the AAR's version", Queue.CONVERT,

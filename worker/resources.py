@@ -22,6 +22,7 @@ from farm.store import ArtifactStore
 from pipeline.android import keystore
 from pipeline.android.keystore import SigningKey
 from pipeline.flex import reference_environment
+from pipeline.litert_lm import processor_list
 from pipeline.request import StageRequest
 from pipeline.toolchain import arm_machine
 from worker import workfolder
@@ -182,6 +183,14 @@ class ArmMachine(Provider):
         return {"packages": None if found is None else found.versions, "seconds": around.settings.arm_seconds}
 
 
+class ProcessorList(Provider):
+    """The kernel's list of processors, without which LiteRT-LM's allocator ends its process. Of /sys nothing else."""
+
+    def reserve(self, around: Surroundings, workdir: Path) -> Access:
+        """The file."""
+        return Access(readable=(processor_list.PATH,))
+
+
 PROVIDERS: Mapping[Resource, Provider] = {
     Resource.MODEL: Model(),
     Resource.SIGNING_KEY: SigningKeyProvider(),
@@ -189,6 +198,7 @@ PROVIDERS: Mapping[Resource, Provider] = {
     Resource.SUPPLIED_AAR: SuppliedAar(),
     Resource.REFERENCE_ENVIRONMENT: ReferenceEnvironment(),
     Resource.ARM_MACHINE: ArmMachine(),
+    Resource.PROCESSOR_LIST: ProcessorList(),
 }
 
 

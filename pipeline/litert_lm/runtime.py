@@ -16,6 +16,7 @@ from farm.recipes import Recipe
 from pipeline import process
 from pipeline.chat.conversations import messages, random_conversations
 from pipeline.inference.model_info import ModelInfo
+from pipeline.litert_lm import processor_list
 from pipeline.litert_lm.child import Asked, Golden, Message, Outcome, Prompt, Report, Step, Turn
 from pipeline.tokenizers.codec import TextCodec
 
@@ -27,9 +28,13 @@ RENDERINGS = 24
 NO_REPORT = "LiteRT-LM's process gave no report; run the job again."
 
 
-def installed() -> bool:
-    """Whether the package litert-lm-api is there."""
-    return importlib.util.find_spec(PACKAGE) is not None
+def missing() -> str | None:
+    """Why LiteRT-LM can't run here, as the rest of a sentence; None where it can."""
+    if importlib.util.find_spec(PACKAGE) is None:
+        return "the package litert-lm-api is not installed here"
+    if not processor_list.PATH.is_file():
+        return f"its library needs {processor_list.PATH}, which is not to be seen here"
+    return None
 
 
 def plan(

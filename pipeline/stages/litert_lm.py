@@ -26,8 +26,8 @@ from pipeline.tokenizers.codec import TextCodec
 PROMPTS = 3
 TOKENS = 8
 NOT_RUN = (
-    "LiteRT-LM did not run model.litertlm, since the package litert-lm-api is not installed here; ai-edge-litert has"
-    " compared the file's signatures with the golden prompts{}."
+    "LiteRT-LM did not run model.litertlm, since {}; ai-edge-litert has compared the file's signatures with the golden"
+    " prompts{}."
 )
 TEMPLATE_NOT_TRIED = ", and the chat template was left out"
 TEMPLATE_LEFT_OUT = "model.litertlm has no chat template, since {}; programs with LiteRT-LM need one of their own."
@@ -47,11 +47,12 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
     output.parent.mkdir(parents=True, exist_ok=True)
     written = _Writer(request, info, derived)
     try:
-        if runtime.installed():
+        reason = runtime.missing()
+        if reason is None:
             found, notes = _run_in_litert_lm(request, written, golden, report)
         else:
             report(0.3, "comparing with the golden prompts")
-            found, notes = _compare_signatures(derived, contract, golden, request.threads), (not_run(info),)
+            found, notes = _compare_signatures(derived, contract, golden, request.threads), (not_run(info, reason),)
             written.write(None)
     finally:
         derived.unlink()
@@ -59,9 +60,9 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
     return StageResult(metrics=(size, *found), notes=notes)
 
 
-def not_run(info: ModelInfo) -> str:
+def not_run(info: ModelInfo, reason: str) -> str:
     """What a job without LiteRT-LM says."""
-    return NOT_RUN.format("" if info.chat is None else TEMPLATE_NOT_TRIED)
+    return NOT_RUN.format(reason, "" if info.chat is None else TEMPLATE_NOT_TRIED)
 
 
 class _Writer:

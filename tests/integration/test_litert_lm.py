@@ -161,4 +161,5 @@ def test_without_the_package_the_job_says_so(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(runtime, "PACKAGE", "no_such_package")
     result, _ = run(write_folder(tmp_path / "job", chat_of(SIMPLE)), tmp_path / "work")
     assert "since the package litert-lm-api is not installed here" in result.notes[0]
+    assert "the chat template was left out" in result.notes[0]
     assert figures(result)["litert_lm_signature_tokens"] >= 5

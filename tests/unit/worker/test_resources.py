@@ -17,6 +17,7 @@ from farm.modelref import ModelKind
 from farm.settings import Settings
 from farm.stages import BY_NAME, STAGES, Resource, StageName
 from farm.store.choice import open_store
+from pipeline.litert_lm import processor_list
 from pipeline.request import StageRequest
 from worker import resources
 from worker.resources import PROVIDERS, Surroundings
@@ -43,6 +44,15 @@ def test_only_a_model_on_a_hub_brings_the_network(around: Surroundings, tmp_path
     for stage in STAGES:
         if stage.name is not StageName.FETCH and Resource.SIGNING_KEY not in stage.resources:
             assert not resources.reserve(stage, around, tmp_path).network, stage.name
+
+
+def test_one_stage_sees_the_list_of_processors(around: Surroundings, tmp_path: Path) -> None:
+    local = dataclasses.replace(around, spec=JobSpec(model_kind=ModelKind.FOLDER, model="/models/one"))
+    seeing = [stage.name for stage in STAGES if any(
+        path.is_relative_to("/sys") for path in resources.reserve(stage, local, tmp_path / stage.name).readable
+    )]  # fmt: skip
+    assert seeing == [StageName.LITERT_LM]
+    assert resources.reserve(BY_NAME[StageName.LITERT_LM], local, tmp_path).readable == (processor_list.PATH,)
 
 
 def test_a_snapshot_of_a_hub_brings_the_files_that_it_links_to(around: Surroundings, tmp_path: Path) -> None:
