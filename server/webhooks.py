@@ -42,6 +42,8 @@ class WebhookSender:
         self._senders = ThreadPoolExecutor(settings.webhook_senders, thread_name_prefix="webhook")
         # Asking for a name's address can't be broken off: a delivery that is past its time leaves the question behind.
         self._resolvers = ThreadPoolExecutor(settings.webhook_senders, thread_name_prefix="webhook-name")
+        # Reading the certificates takes longer than all else that a delivery computes.
+        self._certificates = httpx.create_ssl_context(trust_env=False)
         self._places = threading.Semaphore(settings.webhook_senders)
         self._under_way: Counter[str] = Counter()
         self._counting = threading.Lock()
@@ -146,7 +148,9 @@ class WebhookSender:
         # No proxy of the environment, no redirect: either would lead past the check. The body is never read.
         timeout = self._settings.webhook_timeout
         async with (
-            httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=timeout) as client,
+            httpx.AsyncClient(
+                verify=self._certificates, trust_env=False, follow_redirects=False, timeout=timeout
+            ) as client,
             client.stream(
                 "POST",
                 url.copy_with(host=address, username=None, password=None),

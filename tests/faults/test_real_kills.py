@@ -19,7 +19,6 @@ from farm.modelref import ModelKind
 from tests.faults import kill_points
 from tests.faults.soundness import examine
 from tests.faults.yard import Yard
-from tests.security.model_files import write_checkpoint
 from tests.trial import Trial
 from worker import sandbox
 from worker.stage_process import ProcessRunner
@@ -31,7 +30,7 @@ PATIENCE = 1800.0
 
 
 class RealYard(Yard):
-    """A farm with the real stages, in the sandbox, and a tiny model."""
+    """A farm with the real stages, in the sandbox, and a model."""
 
     def __init__(self, home: Path, model: Path) -> None:
         super().__init__(
@@ -60,8 +59,7 @@ class RealYard(Yard):
 def real_yard(tmp_path: Path, trial: Trial):
     if not trial.full:
         pytest.skip("real conversions under kills take many minutes; scripts/faults --only R1,R4 runs them")
-    write_checkpoint(tmp_path / "model")
-    yard = RealYard(tmp_path / "home", tmp_path / "model")
+    yard = RealYard(tmp_path / "home", locations.EXAMPLES / "tiny_gpt2")
     yield yard
     yard.close()
 
