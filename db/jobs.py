@@ -198,6 +198,12 @@ def positions(connection: Connection, records: Sequence[JobRecord]) -> dict[str,
     return {job_id: ranks[job_id] for _, job_id in queued}
 
 
+def own_positions(connection: Connection, owner: str) -> dict[str, int]:
+    """How many of the token's own queued jobs come before each of them, by its id."""
+    query = sa.select(Job.id).where(Job.state == JobState.QUEUED.value, _of(owner)).order_by(Job.queued_at, Job.id)
+    return {job_id: number for number, job_id in enumerate(connection.scalars(query))}
+
+
 def attempts(connection: Connection, job_id: str) -> list[AttemptRecord]:
     """Every claim of the job, in order."""
     rows = connection.execute(sa.select(Attempt.__table__).where(Attempt.job_id == job_id).order_by(Attempt.number))

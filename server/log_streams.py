@@ -121,7 +121,11 @@ class LogStreams:
                 found = reader.after(cursor)
                 ended = reader.ended
                 if found is None:
-                    lines, ended = await run_in_threadpool(self._read, job_id, cursor)
+                    try:
+                        lines, ended = await run_in_threadpool(self._read, job_id, cursor)
+                    except FarmError:
+                        # The answer has begun; who connects again is told why.
+                        return
                     found = [(line.cursor, event(line)) for line in lines]
                 if found:
                     cursor = found[-1][0]

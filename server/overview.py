@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
@@ -44,12 +44,12 @@ def queue_view(connection: Connection, owner: str | None) -> QueueView:
 
 
 def worker_views(connection: Connection, owner: str | None) -> list[WorkerView]:
-    """Every registered worker; what it does is shown of that token's jobs, and else only that it is busy."""
+    """Every registered worker; for a token that sees only its own jobs, those that are at one of these."""
     views = [_worker_view(each) for each in statistics.busy_workers(connection)]
     if owner is None:
         return views
     own = statistics.owned(connection, [view.job_id for view in views if view.job_id], owner)
-    return [view if view.job_id in own else replace(view, job_id=None, host="") for view in views]
+    return [view for view in views if view.job_id in own]
 
 
 def _worker_view(worker: statistics.BusyWorker) -> WorkerView:

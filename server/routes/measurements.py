@@ -18,4 +18,5 @@ router = APIRouter(prefix="/v1/measurements", tags=["jobs"])
 @router.post("", responses=documented(JobNotFound, AmbiguousJob, MeasurementForeign))
 def import_measurement(state: FarmState, token: Submitter, request: MeasurementRequest) -> JobView:
     """File a measurement with the job that made the model."""
-    return state.farm.import_measurement(request.measurement, request.job, visibility.owner(state, token))
+    found = state.farm.import_measurement(request.measurement, request.job, visibility.owner(state, token))
+    return visibility.shown(state, token, [found])[0]

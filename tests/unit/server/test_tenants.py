@@ -10,9 +10,10 @@ import pytest
 from sqlalchemy.engine import Connection
 
 from client.protocol import JobView
-from db import claims, jobs, stages, tokens
+from db import claims, jobs, stages, tokens, workers
 from db.jobs import Submitted
 from db.records import ResultRecord
+from farm import identity
 from farm.access import Quotas, Scope, TokenView
 from farm.jobspec import JobSpec
 from farm.modelref import ModelKind
@@ -116,6 +117,32 @@ def test_lists_and_counts_hold_only_what_is_ones_own(api) -> None:
     assert api.client.get("/metrics", headers=other).status_code == 403
     assert api.client.get("/metrics", headers=admin).status_code == 200
     assert api.client.get(f"/v1/jobs?before={job_id}", headers=other).json()["code"] == "job-not-found"
+
+
+def test_others_jobs_move_neither_a_place_in_the_queue_nor_a_list_of_workers(api) -> None:
+    one, other, admin = api.headers(*BOTH), api.headers(*BOTH), api.headers(Scope.ADMIN)
+    _, first = submit(api, one)
+    _, second = submit(api, other)
+    _, third = submit(api, other, SPEC.model_copy(update={"context": 64}))
+
+    def place(headers: dict[str, str], job_id: str) -> tuple[int, float | None]:
+        job = api.client.get(f"/v1/jobs/{job_id}", headers=headers).json()
+        listed = next(
+            each for each in api.client.get("/v1/jobs", headers=headers).json()["jobs"] if each["id"] == job_id
+        )
+        assert (listed["position"], listed["seconds_left"]) == (job["position"], job["seconds_left"])
+        return job["position"], job["seconds_left"]
+
+    assert [place(admin, each)[0] for each in (first, second, third)] == [0, 1, 2]
+    assert place(one, first) == (0, None)
+    assert [place(other, each) for each in (second, third)] == [(0, None), (1, None)]
+    workers.register(api.database, "w" * 10, str(identity.of_process()))
+    assert claims.claim(api.database, "w" * 10, 60) is not None
+    assert len(api.client.get("/v1/workers", headers=admin).json()) == 1
+    assert len(api.client.get("/v1/workers", headers=one).json()) == 1
+    assert api.client.get("/v1/workers", headers=other).json() == []
+    # The one that is at work now takes no place before another's.
+    assert place(other, second) == (0, None)
 
 
 def test_equal_jobs_are_reused_within_a_token_and_not_across(api) -> None:
