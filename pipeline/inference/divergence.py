@@ -92,12 +92,13 @@ def compare(text: TextReference, logits: Iterable[Float32], first: int = 0) -> I
     """The rows of the positions from `first` on, for as many as there are logits [V]."""
     for at, row in enumerate(logits, first):
         known, log_p = text.likeliest[at], text.log_probabilities[at].astype(np.float64)
-        log_q = row[known].astype(np.float64) - _log_total(row[None])[0]
+        log_total = float(_log_total(row[None])[0])
+        log_q = row[known].astype(np.float64) - log_total
         following = at + 1 < len(text.tokens)
         yield Row(
             divergence=divergence(log_p, log_q, whole=len(known) == len(row)),
             agrees=int(row.argmax()) == int(known[0]),
-            nll=float(_log_total(row[None])[0] - row[text.tokens[at + 1]]) if following else None,
+            nll=log_total - float(row[text.tokens[at + 1]]) if following else None,
         )
 
 
