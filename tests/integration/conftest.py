@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,8 +18,8 @@ from farm.artifacts import ArtifactName
 from farm.jobspec import IoMode, JobSpec
 from farm.modelref import ModelKind
 from farm.stages import StageName
-from pipeline.android import building
-from pipeline.android.base import AppBase, AppSources
+from pipeline.android import prebuilt
+from pipeline.android.base import AppBase
 from pipeline.android.host_driver import classpath
 from pipeline.flex import reference_environment
 from pipeline.ops import known_aars
@@ -30,6 +32,7 @@ from pipeline.toolchain.pins import Role
 from tests.fixtures.host_driver import HostDriver
 
 ORACLE = locations.ROOT / "tests" / "oracle"
+AUDITED_STAGE = locations.ROOT / "tests" / "fixtures" / "audited_stage.py"
 
 
 @pytest.fixture(scope="session")
@@ -40,14 +43,50 @@ def android_toolchain() -> Toolchain:
 
 @pytest.fixture(scope="session")
 def app_base(request: pytest.FixtureRequest, android_toolchain: Toolchain) -> AppBase:
-    """The app without a model, as the farm builds it. Kept between test runs for as long as its sources stay."""
+    """The app without a model, as the farm's stage builds it. Kept between test runs while its sources stay."""
 
     def build(draft: Path) -> None:
-        building.build(
-            AppSources(), android_toolchain, draft, draft.with_name("scratch"), lambda _share, _activity: None
-        )
+        job = workfolder(draft, StageName.APP, IoMode.TOKENS, android_toolchain)
+        job.write()
+        opened = draft.with_name("opened")
+        ran = subprocess.run(
+            [sys.executable, AUDITED_STAGE, opened, job.workdir], capture_output=True, text=True, check=False,
+            env={**os.environ, "PYTHONPATH": str(locations.ROOT)},
+        )  # fmt: skip
+        assert ran.returncode == 0, ran.stderr[-4000:]
+        shutil.move(job.output(ArtifactName.APP_BASE), draft)
+        opened.rename(opened.with_name("opened-app"))
 
     return AppBase(kept_by_sources(request, StageName.APP, build))
+
+
+@pytest.fixture(scope="session")
+def opened_by_app(app_base: AppBase) -> Path:
+    """What the stage that built the app opened, as audited_stage.py writes it down."""
+    return app_base.folder.with_name("opened-app")
+
+
+@pytest.fixture(scope="session")
+def toolchain_with_app(request: pytest.FixtureRequest, app_base: AppBase, android_toolchain: Toolchain) -> Path:
+    """The toolchain with the app beside it, as the Android worker's image has it: whole jobs copy the app."""
+    assert request.config.cache is not None
+    folder = request.config.cache.mkdir("toolchains") / os.environ.get("PYTEST_XDIST_WORKER", "alone")
+    if folder.exists():
+        shutil.rmtree(folder)
+    shutil.copytree(android_toolchain.folder, folder, copy_function=os.link)
+    shutil.copytree(app_base.folder, prebuilt.place(maven.at(folder)), copy_function=os.link)
+    return folder
+
+
+def workfolder(draft: Path, stage: StageName, io_mode: IoMode, toolchain: Toolchain) -> StageRequest:
+    """The request of a stage that builds an app without a model, in a folder beside the draft."""
+    workdir = draft.with_name(stage.value)
+    for name in ("inputs", "outputs", "scratch"):
+        (workdir / name).mkdir(parents=True)
+    return StageRequest(
+        stage=stage, spec=JobSpec(model_kind=ModelKind.PRESET, model="x", io_mode=io_mode), workdir=workdir,
+        caches=workdir, toolchain=toolchain.folder, keystore=None, threads=1,
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -55,17 +94,10 @@ def strings_app_base(request: pytest.FixtureRequest, android_toolchain: Toolchai
     """The same of the I/O mode `strings`, built against the stock AAR."""
 
     def build(draft: Path) -> None:
-        workdir = draft.with_name("scratch")
-        for name in ("inputs", "outputs", "scratch"):
-            (workdir / name).mkdir(parents=True)
-        request = StageRequest(
-            stage=StageName.STRINGS_APP,
-            spec=JobSpec(model_kind=ModelKind.PRESET, model="x", io_mode=IoMode.STRINGS),
-            workdir=workdir, caches=workdir, toolchain=android_toolchain.folder, keystore=None, threads=1,
-        )  # fmt: skip
-        request.input(ArtifactName.AAR).write_text(known_aars.load(known_aars.STOCK).model_dump_json())
-        stringsapp.run(request, lambda _share, _activity: None)
-        shutil.move(request.output(ArtifactName.APP_BASE), draft)
+        job = workfolder(draft, StageName.STRINGS_APP, IoMode.STRINGS, android_toolchain)
+        job.input(ArtifactName.AAR).write_text(known_aars.load(known_aars.STOCK).model_dump_json())
+        stringsapp.run(job, lambda _share, _activity: None)
+        shutil.move(job.output(ArtifactName.APP_BASE), draft)
 
     return AppBase(kept_by_sources(request, StageName.STRINGS_APP, build))
 
@@ -96,8 +128,8 @@ def kept_by_sources(request: pytest.FixtureRequest, stage: StageName, build: Cal
     with (folder.parent / f"{stage}-base.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not finished.is_dir():
-            for outdated in folder.iterdir():
-                shutil.rmtree(outdated)
+            shutil.rmtree(folder)
+            folder.mkdir()
             build(folder / "draft")
             (folder / "draft").rename(finished)
     return finished
@@ -140,5 +172,13 @@ def host_driver(app_base: AppBase, android_toolchain: Toolchain) -> Iterator[Hos
     """A driver over the library's unshrunk classes."""
     # A small nursery: garbage that nobody has collected yet is not taken for memory that is held.
     driver = HostDriver(classpath(app_base, android_toolchain, Role.HOST_NATIVE), "-Xmn8m")
+    yield driver
+    assert driver.quit() == 0
+
+
+@pytest.fixture(scope="session")
+def shared_driver(app_base: AppBase, android_toolchain: Toolchain) -> Iterator[HostDriver]:
+    """One driver for all tests that leave nothing behind, or open what they need: each start is a second of work."""
+    driver = HostDriver(classpath(app_base, android_toolchain, Role.HOST_NATIVE))
     yield driver
     assert driver.quit() == 0

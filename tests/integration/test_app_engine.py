@@ -169,14 +169,14 @@ def test_quantized_weights_start_as_in_ai_edge_litert(
 
 
 @pytest.mark.parametrize("case", SAMPLING, ids=range(len(SAMPLING)))
-def test_the_app_draws_what_python_draws(host_driver: HostDriver, case: dict[str, Any]) -> None:
+def test_the_app_draws_what_python_draws(shared_driver: HostDriver, case: dict[str, Any]) -> None:
     asked = {name: value for name, value in case.items() if name != "tokens"}
-    assert host_driver.ask(cmd="sample", steps=len(case["tokens"]), **asked)["tokens"] == case["tokens"]
+    assert shared_driver.ask(cmd="sample", steps=len(case["tokens"]), **asked)["tokens"] == case["tokens"]
 
 
 @pytest.mark.parametrize("trace", drafting_traces.load(), ids=lambda trace: trace.name)
-def test_the_app_drafts_what_python_drafts(host_driver: HostDriver, trace: Trace) -> None:
-    answer = host_driver.ask(cmd="draft", tokens=trace.tokens, prompt=trace.prompt, most=drafting_traces.MOST)
+def test_the_app_drafts_what_python_drafts(shared_driver: HostDriver, trace: Trace) -> None:
+    answer = shared_driver.ask(cmd="draft", tokens=trace.tokens, prompt=trace.prompt, most=drafting_traces.MOST)
     assert [(place, tuple(drafts)) for place, drafts in answer["drafts"]] == list(trace.drafts)
 
 

@@ -75,11 +75,11 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Tokeni
 
 
 @pytest.fixture
-def opened(host_driver: HostDriver, reference: tuple[Tokenizer, Path]) -> HostDriver:
+def opened(shared_driver: HostDriver, reference: tuple[Tokenizer, Path]) -> HostDriver:
     """A driver that has the reference's file open."""
-    answer = host_driver.ask(cmd="open", tokenizer=str(reference[1]), unicode_classes=str(CLASSES))
+    answer = shared_driver.ask(cmd="open", tokenizer=str(reference[1]), unicode_classes=str(CLASSES))
     assert answer["tokenizer_size"] == reference[0].get_vocab_size()
-    return host_driver
+    return shared_driver
 
 
 def test_ids_equal_the_reference_and_text_comes_back(opened: HostDriver, reference: tuple[Tokenizer, Path]) -> None:

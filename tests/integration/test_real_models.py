@@ -55,15 +55,15 @@ def require_quality(measured: dict[str, float], recipe: str) -> None:
 
 @pytest.mark.goal(id="Q1")
 def test_smollm2_answers_rightly_in_its_app_and_here(
-    trial: Trial, smollm2_folder: Path, home: Path, tmp_path: Path
+    trial: Trial, smollm2_folder: Path, home: Path, toolchain_with_app: Path, tmp_path: Path
 ) -> None:
-    # The short form lets each kind of emulated phone read a few tokens, enough to see that it computes what it should.
-    farm = KeptFarm(home, arm_seconds=20 if trial.full else 0.1)
+    # The short form leaves the emulated phones to tests/integration/test_arm_check.py: they start for a minute.
+    farm = KeptFarm(home, toolchain_with_app, arm_seconds=20 if trial.full else 0)
     recipes = RECIPES if trial.full else ("int8",)
     for recipe in recipes:
         measured = farm.make(smollm2_folder, recipe, tmp_path / recipe)
         require_quality(measured, recipe)
-        assert measured["arm_cortex-a76_tokens"] >= 16
+        assert not trial.full or measured["arm_cortex-a76_tokens"] >= 16
         golden = json.loads((tmp_path / recipe / ArtifactName.GOLDEN).read_text())
         assert QUESTION in golden["prompts"][0]["text"]
         assert ANSWER in farm.answer(tmp_path / recipe / ArtifactName.APK, QUESTION)
@@ -74,10 +74,10 @@ def test_smollm2_answers_rightly_in_its_app_and_here(
 
 @pytest.mark.goal(id="Q1")
 def test_gemma3_goes_on_rightly_in_its_app_and_here(
-    trial: Trial, gemma3_folder: Path, home: Path, tmp_path: Path
+    trial: Trial, gemma3_folder: Path, home: Path, toolchain_with_app: Path, tmp_path: Path
 ) -> None:
     """The short form is the recipe that is made the fastest, without the emulated phones."""
-    farm = KeptFarm(home, arm_seconds=20 if trial.full else 0)
+    farm = KeptFarm(home, toolchain_with_app, arm_seconds=20 if trial.full else 0)
     recipes = RECIPES if trial.full else ("int8-plain",)
     for recipe in recipes:
         require_quality(farm.make(gemma3_folder, recipe, tmp_path / recipe), recipe)

@@ -22,7 +22,6 @@ from farm.stages import BY_NAME, StageName, stages_of
 from farm.states import JobState
 from pipeline.provenance.closure import Repository
 from pipeline.provenance.stage_code import PINS, TABLE, stage_closure
-from pipeline.toolchain.maven import Toolchain
 from tests.fixtures.machine_traces import of_this_machine, traces
 from worker import service
 from worker.sandbox import Unconfined
@@ -34,8 +33,8 @@ FOREIGN = (".venv", ".toolchain", "examples", "tests", ".pytest_cache")
 
 
 @pytest.mark.parametrize("io_mode", [IoMode.TOKENS, IoMode.BYTES])
-def test_a_job(tmp_path: Path, android_toolchain: Toolchain, io_mode: IoMode) -> None:
-    settings = Settings(home=tmp_path / "home", toolchain=android_toolchain.folder, sandbox=SandboxMode.OFF)
+def test_a_job(tmp_path: Path, toolchain_with_app: Path, opened_by_app: Path, io_mode: IoMode) -> None:
+    settings = Settings(home=tmp_path / "home", toolchain=toolchain_with_app, sandbox=SandboxMode.OFF)
     log = tmp_path / "opened"
     runner = ProcessRunner(Unconfined("a test"), 10.0, (sys.executable, str(PROGRAM), str(log)))
     farm = LocalFarm(settings)
@@ -50,6 +49,10 @@ def test_a_job(tmp_path: Path, android_toolchain: Toolchain, io_mode: IoMode) ->
     job = farm.job(job_id)
     assert job.state is JobState.SUCCEEDED, job.error
     opened = read(log)
+    # The job copied the app, which a stage of its own built.
+    built = read(opened_by_app)[StageName.APP]
+    assert any(file.endswith(".kt") for file in built)
+    opened[StageName.APP] |= built
     assert set(opened) == {stage.name for stage in stages_of(spec)}
     repository = Repository.of_farm()
     for name, files in opened.items():
