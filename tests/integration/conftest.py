@@ -55,6 +55,7 @@ def app_base(request: pytest.FixtureRequest, android_toolchain: Toolchain) -> Ap
         )  # fmt: skip
         assert ran.returncode == 0, ran.stderr[-4000:]
         shutil.move(job.output(ArtifactName.APP_BASE), draft)
+        shutil.rmtree(job.workdir)
         opened.rename(opened.with_name("opened-app"))
 
     return AppBase(kept_by_sources(request, StageName.APP, build))
