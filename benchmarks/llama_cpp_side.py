@@ -1,0 +1,47 @@
+"""Runs in llama.cpp's own environment, started by benchmarks/llama_cpp_process.py, and imports nothing of the farm.
+
+`quantize SOURCE TARGET` writes SOURCE again at Q8_0. `serve MODEL CONTEXT BATCH THREADS` reads a JSON line for each
+measurement, `{"tokens": [...], "steps": N}`, and answers with the seconds of reading and of each step.
+"""
+
+import json
+import sys
+import time
+
+import llama_cpp
+
+
+def quantize(source: str, target: str) -> None:
+    """By way of the float weights that SOURCE stands for."""
+    settings = llama_cpp.llama_model_quantize_default_params()
+    settings.ftype = llama_cpp.LLAMA_FTYPE_MOSTLY_Q8_0
+    settings.allow_requantize = True
+    if llama_cpp.llama_model_quantize(source.encode(), target.encode(), settings) != 0:
+        sys.exit(f"llama.cpp can't quantize {source}")
+
+
+def serve(path: str, context: int, batch: int, threads: int) -> None:
+    """Answer until the input ends."""
+    model = llama_cpp.Llama(
+        path, n_ctx=context, n_batch=batch, n_ubatch=batch, n_threads=threads, n_threads_batch=threads, verbose=False
+    )
+    for line in sys.stdin:
+        command = json.loads(line)
+        model.reset()
+        read = seconds(model, command["tokens"])
+        steps = [seconds(model, command["tokens"][:1]) for _ in range(command["steps"])]
+        print(json.dumps({"read": read, "steps": steps}), flush=True)
+
+
+def seconds(model: llama_cpp.Llama, tokens: list[int]) -> float:
+    """To read tokens behind those before, up to the logits of the last."""
+    started = time.perf_counter()
+    model.eval(tokens)
+    return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "quantize":
+        quantize(*sys.argv[2:])
+    else:
+        serve(sys.argv[2], *map(int, sys.argv[3:]))
