@@ -14,11 +14,12 @@ from pathlib import Path
 from farm import locations
 from tests.compose.daemon import base_image, daemon
 from tests.compose.test_hostile_container import AS_COMPOSED
+from tests.faults import figures
 
 IMAGE = "farm-faults:test"
 # Beside the worker's own, for the tests' servers and files in memory.
 MEMORY = "10g"
-KEEP = "--keep"
+KEEP, WRITE = "--keep", "--write"
 
 
 def main() -> int:
@@ -26,6 +27,9 @@ def main() -> int:
     root = locations.ROOT
     arguments = sys.argv[1:]
     kept = Path(arguments[arguments.index(KEEP) + 1]).absolute() if KEEP in arguments else root / ".faults"
+    if written := WRITE in arguments:
+        # The checkout can't be written from inside.
+        del arguments[arguments.index(WRITE) : arguments.index(WRITE) + 2]
     kept.mkdir(parents=True, exist_ok=True)
     if os.geteuid() == 0:
         os.chown(kept, 10001, 10001)
@@ -45,7 +49,11 @@ def main() -> int:
         command = ["docker", "run", "--rm", *limits, "--volume", f"{root}:{root}:ro", "--volume", f"{kept}:{kept}"]
         command += [part for name, value in environment.items() for part in ("--env", f"{name}={value}")]
         command += ["--workdir", str(root), IMAGE, str(root / "scripts/faults"), *arguments]
-        return subprocess.run(command, env=outside, check=False).returncode
+        code = subprocess.run(command, env=outside, check=False).returncode
+    if written:
+        rows = [figure.cells() for figure in figures.kept_figures(kept)]
+        figures.write(rows, *figures.PAGES["container"])
+    return code
 
 
 if __name__ == "__main__":

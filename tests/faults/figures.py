@@ -23,8 +23,14 @@ from pathlib import Path
 from tests.trial import GOALS, NOTHING
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "reliability.md"
-BEGIN, END = "<!-- measured by scripts/faults --write: begin -->", "<!-- measured by scripts/faults --write: end -->"
+# Where the figures go, by the farm's surroundings that --write names: its page, and the name in its marks.
+PAGES = {
+    "machine": (ROOT / "docs" / "reliability.md", ""),
+    "root": (ROOT / "docs" / "security.md", " root"),
+    "user": (ROOT / "docs" / "security.md", " user"),
+    "container": (ROOT / "docs" / "security.md", " container"),
+}
+BEGIN, END = (f"<!-- measured by scripts/faults --write{{}}: {end} -->" for end in ("begin", "end"))
 # Where the tests of goals stand.
 PLACES = (
     "tests/faults", "tests/security", "tests/integration/test_api_fuzz.py", "tests/integration/test_api_streams.py",
@@ -78,7 +84,10 @@ def main() -> int:
     parser.add_argument(
         "--keep", type=Path, help="a folder for rows and output; goals that held there are not run again"
     )
-    parser.add_argument("--write", action="store_true", help=f"put the figures into {PAGE.relative_to(ROOT)}")
+    parser.add_argument(
+        "--write", nargs="?", const="machine", choices=PAGES,
+        help="put the figures into docs/reliability.md, or those of the named surroundings into docs/security.md",
+    )  # fmt: skip
     arguments = parser.parse_args()
     chosen = goals_of(arguments.only)
     if unknown := set(chosen) - set(GOALS):
@@ -91,7 +100,7 @@ def main() -> int:
     figures = sorted((figure for each in found for figure in each), key=lambda one: list(GOALS).index(one.goal))
     sys.stdout.write("\n".join([*table([figure.cells() for figure in figures]), ""]))
     if arguments.write:
-        write([figure.cells() for figure in figures])
+        write([figure.cells() for figure in figures], *PAGES[arguments.write])
     return 1 if any(figure.held is False for figure in figures) else 0
 
 
@@ -136,6 +145,12 @@ def run(goal: str, scale: float, seed: int, kept: Path) -> list[Figure]:
     return figures
 
 
+def kept_figures(kept: Path) -> list[Figure]:
+    """What a run has saved there, in the order of the goals."""
+    files = [kept / f"{goal}.json" for goal in GOALS]
+    return [Figure(**row) for path in files if path.exists() for row in json.loads(path.read_text())]
+
+
 def files_of(goal: str) -> list[Path]:
     """The files with tests of it: to collect all of them costs more than most goals take."""
     places = [ROOT / place for place in PLACES]
@@ -148,10 +163,11 @@ def table(rows: Sequence[Sequence[str]]) -> list[str]:
     return ["| " + " | ".join(cells) + " |" for cells in (HEADINGS, ["---"] * len(HEADINGS), *rows)]
 
 
-def write(rows: Sequence[Sequence[str]]) -> None:
+def write(rows: Sequence[Sequence[str]], page: Path, name: str) -> None:
     """Into the page, between its marks; goals that were not run keep their rows."""
-    before, _, rest = PAGE.read_text().partition(BEGIN)
-    old, _, after = rest.partition(END)
+    begin, end = BEGIN.format(name), END.format(name)
+    before, _, rest = page.read_text().partition(begin)
+    old, _, after = rest.partition(end)
     kept = [
         [cell.strip() for cell in line.strip("| ").split(" | ")] for line in old.splitlines() if line.startswith("| ")
     ][2:]
@@ -159,7 +175,7 @@ def write(rows: Sequence[Sequence[str]]) -> None:
     order = [f"{goal}: {text}" for goal, text in GOALS.items()]
     everything = [*(cells for cells in kept if cells[0] in order and cells[0] not in renewed), *rows]
     everything.sort(key=lambda cells: order.index(cells[0]))
-    PAGE.write_text("\n".join([before + BEGIN, *table(everything), END + after]))
+    page.write_text("\n".join([before + begin, *table(everything), end + after]))
 
 
 if __name__ == "__main__":
