@@ -46,7 +46,10 @@ def decode(line: bytes) -> Progress:
         fraction, activity = value["fraction"], value["activity"]
     except (RecursionError, KeyError, TypeError) as error:
         raise ValueError("no progress") from error
-    if not isinstance(fraction, int | float) or not isinstance(activity, str) or math.isnan(fraction):
+    if not isinstance(fraction, int | float) or not isinstance(activity, str):
+        raise ValueError("no progress")
+    # A whole number may be larger than any float: it is asked nothing that a float is, and compared first.
+    if isinstance(fraction, float) and math.isnan(fraction):
         raise ValueError("no progress")
     return Progress(float(min(1.0, max(0.0, fraction))), clean(activity, ACTIVITY_CHARACTERS))
 

@@ -205,6 +205,7 @@ PROGRESS = tuple(
         ("infinity", b'{"fraction": 1e999, "activity": "x"}\n'),
         ("a text", b'{"fraction": "1", "activity": "x"}\n'),
         ("huge", b'{"fraction": 1' + b"0" * 5000 + b', "activity": "x"}\n'),
+        ("larger than any float", b'{"fraction": 1' + b"0" * 400 + b', "activity": "x"}\n'),
         ("deep", b"[" * 50_000 + b"\n"),
         ("half a character", b'{"fraction": 0.5, "activity": "\\ud800"}\n'),
         ("NUL", b'{"fraction": 0.5, "activity": "a\\u0000b"}\n'),

@@ -16,8 +16,10 @@ from PIL import Image
 
 from farm import digests, icons, measurement
 from farm.conversations import SavedConversation, SavedTurn
+from pipeline.android.library_checks import LibraryPackage
 from pipeline.inference import archive, inspection
 from pipeline.litert_lm import bundle, container
+from pipeline.ops import aar, reading
 from tests.fixtures.bound_models import write_model_folder
 from tests.fixtures.shared_measurement import SHARED
 from tests.security.test_message_fuzz import broken
@@ -109,6 +111,40 @@ def test_broken_descriptions_of_a_model(trial, finished: Path, tmp_path: Path) -
                 files.text.continue_text([*tokens[:50], 0, 5, 299])
 
     tell(trial, "model-info.json and tokenizer.json to farm run", run(trial.size(300, 10_000), make, read))
+
+
+@pytest.mark.goal(id="A10")
+def test_broken_models_and_libraries_to_check(trial, finished: Path, tmp_path: Path) -> None:
+    """What `farm ops` and `farm check` read themselves, before Android's own tools do."""
+    chance, model = trial.chance, (finished / "model.tflite").read_bytes()
+
+    def read_model(data: bytes) -> None:
+        (tmp_path / "model.tflite").write_bytes(data)
+        list(reading.read_operators(tmp_path / "model.tflite"))
+
+    tell(trial, "models to farm ops", run(trial.size(300, 10_000), lambda: bent(chance, model), read_model))
+    stream, jar = io.BytesIO(), io.BytesIO()
+    with zipfile.ZipFile(jar, "w") as classes:
+        classes.writestr("dev/kerasfarm/generation/TextGenerator.class", b"code")
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as library:
+        for name, content in (
+            ("AndroidManifest.xml", b"<manifest/>"), ("classes.jar", jar.getvalue()), ("classes.dex", bytes(200)),
+            ("jni/arm64-v8a/libx.so", b"\x7fELF" + bytes(300)), ("lib/arm64-v8a/libx.so", b"\x7fELF" + bytes(300)),
+        ):  # fmt: skip
+            library.writestr(name, content)
+    whole, place = stream.getvalue(), tmp_path / "library.aar"
+
+    def read_library(data: bytes) -> None:
+        place.write_bytes(data)
+        package = LibraryPackage(place)
+        for entry in package.entries.values():
+            package.content(entry)
+            package.digest(entry)
+        assert package.classes is None or isinstance(package.classes, frozenset)
+        aar.read(place)
+        aar.has_class(place, "TextGenerator")
+
+    tell(trial, "AARs to farm check and ops", run(trial.size(300, 10_000), lambda: bent(chance, whole), read_library))
 
 
 @pytest.mark.goal(id="A10")

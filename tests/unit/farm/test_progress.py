@@ -15,9 +15,13 @@ def test_a_line_and_back() -> None:
 def test_a_fraction_stays_between_0_and_1() -> None:
     assert progress.decode(b'{"fraction": 7, "activity": "x"}').fraction == 1.0
     assert progress.decode(b'{"fraction": -7, "activity": "x"}').fraction == 0.0
+    # More than any float, and fewer digits than Python refuses to read.
+    assert progress.decode(b'{"fraction": 1' + b"0" * 400 + b', "activity": "x"}').fraction == 1.0
 
 
-@pytest.mark.parametrize("line", [b"", b"TensorFlow says hello", b'{"fraction": 1'])
+@pytest.mark.parametrize(
+    "line", [b"", b"TensorFlow says hello", b'{"fraction": 1', b'{"fraction": NaN, "activity": ""}']
+)
 def test_what_is_no_progress_is_refused(line: bytes) -> None:
     with pytest.raises(ValueError):
         progress.decode(line)
