@@ -6,79 +6,39 @@ A stage whose programs take long to start may be started ahead, while another on
 from __future__ import annotations
 
 import fcntl
-import math
 import os
 import secrets
-import selectors
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from farm import locations, progress
 from farm.durable_writes import go_on
 from farm.errors import FarmError, OutOfMemory, StageCrashed
 from farm.progress import PROGRESS_FD_VARIABLE, Progress
 from farm.stages import BY_NAME
 from pipeline.request import StageRequest, StageResult
-from worker import control_group, limits, process_tree, stage_files, stage_user, workfolder
+from worker import control_group, limits, process_tree, stage_user, workfolder
 from worker.control_group import ControlGroup
 from worker.limits import Limits, Meter
 from worker.sandbox import Sandbox, View
+from worker.stage_launch import environment, launched
 from worker.stage_log import StageLog
+from worker.stage_watch import Watch
 from worker.termination import Reason, Terminated, Termination
 
-PROGRESS_SECONDS = 0.25
 STAGE_COMMAND = (sys.executable, "-P", "-m", "pipeline.stages")
-# What keeps a stage's processes in bounds where no control group does, and beside one: open files, the size of a file
-# in blocks of 512 bytes, no memory written to disk, and the user's processes (0: a group counts them; `sh` may have
-# either of two names for it). Then join the groups, then become the command.
-_LAUNCH = """
-ulimit -c 0; ulimit -n 4096 2>/dev/null; ulimit -f "$1"
-[ "$2" = 0 ] || ulimit -u "$2" 2>/dev/null || ulimit -p "$2"
-shift 2
-while [ "$1" != -- ]; do echo $$ > "$1" || exit 125; shift; done
-shift; exec "$@"
-"""
 # A worker that must end waits no longer than this for a stage that does not.
 STOP_SECONDS = 3.0
 FIRST_FREE = 10
 LARGEST_PEAK = 1 << 50
-# Of what came at once on the progress pipe, the last lines are looked at.
-MAX_LINES = 16
 # Follows the work folder, before the stage's name: get ready, and go on at the first byte of standard input.
 AHEAD = "--ahead"
-
-# What a stage's process gets of the supervisor's environment; one with a network also gets what leads it to the hubs.
-_PASSED_ON = ("PATH", "TZ", "JAVA_HOME")
-_PASSED_ON_WITH_NETWORK = (
-    "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR",
-    "REQUESTS_CA_BUNDLE", "HF_TOKEN", "HF_ENDPOINT", "KAGGLE_USERNAME", "KAGGLE_KEY", "KAGGLE_API_TOKEN",
-)  # fmt: skip
-_FIXED = {
-    # Java decodes the names of files by it: a farm below a folder with an umlaut works in any user's locale.
-    "LC_ALL": "C.UTF-8",
-    "KERAS_BACKEND": "tensorflow",
-    "TF_CPP_MIN_LOG_LEVEL": "3",
-    "CUDA_VISIBLE_DEVICES": "-1",
-    # NumPy's threads wait for each other without sleeping, so that a conversion beside other work takes many times as
-    # long; what is worth more than one thread divides its products itself.
-    "OPENBLAS_NUM_THREADS": "1",
-    "PYTHONDONTWRITEBYTECODE": "1",
-    # Equal stages make equal files, so nothing may depend on the order of a set.
-    "PYTHONHASHSEED": "0",
-    "PYTHONUNBUFFERED": "1",
-    # Weights come and go in pieces of some MB. By default the C library gives each back to the kernel, which clears its
-    # pages for the next one: an eighth of a conversion's time.
-    "MALLOC_MMAP_THRESHOLD_": str(64 << 20),
-    "MALLOC_TRIM_THRESHOLD_": str(256 << 20),
-    "MALLOC_TOP_PAD_": str(64 << 20),
-}
 
 
 @dataclass(frozen=True)
@@ -166,7 +126,7 @@ class ProcessRunner:
             killing.callback(stage.kill)
             meanwhile()
             meter = Meter(job.request.stage, job.limits, stage.mark, process.pid, job.request.workdir)
-            error = _Watch(process.pid, stage.progress, stage.log, termination, meter, on_progress).until_end()
+            error = Watch(process.pid, stage.progress, stage.log, termination, meter, on_progress).until_end()
             if error is None and termination.reason is not None:
                 self._ask_to_end(stage.mark, process.pid, termination.reason)
                 raise Terminated(termination.reason)
@@ -235,7 +195,8 @@ class ProcessRunner:
                 popen = subprocess.Popen(
                     launched(self.sandbox.wrap(words, view), group),
                     cwd=job.request.workdir,
-                    env=environment(os.environ, job, mark) | {PROGRESS_FD_VARIABLE: str(writing)},
+                    env=environment(os.environ, job.request, mark, network=job.view.network)
+                    | {PROGRESS_FD_VARIABLE: str(writing)},
                     stdin=subprocess.PIPE if ahead else subprocess.DEVNULL,
                     stdout=log_writing,
                     stderr=log_writing,
@@ -297,96 +258,6 @@ class _Process:
         if self.group is not None:
             self.memory_kills = self.group.memory_kills()
             self.group.remove()
-
-
-def launched(command: tuple[str, ...], group: ControlGroup | None) -> tuple[str, ...]:
-    """The command with its limits, in its group."""
-    entrances = () if group is None else tuple(str(path) for path in group.entrances)
-    limits = (str(stage_files.MAX_BYTES // 512), "0" if group is not None else str(control_group.PROCESSES))
-    return ("/bin/sh", "-c", _LAUNCH, "stage", *limits, *entrances, "--", *command)
-
-
-def environment(own: Mapping[str, str], job: StageJob, mark: str) -> dict[str, str]:
-    """A stage's environment: little of the supervisor's `own`, its homes in the work folder, its mark."""
-    names = _PASSED_ON + (_PASSED_ON_WITH_NETWORK if job.view.network else ())
-    scratch = str(job.request.scratch)
-    homes = {"HOME": scratch, "TMPDIR": scratch, "XDG_CACHE_HOME": scratch, "KERAS_HOME": f"{scratch}/.keras"}
-    passed_on = {name: own[name] for name in names if name in own}
-    marked = {process_tree.MARK_VARIABLE: mark, "PYTHONPATH": str(locations.ROOT)}
-    return passed_on | _FIXED | homes | marked | {"OMP_NUM_THREADS": str(job.request.threads)}
-
-
-class _Watch:
-    """Waits for the process's end, for progress, for a reason to stop and for the limits, all in one place."""
-
-    def __init__(
-        self,
-        pid: int,
-        reading: int,
-        log: StageLog,
-        termination: Termination,
-        meter: Meter,
-        on_progress: Callable[[Progress], None],
-    ) -> None:
-        self._pid = pid
-        self._reading = reading
-        self._log = log
-        self._termination = termination
-        self._meter = meter
-        self._on_progress = on_progress
-        self._unread = b""
-        self._latest: Progress | None = None
-        # A stage that is over in a moment has nothing to tell on the way.
-        self._tell_at = time.monotonic() + PROGRESS_SECONDS
-
-    def until_end(self) -> FarmError | None:
-        """Until the process ended, must stop (None) or passed a limit (its error)."""
-        end = os.pidfd_open(self._pid)
-        os.set_blocking(self._reading, False)
-        try:
-            with selectors.DefaultSelector() as selector:
-                selector.register(end, selectors.EVENT_READ)
-                selector.register(self._termination, selectors.EVENT_READ)
-                selector.register(self._reading, selectors.EVENT_READ)
-                selector.register(self._log, selectors.EVENT_READ)
-                while True:
-                    ready = {key.fd for key, _ in selector.select(self._seconds_to_next())}
-                    if self._reading in ready and not self._read_progress():
-                        selector.unregister(self._reading)
-                    if self._log.fileno() in ready and not self._log.carry():
-                        selector.unregister(self._log)
-                    if end in ready or self._termination.reason is not None:
-                        return None
-                    if (error := self._meter.check()) is not None:
-                        return error
-                    self._tell_progress()
-        finally:
-            os.close(end)
-
-    def _seconds_to_next(self) -> float:
-        untold = self._tell_at - time.monotonic() if self._latest is not None else math.inf
-        return max(0.0, min(self._meter.seconds_to_next(), untold))
-
-    def _tell_progress(self) -> None:
-        """Hand the latest word on, a few times a second; the last word is never lost while the stage runs."""
-        if self._latest is not None and time.monotonic() >= self._tell_at:
-            self._on_progress(self._latest)
-            self._latest = None
-            self._tell_at = time.monotonic() + PROGRESS_SECONDS
-
-    def _read_progress(self) -> bool:
-        """Keep the latest whole line; False at the pipe's end. What is no progress of ours is passed over."""
-        try:
-            data = os.read(self._reading, 1 << 16)
-        except BlockingIOError:
-            return True
-        *lines, self._unread = (self._unread + data).split(b"\n")
-        self._unread = self._unread[-progress.LINE_BYTES :]
-        for line in reversed(lines[-MAX_LINES:]):
-            with suppress(ValueError):
-                self._latest = progress.decode(line)
-                break
-        return bool(data)
 
 
 def _read_result(job: StageJob, code: int) -> tuple[StageResult | None, FarmError | None]:

@@ -21,7 +21,8 @@ from pipeline.request import StageRequest
 from worker import process_tree, sandbox, stage_user, workfolder
 from worker.limits import Limits
 from worker.sandbox import Bubblewrap, Unconfined, View
-from worker.stage_process import StageJob, environment
+from worker.stage_launch import environment
+from worker.stage_process import StageJob
 
 SECRETS = {"HF_TOKEN": "hf", "AWS_SECRET_ACCESS_KEY": "aws", "KEYSTORE_PASSWORD": "pw", "FARM_HOME": "/f", "PATH": "/b"}
 
@@ -36,7 +37,7 @@ def job(tmp_path: Path, network: bool) -> StageJob:
 
 @pytest.mark.parametrize(("network", "passed_on"), [(False, {"PATH"}), (True, {"PATH", "HF_TOKEN"})])
 def test_secrets_stay_outside(tmp_path: Path, network: bool, passed_on: set[str]) -> None:
-    found = environment(SECRETS, job(tmp_path, network), "mark")
+    found = environment(SECRETS, job(tmp_path, network).request, "mark", network=network)
     assert set(found) & set(SECRETS) == passed_on
     assert found["HOME"] == found["TMPDIR"] == str(tmp_path / "scratch")
     assert found[process_tree.MARK_VARIABLE] == "mark"
@@ -48,7 +49,7 @@ def test_secrets_stay_outside(tmp_path: Path, network: bool, passed_on: set[str]
 def test_a_stage_names_files_in_utf8_whatever_the_users_locale(tmp_path: Path) -> None:
     """Java can name no file in a folder with an umlaut otherwise."""
     for own in ({}, {"LC_ALL": "C", "LANG": "de_DE@euro"}):
-        assert environment(own, job(tmp_path, False), "mark")["LC_ALL"] == "C.UTF-8"
+        assert environment(own, job(tmp_path, False).request, "mark", network=False)["LC_ALL"] == "C.UTF-8"
 
 
 def test_the_sandbox_writes_to_the_work_folder_only(tmp_path: Path) -> None:
