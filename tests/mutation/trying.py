@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.metadata
 import os
 import resource
 import signal
@@ -28,6 +29,9 @@ def preload() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     for name in LIBRARIES:
         importlib.import_module(name)
+    # pytest loads its plugins each time, some of which bring much along.
+    for plugin in importlib.metadata.entry_points(group="pytest11"):
+        importlib.import_module(plugin.module)
 
 
 def attempt(tests: Sequence[str], scratch: Path, cpu_seconds: float) -> str:

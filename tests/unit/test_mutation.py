@@ -100,3 +100,11 @@ def test_an_attempt_tells_what_came_of_it(tmp_path: Path) -> None:
     command = [sys.executable, "-c", f"import sys; sys.path.append({str(run.ROOT)!r})\n{script}"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.stdout.split("\n")[:4] == [trying.SURVIVED, trying.CAUGHT, trying.ENDLESS, trying.NO_TESTS], done.stderr
+
+
+def test_what_a_killed_run_left_is_undone(tmp_path: Path) -> None:
+    for folder, text in (("copy", "x = 2"), ("kept", "x = 1")):
+        (tmp_path / folder / "farm").mkdir(parents=True)
+        (tmp_path / folder / "farm" / "a.py").write_text(text)
+    run.undo_changes(tmp_path / "copy", tmp_path / "kept")
+    assert (tmp_path / "copy" / "farm" / "a.py").read_text() == "x = 1"
