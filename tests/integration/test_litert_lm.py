@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from farm import digests
 from farm.artifacts import ArtifactName
@@ -19,12 +21,12 @@ from farm.recipes import WeightFormat
 from farm.stages import StageName
 from pipeline.conversion.binding import bind
 from pipeline.inference.archive import open_language_model
-from pipeline.inference.interpreter import TokenModel
+from pipeline.inference.interpreter import TokenModel, read_sizes
 from pipeline.litert_lm import runtime
 from pipeline.request import StageRequest, StageResult
 from pipeline.stages import litert_lm
 from pipeline.tokenizers.codec import TextCodec
-from tests.fixtures import bound_models, weightless_graphs
+from tests.fixtures import bound_models, dynamic_graphs, weightless_graphs
 from tests.fixtures.bound_models import END_TOKEN, START_TOKEN, ArrayWeights
 from tests.fixtures.chat_templates import IN_QUESTION, SIMPLE, chat_of
 from tests.fixtures.weightless_graphs import LLAMA_LIKE
@@ -59,12 +61,37 @@ def write_folder(folder: Path, chat: Chat | None, start: int | None = None) -> P
     return folder
 
 
-def golden(folder: Path, chat: Chat | None) -> dict[str, Any]:
-    """What verification would have left: two prompts, and a conversation of three turns."""
+def write_windowed_folder(folder: Path) -> Path:
+    """The same of a model whose first layer sees 5 tokens, with a tokenizer of printable letters."""
+    info = bound_models.write_model_folder(folder)
+    model = dynamic_graphs.bind_graph("gemma", folder / "model.tflite")
+    sizes = read_sizes(model, CONTEXT)
+    assert sizes.windows == (5, None)
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())[: sizes.vocabulary_size - 1]
+    tokenizer = Tokenizer(models.BPE({letter: number for number, letter in enumerate(letters)}, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens(["<|end|>"])
+    tokenizer.save(str(folder / "tokenizer.json"))
+    end = sizes.vocabulary_size - 1
+    info.model_copy(
+        update={
+            "layers": sizes.layers, "kv_heads": sizes.kv_heads, "head_dim": sizes.head_dim, "context": CONTEXT,
+            "vocabulary_size": sizes.vocabulary_size, "prefill": (), "start_token": None, "end_token": end,
+            "stop_tokens": (end,), "model_sha256": digests.of_file(model),
+            "tokenizer_sha256": digests.of_file(folder / "tokenizer.json"),
+        }
+    ).write(folder / "model-info.json")  # fmt: skip
+    (folder / "golden.json").write_text(json.dumps(golden(folder, None, ("therain" * 9, "Once"))))
+    return folder
+
+
+def golden(folder: Path, chat: Chat | None, texts: Sequence[str] = ("the rain", "in 日本 ")) -> dict[str, Any]:
+    """What verification would have left: these prompts, and a conversation of three turns."""
     model = open_language_model(folder)
     assert model.text is not None
     codec = model.text
-    prompts = [written(model.tokens, model.prompt_tokens(text)) | {"text": text} for text in ("the rain", "in 日本 ")]
+    prompts = [written(model.tokens, model.prompt_tokens(text)) | {"text": text} for text in texts]
     turns: list[dict[str, Any]] = []
     exchanges: list[Exchange] = []
     for question in QUESTIONS if chat else ():
@@ -132,6 +159,15 @@ def test_a_golden_conversation_is_answered_token_for_token(template: str, start:
     assert found["litert_lm_tokens"] >= 0.8 * sum(len(each["tokens"]) for each in known["prompts"])
     model, own = open_language_model(path), open_language_model(folder)
     assert "".join(model.complete("the rain", 8)) == "".join(own.complete("the rain", 8))
+
+
+def test_windows_of_attention_are_kept(tmp_path: Path) -> None:
+    folder = write_windowed_folder(tmp_path / "job")
+    result, _ = run(folder, tmp_path / "work")
+    found, known = figures(result), json.loads((folder / "golden.json").read_text())
+    assert result.notes == ()
+    assert found["litert_lm_tokens"] == sum(len(each["tokens"]) for each in known["prompts"]) > 6
+    assert found["litert_lm_ties"] == 0
 
 
 def test_another_token_is_refused(tmp_path: Path) -> None:
