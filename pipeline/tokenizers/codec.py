@@ -48,7 +48,7 @@ class TextCodec:
         self._inner: Tokenizer | None = None
         self._added = {
             int(token["id"]): b"" if token["special"] else str(token["content"]).encode()
-            for token in document["added_tokens"]
+            for token in document.get("added_tokens") or ()
             if kind.prints_added or token["special"]
         }
 
