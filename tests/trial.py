@@ -32,6 +32,7 @@ GOALS = {
     "R16": "time limit: the tree is gone within the limit and 10 s",
     "R17": "logs over 20 cut connections: nothing lost, nothing doubled",
     "R18": "8 processes that write for 60 s: no lock reaches a user",
+    "R19": "half an hour with a fault every 5 s: every job ends, a worker grows by less than 10 %",
     "S1": "60 malicious model files: 0 executed, 0 host bytes read, 0 connections, refused before TensorFlow starts",
     "S2": "20 escape probes from inside the sandbox: 0 succeed",
     "S3": "30 models with forbidden ops: all refused, the op named",

@@ -62,7 +62,8 @@ def test_every_flipped_byte_is_detected(yard, trial, place: Path) -> None:
         LocalStore(yard.settings.store).check(artifact)
 
 
-def test_what_is_damaged_is_found_and_made_anew(yard) -> None:
+@pytest.mark.goal(id="R12")
+def test_what_is_damaged_is_found_and_made_anew(yard, trial) -> None:
     """Of a job that has succeeded: `farm doctor --store` names it, submitting and retrying make it again."""
     spec = JobSpec(model_kind=ModelKind.PRESET, model="{}", app=AppSpec())
     first = yard.farm.submit(spec).job.id
@@ -70,7 +71,9 @@ def test_what_is_damaged_is_found_and_made_anew(yard) -> None:
     assert stored_files.check_store(yard.settings).health is Health.OK
     made = {artifact.name: artifact for artifact in yard.farm.job(first).artifacts}
     damaged = (made[ArtifactName.APK], made[ArtifactName.SOURCE])
-    for again in (lambda: yard.farm.submit(spec).job.id, lambda: yard.farm.retry(yard.farm.latest().id).id):
+    ways = (lambda: yard.farm.submit(spec).job.id, lambda: yard.farm.retry(yard.farm.latest().id).id)
+    rounds = trial.size(1, 25)
+    for again in ways * rounds:
         for artifact in damaged:
             flip(yard.store.path(artifact.digest), 3, 1)
         found = stored_files.check_store(yard.settings)
@@ -82,6 +85,7 @@ def test_what_is_damaged_is_found_and_made_anew(yard) -> None:
         yard.serve(runner=InProcess())
         assert {each.digest for each in yard.farm.job(job_id).artifacts} >= {each.digest for each in damaged}
         assert stored_files.check_store(yard.settings).health is Health.OK
+    trial.measured(f"{2 * rounds} times two damaged files: found, and made again by submitting and by retrying")
     assert yard.farm.submit(spec).reused
     with pytest.raises(TransitionRefused):
         yard.farm.retry(yard.farm.latest().id)
