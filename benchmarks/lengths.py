@@ -1,10 +1,11 @@
 """What a text's length costs, beside llama.cpp in the same run: prints docs/benchmarks-lengths.md.
 
-    python -m benchmarks.lengths [--job FOLDER] [--folder FOLDER] [--write]
+    python -m benchmarks.lengths [--job FOLDER] [--folder FOLDER] [--alone] [--write]
 
 SmolLM2-135M-Instruct at int8 against llama.cpp's Q8_0 of the same weights, 2 threads each, in turns. `--job` takes the
 files of a finished job (`farm download`) instead of converting. FOLDER (default: a temporary one) keeps llama.cpp's
-environment and file, whose first making takes some ten minutes; what is measured takes about five.
+environment and file, whose first making takes some ten minutes; what is measured takes about five. `--alone` gives what
+is timed the processor to itself for that second (root only), on a machine that does other things as well.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import conversion_times, llama_cpp_process, spine
+from benchmarks import conversion_times, exclusive, llama_cpp_process, spine
 from benchmarks.llama_cpp_process import LlamaCpp
 from benchmarks.rows import Row, table
 from benchmarks.spine import THREADS, Farm, say
@@ -43,6 +44,8 @@ STEPS = 40
 LENGTHS = {128: 1.5, 1000: 1.3, 2000: 1.2}
 PROMPT, CHAT, QUESTION = 1000, 1500, 24
 MEGABYTE = 1e6
+# A small nursery: garbage that nobody has collected yet is not taken for memory that is held.
+JVM = ("-Xmx1g", "-Xmn8m")
 
 
 def main() -> None:
@@ -50,6 +53,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--job", type=Path, help="the files of a finished job of SmolLM2 at int8")
     parser.add_argument("--folder", type=Path)
+    parser.add_argument("--alone", action="store_true", help="time with the priority of real-time programs")
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
     smollm2.make(smollm2.HERE)
@@ -59,7 +63,7 @@ def main() -> None:
         theirs = llama_cpp_process.quantized(python, folder)
         job = given.job or Farm(folder).submit(smollm2.HERE)[0].model.parent
         load = os.getloadavg()[0]
-        speed = list(speeds(job, python, theirs))
+        speed = list(speeds(job, python, theirs, given.alone))
         memory = list(jvm_memory(job, folder))
         page = render([*speed, *memory, cold_graph(folder)], conversion_times.times(folder), load)
     print(page)
@@ -67,21 +71,21 @@ def main() -> None:
         PAGE.write_text(page)
 
 
-def speeds(job: Path, python: Path, theirs: Path) -> Iterator[Row]:
+def speeds(job: Path, python: Path, theirs: Path, alone: bool) -> Iterator[Row]:
     """Writing, reading and going on, each figure the best of the turns' medians."""
     path = job / archive.MODEL_FILE
     text = some_tokens(max(*LENGTHS, CHAT + QUESTION))
     with stdout_suppressed():
         long, short = (open_token_model(path, THREADS, context) for context in (LONG, SHORT))
-    with LlamaCpp(python, theirs, context=LONG, batch=BATCH, threads=THREADS) as other:
+    with LlamaCpp(python, theirs, context=LONG, batch=BATCH, threads=THREADS, alone=alone) as other:
         say("writing at each length")
         ours, limited, rival = (dict[int, list[float]]() for _ in range(3))
         for _ in range(TURNS):
             for length in LENGTHS:
                 before = text[: length - STEPS]
-                ours.setdefault(length, []).append(step_seconds(long, before))
+                ours.setdefault(length, []).append(step_seconds(long, before, alone))
                 if length <= SHORT:
-                    limited.setdefault(length, []).append(step_seconds(short, before))
+                    limited.setdefault(length, []).append(step_seconds(short, before, alone))
                 rival.setdefault(length, []).append(statistics.median(other.steps(before, STEPS)))
         first = min(LENGTHS)
         same = min(limited[first]) / min(ours[first])
@@ -99,9 +103,9 @@ def speeds(job: Path, python: Path, theirs: Path) -> Iterator[Row]:
         say("reading")
         again, mine, others = list[float](), list[float](), list[float]()
         for _ in range(TURNS):
-            mine.append(read_seconds(long, text[:PROMPT]))
+            mine.append(read_seconds(long, text[:PROMPT], alone))
             others.append(other.read(text[:PROMPT]))
-            again.append(turn_ratio(long, text))
+            again.append(turn_ratio(long, text, alone))
     said = f"{min(mine):.2f} s against {min(others):.2f} s; turn by turn {spread(others, mine)}"
     yield Row(
         f"reading {PROMPT:,} tokens against llama.cpp (n_batch {BATCH})", 3, min(others) / min(mine), "", said,
@@ -118,33 +122,36 @@ def some_tokens(count: int) -> list[int]:
     return [1 + 7919 * place % 40000 for place in range(count)]
 
 
-def step_seconds(model: TokenModel, text: Sequence[int]) -> float:
+def step_seconds(model: TokenModel, text: Sequence[int], alone: bool) -> float:
     """The median step behind a text."""
     model.reset()
     model.read(text)
     found = []
-    for _ in range(STEPS):
-        started = time.perf_counter()
-        model.step(text[0])
-        found.append(time.perf_counter() - started)
+    with exclusive.alone(alone):
+        for _ in range(STEPS):
+            started = time.perf_counter()
+            model.step(text[0])
+            found.append(time.perf_counter() - started)
     return statistics.median(found)
 
 
-def read_seconds(model: TokenModel, text: Sequence[int]) -> float:
+def read_seconds(model: TokenModel, text: Sequence[int], alone: bool) -> float:
     """To read a text from nothing, the growth of the caches among it."""
     model.reset()
-    started = time.perf_counter()
-    model.read(text)
-    return time.perf_counter() - started
+    with exclusive.alone(alone):
+        started = time.perf_counter()
+        model.read(text)
+        return time.perf_counter() - started
 
 
-def turn_ratio(model: TokenModel, text: Sequence[int]) -> float:
+def turn_ratio(model: TokenModel, text: Sequence[int], alone: bool) -> float:
     """Time to the first token of a second turn, as a share of what it takes where the whole text is read again."""
     kept, whole = KeptText(model), text[: CHAT + QUESTION]
     kept.reset()
     kept.read(text[:CHAT])
-    second = first_token_seconds(kept, whole, kept.shared(whole))
-    return second / first_token_seconds(kept, whole, 0)
+    with exclusive.alone(alone):
+        second = first_token_seconds(kept, whole, kept.shared(whole))
+        return second / first_token_seconds(kept, whole, 0)
 
 
 def first_token_seconds(model: KeptText, text: Sequence[int], kept: int) -> float:
@@ -169,7 +176,8 @@ def jvm_memory(job: Path, folder: Path) -> Iterator[Row]:
     weights = sum(share.bytes for share in inspection.inspect(path).sizes if share.kind != "graph")
     with stdout_suppressed():
         contract = open_token_model(path, context=LONG).contract
-    with HostDriver(compile_driver(maven.at(settings.load().toolchain), folder), "-Xmx1g") as driver:
+    with HostDriver(compile_driver(maven.at(settings.load().toolchain), folder), *JVM) as driver:
+        answered(driver, cmd="draft", tokens=[], prompt=0, most=0)
         empty = resident(driver.pid)
         answered(driver, cmd="open", model=str(path), info=str(info), threads=THREADS)
         for rows, length in ((FIRST_ROWS, FIRST_ROWS - 8), (LONG, LONG - 96)):

@@ -59,7 +59,8 @@ def quantized(python: Path, folder: Path) -> Path:
 class LlamaCpp:
     """llama.cpp in a process of its own, asked one measurement at a time."""
 
-    def __init__(self, python: Path, model: Path, *, context: int, batch: int, threads: int) -> None:
+    def __init__(self, python: Path, model: Path, *, context: int, batch: int, threads: int, alone: bool) -> None:
+        self._alone = alone
         words = [str(each) for each in (python, SIDE, "serve", model, context, batch, threads)]
         self._process = subprocess.Popen(
             words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
@@ -84,7 +85,7 @@ class LlamaCpp:
     def _ask(self, **command: Any) -> dict[str, Any]:
         if self._process.stdin is None or self._process.stdout is None:
             raise RuntimeError("the process has no pipes")
-        self._process.stdin.write(json.dumps(command) + "\n")
+        self._process.stdin.write(json.dumps({**command, "alone": self._alone}) + "\n")
         self._process.stdin.flush()
         line = self._process.stdout.readline()
         if not line:

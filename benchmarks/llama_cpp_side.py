@@ -1,7 +1,8 @@
 """Runs in llama.cpp's own environment, started by benchmarks/llama_cpp_process.py, and imports nothing of the farm.
 
 `quantize SOURCE TARGET` writes SOURCE again at Q8_0. `serve MODEL CONTEXT BATCH THREADS` reads a JSON line for each
-measurement, `{"tokens": [...], "steps": N}`, and answers with the seconds of reading and of each step.
+measurement, `{"tokens": [...], "steps": N, "alone": true}`, and answers with the seconds of reading and of each step;
+`alone`: see benchmarks/exclusive.py.
 """
 
 import json
@@ -9,6 +10,7 @@ import sys
 import time
 
 import llama_cpp
+from exclusive import alone
 
 
 def quantize(source: str, target: str) -> None:
@@ -28,8 +30,11 @@ def serve(path: str, context: int, batch: int, threads: int) -> None:
     for line in sys.stdin:
         command = json.loads(line)
         model.reset()
-        read = seconds(model, command["tokens"])
-        steps = [seconds(model, command["tokens"][:1]) for _ in range(command["steps"])]
+        # Of a text that is only read before the steps, the time is not wanted.
+        with alone(command["alone"] and not command["steps"]):
+            read = seconds(model, command["tokens"])
+        with alone(command["alone"]):
+            steps = [seconds(model, command["tokens"][:1]) for _ in range(command["steps"])]
         print(json.dumps({"read": read, "steps": steps}), flush=True)
 
 

@@ -13,11 +13,13 @@ from tests.fixtures import dynamic_graphs
 
 def test_a_text_is_read_up_to_what_is_timed(tmp_path: Path) -> None:
     model = open_token_model(dynamic_graphs.bind_graph("llama", tmp_path / "model.tflite"), context=1600)
-    assert 0 < lengths.step_seconds(model, [1] * 60) < 10
+    assert 0 < lengths.step_seconds(model, [1] * 60, alone=False) < 10
     assert model.position == 60 + lengths.STEPS
-    assert 0 < lengths.read_seconds(model, [1] * 300) < 10
+    assert 0 < lengths.read_seconds(model, [1] * 300, alone=False) < 10
     assert model.position == 300
-    assert 0 < lengths.turn_ratio(model, [place % 90 for place in range(lengths.CHAT + lengths.QUESTION)]) < 1
+    assert (
+        0 < lengths.turn_ratio(model, [place % 90 for place in range(lengths.CHAT + lengths.QUESTION)], alone=False) < 1
+    )
 
 
 def test_the_spread_is_of_what_was_measured_side_by_side() -> None:
