@@ -26,9 +26,16 @@ from tests.trial import Trial
 # takes ten seconds.
 os.environ.setdefault("FARM_ARM_SECONDS", "0")
 UNIT = Path(__file__).parent / "unit"
+# Whole jobs with a real model, whose stages leave the larger share of a busy machine to others.
+LONGEST = "test_real_models.py"
 # Examples take as long as the machine has other work: by default one of more than 200 ms fails its test.
 settings.register_profile("farm", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("farm")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start the longest file first, so that nothing waits for it at the end."""
+    items.sort(key=lambda item: item.path.name != LONGEST)
 
 
 @pytest.fixture(scope="session")
