@@ -35,8 +35,8 @@ _LLAMA3 = (
 )
 _LLAMA2 = (
     "{% set own = messages[0].role == 'system' %}{% for message in (messages[1:] if own else messages) %}"
-    "{% if message.role == 'user' %}{% set said = '<<SYS>>\n' + messages[0].content + '\n<</SYS>>\n\n' +"
-    " message.content if own and loop.first else message.content %}{{ '<s>[INST] ' + said | trim + ' [/INST]' }}"
+    "{% if message.role == 'user' %}{% set said = '<<SYS>>\n' + messages[0].content | trim +"
+    " '\n<</SYS>>\n\n' + message.content if own and loop.first else message.content %}{{ '<s>[INST] ' + said | trim + ' [/INST]' }}"
     "{% else %}{{ ' ' + message.content | trim + ' </s>' }}{% endif %}{% endfor %}"
 )
 _PHI3 = (
@@ -45,10 +45,10 @@ _PHI3 = (
 )
 
 
-def _mistral(before_end: str, before_answer: str, after_answer: str) -> str:
+def _mistral(before_end: str, before_answer: str, answer: str, after_answer: str) -> str:
     return (
         _NO_SYSTEM + "{{ '<s>' }}{% for message in messages %}{% if message.role == 'user' %}{{ '[INST] ' +"
-        f" message.content + '{before_end}[/INST]' }}}}{{% else %}}{{{{ '{before_answer}' + message.content +"
+        f" message.content + '{before_end}[/INST]' }}}}{{% else %}}{{{{ '{before_answer}' + {answer} +"
         f" '{after_answer}' }}}}{{% endif %}}{{% endfor %}}"
     )
 
@@ -79,9 +79,9 @@ ROWS = (
     TemplateRow("Qwen", r"qwen2.*_instruct", _QWEN_SYSTEM + _CHAT_ML),
     TemplateRow("Qwen3", r"qwen3_[0-9.]+b", _CHAT_ML + _QWEN3_THOUGHT),
     TemplateRow("Phi3", r"phi3.*_instruct", _PHI3),
-    TemplateRow("Mistral", r"mistral_0\.3_instruct", _mistral("", " ", "</s>")),
-    TemplateRow("Mistral", r"mistral_0\.2_instruct", _mistral(" ", "", "</s>")),
-    TemplateRow("Mistral", r"mistral_instruct", _mistral(" ", "", "</s> ")),
+    TemplateRow("Mistral", r"mistral_0\.3_instruct", _mistral("", " ", "message.content | trim", "</s>")),
+    TemplateRow("Mistral", r"mistral_0\.2_instruct", _mistral(" ", "", "message.content", "</s>")),
+    TemplateRow("Mistral", r"mistral_instruct", _mistral(" ", "", "message.content", "</s> ")),
 )
 
 
