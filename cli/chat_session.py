@@ -15,7 +15,7 @@ from farm.conversations import SavedConversation, SavedTurn
 from farm.errors import FarmError, UsageError
 from farm.plain_text import replace_surrogates
 from pipeline.inference.answer_parts import Part
-from pipeline.inference.conversation import AnswerOptions, Conversation, Turn
+from pipeline.inference.conversation import AnswerOptions, AnswerStats, Conversation, Turn
 
 # Gives the next line; EOFError at the end, KeyboardInterrupt for a line that is given up.
 ReadLine = Callable[[], str]
@@ -109,13 +109,12 @@ class ChatSession:
 
     def _system(self, argument: str) -> None:
         conversation = self._conversation
-        if not argument:
-            own = conversation.system or conversation.chat.default_system
-            self._terminal.remark("No system text." if own is None else f"System text: {own}")
-            return
-        if conversation.chat.system is None:
+        if argument and conversation.chat.system is None:
             raise UsageError("This model's template takes no system text; say it in your first question.")
-        conversation.system = None if argument == "-" else argument
+        if argument:
+            conversation.system = None if argument == "-" else argument
+        own = conversation.system or conversation.chat.default_system
+        self._terminal.remark("No system text." if own is None else f"System text: {own}")
 
     def _thinking(self, argument: str) -> None:
         thinking = self._conversation.chat.thinking
@@ -142,16 +141,17 @@ class ChatSession:
         """Go on with a conversation that was kept; FileUnreadable."""
         saved = SavedConversation.read(path)
         info, conversation = self._conversation.model.info, self._conversation
-        turns = [Turn(turn.question, turn.answer, turn.thought) for turn in saved.turns]
+        other = saved.model_sha256 not in (None, info.model_sha256)
+        elder = (saved.model or "another model") if other else None
+        turns = [Turn(turn.question, turn.answer, turn.thought, model=turn.model or elder) for turn in saved.turns]
         open_question = turns.pop().question if turns and turns[-1].answer is None else None
         conversation.turns, conversation.system = turns, saved.system
         conversation.thinking = saved.thinking and conversation.chat.thinking is not None
+        conversation.stats = AnswerStats()
         self._created, self._dropped = saved.created or self._created, 0
         self._terminal.remark(f"{units.count(len(turns), 'turn')} from {path}.")
-        if saved.model_sha256 not in (None, info.model_sha256):
-            self._terminal.remark(
-                f"The answers are {printable(saved.model or 'another model')}'s; {info.name} goes on."
-            )
+        if elder is not None:
+            self._terminal.remark(f"The answers are {printable(elder)}'s; {info.name} goes on.")
         if saved.system is not None and conversation.chat.system is None:
             self._terminal.remark("This model's template takes no system text; that of the conversation is not read.")
         if open_question is not None:
@@ -161,7 +161,7 @@ class ChatSession:
         """The conversation as it is kept."""
         conversation = self._conversation
         info = conversation.model.info
-        turns = tuple(SavedTurn(turn.question, turn.answer, turn.thought) for turn in conversation.turns)
+        turns = tuple(SavedTurn(turn.question, turn.answer, turn.thought, turn.model) for turn in conversation.turns)
         title = " ".join(turns[0].question.split())[:80] if turns else None
         return SavedConversation(
             turns, conversation.system, conversation.thinking, title, self._created, info.name, info.model_sha256
@@ -169,6 +169,7 @@ class ChatSession:
 
     def _reset(self, _argument: str) -> None:
         self._conversation.turns.clear()
+        self._conversation.stats = AnswerStats()
         self._dropped = 0
         self._created = datetime.now(UTC).replace(microsecond=0).isoformat()
 
@@ -177,10 +178,13 @@ class ChatSession:
         speed = f", {stats.rate:.0f} tokens/s" if stats.rate else ""
         lines = [
             f"{conversation.tokens()} tokens in {units.count(len(conversation.turns), 'turn')},"
-            f" a context of {conversation.context}",
-            f"last answer: {stats.read_tokens} of {units.count(stats.prompt_tokens, 'token')} new to the model,"
-            f" the first new one after {units.duration(stats.first_seconds)}, {stats.new_tokens} in all{speed}",
+            f" a context of {conversation.context}"
         ]
+        if stats.prompt_tokens:
+            lines.append(
+                f"last answer: {stats.read_tokens} of {units.count(stats.prompt_tokens, 'token')} new to the model,"
+                f" the first new one after {units.duration(stats.first_seconds)}, {stats.new_tokens} in all{speed}"
+            )
         if stats.dropped:
             lines.append(f"{units.count(stats.dropped, 'old turn')} no longer read")
         self._terminal.remark("\n".join(lines))

@@ -36,7 +36,8 @@ _LLAMA3 = (
 _LLAMA2 = (
     "{% set own = messages[0].role == 'system' %}{% for message in (messages[1:] if own else messages) %}"
     "{% if message.role == 'user' %}{% set said = '<<SYS>>\n' + messages[0].content | trim +"
-    " '\n<</SYS>>\n\n' + message.content if own and loop.first else message.content %}{{ '<s>[INST] ' + said | trim + ' [/INST]' }}"
+    " '\n<</SYS>>\n\n' + message.content if own and loop.first else message.content %}{{ '<s>[INST] ' + said | trim"
+    " + ' [/INST]' }}"
     "{% else %}{{ ' ' + message.content | trim + ' </s>' }}{% endif %}{% endfor %}"
 )
 _PHI3 = (

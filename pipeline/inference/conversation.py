@@ -25,12 +25,14 @@ LEAST_ROOM, ROOM_SHARE = 16, 4
 
 @dataclass(frozen=True)
 class Turn:
-    """A question with its answer and the thoughts before it. first_token: with which the answer began."""
+    """A question with its answer and the thoughts before it. first_token: with which the answer began; model: who
+    answered, where that was another one."""
 
     question: str
     answer: str | None = None
     thought: str | None = None
     first_token: int | None = None
+    model: str | None = None
 
     @property
     def exchange(self) -> Exchange:

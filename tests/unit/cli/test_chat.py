@@ -97,7 +97,7 @@ def test_ctrl_c_stops_an_answer_and_not_the_chat(talk: Talk, monkeypatch: pytest
 
 
 def test_the_system_text_is_shown_set_and_taken_away(talk: Talk) -> None:
-    _, _, said = talk("/system", "/system be brief", "/system", "/system -", "/system")
+    _, _, said = talk("/system", "/system be brief", "/system -")
     assert [line.removeprefix("System text: ") for line in said.splitlines()] == ["be kind", "be brief", "be kind"]
     _, _, said = talk("/system x", "/system", chat=CHAT.model_copy(update={"system": None}), sure=False)
     assert "takes no system text; say it in your first question" in said
@@ -141,6 +141,10 @@ def test_a_conversation_of_another_model_is_said(talk: Talk, tmp_path: Path) -> 
     assert "The last question has no answer: r" in said
     assert "\x1b" not in said
     assert [turn.question for turn in turns(session)] == ["q"]
+    # Kept once more, its answers are still that model's, and later ones are this one's.
+    later, _, _ = talk(f"/load {tmp_path / 'talk.json'}", "one", f"/save {tmp_path / 'later.json'}")
+    assert [turn.model for turn in turns(later)] == ["M\x07", None]
+    assert SavedConversation.read(tmp_path / "later.json").turns == later.saved().turns
 
 
 @pytest.mark.parametrize(
@@ -162,9 +166,12 @@ def test_a_faulty_line_costs_a_sentence(talk: Talk, line: str, sentence: str) ->
 
 
 def test_reset_begins_anew(talk: Talk) -> None:
-    session, _, _ = talk("/system brief", "one", "/reset", "two")
+    session, _, said = talk("/system brief", "one", "/stats", "/reset", "/stats", "two")
     assert [turn.question for turn in turns(session)] == ["two"]
     assert session.saved().system == "brief"
+    # The first count tells of an answer, the second one of none.
+    assert said.count("tokens in ") == 2
+    assert said.count("last answer") == 1
 
 
 def test_a_full_context_is_said_once_it_grows(talk: Talk) -> None:
