@@ -34,8 +34,8 @@ CLASSES = sorted(
     if path.stem not in ("AppTest", "RefusedPackageTest", "UnfilteredPackageTest")
 )
 REFUSED, UNFILTERED = "dev.kerasfarm.app.RefusedPackageTest", "dev.kerasfarm.app.UnfilteredPackageTest"
-# LooksTest draws 13 screens on nine kinds of display.
-PICTURES = 13 * 9
+# LooksTest draws 13 screens on nine kinds of display, ChatStatesTest six more on one.
+PICTURES = 13 * 9 + 6
 PNG = b"\x89PNG\r\n\x1a\n"
 # What Keras's own code says while it loads a model.
 pytestmark = [

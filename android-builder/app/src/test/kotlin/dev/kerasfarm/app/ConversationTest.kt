@@ -10,7 +10,6 @@ import dev.kerasfarm.generation.chat.SavedConversation
 import dev.kerasfarm.generation.chat.Turn
 import dev.kerasfarm.generation.chat.render
 import dev.kerasfarm.screens.AppRunner
-import org.json.JSONObject
 import org.junit.After
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertFalse
@@ -21,8 +20,6 @@ import org.junit.Test
 import org.junit.runner.RunWith
 import org.robolectric.RuntimeEnvironment
 import org.robolectric.annotation.Config
-import java.io.File
-import java.nio.file.Files
 
 /** Conversations with the package's model. */
 @RunWith(AppRunner::class)
@@ -125,15 +122,7 @@ class ConversationTest {
 
     @Test
     fun anAnswerEndsBeforeAWordThatIsNotShown() {
-        val assets = RuntimeEnvironment.getApplication().assets
-        val folder = Files.createTempDirectory("model").toFile()
-        for (name in listOf("autocomplete.tflite", "tokenizer.bin", "tokenizer.json", "unicode-classes.bin")) {
-            assets.open(name).use { source -> File(folder, name).outputStream().use { source.copyTo(it) } }
-        }
-        val info = JSONObject(assets.open("model-info.json").bufferedReader().use { it.readText() })
-        File(folder, "model-info.json").writeText(info.put("chat", tinyTemplate(info.getInt("start_token"))).toString())
-        File(folder, "filter").mkdir()
-        File(folder, "filter/en.txt").writeText("string\n")
+        val folder = folderThatHides(RuntimeEnvironment.getApplication().assets, "string")
         TextGenerator.open(folder).use { strict ->
             val conversation = Conversation(strict)
             val answer = conversation.send(questions[0], options) { true }

@@ -1,7 +1,9 @@
 package dev.kerasfarm.app
 
+import android.graphics.Rect
 import android.view.View
 import android.view.ViewGroup
+import android.view.ViewParent
 import android.widget.Button
 import android.widget.EditText
 import android.widget.HorizontalScrollView
@@ -13,7 +15,45 @@ import android.widget.TextView
 private const val TOUCH_TARGET = 48
 
 /** Text that is cut off, views that stick out, what cannot be touched well, has no words or hides where to type. */
-fun problemsOf(root: View): List<String> = ArrayList<String>().also { inspect(root, it) }
+fun problemsOf(root: View): List<String> = ArrayList<String>().also {
+    inspect(root, it)
+    inspectOrder(root, it)
+}
+
+/** What is read out one after the other stands so too: from above to below, and on a line from where reading begins. */
+private fun inspectOrder(root: View, problems: MutableList<String>) {
+    val read = spoken(root)
+    for ((one, next) in read.zipWithNext()) {
+        // What scrolls may stand behind what does not.
+        if (scrollerOf(one) !== scrollerOf(next)) continue
+        val (first, second) = placeOf(one) to placeOf(next)
+        val beside = second.top < first.bottom && first.top < second.bottom
+        val leftwards = root.layoutDirection == View.LAYOUT_DIRECTION_RTL
+        val before = if (leftwards) second.left >= first.right else second.right <= first.left
+        if (second.bottom <= first.top || beside && before && !isTableOrCode(next)) {
+            problems.add("${name(next)} is read out behind ${name(one)}, and stands before it")
+        }
+    }
+}
+
+private fun scrollerOf(view: View): ViewParent? =
+    generateSequence(view.parent) { it.parent }.firstOrNull { it is ScrollView || it is ListView }
+
+/** Program text runs from left to right in every language. */
+private fun isTableOrCode(view: View): Boolean =
+    generateSequence(view.parent) { it.parent }.any { it is HorizontalScrollView }
+
+private fun spoken(view: View): List<View> = when {
+    view.visibility != View.VISIBLE -> emptyList()
+    view is TextView || view is SeekBar || view.isClickable && view !is ViewGroup -> listOf(view)
+    view is ViewGroup -> (0 until view.childCount).flatMap { spoken(view.getChildAt(it)) }
+    else -> emptyList()
+}
+
+private fun placeOf(view: View): Rect = IntArray(2).let { at ->
+    view.getLocationInWindow(at)
+    Rect(at[0], at[1], at[0] + view.width, at[1] + view.height)
+}
 
 private fun inspect(view: View, problems: MutableList<String>) {
     if (view.visibility != View.VISIBLE) return

@@ -27,11 +27,13 @@ class SettingsScreenTest : AppTest() {
             screen.findViewById<SeekBar>(R.id.temperature).progress = 80
             screen.findViewById<SeekBar>(R.id.top_k).progress = 7
             screen.findViewById<SeekBar>(R.id.top_p).progress = 85
+            screen.findViewById<SeekBar>(R.id.min_p).progress = 5
             screen.findViewById<SeekBar>(R.id.penalty).progress = 30
             screen.findViewById<EditText>(R.id.seed).setText("42")
             screen.findViewById<SeekBar>(R.id.window).progress = 19
         }
-        assertEquals(Sampling(0.8f, 7, 0.9f, 1.3f, 42), preferences.sampling)
+        assertEquals(Sampling(0.8f, 7, 0.9f, 1.3f, 42, minP = 0.05f), preferences.sampling)
+        assertEquals(0.05f, preferences.options(Mode.CHAT).minP)
         assertEquals(20, preferences.window)
         assertEquals(40, preferences.options(Mode.COMPLETE).maxTokens)
         settings { screen ->

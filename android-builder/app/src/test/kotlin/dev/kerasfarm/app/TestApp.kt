@@ -23,6 +23,12 @@ class TestApp : AutocompleteApplication() {
     /** What the model is called in the mode chat; null: as it is. */
     var name: String? = null
 
+    /** The token that ends a thought in the mode chat; null: the model does not think. */
+    var thoughtEnd: Int? = null
+
+    /** The one word that the app does not show; null: those of its own lists. */
+    var unsuitable: String? = null
+
     /** A file that the package is taken to lack. */
     var missing: String? = null
 
@@ -50,13 +56,15 @@ class TestApp : AutocompleteApplication() {
         val info = super.readInfo().let { it.copy(startToken = startToken(it)) }
         return when (mode) {
             Mode.COMPLETE -> info.copy(prompting = Prompting())
-            Mode.CHAT -> asChat(info).let { it.copy(name = name ?: it.name) }
+            Mode.CHAT -> asChat(info, thoughtEnd).let { it.copy(name = name ?: it.name) }
             else -> info
         }
     }
 
     override fun open(info: ModelInfo): TextGenerator {
         opened++
-        return super.open(info)
+        val word = unsuitable ?: return super.open(info)
+        val folder = folderThatHides(assets, word)
+        return TextGenerator.open(folder).also { folder.deleteRecursively() }
     }
 }

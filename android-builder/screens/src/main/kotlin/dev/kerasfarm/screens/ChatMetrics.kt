@@ -1,5 +1,6 @@
 package dev.kerasfarm.screens
 
+import android.os.Looper
 import android.view.View
 import android.view.ViewGroup
 import dev.kerasfarm.app.R
@@ -19,6 +20,7 @@ import org.junit.Test
 import org.junit.runner.RunWith
 import org.robolectric.Robolectric
 import org.robolectric.RuntimeEnvironment
+import org.robolectric.Shadows.shadowOf
 import org.robolectric.annotation.Config
 import org.robolectric.annotation.GraphicsMode
 import java.io.File
@@ -78,8 +80,10 @@ class ChatMetrics {
         repeat(2) {
             val view = MarkdownView(activity, null)
             times = ends.map { end ->
+                // Between two words the screen does what it put off.
+                shadowOf(Looper.getMainLooper()).idle()
                 processorSeconds {
-                    view.show(text.substring(0, end))
+                    view.show(text.substring(0, end), ends = false)
                     view.measure(View.MeasureSpec.makeMeasureSpec(WIDTH, View.MeasureSpec.EXACTLY), 0)
                     view.layout(0, 0, WIDTH, view.measuredHeight)
                 }

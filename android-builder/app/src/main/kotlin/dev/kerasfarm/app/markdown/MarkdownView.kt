@@ -1,179 +1,104 @@
 package dev.kerasfarm.app.markdown
 
 import android.content.Context
-import android.graphics.Typeface
-import android.text.SpannableString
-import android.text.Spanned
-import android.text.style.BackgroundColorSpan
-import android.text.style.ForegroundColorSpan
-import android.text.style.LeadingMarginSpan
-import android.text.style.StrikethroughSpan
-import android.text.style.StyleSpan
-import android.text.style.TypefaceSpan
 import android.util.AttributeSet
-import android.util.TypedValue
-import android.view.View
 import android.view.ViewGroup
-import android.widget.HorizontalScrollView
-import android.widget.LinearLayout
-import android.widget.TableLayout
-import android.widget.TableRow
-import android.widget.TextView
 import dev.kerasfarm.app.R
 
 /**
- * Shows a Markdown text while it is written: a view for each block, of which only the last changes as words come.
+ * Shows a Markdown text while it is written: a view for each block, one below the other. Of a text that grows only the
+ * last block is read, set and laid out again, so that a long answer costs no more than a short one.
  *
  * Links are marked and not followed: the app has no network, and a model invents addresses.
  */
-class MarkdownView(context: Context, attributes: AttributeSet?) : LinearLayout(context, attributes) {
+class MarkdownView(context: Context, attributes: AttributeSet?) : ViewGroup(context, attributes) {
     private val parser = BlockParser()
-    private val measure by lazy { text(R.style.Answer).paint }
+    private val views = BlockViews(context) { onCopy(it) }
     private var shown = listOf<Block>()
+    private var ended = true
+    private var widthBefore = -1 // that the blocks were last measured for
 
     /** Called with a block of program text whose copy is wanted. */
     var onCopy: (String) -> Unit = {}
 
-    init {
-        orientation = VERTICAL
-    }
-
-    /** Shows [text]. */
-    fun show(text: String) {
+    /** Shows [text], which [ends]: no more of it will come. */
+    fun show(text: String, ends: Boolean = true) {
         val blocks = parser.parse(text)
         var same = 0
-        while (same < minOf(shown.size, blocks.size) && (shown[same] === blocks[same] || shown[same] == blocks[same])) same++
-        // A text that grows keeps its view, so that nothing flickers and what is selected stays so.
-        if (same < minOf(shown.size, blocks.size) && refill(getChildAt(same), shown[same], blocks[same])) same++
+        while (same < minOf(shown.size, blocks.size) && shown[same] === blocks[same]) same++
+        // A block that became another one keeps its view where it can, so that nothing flickers.
+        while (same < minOf(shown.size, blocks.size) && refill(same, blocks)) same++
         removeViews(same, childCount - same)
-        for (index in same until blocks.size) addView(viewOf(blocks[index]), params(blocks, index))
+        for (index in same until blocks.size) addView(views.viewOf(blocks[index]), params(blocks, index))
+        finish(blocks, ends)
         shown = blocks
+        if (ended != ends) views.expect(more = !ends)
+        ended = ends
     }
 
-    private fun params(blocks: List<Block>, index: Int): LayoutParams {
-        val close = blocks[index] is Block.Item && blocks.getOrNull(index - 1) is Block.Item
-        val space = resources.getDimensionPixelSize(if (close) R.dimen.space_item else R.dimen.space_block)
-        val rule = if (blocks[index] is Block.Rule) dp(1) else ViewGroup.LayoutParams.WRAP_CONTENT
-        return LayoutParams(ViewGroup.LayoutParams.MATCH_PARENT, rule).apply { topMargin = if (index == 0) 0 else space }
+    override fun onDetachedFromWindow() {
+        views.expect(more = false)
+        super.onDetachedFromWindow()
     }
 
-    private fun viewOf(block: Block): View = when (block) {
-        is Block.Code -> codeView(block)
-        is Block.Table -> tableView(block)
-        is Block.Rule -> View(context).apply { setBackgroundColor(context.getColor(R.color.outline)) }
-        is Block.Quote -> text(R.style.Answer).apply {
-            setBackgroundResource(R.drawable.quote)
-            setPaddingRelative(dp(16), dp(4), 0, dp(4))
-            setTextColor(context.getColor(R.color.text_secondary))
-            text = spanned(block.text)
-        }
-        is Block.Heading -> text(R.style.Answer).apply {
-            isAccessibilityHeading = true
-            setTypeface(Typeface.create("sans-serif-medium", Typeface.NORMAL))
-            val size = if (block.level <= 2) R.dimen.text_heading_answer else R.dimen.text_writing
-            setTextSize(TypedValue.COMPLEX_UNIT_PX, resources.getDimension(size))
-            text = spanned(block.text)
-        }
-        is Block.Item -> text(R.style.Answer).apply {
-            setPaddingRelative(dp(ITEM_INDENT) * minOf(block.depth, DEEPEST), 0, 0, 0)
-            text = itemText(block)
-        }
-        is Block.Paragraph -> text(R.style.Answer).apply { text = spanned(block.text) }
-    }
-
-    /** Shows [block] in the [view] of the one before it; false when it needs another view. */
-    private fun refill(view: View, before: Block, block: Block): Boolean {
-        when {
-            before is Block.Paragraph && block is Block.Paragraph -> (view as TextView).text = spanned(block.text)
-            before is Block.Quote && block is Block.Quote -> (view as TextView).text = spanned(block.text)
-            before is Block.Item && block is Block.Item && before.depth == block.depth ->
-                (view as TextView).text = itemText(block)
-            before is Block.Table && block is Block.Table -> refillTable(view, before, block)
-            before is Block.Code && block is Block.Code && before.language == block.language -> {
-                view.findViewById<TextView>(R.id.code).text = block.text
-                view.findViewById<View>(R.id.copy_code).setOnClickListener { onCopy(block.text) }
-            }
-            else -> return false
-        }
+    private fun refill(index: Int, blocks: List<Block>): Boolean {
+        val view = getChildAt(index)
+        if (shown[index] == blocks[index]) return true
+        if (!views.refill(view, shown[index], blocks[index])) return false
+        val margin = margin(blocks, index)
+        val params = view.layoutParams as MarginLayoutParams
+        if (params.topMargin != margin) view.layoutParams = params.apply { topMargin = margin }
         return true
     }
 
-    private fun codeView(block: Block.Code): View {
-        val view = inflate(context, R.layout.code, null)
-        view.findViewById<TextView>(R.id.language).text = block.language.ifEmpty { resources.getString(R.string.code) }
-        view.findViewById<TextView>(R.id.code).text = block.text
-        view.findViewById<View>(R.id.copy_code).setOnClickListener { onCopy(block.text) }
-        return view
-    }
-
-    private fun tableView(block: Block.Table): View {
-        val table = TableLayout(context)
-        addRows(table, block, 0)
-        return HorizontalScrollView(context).apply { addView(table) }
-    }
-
-    /** A table's finished rows stay as they are. */
-    private fun refillTable(view: View, before: Block.Table, block: Block.Table) {
-        val table = (view as ViewGroup).getChildAt(0) as TableLayout
-        val same = before.rows.zip(block.rows).takeWhile { (one, other) -> one == other }.size
-        table.removeViews(same, table.childCount - same)
-        addRows(table, block, same)
-    }
-
-    private fun addRows(table: TableLayout, block: Block.Table, from: Int) {
-        for ((index, row) in block.rows.withIndex().drop(from)) {
-            val line = TableRow(context)
-            if (index % 2 == 0) line.setBackgroundColor(context.getColor(R.color.surface))
-            for (cell in row) {
-                val shown = text(R.style.Answer)
-                shown.maxWidth = dp(CELL_WIDTH)
-                shown.setPaddingRelative(dp(12), dp(8), dp(12), dp(8))
-                if (index == 0) shown.setTypeface(Typeface.create("sans-serif-medium", Typeface.NORMAL))
-                shown.text = spanned(cell)
-                line.addView(
-                    shown,
-                    TableRow.LayoutParams(ViewGroup.LayoutParams.WRAP_CONTENT, ViewGroup.LayoutParams.MATCH_PARENT),
-                )
-            }
-            table.addView(line)
+    /** Program text can be copied once it is whole. */
+    private fun finish(blocks: List<Block>, ends: Boolean) {
+        val from = maxOf(0, minOf(shown.size, blocks.size) - 1)
+        for (index in (if (ended) 0 else from) until blocks.size) {
+            val code = blocks[index] as? Block.Code ?: continue
+            if (ends || index < blocks.size - 1) views.finish(getChildAt(index), code)
         }
     }
 
-    private fun text(style: Int) = TextView(context, null, 0, style).apply { setTextIsSelectable(true) }
-
-    private fun itemText(block: Block.Item): CharSequence {
-        val text = spanned("${block.marker}\u00A0 ${block.text}", plain = block.marker.length + 2)
-        // Further lines begin where the first one's words do.
-        val margin = LeadingMarginSpan.Standard(0, measure.measureText(text, 0, block.marker.length + 2).toInt())
-        text.setSpan(margin, 0, text.length, Spanned.SPAN_EXCLUSIVE_EXCLUSIVE)
-        return text
+    private fun params(blocks: List<Block>, index: Int): LayoutParams {
+        val height = if (blocks[index] is Block.Rule) views.ruleHeight else LayoutParams.WRAP_CONTENT
+        return MarginLayoutParams(LayoutParams.MATCH_PARENT, height).apply { topMargin = margin(blocks, index) }
     }
 
-    /** The text with its marks; the first [plain] characters are as they are. */
-    private fun spanned(source: String, plain: Int = 0): SpannableString {
-        val inline = parseInline(source.substring(plain))
-        val text = SpannableString(source.substring(0, plain) + inline.text)
-        for (mark in inline.marks) {
-            for (span in spansOf(mark.look)) {
-                text.setSpan(span, plain + mark.start, plain + mark.end, Spanned.SPAN_EXCLUSIVE_EXCLUSIVE)
+    private fun margin(blocks: List<Block>, index: Int): Int {
+        if (index == 0) return 0
+        val close = blocks[index] is Block.Item && blocks[index - 1] is Block.Item
+        return resources.getDimensionPixelSize(if (close) R.dimen.space_item else R.dimen.space_block)
+    }
+
+    override fun onMeasure(widthMeasureSpec: Int, heightMeasureSpec: Int) {
+        val width = getDefaultSize(suggestedMinimumWidth, widthMeasureSpec)
+        var height = 0
+        for (index in 0 until childCount) {
+            val child = getChildAt(index)
+            val params = child.layoutParams as MarginLayoutParams
+            // What did not change since keeps its height.
+            if (width != widthBefore || child.isLayoutRequested) {
+                val across = MeasureSpec.makeMeasureSpec(width, MeasureSpec.EXACTLY)
+                val down = if (params.height < 0) 0 else MeasureSpec.makeMeasureSpec(params.height, MeasureSpec.EXACTLY)
+                child.measure(across, down)
             }
+            height += params.topMargin + child.measuredHeight
         }
-        return text
+        widthBefore = width
+        setMeasuredDimension(width, resolveSize(height, heightMeasureSpec))
     }
 
-    private fun spansOf(look: Look): List<Any> = when (look) {
-        Look.BOLD -> listOf(StyleSpan(Typeface.BOLD))
-        Look.ITALIC -> listOf(StyleSpan(Typeface.ITALIC))
-        Look.STRUCK -> listOf(StrikethroughSpan())
-        Look.CODE -> listOf(TypefaceSpan("monospace"), BackgroundColorSpan(context.getColor(R.color.surface)))
-        Look.LINK -> listOf(ForegroundColorSpan(context.getColor(R.color.primary)))
-    }
-
-    private fun dp(value: Int): Int = (value * resources.displayMetrics.density).toInt()
-
-    private companion object {
-        const val ITEM_INDENT = 20
-        const val DEEPEST = 4
-        const val CELL_WIDTH = 240
+    override fun onLayout(changed: Boolean, left: Int, top: Int, right: Int, bottom: Int) {
+        var place = 0
+        for (index in 0 until childCount) {
+            val child = getChildAt(index)
+            place += (child.layoutParams as MarginLayoutParams).topMargin
+            val end = place + child.measuredHeight
+            if (child.isLayoutRequested || child.top != place || child.bottom != end || child.right != right - left) {
+                child.layout(0, place, right - left, end)
+            }
+            place = end
+        }
     }
 }

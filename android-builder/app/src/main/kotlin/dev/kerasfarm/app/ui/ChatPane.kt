@@ -103,7 +103,12 @@ class ChatPane(private val activity: Activity, private val session: Session, pri
             ellipsize = TextUtils.TruncateAt.END
         }
         showProgress(state)
-        activity.findViewById<TextView>(R.id.status).text = chatStatus(state, activity.resources)
+        activity.findViewById<TextView>(R.id.status).run {
+            // Read out once it is still: not with every token.
+            val still = if (state.busy) View.ACCESSIBILITY_LIVE_REGION_NONE else View.ACCESSIBILITY_LIVE_REGION_POLITE
+            if (accessibilityLiveRegion != still) accessibilityLiveRegion = still
+            text = chatStatus(state, resources)
+        }
     }
 
     /** How much of the conversation is read; of how much is only known while it is. */

@@ -42,6 +42,7 @@ class Preferences(context: Context) {
             temperature = stored.getFloat(TEMPERATURE, 0f).coerceIn(0f, TEMPERATURE_HIGHEST),
             topK = stored.getInt(TOP_K, TOP_K_DEFAULT).coerceIn(0, TOP_K_HIGHEST),
             topP = stored.getFloat(TOP_P, TOP_P_DEFAULT).coerceIn(TOP_P_LOWEST, 1f),
+            minP = stored.getFloat(MIN_P, 0f).coerceIn(0f, MIN_P_HIGHEST),
             repetitionPenalty = stored.getFloat(PENALTY, 1f).coerceIn(1f, PENALTY_HIGHEST),
             seed = if (stored.contains(SEED)) stored.getLong(SEED, 0) else null,
         )
@@ -50,6 +51,7 @@ class Preferences(context: Context) {
                 .putFloat(TEMPERATURE, value.temperature)
                 .putInt(TOP_K, value.topK)
                 .putFloat(TOP_P, value.topP)
+                .putFloat(MIN_P, value.minP)
                 .putFloat(PENALTY, value.repetitionPenalty)
             val seed = value.seed
             if (seed == null) edit.remove(SEED) else edit.putLong(SEED, seed)
@@ -58,7 +60,16 @@ class Preferences(context: Context) {
 
     /** All that a generation needs. */
     fun options(mode: Mode): GenerationOptions = sampling.let {
-        GenerationOptions(limitOf(mode), window, it.temperature, it.topK, it.topP, it.repetitionPenalty, it.seed)
+        GenerationOptions(
+            maxTokens = limitOf(mode),
+            contextWindow = window,
+            temperature = it.temperature,
+            topK = it.topK,
+            topP = it.topP,
+            minP = it.minP,
+            repetitionPenalty = it.repetitionPenalty,
+            seed = it.seed,
+        )
     }
 
     companion object {
@@ -67,6 +78,7 @@ class Preferences(context: Context) {
         const val TEMPERATURE_HIGHEST = 2f
         const val TOP_K_HIGHEST = 100
         const val TOP_P_LOWEST = 0.05f
+        const val MIN_P_HIGHEST = 0.5f
         const val PENALTY_HIGHEST = 2f
         private const val LIMIT_SUGGESTION = 24
         private const val LIMIT_ANSWER = 128
@@ -80,6 +92,7 @@ class Preferences(context: Context) {
         private const val TEMPERATURE = "temperature"
         private const val TOP_K = "top_k"
         private const val TOP_P = "top_p"
+        private const val MIN_P = "min_p"
         private const val PENALTY = "repetition_penalty"
         private const val SEED = "seed"
     }

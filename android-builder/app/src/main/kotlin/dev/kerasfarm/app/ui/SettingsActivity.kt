@@ -56,6 +56,10 @@ class SettingsActivity : ModelActivity() {
             change { it.copy(topP = value / STEPS) }
             getString(R.string.top_p, value)
         }
+        bar(R.id.min_p, R.id.min_p_label, 0..hundredths(Preferences.MIN_P_HIGHEST), hundredths(now.minP)) { value ->
+            change { it.copy(minP = value / STEPS) }
+            if (value == 0) getString(R.string.min_p_none) else getString(R.string.min_p, value)
+        }
         val most = hundredths(Preferences.PENALTY_HIGHEST)
         bar(R.id.penalty, R.id.penalty_label, 100..most, hundredths(now.repetitionPenalty)) { value ->
             change { it.copy(repetitionPenalty = value / STEPS) }

@@ -67,7 +67,8 @@ class TurnView(val root: View, private val actions: TurnActions) {
         if (before?.question != turn.question) question.text = turn.question
         if (before?.answer != turn.answer || before?.thought != turn.thought || before == null || last) {
             val text = turn.answer.orEmpty().trim()
-            answer.show(if (text.isBlank() && last && writing) root.context.getString(R.string.thinking) else text)
+            val grows = last && writing
+            answer.show(if (text.isBlank() && grows) root.context.getString(R.string.thinking) else text, !grows)
             show(answer, text.isNotBlank() || last && writing)
             showThought()
         }
