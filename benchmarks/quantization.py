@@ -24,9 +24,10 @@ import numpy as np
 from farm import recipes
 from farm.jobspec import DEFAULT_CONTEXT, TokenizerGraph
 from farm.locations import ROOT
-from farm.recipes import Activations, Recipe
+from farm.prompting import Prompting
+from farm.recipes import Activations, Recipe, WeightFormat
 from farm.runtimes import APP_RUNTIME
-from pipeline.conversion import full_forward, graph, preparation, reference_plan, static_form
+from pipeline.conversion import full_forward, full_integer, graph, preparation, reference_plan, static_form
 from pipeline.conversion.binding import bind
 from pipeline.conversion.mapping import MappedModel
 from pipeline.conversion.opening import open_model
@@ -77,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path)
-    parser.add_argument("--recipes", default=",".join(one.alias for one in recipes.RECIPES if _written_by_binder(one)))
+    parser.add_argument("--recipes", default=",".join(one.alias for one in recipes.RECIPES))
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args(arguments)
@@ -103,7 +104,7 @@ def compare(source: Path, chosen: Sequence[Recipe], folder: Path) -> list[str]:
         kept.write_bytes(pickle.dumps(full_forward.read_texts(opened.forward, plan.texts)))
     # Its own file of this run or an earlier one.
     texts: tuple[TextReference, ...] = pickle.loads(kept.read_bytes())  # noqa: S301
-    written = [(recipe, *_write_file(model, export, recipe, folder)) for recipe in chosen]
+    written = [(recipe, *_write_file(model, export, prompting, recipe, folder)) for recipe in chosen]
     models = {recipe.alias: open_token_model(path, THREADS) for recipe, path, _ in written}
     qualities = {alias: divergence.measure(opened_file, texts) for alias, opened_file in models.items()}
     steps = _time_steps(models)
@@ -121,11 +122,9 @@ def compare(source: Path, chosen: Sequence[Recipe], folder: Path) -> list[str]:
     ]  # fmt: skip
 
 
-def _written_by_binder(recipe: Recipe) -> bool:
-    return recipe.activations is not Activations.STATIC_INT8
-
-
-def _write_file(model: MappedModel, export: TokenizerExport, recipe: Recipe, folder: Path) -> tuple[Path, float]:
+def _write_file(
+    model: MappedModel, export: TokenizerExport, prompting: Prompting, recipe: Recipe, folder: Path
+) -> tuple[Path, float]:
     """The recipe's file, and the seconds of preparation and writing; the graph is converted before."""
     description = preparation.describe(model.description, recipe.preparation)
     weightless = folder / f"{recipe.alias}-graph.tflite"
@@ -135,14 +134,20 @@ def _write_file(model: MappedModel, export: TokenizerExport, recipe: Recipe, fol
     started = time.perf_counter()
     prepared = None
     if recipe.preparation:
-        tokens = calibration_tokens(export, description.vocabulary_size, recipe.calibration_length)
+        tokens = calibration_tokens(
+            export, description.vocabulary_size, recipe.calibration_length, prompting, rows=recipe.calibration_texts
+        )
         prepared = preparation.prepare(
             model.description, model.weights, recipe.preparation, formats.products, tokens, lambda _share, _what: None
         )
+    static = recipe.activations is Activations.STATIC_INT8
     bind(
-        weightless, model.weights if prepared is None else prepared.weights, formats.default, path,
-        norms_folded=recipe.fold_norms, exceptions=formats.by_name, scales={} if prepared is None else prepared.scales,
+        weightless, model.weights if prepared is None else prepared.weights,
+        WeightFormat.FLOAT32 if static else formats.default, path, norms_folded=recipe.fold_norms,
+        exceptions={} if static else formats.by_name, scales={} if prepared is None else prepared.scales,
     )  # fmt: skip
+    if prepared is not None and static:
+        full_integer.quantize(path, prepared.ranges, path)
     return path, time.perf_counter() - started
 
 

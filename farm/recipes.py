@@ -36,11 +36,13 @@ class Activations(StrEnum):
 
 class Preparation(StrEnum):
     """A step that changes weights before they are rounded, so that rounding costs less, or rounds them with regard to
-    what goes into them. Row scales are for runtimes that know one scale a matrix alone, whatever the recipe."""
+    what goes into them, or takes the ranges of static activations. Row scales are for runtimes that know one scale a
+    matrix alone, whatever the recipe."""
 
     SCALE_MIGRATION = "scale-migration"
     ROTATION = "rotation"
     GPTQ = "gptq"
+    STATIC_RANGES = "static-ranges"
     ROW_SCALES = "row-scales"
 
 
@@ -75,9 +77,9 @@ class Recipe:
 
     size_ratio: matrices' bytes against float32. fold_norms: norm scales are multiplied into the matrices behind them,
     which saves operators; rounding to few bits then suffers from columns of very different size. preparation: the steps
-    before rounding, in their order. calibration_length: tokens of each text that they look at.
-    table_format: of the embedding, None for weight_format. older_limits: where a runtime of RUNTIMES_BY_TENSOR gets a
-    coarser format in its place; None where it gets none.
+    before rounding, in their order. calibration_texts, calibration_length: how many texts they look at, and how many
+    tokens of each. table_format: of the embedding, None for weight_format. older_limits: where a runtime of
+    RUNTIMES_BY_TENSOR gets a coarser format in its place; None where it gets none.
     """
 
     name: str
@@ -90,6 +92,7 @@ class Recipe:
     fold_norms: bool = False
     preparation: tuple[Preparation, ...] = ()
     calibration_length: int = 128
+    calibration_texts: int = 16
     table_format: WeightFormat | None = None
     older_limits: QualityLimits | None = None
 
@@ -172,6 +175,7 @@ RECIPES: tuple[Recipe, ...] = (
         activations=Activations.DYNAMIC_INT8,
         preparation=(Preparation.SCALE_MIGRATION, Preparation.ROTATION, Preparation.GPTQ),
         calibration_length=256,
+        calibration_texts=32,
         size_ratio=0.17,
         summary="int4 weights in blocks of 32, rounded by a calibration text; the embedding int8",
         limits=QualityLimits(
@@ -185,6 +189,7 @@ RECIPES: tuple[Recipe, ...] = (
         activations=Activations.DYNAMIC_INT8,
         preparation=(Preparation.SCALE_MIGRATION, Preparation.ROTATION, Preparation.GPTQ),
         calibration_length=256,
+        calibration_texts=32,
         size_ratio=0.145,
         summary="as int4, with the embedding int4 too: the smallest",
         limits=QualityLimits(
@@ -220,8 +225,11 @@ RECIPES: tuple[Recipe, ...] = (
         alias="full-int8",
         weight_format=WeightFormat.INT8_PER_ROW,
         activations=Activations.STATIC_INT8,
+        preparation=(Preparation.SCALE_MIGRATION, Preparation.ROTATION, Preparation.STATIC_RANGES),
+        calibration_length=256,
+        calibration_texts=32,
         size_ratio=0.25,
-        summary="int8 weights by row and int8 activations in the layers' matrix products, by a calibration text",
+        summary="int8 weights by row; activations int8 by a calibration text's ranges where a product can take it",
         limits=QualityLimits(
             divergence=0.8, top1_agreement=0.50, perplexity_ratio=1.9, greedy_agreement=0.80, near_tie=0.02
         ),

@@ -1,14 +1,15 @@
 """The recipe full-int8: weights and activations int8, with the activations' ranges taken from a calibration text.
 
-A bound float32 file is calibrated and quantized by ai-edge-quantizer. All matrix products of the layers take and give
-int8. The last one, which gives the logits, keeps float activations, and so do norms, softmax and caches: with 256 steps
-for the logits of a whole vocabulary a third of the greedy tokens would be others.
+A bound float32 file is quantized by ai-edge-quantizer with the ranges that the preparation took. The matrix products
+that have some take and give int8; the layers' others and the last one, which gives the logits, keep float activations,
+quantized for each token, and so do norms, softmax and caches. Constant matrices that only turn features stay float.
 """
 
 from __future__ import annotations
 
+import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from ai_edge_quantizer import qtyping, quantizer
 from farm.recipes import WeightFormat
 from pipeline.conversion.binding.flatbuffer import (
     Builtin,
+    Graph,
+    Operator,
     code_of,
     inputs_of,
     load_model,
@@ -26,18 +29,12 @@ from pipeline.conversion.binding.flatbuffer import (
     schema,
 )
 from pipeline.conversion.binding.storage import state_min_runtime
-from pipeline.conversion.graph import DECODE, prefill_name, score_name
+from pipeline.conversion.preparation.layer_work import StaticRanges
 from pipeline.conversion.quantization.formats import FORMATS
-from pipeline.inference.contract import LOGITS, POSITIONS, RUN, TOKENS
-from pipeline.inference.dynamic_model import DynamicModel
-from pipeline.inference.interpreter import TokenModel, open_token_model
 
-# Calls of each signature while ranges are taken. The quantizer wants them all at once, each with caches of its own.
-DECODE_CALLS = 32
-PREFILL_CALLS = 3
-# Of a call of the dynamic form that reads a prompt; its caches at the beginning have room for three.
-PREFILL_TOKENS = 64
 DEQUANTIZE_INT8_VERSION = 2
+# The place of a product's bias among its inputs.
+BIAS = 2
 DENSE = qtyping.TFLOperationName.FULLY_CONNECTED
 LOOKUP = qtyping.TFLOperationName.EMBEDDING_LOOKUP
 ACTIVATIONS = qtyping.TensorQuantizationConfig(
@@ -54,36 +51,44 @@ INT8_ACTIVATIONS = qtyping.OpQuantizationConfig(
 )
 
 
-def quantize(float_file: Path, tokens: Sequence[int], output: Path, context: int | None = None) -> None:
-    """Write the file with int8 weights and activations; tokens: of the calibration text, two or more.
-
-    context: the longest text of a file in the dynamic form.
-    """
-    model = open_token_model(float_file, context=context)
-    given = [int(token) for token in tokens[: model.contract.context]]
+def quantize(float_file: Path, ranges: Mapping[str, StaticRanges], output: Path) -> None:
+    """Write the file with int8 weights and activations; ranges: by the names of the matrices."""
     work = quantizer.Quantizer(str(float_file))
     work.update_quantization_recipe(".*", LOOKUP, op_config=FLOAT_ACTIVATIONS)
-    work.update_quantization_recipe(".*", DENSE, op_config=INT8_ACTIVATIONS)
-    for name in logit_products(float_file):
-        work.update_quantization_recipe(f".*{name}.*", DENSE, op_config=FLOAT_ACTIVATIONS)
+    seen: dict[str, dict[str, Any]] = {}
+    for graph, operator, matrix in _products(float_file):
+        source, result = graph.tensors[inputs_of(operator)[0]], graph.tensors[int(operator.outputs[0])]
+        static = ranges.get(matrix)
+        if operator.builtinOptions.fusedActivationFunction != schema.ActivationFunctionType.NONE:
+            static = None
+        work.update_quantization_recipe(
+            f"^{re.escape(result.name.decode())};", DENSE,
+            op_config=FLOAT_ACTIVATIONS if static is None else INT8_ACTIVATIONS,
+        )  # fmt: skip
+        if static is not None:
+            biased = len(inputs_of(operator)) > BIAS and inputs_of(operator)[BIAS] >= 0
+            seen[source.name.decode()] = _limits(static.into)
+            seen[result.name.decode()] = _limits(static.biased if biased else static.out)
     with warnings.catch_warnings():
-        # It keeps all tensors to see their ranges, of which the interpreter warns.
+        # It opens an interpreter that keeps all tensors, of which that warns.
         warnings.filterwarnings("ignore", message="Warning: Enabling `experimental_preserve_all_tensors`")
-        ranges = work.calibrate(_feeds(model, given))
-        output.write_bytes(bytes(work.quantize(ranges).quantized_model))
+        output.write_bytes(bytes(work.quantize(seen).quantized_model))
     state_versions(output)
 
 
-def logit_products(path: Path) -> list[str]:
-    """The names of what the last matrix product of each graph gives: the logits, where there are any."""
+def _products(path: Path) -> Iterator[tuple[Graph, Operator, str]]:
+    """The matrix products of all graphs that read one of the model's weights, with its name."""
     model = load_model(path)
-    names = []
-    for signature in model.signatureDefs:
-        graph = model.subgraphs[signature.subgraphIndex]
-        if any(item.name == LOGITS.encode() for item in signature.outputs):
-            dense = [operator for operator in graph.operators if code_of(model, operator) == Builtin.FULLY_CONNECTED]
-            names.append(graph.tensors[int(dense[-1].outputs[0])].name.decode())
-    return names
+    for graph in model.subgraphs:
+        for operator in graph.operators:
+            if code_of(model, operator) == Builtin.FULLY_CONNECTED:
+                name = graph.tensors[inputs_of(operator)[1]].name.decode().rsplit("/", 1)[-1]
+                if name.endswith(("_weight", "embedding")):
+                    yield graph, operator, name
+
+
+def _limits(span: tuple[float, float]) -> dict[str, Any]:
+    return {"min": np.array([[span[0]]], np.float32), "max": np.array([[span[1]]], np.float32)}
 
 
 def state_versions(path: Path) -> None:
@@ -106,34 +111,3 @@ def state_versions(path: Path) -> None:
                 operator.opcodeIndex = opcode_index(model, code, DEQUANTIZE_INT8_VERSION)
     state_min_runtime(model, WeightFormat.INT8_PER_ROW)
     path.write_bytes(pack_model(model))
-
-
-def _feeds(model: TokenModel, tokens: list[int]) -> dict[str, list[dict[str, Any]]]:
-    """What each signature is called with while the model reads the text."""
-    if isinstance(model, DynamicModel):
-        calls = (read for length in (1, PREFILL_TOKENS) for read in _calls(model, tokens, length))
-        return {RUN: [model.call_inputs(read[: model.longest_call]) | model.caches() for read in calls]}
-    names = {DECODE: 1} | {prefill_name(length): length for length in model.contract.prefill}
-    if model.contract.verify is not None:
-        names[score_name(model.contract.verify)] = model.contract.verify
-    return {
-        name: [
-            {
-                TOKENS: np.array([read + [0] * (length - len(read))], np.int32),
-                POSITIONS: np.arange(model.position, model.position + length, dtype=np.int32),
-                **model.caches(),
-            }
-            for read in _calls(model, tokens, length)
-        ]
-        for name, length in names.items()
-    }
-
-
-def _calls(model: TokenModel, tokens: list[int], length: int) -> Iterator[list[int]]:
-    """The tokens of calls of that length, each given when the model has read those before."""
-    calls = DECODE_CALLS if length == 1 else PREFILL_CALLS
-    for start in range(0, min(calls * length, len(tokens)), length):
-        model.rewind()
-        if start:
-            model.prefill(tokens[:start])
-        yield tokens[start : start + length]

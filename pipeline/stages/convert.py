@@ -37,7 +37,6 @@ from pipeline.conversion import (
     reference_plan,
 )
 from pipeline.conversion.binding import bind
-from pipeline.conversion.calibration_text import TEXTS
 from pipeline.conversion.description import DecoderDescription
 from pipeline.conversion.full_forward import Forward
 from pipeline.conversion.golden_conversation import GoldenConversation, converse
@@ -162,7 +161,7 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
             if steps
             else None
         )
-        made = bind_own_graph(request, graph, model, export, plan, prepared, timer, report)
+        made = bind_own_graph(request, graph, model, prepared, timer, report)
     else:
         made = make_keras_graph(request, causal_lm, reader, timer, report)
         gc.collect()
@@ -249,7 +248,9 @@ def prepare_weights(
     recipe, description = recipes.find(request.spec.recipe), model.description
     with timer.measure("prepare_seconds"):
         length = min(recipe.calibration_length, request.spec.wanted_context)
-        tokens = calibration_tokens(export, description.vocabulary_size, length, prompting, request.spec.calibration)
+        tokens = calibration_tokens(
+            export, description.vocabulary_size, length, prompting, request.spec.calibration, recipe.calibration_texts
+        )
         formats = choose_formats(description, recipe, request.spec.runtime)
         prepared = preparation.prepare(
             description, model.weights, steps, formats.products, tokens,
@@ -261,8 +262,8 @@ def prepare_weights(
 
 
 def bind_own_graph(
-    request: StageRequest, found: CachedGraph, model: MappedModel, export: TokenizerExport, plan: Plan,
-    prepared: Prepared | None, timer: Timer, report: Reporter,
+    request: StageRequest, found: CachedGraph, model: MappedModel, prepared: Prepared | None, timer: Timer,
+    report: Reporter,
 ) -> ConversionOutcome:  # fmt: skip
     """Write `model.tflite` with the farm's own decoder; prepared: what goes into it in place of the model's weights."""
     report(0.65, "writing the weights")
@@ -280,11 +281,9 @@ def bind_own_graph(
             exceptions={} if static else formats.by_name, scales={} if prepared is None else prepared.scales,
         )  # fmt: skip
     if static:
-        report(0.68, "calibrating the activations")
+        report(0.68, "quantizing the activations")
         with timer.measure("calibrate_seconds"):
-            text = request.spec.calibration or "\n".join(TEXTS)
-            tokens = plan.probe_tokens.tolist() if export.tokenizer is None else export.encode(text)
-            full_integer.quantize(exact, tokens, output, request.spec.wanted_context)
+            full_integer.quantize(exact, {} if prepared is None else prepared.ranges, output)
         exact.unlink()
     return ConversionOutcome(
         weight_format=weight_format,

@@ -18,13 +18,24 @@ from pipeline.conversion.weights import Float32
 LONGEST = 2.0
 
 
+@dataclass(frozen=True)
+class StaticRanges:
+    """Smallest and largest value of what goes into a product with one matrix, and of what comes out of it, without and
+    with the bias; zero is in each."""
+
+    into: tuple[float, float]
+    out: tuple[float, float]
+    biased: tuple[float, float]
+
+
 @dataclass
 class LayerWork:
     """One layer, or the logits.
 
     description: of the model as it was. weights: all of the model's, as changed so far. formats: how each product's
     matrices will be stored. blocks: in which its input will be turned. seen: the products' inputs [N, in] by their
-    names in the forward pass. notes: what a reader of the job should know.
+    names in the forward pass; even: the same with long rows shortened. notes: what a reader of the job should know.
+    ranges: of the matrices whose activations become static.
     """
 
     description: DecoderDescription
@@ -33,7 +44,9 @@ class LayerWork:
     formats: Mapping[ProductName, WeightFormat]
     blocks: Mapping[ProductName, int]
     seen: Mapping[str, Float32]
+    even: Mapping[str, Float32]
     notes: list[str] = field(default_factory=list)
+    ranges: dict[str, StaticRanges] = field(default_factory=dict)
     _divisors: dict[ProductName, Float32] = field(default_factory=dict)
     _turned: dict[ProductName, int] = field(default_factory=dict)
 
@@ -46,8 +59,14 @@ class LayerWork:
         self._turned[product.name] = block
 
     def inputs(self, product: Product) -> Float32:
+        """What goes into the product [N, in] as things are now, long rows shortened."""
+        return self._as_now(product, self.even[product.observed])
+
+    def whole_inputs(self, product: Product) -> Float32:
         """What goes into the product [N, in] as things are now."""
-        rows = self.seen[product.observed]
+        return self._as_now(product, self.seen[product.observed])
+
+    def _as_now(self, product: Product, rows: Float32) -> Float32:
         if product.name in self._divisors:
             rows = rows / self._divisors[product.name]
         return turn(rows, self._turned.get(product.name, 0))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import repeat
 
 import numpy as np
@@ -14,9 +14,9 @@ from farm.recipes import Activations, Preparation, Recipe, WeightFormat
 from farm.runtimes import Runtime
 from pipeline.conversion.description import DecoderDescription
 from pipeline.conversion.numpy_forward import NumpyForward
-from pipeline.conversion.preparation import migration, rotation, rounding_step, row_scales
+from pipeline.conversion.preparation import migration, rotation, rounding_step, row_scales, static_ranges
 from pipeline.conversion.preparation.changes import ChangedWeights
-from pipeline.conversion.preparation.layer_work import LayerWork, even_out
+from pipeline.conversion.preparation.layer_work import LayerWork, StaticRanges, even_out
 from pipeline.conversion.preparation.products import Product, ProductName, layer_products, logits_product
 from pipeline.conversion.quantization.formats import FORMATS, Granularity, format_for
 from pipeline.conversion.viewed_weights import ViewedWeights
@@ -26,6 +26,7 @@ STEPS: Mapping[Preparation, Callable[[LayerWork], None]] = {
     Preparation.SCALE_MIGRATION: migration.migrate,
     Preparation.ROTATION: rotation.rotate,
     Preparation.GPTQ: rounding_step.round_products,
+    Preparation.STATIC_RANGES: static_ranges.choose_ranges,
     Preparation.ROW_SCALES: row_scales.divide_rows,
 }
 # Steps that look at weights alone.
@@ -35,11 +36,12 @@ BLIND = frozenset({Preparation.ROW_SCALES})
 @dataclass(frozen=True)
 class Prepared:
     """The same model in another description and with other weights: before these are rounded it computes the same.
-    notes: what a reader of the job should know."""
+    notes: what a reader of the job should know. ranges: of matrices whose activations are static."""
 
     description: DecoderDescription
     weights: ChangedWeights
     notes: tuple[str, ...] = ()
+    ranges: Mapping[str, StaticRanges] = field(default_factory=dict)
 
     @property
     def unrounded(self) -> ChangedWeights:
@@ -78,6 +80,7 @@ def prepare(
     turns = rotation.blocks(description) if Preparation.ROTATION in steps else dict.fromkeys(ProductName, 0)
     layers = len(description.layers)
     notes: list[str] = []
+    ranges: dict[str, StaticRanges] = {}
     forward = NumpyForward(description, weights, threads)
     looks = not BLIND.issuperset(steps)
     inputs = forward.inputs_by_layer(tokens) if looks else repeat(dict[str, Float32](), layers + 1)
@@ -86,10 +89,12 @@ def prepare(
         products = layer_products(description, index) if index < layers else (logits_product(description),)
         _require_finite(products, seen)
         even = {product.observed: even_out(seen[product.observed]) for product in products if seen}
-        work = LayerWork(description, changed, products, formats, turns, even, notes)
+        work = LayerWork(description, changed, products, formats, turns, seen, even, notes, ranges)
         for step in steps:
             STEPS[step](work)
-    return Prepared(describe(description, steps), changed, tuple(notes))
+    if Preparation.STATIC_RANGES in steps:
+        notes.append(static_ranges.summarise(description, ranges))
+    return Prepared(describe(description, steps), changed, tuple(notes), ranges)
 
 
 def _require_finite(products: Sequence[Product], seen: Mapping[str, Float32]) -> None:

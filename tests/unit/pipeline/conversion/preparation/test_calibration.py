@@ -7,7 +7,7 @@ import pytest
 from farm.errors import CalibrationUnusable
 from farm.prompting import Mode, Prompting
 from pipeline.conversion import calibration_text, evaluation_text
-from pipeline.conversion.preparation.calibration import ROWS, calibration_tokens
+from pipeline.conversion.preparation.calibration import ROWS, TEXTS, calibration_tokens
 from pipeline.tokenizers.codec import TextCodec
 from pipeline.tokenizers.export import TokenizerExport
 from tests.fixtures.bound_models import START_TOKEN, byte_tokenizer
@@ -24,8 +24,15 @@ def export(tmp_path, start: int | None = START_TOKEN) -> TokenizerExport:
 
 def test_each_text_is_a_row_behind_the_start_token(tmp_path) -> None:
     rows = calibration_tokens(export(tmp_path), 300, 50, COMPLETE)
-    assert len(rows) == len(calibration_text.TEXTS) == ROWS
+    assert len(rows) == ROWS
     assert all(len(row) == 50 and row[0] == START_TOKEN and START_TOKEN not in row[1:] for row in rows)
+
+
+def test_a_recipe_can_ask_for_more_texts(tmp_path) -> None:
+    more = calibration_tokens(export(tmp_path), 300, 50, COMPLETE, rows=len(TEXTS))
+    assert len(more) == len(TEXTS) == 2 * ROWS
+    assert more[:ROWS] == calibration_tokens(export(tmp_path), 300, 50, COMPLETE)
+    assert len({tuple(row) for row in more}) == len(more)
 
 
 def test_a_model_with_a_template_reads_questions_in_it_too(tmp_path) -> None:
@@ -65,4 +72,4 @@ def test_a_model_without_tokenizer_reads_random_tokens(tmp_path) -> None:
 
 def test_no_calibration_text_is_one_that_quality_is_measured_on() -> None:
     held_out = {line for text in evaluation_text.TEXTS for line in text.splitlines() if len(line) > 30}
-    assert not held_out & {line for text in calibration_text.TEXTS for line in text.splitlines()}
+    assert not held_out & {line for text in TEXTS for line in text.splitlines()}

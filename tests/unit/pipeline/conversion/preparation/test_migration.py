@@ -19,7 +19,7 @@ def work_of(description=LLAMA) -> LayerWork:
     seen = next(NumpyForward(description, weights).inputs_by_layer(TOKENS))
     formats = dict.fromkeys(ProductName, WeightFormat.INT8_PER_ROW)
     blocks = dict.fromkeys(ProductName, 0)
-    return LayerWork(description, ChangedWeights(weights), layer_products(description, 0), formats, blocks, seen)
+    return LayerWork(description, ChangedWeights(weights), layer_products(description, 0), formats, blocks, seen, seen)
 
 
 def test_the_output_s_error_falls_for_each_product() -> None:
