@@ -50,23 +50,22 @@ class KnownTest:
 
 
 def copy_repository(copy: Path, kept: Path) -> None:
-    """Copy the tree, its modules written as a changed one is written, and these once more below `kept`.
+    """Copy the tree, its modules written as a changed one is written, and below `kept` as they are.
 
     Tests that look at the text of a module then fail before any change, and take no part.
     """
     shutil.copytree(ROOT, copy, ignore=LEFT_OUT, symlinks=True)
     (copy / ".toolchain").symlink_to(ROOT / ".toolchain")
     for path in module_paths(copy):
-        (copy / path).write_text(ast.unparse(ast.parse((copy / path).read_text())))
         (kept / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(copy / path, kept / path)
+    write_unchanged(copy, kept)
 
 
-def undo_changes(copy: Path, kept: Path) -> None:
-    """Write every module as it was: a run that was killed leaves a change behind."""
+def write_unchanged(copy: Path, kept: Path) -> None:
+    """Write every module of the copy without a change: a run that was killed leaves one behind."""
     for path in module_paths(kept):
-        if (copy / path).read_text() != (kept / path).read_text():
-            shutil.copy(kept / path, copy / path)
+        (copy / path).write_text(ast.unparse(ast.parse((kept / path).read_text())))
 
 
 def module_paths(root: Path) -> list[str]:
@@ -163,18 +162,18 @@ def main() -> int:
         copy_repository(copy, kept)
         run_all_tests(copy, options.tests)
         (folder / "whole").touch()
-    undo_changes(copy, kept)
+    write_unchanged(copy, kept)
     tests = read_tests(folder)
-    known = [each for path in module_paths(copy) if path.startswith(options.only) for each in places(copy, path)]
+    known = [each for path in module_paths(kept) if path.startswith(options.only) for each in places(kept, path)]
     chosen = random.Random(options.seed).sample(known, min(options.count, len(known)))  # noqa: S311  the same each time
     lines = [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
-    before = {Place(**line["place"]): line["outcome"] for line in lines}
+    before = {(line["place"]["path"], line["place"]["number"]): line["outcome"] for line in lines}
     os.chdir(copy)
     trying.preload()
     outcomes = Counter[str]()
     for place in chosen:
         reaching = tests_of(place, tests)
-        outcome = before.get(place)
+        outcome = before.get((place.path, place.number))
         if outcome is None:
             outcome = try_place(place, within(reaching, options.most), copy) if reaching else UNTESTED
             with results.open("a") as file:

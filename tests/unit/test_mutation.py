@@ -103,8 +103,8 @@ def test_an_attempt_tells_what_came_of_it(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_run_left_is_undone(tmp_path: Path) -> None:
-    for folder, text in (("copy", "x = 2"), ("kept", "x = 1")):
+    for folder, text in (("copy", "x = 2"), ("kept", "x = 1  # why")):
         (tmp_path / folder / "farm").mkdir(parents=True)
         (tmp_path / folder / "farm" / "a.py").write_text(text)
-    run.undo_changes(tmp_path / "copy", tmp_path / "kept")
+    run.write_unchanged(tmp_path / "copy", tmp_path / "kept")
     assert (tmp_path / "copy" / "farm" / "a.py").read_text() == "x = 1"
