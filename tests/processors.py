@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from numpy._core._multiarray_umath import __cpu_dispatch__
+from numpy._core._multiarray_umath import __cpu_dispatch__  # type: ignore[import-not-found]  # in no stub
 
 ROOT = Path(__file__).parents[1]
 EMULATOR = ROOT / ".toolchain" / "qemu-x86_64-static"
