@@ -7,8 +7,11 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from farm.errors import FileUnreadable, SequenceTooLong
+from farm.recipes import WeightFormat
+from pipeline.inference import interpreter
 from pipeline.inference.interpreter import TokenModel, open_token_model
 from pipeline.inference.prefill import Feed
+from tests.fixtures import bound_models, dynamic_graphs, weightless_graphs
 from tests.fixtures.weightless_graphs import GPT2_LIKE
 
 TOKENS = [int(token) for token in np.random.default_rng(5).integers(0, 300, 40)]
@@ -141,3 +144,19 @@ def test_a_file_cut_short_is_refused(gpt2_file: Path, tmp_path: Path, kept: floa
 def test_a_weightless_graph_is_refused() -> None:
     with pytest.raises(FileUnreadable, match="w__"):
         open_token_model(GPT2_LIKE.path)
+
+
+@pytest.mark.parametrize("name", list(dynamic_graphs.GRAPHS))
+def test_the_sizes_are_read_without_opening_the_file(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = dynamic_graphs.bind_graph(name, tmp_path / "model.tflite")
+    wanted = interpreter.open_token_model(path, context=300).contract
+    monkeypatch.setattr(interpreter, "open_compiled", None)
+    assert interpreter.read_sizes(path, 300) == wanted
+
+
+def test_a_file_of_fixed_lengths_has_no_such_sizes(tmp_path: Path) -> None:
+    path = bound_models.bind_sizes(weightless_graphs.GPT2_LIKE, WeightFormat.FLOAT32, tmp_path / "model.tflite")
+    with pytest.raises(FileUnreadable, match=r"is not of dynamic lengths .* without --static-shapes"):
+        interpreter.read_sizes(path, 48)

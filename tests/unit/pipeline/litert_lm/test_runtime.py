@@ -9,7 +9,7 @@ from farm import recipes
 from farm.chat import Exchange
 from farm.errors import QualityMissed, StageCrashed
 from pipeline import process
-from pipeline.litert_lm import runtime
+from pipeline.litert_lm import processor_list, runtime
 from pipeline.litert_lm.child import Asked, Outcome, Report
 from pipeline.tokenizers.codec import TextCodec
 from tests.fixtures import bound_models
@@ -118,3 +118,12 @@ def test_what_differs_is_refused_as_the_recipe_allows(monkeypatch: pytest.Monkey
         reporting(said)
         with pytest.raises(StageCrashed, match="gave no report"):
             judged()
+
+
+def test_what_keeps_litert_lm_from_running_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(processor_list, "PATH", tmp_path)
+    assert "which is not to be seen here" in str(runtime.missing())
+    monkeypatch.setattr(processor_list, "PATH", Path(__file__))
+    assert runtime.missing() is None
+    monkeypatch.setattr(runtime, "PACKAGE", "no_such_package")
+    assert runtime.missing() == "the package litert-lm-api is not installed here"
