@@ -79,12 +79,16 @@ def test_bombs(make_hostile, trial) -> None:
     assert left_behind(farm) == []
 
 
-def test_without_a_control_group_memory_and_processes_are_limited(hostile: HostileFarm, monkeypatch) -> None:
+@pytest.mark.goal(id="A5")
+def test_without_a_control_group_memory_and_processes_are_limited(hostile: HostileFarm, monkeypatch, trial) -> None:
     monkeypatch.setattr(control_group, "find", lambda: None)
     codes = [MEMORY["/tmp"], MEMORY["/dev/shm"], MEMORY["file in memory"], THREADS]
     kept = "try:\n    {}\nexcept OSError as e:\n    open(1, 'w', closefd=False).write(f'refused {{e.errno}}\\n')"
     jobs = [hostile.attack(kept.format(code.replace("\n", "\n    ")), seed=n) for n, code in enumerate(codes)]
     hostile.work_here()
+    trial.measured(
+        f"without a control group: {len(jobs)} bombs (/tmp, /dev/shm, a file in memory, threads), all refused"
+    )
     for job_id in jobs:
         assert any(line.startswith("refused ") for line in hostile.farm.logs(job_id)), list(hostile.farm.logs(job_id))
 
