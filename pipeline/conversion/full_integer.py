@@ -56,19 +56,21 @@ def quantize(float_file: Path, ranges: Mapping[str, StaticRanges], output: Path)
     work = quantizer.Quantizer(str(float_file))
     work.update_quantization_recipe(".*", LOOKUP, op_config=FLOAT_ACTIVATIONS)
     seen: dict[str, dict[str, Any]] = {}
+    names: dict[bool, list[str]] = {False: [], True: []}
     for graph, operator, matrix in _products(float_file):
         source, result = graph.tensors[inputs_of(operator)[0]], graph.tensors[int(operator.outputs[0])]
         static = ranges.get(matrix)
         if operator.builtinOptions.fusedActivationFunction != schema.ActivationFunctionType.NONE:
             static = None
-        work.update_quantization_recipe(
-            f"^{re.escape(result.name.decode())};", DENSE,
-            op_config=FLOAT_ACTIVATIONS if static is None else INT8_ACTIVATIONS,
-        )  # fmt: skip
+        names[static is not None].append(re.escape(result.name.decode()))
         if static is not None:
             biased = len(inputs_of(operator)) > BIAS and inputs_of(operator)[BIAS] >= 0
             seen[source.name.decode()] = _limits(static.into)
             seen[result.name.decode()] = _limits(static.biased if biased else static.out)
+    for static_ones, config in ((False, FLOAT_ACTIVATIONS), (True, INT8_ACTIVATIONS)):
+        if names[static_ones]:
+            # One pattern for all: each is tried on each tensor.
+            work.update_quantization_recipe(f"^({'|'.join(names[static_ones])});", DENSE, op_config=config)
     with warnings.catch_warnings():
         # It opens an interpreter that keeps all tensors, of which that warns.
         warnings.filterwarnings("ignore", message="Warning: Enabling `experimental_preserve_all_tensors`")
