@@ -65,7 +65,7 @@ def main() -> None:
         load = os.getloadavg()[0]
         speed = list(speeds(job, python, theirs, given.alone))
         memory = list(jvm_memory(job, folder))
-        page = render([*speed, *memory, cold_graph(folder)], conversion_times.times(folder), load)
+        page = render([*speed, *memory, cold_graph(folder)], conversion_times.times(folder), load, given.alone)
     print(page)
     if given.write:
         PAGE.write_text(page)
@@ -218,8 +218,11 @@ def cold_graph(folder: Path) -> Row:
     return Row("graph of SmolLM2, cold", 5, seconds, "s", said)
 
 
-def render(rows: Sequence[Row], families: Sequence[tuple[str, int, float, float]], load: float) -> str:
+def render(
+    rows: Sequence[Row], families: Sequence[tuple[str, int, float, float]], load: float, alone: bool = False
+) -> str:
     """The page."""
+    priority = " What was timed had the processor to itself (`--alone`)." if alone else ""
     rival = f"llama-cpp-python {llama_cpp_process.VERSION}"
     lines = [
         "# Benchmarks: lengths of text",
@@ -228,7 +231,7 @@ def render(rows: Sequence[Row], families: Sequence[tuple[str, int, float, float]
         "",
         f"SmolLM2-135M-Instruct, int8, against llama.cpp ({rival}) with Q8_0 of the same weights and n_ctx {LONG:,};"
         f" {THREADS} threads each on {os.cpu_count()} cores ({platform.machine()}), in turns in one run, {TURNS} turns,"
-        f" the best of each. Load average at the beginning: {load:.1f}. Nothing here is a phone's speed.",
+        f" the best of each. Load average at the beginning: {load:.1f}. Nothing here is a phone's speed.{priority}",
         "",
         *(line.replace("goal: at most", "goal") for line in table(rows)),
         "",
