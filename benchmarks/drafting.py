@@ -146,7 +146,7 @@ def main() -> None:
             written.append(
                 measure(
                     model.tokens, model.prompt_tokens(prompt), model.info.stop_tokens,
-                    lambda number=number, each=each: each.sampler(number),  # type: ignore[misc]
+                    lambda number=number, each=each: each.sampler(number),
                     given.tokens, given.runs,
                 )
             )  # fmt: skip

@@ -10,6 +10,7 @@ everything on the disk and synced. Takes some five minutes. `--write` writes the
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import platform
 import re
@@ -194,7 +195,7 @@ def in_a_large_table(home: Path, name: str, url: str, number: int) -> tuple[list
             ("failed jobs", f"/v1/jobs?limit={PAGE_SIZE}&state=failed"),
         ):
             statements.forget()
-            seconds[what] = median_seconds(lambda path=path: ask(path))
+            seconds[what] = median_seconds(functools.partial(ask, path))
             assert len(page["jobs"]) == PAGE_SIZE
         one_seconds = median_seconds(lambda: ask(f"/v1/jobs/{id_of(number // 2)}"))
     rows = [

@@ -24,7 +24,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -106,8 +105,8 @@ def _build(preset: Path, quant: str, output: Path, prompt: int, tokens: int) -> 
     return Built(time.monotonic() - started, _peak(), output.stat().st_size)
 
 
-def _traced(model: Any, length: int) -> Callable[..., Any]:
-    """The function from a string to a string of `length` tokens in all."""
+def _traced(model: Any, length: int) -> Any:
+    """The traced function from a string to a string of `length` tokens in all."""
     import tensorflow as tf
 
     tokenizer = model.preprocessor.tokenizer
