@@ -38,7 +38,7 @@ def require_equal(actual: Float32, expected: Float32) -> float:
             f" with the largest at {scale:.3g} and {TOLERANCE * scale:.3g} allowed; the model has a setting that its"
             " family's mapping does not read, so report it with its config.json."
         )
-    return difference / scale
+    return difference / scale if scale else 0.0
 
 
 def require_unchanged(actual: Float32, expected: Float32) -> None:
