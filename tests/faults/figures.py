@@ -41,6 +41,8 @@ PLACES = (
 )  # fmt: skip
 # The longest first, so that none of them is what everybody waits for at the end.
 LONGEST = ("R2", "R3", "R1", "R4", "R8", "R13", "R6", "S4", "R7")
+# What stands behind it in a measured text is long, and is put below the table.
+ONE_BY_ONE = "; one by one: "
 HEADINGS = ("goal", "on", "measured", "", "time", "scale, seed")
 
 
@@ -175,7 +177,20 @@ def write(rows: Sequence[Sequence[str]], page: Path, name: str) -> None:
     order = [f"{goal}: {text}" for goal, text in GOALS.items()]
     everything = [*(cells for cells in kept if cells[0] in order and cells[0] not in renewed), *rows]
     everything.sort(key=lambda cells: order.index(cells[0]))
-    page.write_text("\n".join([before + begin, *table(everything), end + after]))
+    known = [line for line in old.splitlines() if line.startswith("<details>")]
+    lists = [line for line in known if not any(line.startswith(_folded(cells[0], "")) for cells in rows)]
+    shown = []
+    for cells in everything:
+        measured, parted, items = cells[2].partition(ONE_BY_ONE)
+        shown.append((*cells[:2], measured, *cells[3:]))
+        if parted:
+            lists.append(f"{_folded(cells[0], measured)}</summary>{items}</details>")
+    page.write_text("\n".join([before + begin, *table(shown), "", *sorted(lists), end + after]))
+
+
+def _folded(title: str, measured: str) -> str:
+    """How a list begins that would make its row unreadable."""
+    return f"<details><summary>{title.partition(':')[0]}: {measured}"
 
 
 if __name__ == "__main__":
