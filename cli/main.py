@@ -37,7 +37,7 @@ COMMANDS: dict[str, str] = {
     "pictures": "Draw a job's app having answered a prompt, light and dark, in the sizes of a store.",
     "run": "Complete or answer a prompt with a model on this machine.",
     "chat": "Hold a conversation with a model on this machine.",
-    "inspect": "Show what is inside a .tflite or an APK: signatures, operators, tensors, sizes.",
+    "inspect": "Show what is inside a .tflite, a .litertlm or an APK: signatures, operators, tensors, sizes.",
     "ops": "List a model's ops: versions, places, the runtimes and AARs that have them.",
     "aar": "Build the Android library with TensorFlow's ops that a model needs, or find one that was built.",
     "check": "Check whether an APK, a bundle or a library is fit for Google Play and for current phones.",
