@@ -74,7 +74,7 @@ def measure(farm: Farm, model: Model) -> Iterator[Row]:
             peak = f"{report.peak(stage.name) / 1e6:,.0f} MB of memory at most"
             yield Row(stage.title, goal, report.seconds(stage.name), "s", peak)
     say(f"{model.title}: writing")
-    package = report.model.with_name(ArtifactName.APK)
+    package = report.model.with_name(ArtifactName.APK.value)
     runs = [farm.run(package, model.prompt, NEW_TOKENS) for _ in range(RUNS)]
     read = f"a prompt of {runs[0]['prompt_tokens']} tokens; the best of {RUNS} runs"
     yield Row("`farm run`: first token", None, 1000 * min(run["first_token_seconds"] for run in runs), "ms", read)
