@@ -31,6 +31,19 @@ def test_a_preset(tmp_path: Path) -> None:
     assert check(tmp_path / "source") == Checked("preset", "GPT2Backbone", 8, sum(sizes))
 
 
+def test_a_vocabulary_fits_the_embedding_to_the_last_row(tmp_path: Path) -> None:
+    write_preset(tmp_path / "source")
+    path = tmp_path / "source" / "assets" / "tokenizer" / "vocabulary.json"
+    words, rows = json.loads(path.read_text()), backbone()["config"]["vocabulary_size"]
+    path.write_text(json.dumps(words | {"the last one": rows - 1}))
+    check(tmp_path / "source")
+    path.write_text(json.dumps(words | {"one more": rows}))
+    with pytest.raises(
+        ModelDamaged, match=f"The tokenizer has {rows + 1} tokens, and the model's embedding {rows} rows"
+    ):
+        check(tmp_path / "source")
+
+
 def test_a_keras_file_and_nothing_is_left_in_scratch(tmp_path: Path) -> None:
     write_keras(tmp_path / "source")
     size = (tmp_path / "source" / "model.keras").stat().st_size
