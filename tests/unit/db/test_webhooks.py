@@ -1,4 +1,4 @@
-"""Deliveries are taken one at a time, each by one courier, and their tries are counted."""
+"""Deliveries are taken one at a time, each by one sender, and their tries are counted."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_taking_it_counts_as_one_try_and_holds_it(database: Database, ended: End
     assert webhooks.take_due(database, busy_seconds=600) is None
 
 
-def test_a_courier_that_died_leaves_it_to_the_next(database: Database, ended: Ended) -> None:
+def test_a_sender_that_died_leaves_it_to_the_next(database: Database, ended: Ended) -> None:
     ended("one")
     tries = []
     for _ in range(3):
