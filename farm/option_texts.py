@@ -11,6 +11,7 @@ from farm.errors import (
     CalibrationUnusable,
     ChatTemplateUnusable,
     EvaluationUnusable,
+    FarmError,
     KeystorePasswordMissing,
     KeystoreUnusable,
     UsageError,
@@ -67,30 +68,22 @@ def read_chat_template(text: str, folder: Path = Path()) -> str:
 
 def read_calibration(text: str, folder: Path = Path()) -> str:
     """A calibration text; CalibrationUnusable when the file is none."""
-    try:
-        content = _read_bounded(folder / Path(text).expanduser())
-    except OSError as error:
-        raise CalibrationUnusable(f"The calibration text {text} can't be read ({error.strerror}); check it.") from error
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise CalibrationUnusable(
-            f"The calibration text {text} is not UTF-8 (byte {error.start}); save it as UTF-8 text."
-        ) from error
+    return _read_text(text, folder, "calibration text", CalibrationUnusable, "utf-8")
 
 
 def read_evaluation(text: str, folder: Path = Path()) -> str:
     """A text to measure quality on; EvaluationUnusable when the file is none."""
-    path = folder / Path(text).expanduser()
+    # Editors on Windows begin a text with a byte order mark, which is none of its words.
+    return _read_text(text, folder, "evaluation text", EvaluationUnusable, "utf-8-sig")
+
+
+def _read_text(text: str, folder: Path, what: str, error: type[FarmError], encoding: str) -> str:
     try:
-        # Editors on Windows begin a text with a byte order mark, which is none of its words.
-        return _read_bounded(path).decode("utf-8-sig")
-    except OSError as error:
-        raise EvaluationUnusable(f"The evaluation text {text} can't be read ({error.strerror}); check it.") from error
-    except UnicodeDecodeError as error:
-        raise EvaluationUnusable(
-            f"The evaluation text {text} is not UTF-8 (byte {error.start}); save it as UTF-8 text."
-        ) from error
+        return _read_bounded(folder / Path(text).expanduser()).decode(encoding)
+    except OSError as fault:
+        raise error(f"The {what} {text} can't be read ({fault.strerror}); check it.") from fault
+    except UnicodeDecodeError as fault:
+        raise error(f"The {what} {text} is not UTF-8 (byte {fault.start}); save it as UTF-8 text.") from fault
 
 
 def _read_bounded(path: Path) -> bytes:

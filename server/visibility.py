@@ -34,6 +34,11 @@ def shown(state: State, token: TokenView, views: Sequence[JobView]) -> list[JobV
     ]
 
 
+def shown_job(state: State, token: TokenView, view: JobView) -> JobView:
+    """One job as the token may see it."""
+    return shown(state, token, [view])[0]
+
+
 def job_id(state: State, token: TokenView, prefix: str) -> str:
     """The id of the visible job that begins so; JobNotFound, AmbiguousJob."""
     with state.database.read() as connection:

@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,11 +123,9 @@ def _find_beside(model: Path) -> ModelFiles:
 def _unpack(path: Path, model: Path) -> ModelFiles:
     with opened_package(path) as package:
         info = ModelInfo.parse(package.read(entry_of(package, INFO_ASSET)), f"{path}!{INFO_ASSET}")
-        text = None
-        if info.tokenizer_sha256 is not None:
-            content = package.read(entry_of(package, TOKENIZER_ASSET))
-            _require_digest(info.tokenizer_sha256, digests.of_bytes(content), f"{path}!{TOKENIZER_ASSET}")
-            text = TextCodec(content, f"{path}!{TOKENIZER_ASSET}")
+        text = _open_tokenizer(
+            info, lambda: package.read(entry_of(package, TOKENIZER_ASSET)), f"{path}!{TOKENIZER_ASSET}"
+        )
         with package.open(entry_of(package, MODEL_ASSET)) as source, model.open("wb") as target:
             shutil.copyfileobj(source, target, 1 << 20)
     _require_digest(info.model_sha256, digests.of_file(model), f"{path}!{MODEL_ASSET}")
@@ -136,14 +134,20 @@ def _unpack(path: Path, model: Path) -> ModelFiles:
 
 def _unpack_bundle(path: Path, model: Path) -> ModelFiles:
     description = bundle.read_description(path)
-    info, text = description.info, None
-    if info.tokenizer_sha256 is not None:
-        content = bundle.read_tokenizer(path)
-        _require_digest(info.tokenizer_sha256, digests.of_bytes(content), f"{path}!{TOKENIZER_FILE}")
-        text = TextCodec(content, f"{path}!{TOKENIZER_FILE}")
+    info = description.info
+    text = _open_tokenizer(info, lambda: bundle.read_tokenizer(path), f"{path}!{TOKENIZER_FILE}")
     bundle.unpack_model(path, description.model_bytes, model)
     _require_digest(info.model_sha256, digests.of_file(model), f"{path}!{MODEL_FILE}")
     return ModelFiles(model, text, info)
+
+
+def _open_tokenizer(info: ModelInfo, read: Callable[[], bytes], where: str) -> TextCodec | None:
+    """The tokenizer that the model was made with; None for a model that needs none."""
+    if info.tokenizer_sha256 is None:
+        return None
+    content = read()
+    _require_digest(info.tokenizer_sha256, digests.of_bytes(content), where)
+    return TextCodec(content, where)
 
 
 def find_limit(path: Path) -> int | None:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import BaseModel, ConfigDict
 
 if TYPE_CHECKING:
     import litert_lm
@@ -274,7 +274,7 @@ def _around(read: Sequence[int], wanted: Sequence[int]) -> str:
 
 def main() -> None:
     """Read the request from stdin, and write the report as the last line of stdout."""
-    asked = TypeAdapter(Asked).validate_json(sys.stdin.buffer.read())
+    asked = Asked.model_validate_json(sys.stdin.buffer.read())
     sys.stdout.write("\n" + answer(asked).model_dump_json() + "\n")
 
 

@@ -106,14 +106,13 @@ def golden_steps(
     held: list[int] = []
     content, near = b"", False
     special = set(codec.special_tokens)
-    spelled = {id: text for text, id in codec.ids.items()}
     for token, margin in zip(tokens, margins, strict=True):
         if token in stop_tokens:
             if held:
                 break
             return Golden(steps=tuple(steps), stops=True, stop_near_tie=margin < near_tie)
         # LiteRT-LM prints it, or does not.
-        if spelled.get(token) in special:
+        if codec.spelling(token) in special:
             break
         held.append(token)
         content, near = content + codec.token_bytes(token), near or margin < near_tie
@@ -126,8 +125,7 @@ def golden_steps(
 
 def _prompt(prompt: Mapping[str, Any], info: ModelInfo, codec: TextCodec, near: float) -> Prompt:
     text, tokens = prompt["text"], tuple(prompt["prompt_tokens"])
-    spelled = {id: token for token, id in codec.ids.items()}
-    start = spelled.get(tokens[0], "") if tokens else ""
+    start = (codec.spelling(tokens[0]) or "") if tokens else ""
     return Prompt(
         # The runtime puts the start token before a text by itself, where the file has one.
         texts=tuple(dict.fromkeys((text, start + text, text.removeprefix(start)))),

@@ -80,9 +80,8 @@ class _Writer:
         chat = self.info.chat
         if chat is None:
             return None
-        spelled = {id: text for text, id in self.codec.ids.items()}
         start = template.start_of(chat, self.info.start_token)
-        return template.write_template(chat, spelled.get, start, self.info.stop_tokens)
+        return template.write_template(chat, self.codec.spelling, start, self.info.stop_tokens)
 
     def write(self, chat_template: str | None) -> None:
         """Write the file."""

@@ -73,6 +73,11 @@ class TextCodec:
         """The id of each token by its spelling, added tokens included."""
         return dict(self._tokenizer.get_vocab())
 
+    def spelling(self, token: int) -> str | None:
+        """What a token is written as in the tokenizer's file; None for an id that no token has."""
+        found: str | None = self._tokenizer.id_to_token(token)
+        return found
+
     @property
     def special_tokens(self) -> tuple[str, ...]:
         """What the special tokens are written as, in the order of their ids."""

@@ -57,7 +57,7 @@ def submit(state: FarmState, token: Submitter, request: SubmitRequest, response:
     if submission.reused:
         response.status_code = 200
     _see_to_a_worker(state)
-    return replace(submission, job=visibility.shown(state, token, [submission.job])[0])
+    return replace(submission, job=visibility.shown_job(state, token, submission.job))
 
 
 @router.get("", responses=documented(JobNotFound))
@@ -81,7 +81,7 @@ def list_jobs(
 @router.get("/{job_id}", responses=documented(*_LOOKUP))
 def get_job(state: FarmState, token: Reader, job_id: JobId) -> JobView:
     """One job."""
-    return visibility.shown(state, token, [state.farm.job(visibility.job_id(state, token, job_id))])[0]
+    return visibility.shown_job(state, token, state.farm.job(visibility.job_id(state, token, job_id)))
 
 
 @router.get("/{job_id}/events", responses=documented(*_LOOKUP))
@@ -95,7 +95,7 @@ def get_events(
 @router.post("/{job_id}/cancel", responses=documented(*_LOOKUP, TransitionRefused))
 def cancel_job(state: FarmState, token: Submitter, job_id: JobId) -> JobView:
     """Cancel a queued job, ask for it when it is running."""
-    return visibility.shown(state, token, [state.farm.cancel(visibility.job_id(state, token, job_id))])[0]
+    return visibility.shown_job(state, token, state.farm.cancel(visibility.job_id(state, token, job_id)))
 
 
 @router.post("/{job_id}/retry", responses=documented(*_LOOKUP, TransitionRefused, QuotaExceeded))
@@ -103,7 +103,7 @@ def retry_job(state: FarmState, token: Submitter, job_id: JobId) -> JobView:
     """Queue a failed or cancelled job again."""
     retried = job_store.retry(state.database, visibility.job_id(state, token, job_id), tokens.require_queue_room)
     _see_to_a_worker(state)
-    return visibility.shown(state, token, [state.farm.job(retried)])[0]
+    return visibility.shown_job(state, token, state.farm.job(retried))
 
 
 @router.delete("/{job_id}", responses=documented(*_LOOKUP, TransitionRefused))

@@ -19,4 +19,4 @@ router = APIRouter(prefix="/v1/measurements", tags=["jobs"])
 def import_measurement(state: FarmState, token: Submitter, request: MeasurementRequest) -> JobView:
     """File a measurement with the job that made the model."""
     found = state.farm.import_measurement(request.measurement, request.job, visibility.owner(state, token))
-    return visibility.shown(state, token, [found])[0]
+    return visibility.shown_job(state, token, found)

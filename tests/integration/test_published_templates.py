@@ -68,10 +68,9 @@ def test_litert_lm_reads_it_alike(published: tuple[str, FoundTemplate, Path], tm
     content = document.write(json.loads(tokenizer.read_bytes())).content
     codec = TextCodec(content, "published")
     chat, _ = read_chat(found, codec)
-    spelled = {id: text for text, id in codec.ids.items()}
     stop = next(piece for piece in chat.assistant.after if isinstance(piece, int))
     start = chat.begin[0] if chat.begin and isinstance(chat.begin[0], int) else None
-    written = template.write_template(chat, spelled.get, template.start_of(chat, start), [stop])
+    written = template.write_template(chat, codec.spelling, template.start_of(chat, start), [stop])
     model = dynamic_graphs.bind_graph("llama", tmp_path / "model.tflite")
     signatures.derive(model, read_sizes(model, 4096), tmp_path / "derived.tflite")
     path = tmp_path / "model.litertlm"

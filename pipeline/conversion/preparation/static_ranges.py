@@ -34,14 +34,13 @@ def choose_ranges(work: LayerWork) -> None:
 
 def summarise(description: DecoderDescription, ranges: dict[str, StaticRanges]) -> str:
     """How many products got static activations, in a sentence."""
-    names = [
-        name
+    matrices = sum(
+        len(product.matrices)
         for index in range(len(description.layers))
         for product in layer_products(description, index)
-        for name in product.matrices
-    ]
+    )
     return (
-        f"{len(ranges)} of the layers' {len(names)} matrix products take static int8 activations; the others keep"
+        f"{len(ranges)} of the layers' {matrices} matrix products take static int8 activations; the others keep"
         " ranges for each token, because one range for all would cost too much."
     )
 
