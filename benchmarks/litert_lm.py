@@ -9,20 +9,18 @@ SmolLM2-135M-Instruct at int8, one thread each, in turns, in processor time. `--
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from benchmarks import spine
 from benchmarks.rows import Row, table
+from benchmarks.side_process import SideProcess
 from benchmarks.spine import Farm, say
 from examples.smollm2 import __main__ as smollm2
 from farm.artifacts import ArtifactName
@@ -38,35 +36,17 @@ LENGTHS = (128, 1000)
 SENTENCE = "One, two, three, four, five, six, seven, eight, nine, ten. "
 
 
-class Side:
+class Side(SideProcess):
     """LiteRT-LM in its process. open_seconds: what opening took."""
 
     def __init__(self, path: Path) -> None:
-        words = [sys.executable, "-m", "benchmarks.litert_lm_side", str(path), str(CONTEXT), str(THREADS)]
-        self._process = subprocess.Popen(
-            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        )
-        self.open_seconds = float(self._answer()["open"])
+        words = (sys.executable, "-m", "benchmarks.litert_lm_side", path, CONTEXT, THREADS)
+        super().__init__(words, f"LiteRT-LM stopped; run `python -m benchmarks.litert_lm_side {path}` to see why")
+        self.open_seconds = float(self.answer()["open"])
 
-    def __enter__(self) -> Side:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._process.communicate()
-
-    def ask(self, text: str) -> dict[str, float]:
+    def write_behind(self, text: str) -> dict[str, Any]:
         """Read a text, and write behind it."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"text": text, "tokens": STEPS}) + "\n")
-        self._process.stdin.flush()
-        return self._answer()
-
-    def _answer(self) -> dict[str, float]:
-        assert self._process.stdout is not None
-        found: dict[str, float] = json.loads(self._process.stdout.readline())
-        return found
+        return self.ask(text=text, tokens=STEPS)
 
 
 def main() -> None:
@@ -106,7 +86,7 @@ def rows(path: Path) -> Iterator[Row]:
         step: dict[int, list[tuple[float, float]]] = {length: [] for length in LENGTHS}
         for _ in range(TURNS):
             for length, text in texts.items():
-                theirs, own = other.ask(text), ours(model, text)
+                theirs, own = other.write_behind(text), ours(model, text)
                 if (theirs["read_tokens"], theirs["written_tokens"]) != (length, STEPS):
                     raise SystemExit(f"LiteRT-LM read and wrote other numbers of tokens: {theirs}")
                 read[length].append((theirs["read"], own["read"]))

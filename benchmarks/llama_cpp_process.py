@@ -6,17 +6,14 @@ and the file stay in the folder that is given.
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
-import sys
 import tempfile
 import venv
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any
 
+from benchmarks.side_process import SideProcess
 from benchmarks.spine import say
 from examples import pinned_wheels
 from examples.smollm2 import __main__ as smollm2
@@ -56,39 +53,19 @@ def quantized(python: Path, folder: Path) -> Path:
     return path
 
 
-class LlamaCpp:
-    """llama.cpp in a process of its own, asked one measurement at a time."""
+class LlamaCpp(SideProcess):
+    """llama.cpp in a process of its own."""
 
     def __init__(self, python: Path, model: Path, *, context: int, batch: int, threads: int, alone: bool) -> None:
         self._alone = alone
-        words = [str(each) for each in (python, SIDE, "serve", model, context, batch, threads)]
-        self._process = subprocess.Popen(
-            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        )
-
-    def __enter__(self) -> LlamaCpp:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._process.communicate()
+        words = (python, SIDE, "serve", model, context, batch, threads)
+        super().__init__(words, "llama.cpp stopped; run `python -m benchmarks.lengths` with an empty --folder")
 
     def read(self, tokens: Sequence[int]) -> float:
         """Seconds to read a text from nothing, up to the logits behind it."""
-        return float(self._ask(tokens=list(tokens), steps=0)["read"])
+        return float(self.ask(tokens=list(tokens), steps=0, alone=self._alone)["read"])
 
     def steps(self, tokens: Sequence[int], count: int) -> list[float]:
         """Seconds of each of so many single tokens behind a text."""
-        return [float(seconds) for seconds in self._ask(tokens=list(tokens), steps=count)["steps"]]
-
-    def _ask(self, **command: Any) -> dict[str, Any]:
-        if self._process.stdin is None or self._process.stdout is None:
-            raise RuntimeError("the process has no pipes")
-        self._process.stdin.write(json.dumps({**command, "alone": self._alone}) + "\n")
-        self._process.stdin.flush()
-        line = self._process.stdout.readline()
-        if not line:
-            sys.exit("llama.cpp stopped; run `python -m benchmarks.lengths` with an empty --folder")
-        answer: dict[str, Any] = json.loads(line)
-        return answer
+        found = self.ask(tokens=list(tokens), steps=count, alone=self._alone)
+        return [float(seconds) for seconds in found["steps"]]
