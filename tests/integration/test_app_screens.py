@@ -31,7 +31,7 @@ from pipeline.toolchain.pins import Role
 CLASSES = sorted(
     path.relative_to(AppSources().tests).with_suffix("").as_posix().replace("/", ".")
     for path in AppSources().tests.rglob("*Test.kt")
-    if path.stem not in ("AppTest", "RefusedPackageTest", "UnfilteredPackageTest")
+    if path.stem not in ("AppTest", "ChatTest", "RefusedPackageTest", "UnfilteredPackageTest")
 )
 REFUSED, UNFILTERED = "dev.kerasfarm.app.RefusedPackageTest", "dev.kerasfarm.app.UnfilteredPackageTest"
 # LooksTest draws 13 screens on nine kinds of display, ChatStatesTest six more on one.

@@ -12,7 +12,6 @@ import dev.kerasfarm.app.ui.Preferences
 import dev.kerasfarm.generation.chat.SavedConversation
 import dev.kerasfarm.generation.chat.Turn
 import dev.kerasfarm.generation.decoding.Sampling
-import dev.kerasfarm.generation.model.Mode
 import dev.kerasfarm.screens.await
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertNotEquals
@@ -21,25 +20,10 @@ import org.junit.Test
 import org.robolectric.Shadows.shadowOf
 
 /** The mode chat: what is said, shown and kept. */
-class ChatScreenTest : AppTest() {
-    private val chat get() = session.state.chat
-    private val questions get() = session.state.info!!.prompting.prompts
-
-    private fun chatting(saved: Bundle? = null) {
-        open(Mode.CHAT, saved)
-        await("the conversation") { chat.loaded }
-    }
-
-    private fun ask(question: String) {
-        answer(question)
-        await("the buttons") { visible(R.id.generate) }
-    }
-
+class ChatScreenTest : ChatTest() {
     private fun turn(index: Int): View = view<ViewGroup>(R.id.turns).getChildAt(index)
 
     private fun pressIn(index: Int, id: Int) = check(turn(index).findViewById<View>(id).performClick())
-
-    private fun visible(id: Int) = view<View>(id).visibility == View.VISIBLE
 
     private fun kept(): List<SavedConversation> {
         var found: List<SavedConversation>? = null

@@ -16,7 +16,6 @@ import dev.kerasfarm.app.ui.SettingsActivity
 import dev.kerasfarm.generation.EndReason
 import dev.kerasfarm.generation.chat.SavedConversation
 import dev.kerasfarm.generation.chat.Turn
-import dev.kerasfarm.generation.model.Mode
 import dev.kerasfarm.screens.await
 import org.json.JSONObject
 import org.junit.Assert.assertEquals
@@ -27,20 +26,7 @@ import org.robolectric.shadows.ShadowTextToSpeech
 import java.io.File
 
 /** States of the mode chat that a conversation seldom has, each drawn once. */
-class ChatStatesTest : AppTest() {
-    private val chat get() = session.state.chat
-    private val questions get() = session.state.info!!.prompting.prompts
-
-    private fun chatting(saved: Bundle? = null) {
-        open(Mode.CHAT, saved)
-        await("the conversation") { chat.loaded }
-    }
-
-    private fun ask(question: String) {
-        answer(question)
-        await("the buttons") { view<View>(R.id.generate).visibility == View.VISIBLE }
-    }
-
+class ChatStatesTest : ChatTest() {
     private fun inTurn(index: Int, id: Int): View = view<ViewGroup>(R.id.turns).getChildAt(index).findViewById(id)
 
     private fun isSeen(view: View) = view.visibility == View.VISIBLE
