@@ -53,6 +53,8 @@ abstract class AppTest {
 
     protected fun <T : View> view(id: Int): T = activity.findViewById(id)
 
+    protected fun visible(id: Int): Boolean = view<View>(id).visibility == View.VISIBLE
+
     protected fun text(id: Int): String = view<TextView>(id).text.toString()
 
     protected fun type(text: String) = view<EditText>(R.id.prompt).run {

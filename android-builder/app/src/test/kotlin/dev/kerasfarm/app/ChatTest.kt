@@ -1,7 +1,6 @@
 package dev.kerasfarm.app
 
 import android.os.Bundle
-import android.view.View
 import dev.kerasfarm.app.chat.ChatState
 import dev.kerasfarm.generation.model.Mode
 import dev.kerasfarm.screens.await
@@ -22,6 +21,4 @@ abstract class ChatTest : AppTest() {
         answer(question)
         await("the buttons") { visible(R.id.generate) }
     }
-
-    protected fun visible(id: Int) = view<View>(id).visibility == View.VISIBLE
 }

@@ -224,8 +224,6 @@ class CompleteScreenTest : AppTest() {
         press(R.id.generate)
     }
 
-    private fun visible(id: Int) = view<View>(id).visibility == View.VISIBLE
-
     private companion object {
         const val PRESSES = 20
     }
