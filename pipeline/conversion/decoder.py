@@ -1,7 +1,9 @@
 """The decoder in TensorFlow: one description, one forward pass over n tokens with a key-value cache.
 
 Written the way that lets the converter emit its best operators: `matmul(x, W, transpose_b=True)` becomes
-FULLY_CONNECTED, the lookup EMBEDDING_LOOKUP, and `x + (product + bias)` a fused bias.
+FULLY_CONNECTED, the lookup EMBEDDING_LOOKUP, and `x + (product + bias)` a fused bias. Parts are taken by `x[:, a:]`
+(STRIDED_SLICE) or in equal halves (SPLIT): XNNPACK takes neither SPLIT_V nor SLICE of an unknown length, and each that
+stands in a layer cuts the graph in two, which costs a step.
 """
 
 from __future__ import annotations
@@ -119,10 +121,10 @@ def run_viewed_layers(
     for index, layer in enumerate(description.layers):
         weight = partial(_layer_weight, weights, index)
         normed = x if description.norm_after_residual else _norm(description, weight, "attention_norm", x)
-        queries, keys, values = _heads(description, weight, normed)
+        turned, values = _heads(description, weight, normed)
         if layer.rotary is not None:
-            queries = _rotate(queries, layer.rotary, rotations[layer.rotary])
-            keys = _rotate(keys, layer.rotary, rotations[layer.rotary])
+            turned = _rotate(turned, layer.rotary, rotations[layer.rotary])
+        queries, keys = turned[:, : description.query_heads], turned[:, description.query_heads :]
         key_name, value_name = f"kv_cache_k_{index}", f"kv_cache_v_{index}"
         written[key_name] = dynamic_update_slice(cache[key_name], keys, write_at[layer.attention_window])
         written[value_name] = dynamic_update_slice(cache[value_name], values, write_at[layer.attention_window])
@@ -219,16 +221,22 @@ def group_bias(description: DecoderDescription, mask: tf.Tensor, behind: tf.Tens
 
 
 def _rotation(rotary: RotaryEmbedding, input_pos: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Cosines and sines [1, 1, n, rotary size]; the first half of the sines is negative."""
     angles = tf.cast(input_pos, tf.float32)[:, None] * inverse_frequencies(rotary)[None, :]
     cosine, sine = tf.cos(angles)[None, None], tf.sin(angles)[None, None]
-    return (cosine, sine) if rotary.amplitude == 1.0 else (cosine * rotary.amplitude, sine * rotary.amplitude)
+    if rotary.amplitude != 1.0:
+        cosine, sine = cosine * rotary.amplitude, sine * rotary.amplitude
+    return tf.concat([cosine, cosine], -1), tf.concat([-sine, sine], -1)
 
 
 def _rotate(x: tf.Tensor, rotary: RotaryEmbedding, rotation: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+    """Heads [1, heads, n, size] rotated by each token's position."""
     cosine, sine = rotation
-    half, rest = rotary.size // 2, x.shape[-1] - rotary.size
-    first, second, *unturned = tf.split(x, [half, half, rest] if rest else [half, half], -1)
-    return tf.concat([first * cosine - second * sine, second * cosine + first * sine, *unturned], -1)
+    rest = x.shape[-1] - rotary.size
+    part = x[..., : rotary.size] if rest else x
+    first, second = tf.split(part, 2, -1)
+    rotated = part * cosine + tf.concat([second, first], -1) * sine
+    return tf.concat([rotated, x[..., rotary.size :]], -1) if rest else rotated
 
 
 def _layer_weight(weights: Tensors, index: int, name: str) -> tf.Tensor:
@@ -272,25 +280,30 @@ def _norm(
 
 
 def _rms_norm(x: tf.Tensor, norm_scale: tf.Tensor, epsilon: float) -> tf.Tensor:
-    return x * tf.math.rsqrt(tf.reduce_mean(x * x, -1, keepdims=True) + epsilon) * norm_scale
+    return _unit_rms(x, epsilon) * norm_scale
+
+
+def _unit_rms(x: tf.Tensor, epsilon: float) -> tf.Tensor:
+    return x * tf.math.rsqrt(tf.reduce_mean(x * x, -1, keepdims=True) + epsilon)
 
 
 def _heads(
     description: DecoderDescription, weight: Callable[[str], tf.Tensor], x: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Queries [1, query heads, n, size], keys and values [1, key-value heads, n, size], not yet rotated."""
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Queries and behind them keys [1, query and key-value heads, n, size], values [1, key-value heads, n, size].
+
+    Queries and keys stay in one tensor as long as the same is done to both: half as many operators, of which a step has
+    so many that each counts.
+    """
     size, few, many = description.head_size, description.key_value_heads, description.query_heads
     fused = _linear(description, description.qkv_bias, weight, "qkv", _turn(description.rotations.qkv, x))
-
-    def split_heads(part: tf.Tensor, heads: int) -> tf.Tensor:
-        return tf.transpose(tf.reshape(part, [1, -1, heads, size]), [0, 2, 1, 3])
-
-    query_part, key_part, value_part = tf.split(fused, [many * size, few * size, few * size], -1)
-    queries, keys, values = split_heads(query_part, many), split_heads(key_part, few), split_heads(value_part, few)
+    heads = tf.transpose(tf.reshape(fused, [1, -1, many + 2 * few, size]), [0, 2, 1, 3])
+    turned, values = heads[:, : many + few], heads[:, many + few :]
     if description.query_key_norm_epsilon is not None:
-        queries = _rms_norm(queries, weight("query_norm_scale"), description.query_key_norm_epsilon)
-        keys = _rms_norm(keys, weight("key_norm_scale"), description.query_key_norm_epsilon)
-    return queries, keys, values
+        normed = _unit_rms(turned, description.query_key_norm_epsilon)
+        queries, keys = normed[:, :many] * weight("query_norm_scale"), normed[:, many:] * weight("key_norm_scale")
+        turned = tf.concat([queries, keys], 1)
+    return turned, values
 
 
 def _attend(

@@ -14,6 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter
 from keras_hub import models
 
 from farm.errors import DescriptionMismatch, NotCausalLM, ReferenceMismatch, UnsupportedArchitecture, UnsupportedFamily
@@ -221,6 +222,14 @@ def test_the_written_file_computes_what_keras_computes(case: str, tmp_path: Path
         model.prefill(forced[:12])
         actual = np.stack([model.step(token) for token in forced[12:]])
         assert np.abs(actual - expected[12:]).max() <= TOLERANCE * np.abs(expected).max()
+    assert xnnpack_parts(tmp_path / "dynamic-bound.tflite") == len(mapped.description.layers) + 2
+
+
+def xnnpack_parts(path: Path) -> int:
+    """Into how many parts XNNPACK's delegate cuts a graph; only the writing of the caches must interrupt it."""
+    interpreter = Interpreter(str(path))
+    interpreter.allocate_tensors()
+    return sum(operator["op_name"] == "DELEGATE" for operator in interpreter._get_ops_details())
 
 
 def test_lora_is_merged() -> None:
