@@ -157,7 +157,7 @@ def project_logits(description: DecoderDescription, weights: Tensors, hidden: tf
         normed = tf.matmul(normed, weights[OUTPUT_PROJECTION], transpose_b=True)
     table = TOKEN_EMBEDDING if description.tied_embedding else OUTPUT_EMBEDDING
     normed = _turn(description.rotations.logits, normed)
-    return _cap(_product(description, weights.__getitem__, table, normed), description.final_logit_cap)
+    return _cap(_product(description.row_scales, weights.__getitem__, table, normed), description.final_logit_cap)
 
 
 @tf.function(experimental_implements="embedding_matmul", autograph=False)
@@ -253,15 +253,13 @@ def _turn(block: int, x: tf.Tensor) -> tf.Tensor:
 def _linear(
     description: DecoderDescription, bias: bool, weight: Callable[[str], tf.Tensor], name: str, x: tf.Tensor
 ) -> tf.Tensor:
-    product = _product(description, weight, f"{name}_weight", x)
+    product = _product(description.layers_scaled, weight, f"{name}_weight", x)
     return product + weight(f"{name}_bias") if bias else product
 
 
-def _product(
-    description: DecoderDescription, weight: Callable[[str], tf.Tensor], matrix: str, x: tf.Tensor
-) -> tf.Tensor:
+def _product(scaled: bool, weight: Callable[[str], tf.Tensor], matrix: str, x: tf.Tensor) -> tf.Tensor:
     product = tf.matmul(x, weight(matrix), transpose_b=True)
-    return product * weight(matrix + ROW_SCALES) if description.row_scales else product
+    return product * weight(matrix + ROW_SCALES) if scaled else product
 
 
 def _norm(

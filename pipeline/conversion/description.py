@@ -110,7 +110,7 @@ class DecoderDescription:
     preceding the branch. residual_from_norm: what is added to a branch is the branch's normalized input. final_norm:
     whether there is one. lookup_scale: whether looked-up rows are multiplied by a vector, which then holds
     embedding_scale as well. row_scales: whether what the layers' matrices and the tables give is multiplied by a vector
-    each, since their rows are stored without it.
+    each, since their rows are stored without it. output_scales: the same of the layers' matrices alone.
     """
 
     vocabulary_size: int
@@ -148,11 +148,17 @@ class DecoderDescription:
     rotations: Rotations = Rotations()
     lookup_scale: bool = False
     row_scales: bool = False
+    output_scales: bool = False
 
     @property
     def table_size(self) -> int:
         """The length of the embeddings' rows."""
         return self.embedding_size or self.hidden_size
+
+    @property
+    def layers_scaled(self) -> bool:
+        """Whether what the layers' matrices give is multiplied by a vector each."""
+        return self.row_scales or self.output_scales
 
     def canonical_json(self) -> bytes:
         """The one JSON form: `description.json`, and what the graph cache is keyed by."""
@@ -181,9 +187,10 @@ class DecoderDescription:
 
     def scaled_matrices(self) -> tuple[str, ...]:
         """The matrices that have row scales."""
-        if not self.row_scales:
+        if not self.layers_scaled:
             return ()
-        tables = (TOKEN_EMBEDDING,) if self.tied_embedding else (TOKEN_EMBEDDING, OUTPUT_EMBEDDING)
+        apart = () if self.tied_embedding else (OUTPUT_EMBEDDING,)
+        tables = (TOKEN_EMBEDDING, *apart) if self.row_scales else ()
         matrices = [name for name, shape in self._layer_shapes().items() if len(shape) > 1]
         return (*tables, *(layer_weight(index, name) for index in range(len(self.layers)) for name in matrices))
 

@@ -60,13 +60,14 @@ def quantize(float_file: Path, ranges: Mapping[str, StaticRanges], output: Path)
     for graph, operator, matrix in _products(float_file):
         source, result = graph.tensors[inputs_of(operator)[0]], graph.tensors[int(operator.outputs[0])]
         static = ranges.get(matrix)
-        if operator.builtinOptions.fusedActivationFunction != schema.ActivationFunctionType.NONE:
+        biased = len(inputs_of(operator)) > BIAS and inputs_of(operator)[BIAS] >= 0
+        if biased or operator.builtinOptions.fusedActivationFunction != schema.ActivationFunctionType.NONE:
+            # The ranges are those of the product alone.
             static = None
         names[static is not None].append(re.escape(result.name.decode()))
         if static is not None:
-            biased = len(inputs_of(operator)) > BIAS and inputs_of(operator)[BIAS] >= 0
             seen[source.name.decode()] = _limits(static.into)
-            seen[result.name.decode()] = _limits(static.biased if biased else static.out)
+            seen[result.name.decode()] = _limits(static.out)
     for static_ones, config in ((False, FLOAT_ACTIVATIONS), (True, INT8_ACTIVATIONS)):
         if names[static_ones]:
             # One pattern for all: each is tried on each tensor.

@@ -41,7 +41,7 @@ def products(path: Path) -> dict[str, tuple[bool, bool]]:
 def test_products_are_static_by_their_ranges_and_the_others_for_each_token(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(static_ranges, "LARGEST_ERROR", 1.0)
+    monkeypatch.setattr(static_ranges, "BUDGET", 1.0)
     arrays = random_weights(DESCRIPTION, outliers=2.0)
     recipe = recipes.find("full-int8")
     formats = choose_formats(DESCRIPTION, recipe, APP_RUNTIME)

@@ -20,12 +20,12 @@ LONGEST = 2.0
 
 @dataclass(frozen=True)
 class StaticRanges:
-    """Smallest and largest value of what goes into a product with one matrix, and of what comes out of it, without and
-    with the bias; zero is in each."""
+    """By which a product with one matrix can be int8: smallest and largest value of what goes into it and of what comes
+    out of it; zero is in each. error: what the output loses by that, as a share of its squared size."""
 
     into: tuple[float, float]
     out: tuple[float, float]
-    biased: tuple[float, float]
+    error: float
 
 
 @dataclass
@@ -35,7 +35,7 @@ class LayerWork:
     description: of the model as it was. weights: all of the model's, as changed so far. formats: how each product's
     matrices will be stored. blocks: in which its input will be turned. seen: the products' inputs [N, in] by their
     names in the forward pass; even: the same with long rows shortened. notes: what a reader of the job should know.
-    ranges: of the matrices whose activations become static.
+    ranges: of the matrices whose activations can be static.
     """
 
     description: DecoderDescription

@@ -26,7 +26,7 @@ STEPS: Mapping[Preparation, Callable[[LayerWork], None]] = {
     Preparation.SCALE_MIGRATION: migration.migrate,
     Preparation.ROTATION: rotation.rotate,
     Preparation.GPTQ: rounding_step.round_products,
-    Preparation.STATIC_RANGES: static_ranges.choose_ranges,
+    Preparation.STATIC_RANGES: static_ranges.measure_ranges,
     Preparation.ROW_SCALES: row_scales.divide_rows,
 }
 # Steps that look at weights alone.
@@ -67,6 +67,8 @@ def describe(description: DecoderDescription, steps: Sequence[Preparation]) -> D
         description = migration.describe(description)
     if Preparation.ROTATION in steps:
         description = rotation.describe(description)
+    if Preparation.STATIC_RANGES in steps:
+        description = static_ranges.describe(description)
     return row_scales.describe(description) if Preparation.ROW_SCALES in steps else description
 
 
@@ -93,6 +95,7 @@ def prepare(
         for step in steps:
             STEPS[step](work)
     if Preparation.STATIC_RANGES in steps:
+        ranges = static_ranges.within_budget(ranges)
         notes.append(static_ranges.summarise(description, ranges))
     return Prepared(describe(description, steps), changed, tuple(notes), ranges)
 

@@ -20,6 +20,7 @@ from tests.fixtures.decoders import DECODERS, GEMMA, GPT2, LLAMA, random_weights
 
 BOTH = (Preparation.SCALE_MIGRATION, Preparation.ROTATION)
 ALL = (*BOTH, Preparation.ROW_SCALES)
+STATIC = (*BOTH, Preparation.STATIC_RANGES)
 INT8 = dict.fromkeys(ProductName, WeightFormat.INT8_PER_ROW)
 TOKENS = np.random.default_rng(5).integers(0, 96, (6, 20)).tolist()
 PROBE = np.array(TOKENS[0], np.int32)
@@ -34,7 +35,9 @@ def make(description: DecoderDescription, steps: tuple[Preparation, ...]) -> pre
 
 
 @pytest.mark.parametrize(
-    "steps", [BOTH, BOTH[:1], BOTH[1:], ALL, ALL[2:]], ids=["both", "migrated", "rotated", "all", "row scales"]
+    "steps",
+    [BOTH, BOTH[:1], BOTH[1:], ALL, ALL[2:], STATIC],
+    ids=["both", "migrated", "rotated", "all", "row scales", "static ranges"],
 )
 @pytest.mark.parametrize("description", DECODERS.values(), ids=DECODERS)
 def test_a_prepared_model_computes_what_the_plain_one_does(
