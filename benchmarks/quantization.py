@@ -1,170 +1,148 @@
-"""What each recipe keeps of a model, beside its size and speed: writes a table of docs/quantization.md.
+"""What each recipe keeps of a model, beside its size and speed, and beside llama.cpp: a part of docs/quantization.md.
 
-    python -m benchmarks.quantization MODEL [--recipes int8,int4] [--folder FOLDER] [--write]
+    GEMMA_TERMS=accepted python -m benchmarks.quantization MODEL [--recipes int8,int4] [--folder FOLDER] [--alone]
+        [--no-speed] [--write]
 
-MODEL is a folder or preset, such as examples/smollm2. The reference is asked once, each recipe's file is written and
-read in the interpreter, and steps are timed in turns. FOLDER (default: a temporary one) keeps the files and the
-reference. Some minutes a recipe; `--write` puts the table into the page, under the model's name.
+MODEL is smollm2 or gemma3_270m, of the examples. Each recipe's file is made in a process of its own and read in the
+interpreter, token for token with the model in float32. SmolLM2 is compared with llama.cpp's own formats of the same
+weights on the same tokens as well; see benchmarks/llama_cpp_process.py. FOLDER (default: a temporary one) keeps files,
+the reference and what was measured, all but the times, which are taken in some minutes; without it the whole takes some
+minutes a recipe, and ten for llama.cpp. `--alone` gives what is timed the processor to itself (root only).
 """
 
 from __future__ import annotations
 
+import os
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
 import argparse
+import importlib
+import json
 import pickle
 import re
-import statistics
-import tempfile
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-
+from benchmarks import llama_cpp_process, quantization_goals, quantization_speed, spine
+from benchmarks.quantization_file import THREADS, make
+from benchmarks.quantization_goals import Measured
+from benchmarks.rows import table
 from farm import recipes
 from farm.jobspec import DEFAULT_CONTEXT, TokenizerGraph
-from farm.locations import ROOT
-from farm.prompting import Prompting
-from farm.recipes import Activations, Recipe, WeightFormat
-from farm.runtimes import APP_RUNTIME
-from pipeline.conversion import full_forward, full_integer, graph, preparation, reference_plan, static_form
-from pipeline.conversion.binding import bind
-from pipeline.conversion.mapping import MappedModel
+from farm.native_output import stdout_suppressed
+from farm.recipes import Recipe
+from pipeline.conversion import full_forward, reference_plan
 from pipeline.conversion.opening import open_model
-from pipeline.conversion.preparation.calibration import calibration_tokens
-from pipeline.conversion.preparation.matrix_formats import choose_formats
 from pipeline.inference import divergence
 from pipeline.inference.divergence import Divergence
-from pipeline.inference.interpreter import TokenModel, open_token_model
+from pipeline.inference.interpreter import open_token_model
 from pipeline.inference.reference import TextReference
 from pipeline.models import metadata
-from pipeline.tokenizers.export import TokenizerExport, export_tokenizer
+from pipeline.tokenizers.export import export_tokenizer
 
-PAGE = ROOT / "docs" / "quantization.md"
-PREFILL = (128,)
-THREADS = 2
-# Steps that are timed behind so many tokens, in turns.
-TEXT_TOKENS, STEPS, TURNS = 64, 60, 5
-HEADER = (
-    "| recipe | divergence | perplexity ratio | top-1 | file | of float32 | prepared and written | a step |",
-    "|---|---|---|---|---|---|---|---|",
-)
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One recipe's file. seconds: of preparation and writing. step: the fastest turn's, in seconds."""
-
-    recipe: Recipe
-    quality: Divergence
-    file_bytes: int
-    seconds: float
-    step: float
-
-    def row(self, float32_bytes: int, steps: dict[str, float]) -> str:
-        """As a line of the table; steps: of all recipes by alias."""
-        plain = steps.get(f"{self.recipe.alias}-plain")
-        beside = "" if plain is None else f" ({self.step / plain:.2f} of plain)"
-        cells = (
-            f"`{self.recipe.alias}`", f"{self.quality.mean:.4f}",
-            f"{self.quality.ratio:.4f} +- {self.quality.ratio_error:.4f}", f"{self.quality.top1_agreement:.1%}",
-            f"{self.file_bytes / 1e6:.1f} MB", f"{self.file_bytes / float32_bytes:.3f}", f"{self.seconds:.0f} s",
-            f"{self.step * 1e3:.2f} ms{beside}",
-        )  # fmt: skip
-        return f"| {' | '.join(cells)} |"
+PAGE = spine.ROOT / "docs" / "quantization.md"
+MODELS = {"smollm2": "SmolLM2-135M-Instruct", "gemma3_270m": "Gemma 3 270M"}
+# Of the models that llama.cpp is compared on, its types.
+RIVALS = {"smollm2": ("Q8_0", "Q4_0", "Q4_K_M")}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the table."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", type=Path)
-    parser.add_argument("--recipes", default=",".join(one.alias for one in recipes.RECIPES))
+    parser.add_argument("model", choices=MODELS)
+    parser.add_argument("--recipes", default=",".join(one.alias for one in recipes.RECIPES if not one.exact))
     parser.add_argument("--folder", type=Path)
+    parser.add_argument("--alone", action="store_true", help="time with the priority of real-time programs")
+    parser.add_argument("--no-speed", action="store_true", help="leave the times out")
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args(arguments)
     chosen = [recipes.find(name) for name in given.recipes.split(",")]
-    with tempfile.TemporaryDirectory(prefix="quantization-") as temporary:
-        lines = compare(given.model, chosen, given.folder or Path(temporary))
+    example = importlib.import_module(f"examples.{given.model}.__main__")
+    example.make(example.HERE)
+    with spine.kept_folder(given.folder) as folder:
+        lines = compare(given.model, example.HERE, chosen, folder.resolve(), given.alone, not given.no_speed)
     print("\n".join(lines))
     if given.write:
-        _write(given.model.name, lines)
+        _write(given.model, lines)
 
 
-def compare(source: Path, chosen: Sequence[Recipe], folder: Path) -> list[str]:
-    """The table's lines for one model."""
-    folder.mkdir(parents=True, exist_ok=True)
-    opened = open_model(source, TokenizerGraph.PORTABLE)
-    model, prompting = opened.model, metadata.read(source).prompting
-    export = export_tokenizer(
-        opened.preprocessor, model.family, source, tokens=model.description.vocabulary_size, prompting=prompting
+def compare(
+    name: str, source: Path, chosen: Sequence[Recipe], folder: Path, alone: bool, timed: bool
+) -> list[str]:  # fmt: skip
+    """The lines of the page for one model."""
+    load = os.getloadavg()[0]
+    kinds = RIVALS.get(name, ())
+    python = llama_cpp_process.environment(folder) if kinds else None
+    texts = _reference(source, folder)
+    made = {recipe.alias: make(source, recipe, folder) for recipe in chosen}
+    files = {alias: path for alias, (path, _) in made.items()}
+    rivals = {} if python is None else {kind: llama_cpp_process.quantized(python, folder, kind) for kind in kinds}
+    qualities = {alias: _quality(path, texts) for alias, path in files.items()}
+    qualities |= {kind: _rival_quality(python, path, texts) for kind, path in rivals.items() if python is not None}
+    times = {}
+    jvm = None
+    if timed:
+        spine.say("the times, in turns")
+        text = max((text.tokens for text in texts), key=len)[: quantization_speed.READ].tolist()
+        times = quantization_speed.in_turns(files, rivals, python, text, alone)
+        jvm = quantization_speed.on_the_jvm(files["int8"], folder, text) if "int8" in files else None
+    whole = next(made.values().__iter__())[1].float32_bytes
+    found = {
+        key: Measured(qualities[key], path.stat().st_size, whole, made[key][1] if key in made else None, times.get(key))
+        for key, path in (files | rivals).items()
+    }
+    positions = next(iter(qualities.values())).positions
+    timing = f"Load average at the beginning: {load:.1f}" + (
+        ", what was timed had the processor to itself." if alone else "."
     )
+    return [
+        f"{MODELS[name]}, {positions:,} positions, {THREADS} threads. {timing}\n",
+        *quantization_goals.measured_table(found),
+        "",
+        *table(list(quantization_goals.rows(name, found, jvm))),
+        *[f"\n`{alias}`: {note}" for alias, (_, figures) in made.items() for note in figures.notes],
+    ]
+
+
+def _reference(source: Path, folder: Path) -> tuple[TextReference, ...]:
+    """What the model in float32 holds to come next, on the farm's texts."""
     kept = folder / "reference.pickle"
     if not kept.exists():
+        spine.say(f"{source.name} in float32")
+        opened = open_model(source, TokenizerGraph.PORTABLE)
+        model, prompting = opened.model, metadata.read(source).prompting
+        tokens = model.description.vocabulary_size
+        export = export_tokenizer(opened.preprocessor, model.family, source, tokens=tokens, prompting=prompting)
         plan = reference_plan.plan_reference(model.description, DEFAULT_CONTEXT, export, prompting, export.encode)
         kept.write_bytes(pickle.dumps(full_forward.read_texts(opened.forward, plan.texts)))
     # Its own file of this run or an earlier one.
     texts: tuple[TextReference, ...] = pickle.loads(kept.read_bytes())  # noqa: S301
-    written = [(recipe, *_write_file(model, export, prompting, recipe, folder)) for recipe in chosen]
-    models = {recipe.alias: open_token_model(path, THREADS) for recipe, path, _ in written}
-    qualities = {alias: divergence.measure(opened_file, texts) for alias, opened_file in models.items()}
-    steps = _time_steps(models)
-    float32_bytes = 4 * sum(int(np.prod(shape)) for shape in model.description.weight_shapes().values())
-    positions = next(iter(qualities.values())).positions
-    return [
-        f"{source.name}, {positions} positions of the farm's texts, {THREADS} threads:\n",
-        *HEADER,
-        *(
-            Measured(
-                recipe, qualities[recipe.alias], path.stat().st_size, seconds, steps[recipe.alias]
-            ).row(float32_bytes, steps)
-            for recipe, path, seconds in written
-        ),
-    ]  # fmt: skip
+    return texts
 
 
-def _write_file(
-    model: MappedModel, export: TokenizerExport, prompting: Prompting, recipe: Recipe, folder: Path
-) -> tuple[Path, float]:
-    """The recipe's file, and the seconds of preparation and writing; the graph is converted before."""
-    description = preparation.describe(model.description, recipe.preparation)
-    weightless = folder / f"{recipe.alias}-graph.tflite"
-    weightless.write_bytes(static_form.fix_lengths(graph.convert(description), description, DEFAULT_CONTEXT, PREFILL))
-    formats = choose_formats(model.description, recipe, APP_RUNTIME)
-    path = folder / f"{recipe.alias}.tflite"
-    started = time.perf_counter()
-    prepared = None
-    if recipe.preparation:
-        tokens = calibration_tokens(
-            export, description.vocabulary_size, recipe.calibration_length, prompting, rows=recipe.calibration_texts
-        )
-        prepared = preparation.prepare(
-            model.description, model.weights, recipe.preparation, formats.products, tokens, lambda _share, _what: None
-        )
-    static = recipe.activations is Activations.STATIC_INT8
-    bind(
-        weightless, model.weights if prepared is None else prepared.weights,
-        WeightFormat.FLOAT32 if static else formats.default, path, norms_folded=recipe.fold_norms,
-        exceptions={} if static else formats.by_name, scales={} if prepared is None else prepared.scales,
-    )  # fmt: skip
-    if prepared is not None and static:
-        full_integer.quantize(path, prepared.ranges, path)
-    return path, time.perf_counter() - started
+def _quality(path: Path, texts: Sequence[TextReference]) -> Divergence:
+    kept = path.with_suffix(".quality.json")
+    if not kept.exists():
+        spine.say(f"what {path.stem} keeps")
+        with stdout_suppressed():
+            model = open_token_model(path, THREADS, max(DEFAULT_CONTEXT, *(len(text.tokens) for text in texts)))
+        kept.write_text(json.dumps(asdict(divergence.measure(model, texts))))
+    return Divergence(**json.loads(kept.read_text()))
 
 
-def _time_steps(models: dict[str, TokenModel]) -> dict[str, float]:
-    """Seconds of a step by recipe: the least of the turns' medians."""
-    found: dict[str, list[float]] = {alias: [] for alias in models}
-    for _ in range(TURNS):
-        for alias, model in models.items():
-            model.rewind()
-            model.read([1] * TEXT_TOKENS)
-            times = []
-            for _ in range(STEPS):
-                started = time.perf_counter()
-                model.step(1)
-                times.append(time.perf_counter() - started)
-            found[alias].append(statistics.median(times))
-    return {alias: min(times) for alias, times in found.items()}
+def _rival_quality(python: Path, path: Path, texts: Sequence[TextReference]) -> Divergence:
+    """Of a file of llama.cpp's, on the same tokens."""
+    kept = path.with_suffix(".quality.json")
+    if not kept.exists():
+        spine.say(f"what {path.stem} keeps")
+        logits = llama_cpp_process.logits(python, path, [text.tokens.tolist() for text in texts])
+        rows = [row for text, found in zip(texts, logits, strict=True) for row in divergence.compare(text, found)]
+        keras = [value for text in texts for value in text.nll.tolist()]
+        kept.write_text(json.dumps(asdict(divergence.summarise(rows, keras))))
+    return Divergence(**json.loads(kept.read_text()))
 
 
 def _write(name: str, lines: Sequence[str]) -> None:
