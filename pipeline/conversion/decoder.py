@@ -86,11 +86,11 @@ def run_layers(
     [n, hidden size] and the written caches, whose first row is position `earlier.count`, or 0. The caller makes sure
     that the n tokens fit into the cache.
     """
-    key_positions = tf.range(next(iter(cache.values())).shape[2])
+    key_positions = _row_numbers(next(iter(cache.values())))
     start = tf.reshape(tf.strided_slice(input_pos, [0], [1]), [])
     if earlier is not None:
         start -= earlier.count
-        places = tf.range(next(iter(earlier.caches.values())).shape[2])
+        places = _row_numbers(next(iter(earlier.caches.values())))
         # What is not filled stands behind every position, where nothing looks.
         filled = tf.where(places < earlier.count, places, BEHIND_ALL)
         key_positions = tf.concat([filled, key_positions + earlier.count], 0)
@@ -100,6 +100,15 @@ def run_layers(
         for window in {layer.attention_window for layer in description.layers}
     }
     return run_viewed_layers(description, weights, tokens, input_pos, cache, views, earlier)
+
+
+def _row_numbers(cache: tf.Tensor) -> tf.Tensor:
+    """The numbers of a cache's rows, int32 [rows]."""
+    if cache.shape[2] is not None:
+        return tf.range(cache.shape[2])
+    # RANGE would make a tensor of unknown size, which no delegate takes.
+    ones = tf.cast(tf.abs(cache[:, :1, :, :1]) >= 0.0, tf.float32)
+    return tf.cast(tf.reshape(tf.cumsum(ones, axis=2, exclusive=True), [-1]), tf.int32)
 
 
 def run_viewed_layers(
@@ -317,7 +326,7 @@ def _attend(
     if len(parts) == 1:
         mixed = tf.matmul(shares, parts[0][1])
     else:
-        split = tf.split(shares, [keys.shape[2] for keys, _ in parts], -1)
+        split = tf.split(shares, [keys.shape[2] or -1 for keys, _ in parts], -1)
         mixed = reduce(operator.add, (tf.matmul(share, part[1]) for share, part in zip(split, parts, strict=True)))
     mixed = tf.transpose(tf.reshape(mixed, [1, many, -1, size]), [0, 2, 1, 3])
     return tf.reshape(mixed, [-1, many * size])

@@ -42,6 +42,7 @@ from pipeline.stages import convert, verify
 from tests.fixtures.text_modes import (
     CONTEXT,
     END,
+    FIRST_ROWS,
     KERAS_WARNINGS,
     PROMPT_BYTES,
     Conversions,
@@ -196,18 +197,23 @@ def converted(reference: Tokenizer, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.mark.parametrize(
-    ("recipe", "special_tokens", "cached"),
+    ("recipe", "special_tokens", "first_rows", "cached"),
     [
-        ("none", SpecialTokens.TEXT, 0.0),
-        ("int8", SpecialTokens.TEXT, 0.0),
-        ("int4", SpecialTokens.TEXT, 1.0),
-        ("fp16", SpecialTokens.READ, 0.0),
+        ("none", SpecialTokens.TEXT, FIRST_ROWS, 0.0),
+        ("int8", SpecialTokens.TEXT, FIRST_ROWS, 0.0),
+        ("int4", SpecialTokens.TEXT, FIRST_ROWS, 1.0),
+        ("fp16", SpecialTokens.READ, 256, 0.0),
     ],
 )
 def test_text_to_text_is_verified_against_keras(
-    recipe: str, special_tokens: SpecialTokens, cached: float, converted: Conversions, reference: Tokenizer
+    recipe: str,
+    special_tokens: SpecialTokens,
+    first_rows: int,
+    cached: float,
+    converted: Conversions,
+    reference: Tokenizer,
 ) -> None:
-    request, conversion = converted.make(recipe, special_tokens=special_tokens)
+    request, conversion = converted.make(recipe, first_rows, special_tokens=special_tokens)
     assert next(metric.value for metric in conversion.metrics if metric.name == "graph_cached") == cached
     result = verify.run(request, say_nothing)
     figures = {metric.name: metric.value for metric in result.metrics}
@@ -248,6 +254,26 @@ def test_it_writes_what_the_tokens_signatures_write(
         assert list(found.tokens) == wanted
         assert found.text.startswith(prompt.encode())
         assert found.text[len(prompt.encode()) :].decode(errors="replace") == reference.decode(wanted)
+
+
+def test_the_caches_are_as_long_as_the_text_asks_for(converted: Conversions) -> None:
+    path = converted.make("none", special_tokens=SpecialTokens.TEXT)[0].input(ArtifactName.MODEL)
+    interpreter = Interpreter(str(path))
+    write = interpreter.get_signature_runner("serving_default")
+    sampling = {"temperature": np.zeros(1, np.float32), "top_k": np.zeros(1, np.int32), "seed": np.ones(1, np.int32)}
+    prompt = np.frombuffer(b"def".ljust(PROMPT_BYTES), np.uint8)[None]
+    for limit, rows in ((4, 12), (28, 24), (CONTEXT, 48), (4, 12)):
+        length, most = np.array([3], np.int32), np.array([limit], np.int32)
+        found = write(prompt=prompt, prompt_length=length, max_new_tokens=most, **sampling)
+        assert int(found["new_tokens"][0]) == min(limit, CONTEXT - int(found["prompt_tokens"][0]))
+        assert longest_cache(interpreter) == rows
+
+
+def longest_cache(interpreter: Interpreter) -> int:
+    """The rows of the largest cache [1, 2 heads, rows, 16] in any loop of the last run."""
+    details = (interpreter.get_tensor_details(subgraph_index=index) for index in range(interpreter.num_subgraphs()))
+    shapes = [tuple(tensor["shape"]) for graph in details for tensor in graph]
+    return max(int(shape[2]) for shape in shapes if len(shape) == 4 and (shape[1], shape[3]) == (2, 16))
 
 
 def test_the_limit_on_new_tokens_holds(texts: TextModel) -> None:

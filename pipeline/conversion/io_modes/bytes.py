@@ -10,9 +10,10 @@ from __future__ import annotations
 import tensorflow as tf
 
 from pipeline.conversion import graph
-from pipeline.conversion.generation import Request, TextModel, answer, join, tokenize
+from pipeline.conversion.generation import answer, join, tokenize
 from pipeline.conversion.graph import WEIGHT_PREFIX
 from pipeline.conversion.sampling import Sampling, start_random
+from pipeline.conversion.text_model import Request, TextModel
 
 GENERATE = "serving_default"
 TOKENIZE = "tokenize"

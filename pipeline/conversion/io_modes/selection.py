@@ -10,12 +10,13 @@ from pipeline.conversion import graph_cache, static_form
 from pipeline.conversion.byte_bpe import splitting, unicode_classes
 from pipeline.conversion.byte_bpe.special_tokens import read_spellings
 from pipeline.conversion.byte_bpe.tables import read_tables
-from pipeline.conversion.generation import TextModel
 from pipeline.conversion.graph_cache import CachedGraph
 from pipeline.conversion.io_modes import bytes as bytes_mode
 from pipeline.conversion.io_modes import strings as strings_mode
 from pipeline.conversion.io_modes import tokens as tokens_mode
 from pipeline.conversion.mapping import MappedModel
+from pipeline.conversion.text_model import TextModel
+from pipeline.inference.growth import FIRST_ROWS
 from pipeline.request import StageRequest
 from pipeline.tokenizers.export import TokenizerExport
 
@@ -23,8 +24,8 @@ from pipeline.tokenizers.export import TokenizerExport
 LONGEST_PIECE = 32
 # The sources that decide a graph with text in it, beside those of the I/O mode `tokens`.
 TEXT_SOURCES = (
-    "conversion/byte_bpe/*.py", "conversion/io_modes/*.py", "conversion/generation.py", "conversion/drafting.py",
-    "conversion/sampling.py", "tokenizers/byte_level.py",
+    "conversion/byte_bpe/*.py", "conversion/io_modes/*.py", "conversion/generation.py", "conversion/text_loops.py",
+    "conversion/text_model.py", "conversion/drafting.py", "conversion/sampling.py", "tokenizers/byte_level.py",
 )  # fmt: skip
 
 # How the I/O modes with text in the graph make it.
@@ -77,6 +78,7 @@ def find_graph(
         "start_token": export.start_token,
         "stop_tokens": list(stops),
         "tokenizer": digests.of_bytes(export.content),
+        "first_rows": FIRST_ROWS,
         "classes": digests.of_file(unicode_classes.TABLE),
     }
     return graph_cache.find_graph(
@@ -100,5 +102,6 @@ def text_model(spec: JobSpec, model: MappedModel, export: TokenizerExport, stops
         piece=max((length for length in lengths if length <= LONGEST_PIECE), default=min(lengths)),
         start_token=export.start_token,
         stop_tokens=stops,
+        first_rows=FIRST_ROWS,
         spellings=read_spellings(export.content, special=spec.special_tokens is SpecialTokens.READ),
     )

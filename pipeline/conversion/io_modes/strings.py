@@ -16,10 +16,11 @@ import tensorflow as tf
 
 from pipeline.conversion import graph
 from pipeline.conversion.decoder import Tensors
-from pipeline.conversion.generation import Answer, Request, TextModel, answer, tokenize
+from pipeline.conversion.generation import Answer, answer, tokenize
 from pipeline.conversion.graph import WEIGHT_PREFIX
 from pipeline.conversion.io_modes.first_graph import make_default_subgraph
 from pipeline.conversion.sampling import Sampling, start_random
+from pipeline.conversion.text_model import Request, TextModel
 
 GENERATE_DEFAULT = "serving_default"
 GENERATE = "generate"
