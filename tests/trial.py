@@ -56,7 +56,7 @@ GOALS = {
     "A9": "clocks 120 s apart: 0 healthy jobs failed",
     "A10": "fuzzers, 10,000 cases each: 0 crashes, 0 hangs over 10 s",
     "Q1": "SmolLM2 and Gemma 3 270M with none, fp16 and int8: APK, AAB, AAR, pictures, the right answer",
-    "L1": "4,000 tokens read and written by SmolLM2 and Gemma 3 270M, here and in the app, as Keras's full pass has it",
+    "L1": "4,000 tokens read and written by SmolLM2 and Gemma 3 270M, here, in the app and in LiteRT-LM, as by Keras",
     "T1": "100,000 texts by eight published tokenizers, here and in the app: every id is the tokenizers package's",
 }
 NOTHING = "nothing"
