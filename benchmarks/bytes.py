@@ -185,7 +185,7 @@ from pipeline.inference.text_model import Completion, TextModel
 io_mode, path, prompt = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]).read_bytes()
 new, threads, long = map(int, sys.argv[4:])
 found = {}
-if I/O mode == "tokens":
+if io_mode == "tokens":
     model = open_language_model(path.parent, threads)
     given = model.prompt_tokens(prompt.decode())
     seconds = []
@@ -193,7 +193,7 @@ if I/O mode == "tokens":
         started = time.monotonic()
         assert len(list(generate(model.tokens, given, new, ()))) == new
         seconds.append(time.monotonic() - started)
-elif I/O mode == "bytes":
+elif io_mode == "bytes":
     model = TextModel(path, threads)
     answers = [model.complete(prompt, new) for _ in range(5)]
     assert all(len(answer.tokens) == new for answer in answers)

@@ -235,6 +235,9 @@ def render(
         "",
         *(line.replace("goal: at most", "goal") for line in table(rows)),
         "",
+        "Opening, reading and writing beside LiteRT-LM, with the same file:"
+        " [benchmarks-litert-lm.md](benchmarks-litert-lm.md).",
+        "",
         "## Conversion of a graph",
         "",
         "A small model of each family, one after the other in a process: the one signature of dynamic lengths, and"

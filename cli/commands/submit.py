@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
-from cli import completion, example_models, exit_status, job_options, job_page
+from cli import completion, example_models, exit_status, job_options, job_page, units
 from cli.arguments import AsJson, Wait
 from cli.connection import chosen_profile, connect, profile_options
 from cli.json_views import job_object
@@ -19,7 +20,7 @@ from farm.errors import UsageError
 from farm.options import OptionGroup
 from farm.settings import SandboxMode, Settings
 from farm.states import JobState
-from pipeline.models import metadata
+from pipeline.models import metadata, text_memory
 
 USAGE = (
     "farm submit needs a model, as in: farm submit ./my_model --quant int8 --wait, or farm submit examples/tiny_gpt2;"
@@ -96,7 +97,19 @@ def show(submission: Submission, terminal: Terminal) -> None:
         verb = "has made exactly this already" if job.state is JobState.SUCCEEDED else "does exactly this already"
         terminal.remark(f"Job {job.id} {verb}; nothing new is run.")
     terminal.show(job_page.headline(job))
+    if job.state is not JobState.SUCCEEDED and (found := text_memory.estimates(job.spec)):
+        terminal.remark(longest_text(found))
     job_page.suggest(job, terminal)
+
+
+def longest_text(found: Sequence[tuple[int, int]]) -> str:
+    """What the longest text takes, before anything is converted. found: tokens and bytes, a second pair for a model
+    that chats."""
+    tokens, memory = (
+        " or ".join(parts) for parts in zip(*((f"{n:,}", units.size(size)) for n, size in found), strict=True)
+    )
+    which = ", the second where the model chats" if len(found) > 1 else ""
+    return f"A text of {tokens} tokens, the longest{which}, takes up to {memory} of memory beside the weights."
 
 
 def _ask_for_a_sandbox(own: Settings) -> None:

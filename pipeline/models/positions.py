@@ -22,8 +22,13 @@ _BACKBONES = {
 
 def positions_of(ref: ModelRef) -> int | None:
     """The longest context of a model on this machine's disk; None where its configuration states none. ModelError."""
+    return stated(config_of(ref))
+
+
+def config_of(ref: ModelRef) -> Any:
+    """The value of a local model's config.json, an empty object where there is none, or no model here. ModelError."""
     if not ref.kind.local:
-        return None
+        return {}
     path = Path(ref.value)
     if ref.kind is ModelKind.KERAS_FILE:
         with archives.open_archive(path, path.name) as archive:
@@ -32,7 +37,7 @@ def positions_of(ref: ModelRef) -> int | None:
     else:
         config = path / sources.CONFIG
         content = config.read_bytes() if config.is_file() else b"{}"
-    return stated(jsonfile.parse(content, sources.CONFIG))
+    return jsonfile.parse(content, sources.CONFIG)
 
 
 def stated(config: Any) -> int | None:

@@ -26,6 +26,18 @@ def test_without_wait_it_says_the_id_and_what_to_do_next(farm, memory_farm) -> N
     assert memory_farm.workers_asked == 1
 
 
+def test_it_says_what_the_longest_text_takes_before_anything_is_converted(farm) -> None:
+    config = {
+        "model_type": "llama", "hidden_size": 576, "num_hidden_layers": 30, "num_attention_heads": 9,
+        "num_key_value_heads": 3, "max_position_embeddings": 8192,
+    }  # fmt: skip
+    Path("model", "config.json").write_text(json.dumps(config))
+    ran = farm("submit", "model", "--context", "1000")
+    assert "A text of 1,000 tokens, the longest, takes up to 46.1 MB of memory beside the weights." in ran.stderr
+    assert "2,048 or 4,096 tokens, the longest, the second where the model chats" in farm("submit", "model").stderr
+    assert farm("submit", "model", "--json").stderr == ""
+
+
 def test_json_without_wait(farm, memory_farm) -> None:
     ran = farm("submit", "model", "--json")
     assert ran.code == 0
