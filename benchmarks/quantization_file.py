@@ -84,15 +84,17 @@ def main(source: Path, recipe: Recipe, folder: Path) -> None:
             export, vocabulary, recipe.calibration_length, said.prompting, rows=recipe.calibration_texts
         )  # fmt: skip
         prepared = preparation.prepare(
-            model.description, model.weights, steps, formats.products, tokens, lambda _share, _what: None, THREADS
-        )
+            model.description, model.weights, steps, formats.products, tokens, lambda _share, _what: None, THREADS,
+            recipe.finer_share,
+        )  # fmt: skip
     seconds = time.process_time() - began
     path, draft = folder / f"{recipe.alias}.tflite", folder / f"{recipe.alias}-draft.tflite"
     static = recipe.activations is Activations.STATIC_INT8
+    finer = {} if prepared is None else prepared.finer
     bind(
         weightless, model.weights if prepared is None else prepared.weights,
         WeightFormat.FLOAT32 if static else formats.default, draft, norms_folded=recipe.fold_norms,
-        exceptions={} if static else formats.by_name, scales={} if prepared is None else prepared.scales,
+        exceptions={} if static else {**formats.by_name, **finer}, scales={} if prepared is None else prepared.scales,
     )  # fmt: skip
     if prepared is not None and static:
         full_integer.quantize(draft, prepared.ranges, draft)

@@ -78,7 +78,8 @@ class Recipe:
     size_ratio: matrices' bytes against float32. fold_norms: norm scales are multiplied into the matrices behind them,
     which saves operators; rounding to few bits then suffers from columns of very different size. preparation: the steps
     before rounding, in their order. calibration_texts, calibration_length: how many texts they look at, and how many
-    tokens of each. table_format: of the embedding, None for weight_format. older_limits: where a runtime of
+    tokens of each. table_format: of the embedding, None for weight_format. finer_share: of the weights in the layers'
+    matrices, how many are stored at int8 because they lose the most at weight_format. older_limits: where a runtime of
     RUNTIMES_BY_TENSOR gets a coarser format in its place; None where it gets none.
     """
 
@@ -94,6 +95,7 @@ class Recipe:
     calibration_length: int = 128
     calibration_texts: int = 16
     table_format: WeightFormat | None = None
+    finer_share: float = 0.0
     older_limits: QualityLimits | None = None
 
     def limits_on(self, runtime: Runtime) -> QualityLimits:
@@ -151,7 +153,7 @@ RECIPES: tuple[Recipe, ...] = (
         size_ratio=0.25,
         summary="int8 weights by row, prepared by a calibration text: a quarter of the size, close to exact",
         limits=QualityLimits(
-            divergence=0.03, top1_agreement=0.85, perplexity_ratio=1.04, greedy_agreement=0.90, near_tie=0.02
+            divergence=0.015, top1_agreement=0.88, perplexity_ratio=1.025, greedy_agreement=0.90, near_tie=0.02
         ),
         older_limits=INT8_BY_TENSOR,
     ),
@@ -176,10 +178,11 @@ RECIPES: tuple[Recipe, ...] = (
         preparation=(Preparation.SCALE_MIGRATION, Preparation.ROTATION, Preparation.GPTQ),
         calibration_length=256,
         calibration_texts=32,
+        finer_share=0.045,
         size_ratio=0.17,
         summary="int4 weights in blocks of 32, rounded by a calibration text; the embedding int8",
         limits=QualityLimits(
-            divergence=0.3, top1_agreement=0.65, perplexity_ratio=1.25, greedy_agreement=0.60, near_tie=0.04
+            divergence=0.25, top1_agreement=0.68, perplexity_ratio=1.18, greedy_agreement=0.60, near_tie=0.04
         ),
     ),
     Recipe(
@@ -231,7 +234,7 @@ RECIPES: tuple[Recipe, ...] = (
         size_ratio=0.25,
         summary="int8 weights by row; activations int8 by a calibration text's ranges where a product can take it",
         limits=QualityLimits(
-            divergence=0.8, top1_agreement=0.50, perplexity_ratio=1.9, greedy_agreement=0.80, near_tie=0.02
+            divergence=0.05, top1_agreement=0.82, perplexity_ratio=1.06, greedy_agreement=0.85, near_tie=0.02
         ),
     ),
 )

@@ -254,7 +254,7 @@ def prepare_weights(
         formats = choose_formats(description, recipe, request.spec.runtime)
         prepared = preparation.prepare(
             description, model.weights, steps, formats.products, tokens,
-            lambda progress, activity: report(0.55 + 0.1 * progress, activity), request.threads,
+            lambda progress, activity: report(0.55 + 0.1 * progress, activity), request.threads, recipe.finer_share,
         )  # fmt: skip
         actual = decoder_check.run_decoder(prepared.description, prepared.unrounded, plan.probe_tokens)
         decoder_check.require_unchanged(actual, expected)
@@ -273,12 +273,14 @@ def bind_own_graph(
         weight_format = formats.default
         output, static = request.output(ArtifactName.MODEL), recipe.activations is Activations.STATIC_INT8
         exact = request.scratch / "float32.tflite"
+        finer = {} if prepared is None else prepared.finer
         bind(
             found.path, model.weights if prepared is None else prepared.weights,
             WeightFormat.FLOAT32 if static else weight_format, exact if static else output,
             runtimes=(request.spec.runtime, HOST_RUNTIME), norms_folded=recipe.fold_norms,
             foreign=io_modes.custom_operators(request.spec.io_mode),
-            exceptions={} if static else formats.by_name, scales={} if prepared is None else prepared.scales,
+            exceptions={} if static else {**formats.by_name, **finer},
+            scales={} if prepared is None else prepared.scales,
         )  # fmt: skip
     if static:
         report(0.68, "quantizing the activations")

@@ -49,8 +49,8 @@ def verified(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, 
             shutil.copy(request.output(artifact), request.input(artifact))
         result = verify.run(request.model_copy(update={"stage": StageName.VERIFY}), say_nothing)
         found[recipe.alias] = (workdir / "outputs", result)
-    # One for weights as they are, one for prepared ones.
-    assert len(list(graphs.glob("*.tflite"))) == 2
+    # One for weights as they are, one for prepared ones, one for static activations.
+    assert len(list(graphs.glob("*.tflite"))) == 3
     return found
 
 

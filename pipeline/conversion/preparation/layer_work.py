@@ -35,7 +35,8 @@ class LayerWork:
     description: of the model as it was. weights: all of the model's, as changed so far. formats: how each product's
     matrices will be stored. blocks: in which its input will be turned. seen: the products' inputs [N, in] by their
     names in the forward pass; even: the same with long rows shortened. notes: what a reader of the job should know.
-    ranges: of the matrices whose activations can be static.
+    ranges: of the matrices whose activations can be static. losses: what the outputs of the matrices that were rounded
+    lost by it, as a share of their squared size.
     """
 
     description: DecoderDescription
@@ -47,6 +48,7 @@ class LayerWork:
     even: Mapping[str, Float32]
     notes: list[str] = field(default_factory=list)
     ranges: dict[str, StaticRanges] = field(default_factory=dict)
+    losses: dict[str, float] = field(default_factory=dict)
     _divisors: dict[ProductName, Float32] = field(default_factory=dict)
     _turned: dict[ProductName, int] = field(default_factory=dict)
 

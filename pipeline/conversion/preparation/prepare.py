@@ -36,12 +36,14 @@ BLIND = frozenset({Preparation.ROW_SCALES})
 @dataclass(frozen=True)
 class Prepared:
     """The same model in another description and with other weights: before these are rounded it computes the same.
-    notes: what a reader of the job should know. ranges: of matrices whose activations are static."""
+    notes: what a reader of the job should know. ranges: of matrices whose activations are static. finer: the formats of
+    matrices that are stored in another one than their product's."""
 
     description: DecoderDescription
     weights: ChangedWeights
     notes: tuple[str, ...] = ()
     ranges: Mapping[str, StaticRanges] = field(default_factory=dict)
+    finer: Mapping[str, WeightFormat] = field(default_factory=dict)
 
     @property
     def unrounded(self) -> ChangedWeights:
@@ -75,14 +77,16 @@ def describe(description: DecoderDescription, steps: Sequence[Preparation]) -> D
 def prepare(
     description: DecoderDescription, weights: ViewedWeights, steps: Sequence[Preparation],
     formats: Mapping[ProductName, WeightFormat], tokens: Sequence[Sequence[int]], report: Reporter,
-    threads: int = 1,
+    threads: int = 1, finer_share: float = 0.0,
 ) -> Prepared:  # fmt: skip
-    """Do the steps in their order. tokens: what is read, each row behind the start token."""
+    """Do the steps in their order. tokens: what is read, each row behind the start token. finer_share: of the weights
+    that are rounded, how many may be stored more finely after all."""
     changed = ChangedWeights(weights)
     turns = rotation.blocks(description) if Preparation.ROTATION in steps else dict.fromkeys(ProductName, 0)
     layers = len(description.layers)
     notes: list[str] = []
     ranges: dict[str, StaticRanges] = {}
+    losses: dict[str, float] = {}
     forward = NumpyForward(description, weights, threads)
     looks = not BLIND.issuperset(steps)
     inputs = forward.inputs_by_layer(tokens) if looks else repeat(dict[str, Float32](), layers + 1)
@@ -91,13 +95,14 @@ def prepare(
         products = layer_products(description, index) if index < layers else (logits_product(description),)
         _require_finite(products, seen)
         even = {product.observed: even_out(seen[product.observed]) for product in products if seen}
-        work = LayerWork(description, changed, products, formats, turns, seen, even, notes, ranges)
+        work = LayerWork(description, changed, products, formats, turns, seen, even, notes, ranges, losses)
         for step in steps:
             STEPS[step](work)
     if Preparation.STATIC_RANGES in steps:
         ranges = static_ranges.within_budget(ranges)
         notes.append(static_ranges.summarise(description, ranges))
-    return Prepared(describe(description, steps), changed, tuple(notes), ranges)
+    finer, said = rounding_step.keep_finer(changed, losses, finer_share)
+    return Prepared(describe(description, steps), changed, (*notes, *said), ranges, finer)
 
 
 def _require_finite(products: Sequence[Product], seen: Mapping[str, Float32]) -> None:

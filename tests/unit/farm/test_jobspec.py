@@ -228,3 +228,17 @@ def test_a_chat_template_is_read_from_its_file(tmp_path: Path) -> None:
     (tmp_path / "own.jinja").write_bytes(b"\xff")
     with pytest.raises(ChatTemplateUnusable, match="is not UTF-8"):
         option_texts.read_chat_template("own.jinja", tmp_path)
+
+
+def test_a_calibration_text_is_utf_8_that_can_be_read(tmp_path: Path) -> None:
+    own = tmp_path / "own.txt"
+    own.write_text("words \u00e9 " * 100, encoding="utf-8")
+    assert option_texts.read_calibration("own.txt", tmp_path).startswith("words \u00e9")
+    with pytest.raises(CalibrationUnusable, match="can't be read"):
+        option_texts.read_calibration("none.txt", tmp_path)
+    own.write_text("words \u00e9 " * 100, encoding="utf-16")
+    with pytest.raises(CalibrationUnusable, match=r"is not UTF-8 \(byte 0\); save it as UTF-8 text"):
+        option_texts.read_calibration("own.txt", tmp_path)
+    own.write_bytes(b"")
+    with pytest.raises(CalibrationUnusable, match="of 0 characters is refused; give"):
+        spec(recipe="int8", calibration=option_texts.read_calibration("own.txt", tmp_path))

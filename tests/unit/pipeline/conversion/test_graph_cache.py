@@ -45,3 +45,15 @@ def test_a_graph_is_converted_once(tmp_path: Path) -> None:
     second = graph_cache.find_graph("key", caches, adopt, lambda: pytest.fail("converted again"))
     assert second.cached
     assert second.path.read_bytes() == b"graph"
+
+
+def test_half_a_graph_is_converted_again(tmp_path: Path) -> None:
+    """Whoever is killed as the file gets into the cache has written its digest before."""
+    adopt, caches = tmp_path / "adopt", tmp_path / "caches"
+    for folder in (adopt, caches / graph_cache.CACHE):
+        folder.mkdir(parents=True)
+    kept = caches / graph_cache.CACHE / "key.tflite"
+    cache_files.record(kept, digests.of_bytes(b"graph"))
+    assert not graph_cache.find_graph("key", caches, adopt, lambda: b"graph").cached
+    kept.write_bytes(b"gra")
+    assert not graph_cache.find_graph("key", caches, adopt, lambda: b"graph").cached
