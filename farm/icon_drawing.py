@@ -1,6 +1,7 @@
-"""The process that draws a stranger's SVG: `python -m farm.icon_drawing WIDTH`, the SVG in, its PNG out.
+"""The process that draws a stranger's SVG: `python -m farm.icon_drawing WIDTH SECONDS`, the SVG in, its PNG out.
 
 A picture of a few lines can ask for more time and memory than there is, so that both are limited before it is read.
+SECONDS: of processor time.
 """
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ from __future__ import annotations
 import resource
 import sys
 
-CPU_SECONDS = 10
 MEMORY = 1 << 30
 # The exit code for a picture that can't be drawn.
 REFUSED = 3
@@ -17,7 +17,8 @@ REFUSED = 3
 def main() -> int:
     """Draw one picture."""
     content = sys.stdin.buffer.read().decode()
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+    seconds = int(sys.argv[2])
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     import resvg_py
 

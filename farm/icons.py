@@ -21,7 +21,8 @@ LARGEST_FILE = 8 << 20
 LARGEST_PICTURE = 4096
 # Of the picture as a job carries it.
 LARGEST = 128 << 10
-# Of the wall's clock, on a machine that has other work as well; the process itself counts what it computes.
+# Of processor time, and of the wall's clock on a machine that has other work as well.
+CPU_SECONDS = 10
 DRAWN_WITHIN = 120.0
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -82,7 +83,7 @@ def _drawn(content: bytes, name: str) -> bytes:
         raise BadAppSetting(f"The icon {name} is neither PNG nor SVG; give one of the two.")
     if re.search(r"<(?:[\w.-]+:)?(?:image|feImage)\b|<!ENTITY", text):
         raise BadAppSetting(f"The icon {name} refers to another picture; put its shapes into the SVG itself.")
-    command = [sys.executable, "-P", "-m", "farm.icon_drawing", str(2 * SIZE)]
+    command = [sys.executable, "-P", "-m", "farm.icon_drawing", str(2 * SIZE), str(CPU_SECONDS)]
     try:
         drawn = subprocess.run(command, input=text.encode(), capture_output=True, timeout=DRAWN_WITHIN, check=False)
     except subprocess.TimeoutExpired as error:

@@ -50,8 +50,11 @@ def test_a_shape_stays_within_the_safe_part_and_keeps_its_form(tmp_path: Path) -
 
 
 @pytest.mark.programs
-def test_a_few_lines_that_ask_for_more_than_there_is_are_refused(tmp_path: Path) -> None:
+def test_a_few_lines_that_ask_for_more_than_there_is_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Groups of ten of the group before."""
+    monkeypatch.setattr(icons, "CPU_SECONDS", 1)
     groups = "".join(f'<g id="a{number}">' + f'<use href="#a{number - 1}"/>' * 10 + "</g>" for number in range(1, 6))
     first = '<defs><g id="a0"><path d="M1 1h7v7z"/></g>'
     bomb = SVG.partition("<circle")[0] + first + groups + '</defs><use href="#a5"/></svg>'
