@@ -1,6 +1,6 @@
 """Compares the kind `word-level` of the copy of the farm that it lies in with the tokenizers package.
 
-In Python and in the app's classes. Arguments: the toolchain and a folder to work in.
+In Python and in the app's classes. Arguments: the toolchain, a folder to work in, and one of kept jars.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from pipeline.tokenizers.codec import TextCodec
 from pipeline.toolchain import maven
 from pipeline.toolchain.pins import Role
 from tests.fixtures.host_driver import HostDriver
+from tests.fixtures.kept_jars import kept
 from tests.integration.test_tokenizer_parity import WORDS, require_parity
 
 
-def main(toolchain_folder: Path, folder: Path) -> None:
+def main(toolchain_folder: Path, folder: Path, jars: Path) -> None:
     words = dict.fromkeys(word for text in ("<unk>", *WORDS) for word in text.split())
     stated = Tokenizer(models.WordLevel({word: number for number, word in enumerate(words)}, unk_token="<unk>"))  # noqa: S106
     stated.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
@@ -35,9 +36,10 @@ def main(toolchain_folder: Path, folder: Path) -> None:
     toolchain, sources, base = maven.at(toolchain_folder), AppSources(), AppBase(folder / "base")
     base.folder.mkdir()
     platform = (*toolchain.paths(Role.PLATFORM), *toolchain.paths(Role.LIBRARY))
-    compilation.compile_kotlin(toolchain, sources.library / "kotlin", platform, base.library_jar, "generation")
     libraries = (base.library_jar, *platform)
-    compilation.compile_kotlin(toolchain, sources.host, libraries, base.host_jar, "host", (base.library_jar,))
+    with kept(jars):
+        compilation.compile_kotlin(toolchain, sources.library / "kotlin", platform, base.library_jar, "generation")
+        compilation.compile_kotlin(toolchain, sources.host, libraries, base.host_jar, "host", (base.library_jar,))
     driver = HostDriver(classpath(base, toolchain, Role.HOST_NATIVE))
     for reads_special in (False, True):
         require_parity(driver, folder / "tokenizer.json", folder, reads_special=reads_special)
@@ -58,4 +60,4 @@ def main(toolchain_folder: Path, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(*map(Path, sys.argv[1:]))

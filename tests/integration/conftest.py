@@ -91,6 +91,20 @@ def workfolder(draft: Path, stage: StageName, io_mode: IoMode, toolchain: Toolch
 
 
 @pytest.fixture(scope="session")
+def kept_jars(request: pytest.FixtureRequest) -> Path:
+    """Where tests/fixtures/kept_jars.py keeps what it compiled."""
+    assert request.config.cache is not None
+    return request.config.cache.mkdir("kept-jars")
+
+
+@pytest.fixture(scope="session")
+def graph_caches(request: pytest.FixtureRequest) -> Path:
+    """The caches of conversions whose graphs tests/fixtures/kept_graphs.py keeps."""
+    assert request.config.cache is not None
+    return request.config.cache.mkdir("graph-caches")
+
+
+@pytest.fixture(scope="session")
 def strings_app_base(request: pytest.FixtureRequest, android_toolchain: Toolchain) -> AppBase:
     """The same of the I/O mode `strings`, built against the stock AAR."""
 

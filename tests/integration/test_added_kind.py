@@ -40,10 +40,10 @@ def copy(tmp_path: Path) -> Path:
     return root
 
 
-def test_the_kind_of_the_page_reads_as_the_package_does(copy: Path, tmp_path: Path) -> None:
+def test_the_kind_of_the_page_reads_as_the_package_does(copy: Path, kept_jars: Path, tmp_path: Path) -> None:
     program = copy / "tests" / "integration" / "added_kind.py"
     ran = subprocess.run(
-        [sys.executable, program, locations.ROOT / ".toolchain", tmp_path],
+        [sys.executable, program, locations.ROOT / ".toolchain", tmp_path, kept_jars],
         env={**os.environ, "PYTHONPATH": str(copy)}, cwd=copy, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr[-3000:]

@@ -143,27 +143,27 @@ def require_equal_writing(driver: HostDriver, built: Built) -> None:
 @pytest.mark.parametrize("sizes", [GPT2_LIKE, LLAMA_LIKE], ids=lambda sizes: sizes.name)
 @pytest.mark.parametrize("weight_format", [WeightFormat.FLOAT32, WeightFormat.FLOAT16])
 def test_tokens_equal_those_of_ai_edge_litert(
-    host_driver: HostDriver, sizes: Sizes, weight_format: WeightFormat, tmp_path: Path
+    shared_driver: HostDriver, sizes: Sizes, weight_format: WeightFormat, tmp_path: Path
 ) -> None:
     built = build(sizes, weight_format, tmp_path)
-    answer = opened(host_driver, built)
+    answer = opened(shared_driver, built)
     assert (answer["context"], answer["rows"]) == (sizes.context, sizes.context)
-    require_equal_writing(host_driver, built)
+    require_equal_writing(shared_driver, built)
 
 
 @pytest.mark.parametrize(
     "weight_format", [WeightFormat.INT8_PER_ROW, WeightFormat.INT4_PER_ROW, WeightFormat.INT4_BLOCKS_OF_32]
 )
 def test_quantized_weights_start_as_in_ai_edge_litert(
-    host_driver: HostDriver, weight_format: WeightFormat, tmp_path: Path
+    shared_driver: HostDriver, weight_format: WeightFormat, tmp_path: Path
 ) -> None:
     """Activations are rounded to int8 at every step, and builds round apart: the first token is compared."""
     built = build(GPT2_LIKE, weight_format, tmp_path)
-    opened(host_driver, built)
+    opened(shared_driver, built)
     model = open_token_model(built.model, context=built.context)
     for length in PROMPT_LENGTHS:
         (expected,), (lead,) = greedy(model, built.prompt(length), 1)
-        answer = host_driver.ask(cmd="generate", prompt_tokens=built.prompt(length), max_new_tokens=1)
+        answer = shared_driver.ask(cmd="generate", prompt_tokens=built.prompt(length), max_new_tokens=1)
         assert answer["tokens"] == [expected] or lead < 0.1
         assert answer["margins"] == pytest.approx([lead], abs=0.1)
 
@@ -180,34 +180,34 @@ def test_the_app_drafts_what_python_drafts(shared_driver: HostDriver, trace: Tra
     assert [(place, tuple(drafts)) for place, drafts in answer["drafts"]] == list(trace.drafts)
 
 
-def test_one_generation_leaves_nothing_to_the_next(host_driver: HostDriver, built: Built) -> None:
-    opened(host_driver, built)
-    first = host_driver.ask(cmd="generate", prompt_tokens=built.prompt(5), max_new_tokens=20)
-    host_driver.ask(cmd="generate", prompt_tokens=built.prompt(34), max_new_tokens=10)
+def test_one_generation_leaves_nothing_to_the_next(shared_driver: HostDriver, built: Built) -> None:
+    opened(shared_driver, built)
+    first = shared_driver.ask(cmd="generate", prompt_tokens=built.prompt(5), max_new_tokens=20)
+    shared_driver.ask(cmd="generate", prompt_tokens=built.prompt(34), max_new_tokens=10)
     assert (
-        host_driver.ask(cmd="generate", prompt_tokens=built.prompt(5), max_new_tokens=20)["tokens"] == first["tokens"]
+        shared_driver.ask(cmd="generate", prompt_tokens=built.prompt(5), max_new_tokens=20)["tokens"] == first["tokens"]
     )
 
 
-def test_writing_stops_at_the_end_of_the_context(host_driver: HostDriver, built: Built) -> None:
-    opened(host_driver, built)
-    answer = host_driver.ask(cmd="generate", prompt_tokens=built.prompt(40), max_new_tokens=100)
+def test_writing_stops_at_the_end_of_the_context(shared_driver: HostDriver, built: Built) -> None:
+    opened(shared_driver, built)
+    answer = shared_driver.ask(cmd="generate", prompt_tokens=built.prompt(40), max_new_tokens=100)
     assert answer["stop_reason"] == "context_full"
     assert len(answer["tokens"]) == built.context - 40 + 1
-    answer = host_driver.ask(cmd="generate", prompt_tokens=built.prompt(built.context), max_new_tokens=1)
+    answer = shared_driver.ask(cmd="generate", prompt_tokens=built.prompt(built.context), max_new_tokens=1)
     assert answer["error"] == "The prompt has 48 tokens and the model's context is 48; shorten the prompt."
 
 
 def test_the_end_token_ends_the_writing_and_is_not_given_out(
-    host_driver: HostDriver, built: Built, tmp_path: Path
+    shared_driver: HostDriver, built: Built, tmp_path: Path
 ) -> None:
-    opened(host_driver, built)
-    tokens = host_driver.ask(cmd="generate", prompt_tokens=built.prompt(5), max_new_tokens=20)["tokens"]
+    opened(shared_driver, built)
+    tokens = shared_driver.ask(cmd="generate", prompt_tokens=built.prompt(5), max_new_tokens=20)["tokens"]
     end = tokens[7]
     info = tmp_path / "info.json"
     ModelInfo.read(built.info).model_copy(update={"end_token": end, "stop_tokens": (end,)}).write(info)
-    opened(host_driver, replace(built, info=info))
-    answer = host_driver.ask(cmd="generate", prompt_tokens=built.prompt(5), max_new_tokens=20)
+    opened(shared_driver, replace(built, info=info))
+    answer = shared_driver.ask(cmd="generate", prompt_tokens=built.prompt(5), max_new_tokens=20)
     assert answer["tokens"] == tokens[: tokens.index(end)]
     assert answer["stop_reason"] == "end_token"
     assert len(answer["margins"]) == len(answer["tokens"]) + 1
@@ -225,20 +225,20 @@ def package(built: Built, target: Path, **changed: Path) -> Path:
     return target
 
 
-def test_the_model_is_used_where_it_lies_in_the_apk(host_driver: HostDriver, built: Built, tmp_path: Path) -> None:
+def test_the_model_is_used_where_it_lies_in_the_apk(shared_driver: HostDriver, built: Built, tmp_path: Path) -> None:
     path = package(built, tmp_path / "app.apk")
-    assert host_driver.ask(cmd="open", apk=str(path), threads=processors.threads())["context"] == built.context
-    mapped = [region for region in psutil.Process(host_driver.pid).memory_maps() if region.path == str(path)]
+    assert shared_driver.ask(cmd="open", apk=str(path), threads=processors.threads())["context"] == built.context
+    mapped = [region for region in psutil.Process(shared_driver.pid).memory_maps() if region.path == str(path)]
     assert mapped, "the APK is not mapped"
-    require_equal_writing(host_driver, built)
+    require_equal_writing(shared_driver, built)
 
 
-def test_a_compressed_model_is_refused(host_driver: HostDriver, built: Built, tmp_path: Path) -> None:
+def test_a_compressed_model_is_refused(shared_driver: HostDriver, built: Built, tmp_path: Path) -> None:
     path = tmp_path / "app.apk"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as target:
         target.write(built.info, "assets/model-info.json")
         target.write(built.model, "assets/autocomplete.tflite")
-    assert "compressed" in host_driver.ask(cmd="open", apk=str(path))["error"]
+    assert "compressed" in shared_driver.ask(cmd="open", apk=str(path))["error"]
 
 
 def _truncate(content: bytes) -> bytes:
@@ -258,14 +258,14 @@ def _scramble(content: bytes) -> bytes:
     ids=["truncated", "root-elsewhere", "scrambled", "empty", "zeros"],
 )  # fmt: skip
 def test_a_damaged_model_is_refused_with_a_sentence(
-    host_driver: HostDriver, built: Built, tmp_path: Path, damage: Any
+    shared_driver: HostDriver, built: Built, tmp_path: Path, damage: Any
 ) -> None:
     path = tmp_path / "model.tflite"
     path.write_bytes(damage(built.model.read_bytes()))
-    answer = opened(host_driver, replace(built, model=path))
+    answer = opened(shared_driver, replace(built, model=path))
     assert answer["error"].startswith("The model ")
     # The program lives on and opens the next one.
-    assert "error" not in opened(host_driver, built)
+    assert "error" not in opened(shared_driver, built)
 
 
 def test_other_refusals_are_sentences(host_driver: HostDriver, built: Built, tmp_path: Path) -> None:
@@ -359,24 +359,24 @@ def require_equal_long_texts(driver: HostDriver, built: Built) -> None:
     assert compared > 100
 
 
-def test_caches_grow_with_the_text_as_in_python(host_driver: HostDriver, long: Built) -> None:
-    require_equal_long_texts(host_driver, long)
+def test_caches_grow_with_the_text_as_in_python(shared_driver: HostDriver, long: Built) -> None:
+    require_equal_long_texts(shared_driver, long)
     for length, written, rows in ((250, 6, 256), (250, 8, 512), (600, 1, 1024), (1030, 1, LIMIT), (1, 2, 256)):
-        answer = host_driver.ask(cmd="generate", prompt_tokens=long.prompt(length), max_new_tokens=written)
+        answer = shared_driver.ask(cmd="generate", prompt_tokens=long.prompt(length), max_new_tokens=written)
         assert (len(answer["tokens"]), answer["rows"]) == (written, rows)
 
 
 @pytest.mark.parametrize("windows", [(5, None), (300, None, 5), (40, 40)], ids=str)
 def test_layers_with_windows_keep_rings(
-    host_driver: HostDriver, windows: tuple[int | None, ...], tmp_path: Path
+    shared_driver: HostDriver, windows: tuple[int | None, ...], tmp_path: Path
 ) -> None:
-    require_equal_long_texts(host_driver, windowed(tmp_path, *windows))
+    require_equal_long_texts(shared_driver, windowed(tmp_path, *windows))
 
 
-def test_lengths_are_those_of_python(host_driver: HostDriver) -> None:
+def test_lengths_are_those_of_python(shared_driver: HostDriver) -> None:
     for limit, windows in ((4096, []), (1000, [512]), (8192, [5, 300])):
         positions = [*range(0, min(limit, 1500), 7), limit - 1]
-        answer = host_driver.ask(cmd="lengths", limit=limit, windows=windows, positions=positions)
+        answer = shared_driver.ask(cmd="lengths", limit=limit, windows=windows, positions=positions)
         assert answer["rows"] == [growth.rows_for(place + 1, limit) for place in positions]
         assert answer["longest"] == [growth.longest_call(place, windows) for place in positions]
         for place, kept in zip(positions, answer["keeps"], strict=True):
@@ -386,7 +386,7 @@ def test_lengths_are_those_of_python(host_driver: HostDriver) -> None:
 
 
 @pytest.mark.parametrize("text", length_traces.load()["texts"], ids=lambda text: text["name"])
-def test_the_golden_traces_hold_in_the_app(host_driver: HostDriver, text: dict[str, Any]) -> None:
+def test_the_golden_traces_hold_in_the_app(shared_driver: HostDriver, text: dict[str, Any]) -> None:
     limit, windows = text["limit"], [window for window in text["windows"] if window is not None]
     places, expected, rewinds, kept = [], [], [], []
     position = written = 0
@@ -406,8 +406,8 @@ def test_the_golden_traces_hold_in_the_app(host_driver: HostDriver, text: dict[s
             expected.append((length, left, rows, held, [ring for ring, _ in rings]))
             position, written, rows = start + length, max(written, start + length), held
     first, last = zip(*places, strict=True)
-    begins = host_driver.ask(cmd="lengths", limit=limit, windows=windows, positions=first, rewinds=rewinds)
-    ends = host_driver.ask(cmd="lengths", limit=limit, windows=windows, positions=last)
+    begins = shared_driver.ask(cmd="lengths", limit=limit, windows=windows, positions=first, rewinds=rewinds)
+    ends = shared_driver.ask(cmd="lengths", limit=limit, windows=windows, positions=last)
     assert begins["rewinds"] == kept
     for number, (length, left, before, held, rings) in enumerate(expected):
         assert min(begins["longest"][number], left) == length
@@ -416,38 +416,38 @@ def test_the_golden_traces_hold_in_the_app(host_driver: HostDriver, text: dict[s
             assert ends["rings"][number] == rings
 
 
-def test_the_golden_masks_hold_in_the_app(host_driver: HostDriver) -> None:
+def test_the_golden_masks_hold_in_the_app(shared_driver: HostDriver) -> None:
     masks = length_traces.load()["masks"]
     assert len(masks) > 5
     for mask in masks:
         seen = mask.pop("seen")
-        assert host_driver.ask(cmd="mask", **mask)["seen"] == seen, mask
+        assert shared_driver.ask(cmd="mask", **mask)["seen"] == seen, mask
 
 
-def test_without_memory_for_a_longer_cache_the_text_so_far_is_kept(host_driver: HostDriver, long: Built) -> None:
-    opened(host_driver, long)
-    whole = host_driver.ask(cmd="generate", prompt_tokens=long.prompt(240), max_new_tokens=60)["tokens"]
+def test_without_memory_for_a_longer_cache_the_text_so_far_is_kept(shared_driver: HostDriver, long: Built) -> None:
+    opened(shared_driver, long)
+    whole = shared_driver.ask(cmd="generate", prompt_tokens=long.prompt(240), max_new_tokens=60)["tokens"]
     assert len(whole) == 60
-    host_driver.ask(cmd="open", model=str(long.model), info=str(long.info), threads=1, free_bytes=100_000)
-    answer = host_driver.ask(cmd="generate", prompt_tokens=long.prompt(240), max_new_tokens=60)
+    shared_driver.ask(cmd="open", model=str(long.model), info=str(long.info), threads=1, free_bytes=100_000)
+    answer = shared_driver.ask(cmd="generate", prompt_tokens=long.prompt(240), max_new_tokens=60)
     assert answer["stop_reason"] == "memory_full"
     # The last token was chosen, and has no row any more.
     assert len(answer["tokens"]) == growth.FIRST_ROWS - 240 + 1
     assert answer["tokens"] == whole[: len(answer["tokens"])]
-    error = host_driver.ask(cmd="generate", prompt_tokens=long.prompt(700), max_new_tokens=1)["error"]
+    error = shared_driver.ask(cmd="generate", prompt_tokens=long.prompt(700), max_new_tokens=1)["error"]
     assert error == "A text of 384 tokens takes 1 MB, which this device does not have free; 256 tokens fit."
-    again = host_driver.ask(cmd="generate", prompt_tokens=long.prompt(240), max_new_tokens=5)
+    again = shared_driver.ask(cmd="generate", prompt_tokens=long.prompt(240), max_new_tokens=5)
     assert again["tokens"] == whole[:5]
 
 
 def test_a_model_of_the_former_contract_is_to_be_converted_again(
-    host_driver: HostDriver, built: Built, tmp_path: Path
+    shared_driver: HostDriver, built: Built, tmp_path: Path
 ) -> None:
     bind(
         GPT2_LIKE.path, ArrayWeights(weightless_graphs.random_weights(GPT2_LIKE, seed=3)), WeightFormat.FLOAT32,
         tmp_path / "former.tflite",
     )  # fmt: skip
-    answer = opened(host_driver, replace(built, model=tmp_path / "former.tflite"))
+    answer = opened(shared_driver, replace(built, model=tmp_path / "former.tflite"))
     assert answer["error"] == "The model was made for an earlier version of this app; convert it again."
 
 

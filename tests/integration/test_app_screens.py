@@ -27,6 +27,8 @@ from pipeline.request import StageRequest
 from pipeline.stages import convert, screenshots, verify
 from pipeline.toolchain.maven import Toolchain
 from pipeline.toolchain.pins import Role
+from tests.fixtures import kept_graphs
+from tests.fixtures.kept_jars import kept
 
 CLASSES = sorted(
     path.relative_to(AppSources().tests).with_suffix("").as_posix().replace("/", ".")
@@ -59,17 +61,18 @@ class TinyJob:
 
 
 @pytest.fixture(scope="module")
-def tiny_job(tmp_path_factory: pytest.TempPathFactory, android_toolchain: Toolchain) -> TinyJob:
+def tiny_job(tmp_path_factory: pytest.TempPathFactory, android_toolchain: Toolchain, graph_caches: Path) -> TinyJob:
     workdir = tmp_path_factory.mktemp("tiny-job")
-    for name in ("inputs", "outputs", "scratch", "caches"):
+    for name in ("inputs", "outputs", "scratch"):
         (workdir / name).mkdir()
     spec = JobSpec(model_kind=ModelKind.FOLDER, model="examples/tiny_instruct")
     request = StageRequest(
-        stage=StageName.CONVERT, spec=spec, workdir=workdir, caches=workdir / "caches",
+        stage=StageName.CONVERT, spec=spec, workdir=workdir, caches=graph_caches,
         toolchain=android_toolchain.folder, keystore=None, threads=1,
     )  # fmt: skip
     request.input(ArtifactName.SOURCE).symlink_to(locations.EXAMPLES / "tiny_instruct")
     convert.run(request, lambda _share, _activity: None)
+    kept_graphs.keep(request)
     for artifact in (ArtifactName.MODEL, ArtifactName.TOKENIZER, ArtifactName.REFERENCE, ArtifactName.MODEL_INFO):
         request.input(artifact).symlink_to(request.output(artifact))
     verify.run(request, lambda _share, _activity: None)
@@ -82,11 +85,12 @@ def harness(app_base: AppBase, android_toolchain: Toolchain, tmp_path_factory: p
 
 
 @pytest.fixture(scope="module")
-def jars(harness: Harness) -> tuple[Path, ...]:
+def jars(harness: Harness, kept_jars: Path) -> tuple[Path, ...]:
     """The driver and the tests, compiled."""
     screens, tests = harness.scratch / "screens.jar", harness.scratch / "tests.jar"
-    harness.compile(AppSources().screens, (), screens)
-    harness.compile(AppSources().tests, (screens,), tests)
+    with kept(kept_jars):
+        harness.compile(AppSources().screens, (), screens)
+        harness.compile(AppSources().tests, (screens,), tests)
     return screens, tests
 
 

@@ -33,6 +33,7 @@ from pipeline.toolchain.maven import Toolchain
 from pipeline.toolchain.pins import Role
 from tests.fixtures import golden_models, library_api
 from tests.fixtures.golden_models import END, STEPS, Golden
+from tests.fixtures.kept_jars import kept
 from tests.fixtures.machine_traces import of_this_machine, traces
 
 SAMPLE = locations.ANDROID_BUILDER / "sample" / "src" / "main" / "kotlin"
@@ -91,12 +92,13 @@ def _unpacked(made: Made, folder: Path) -> tuple[Path, tuple[Path, ...]]:
 
 
 def test_an_app_that_uses_the_library_writes_the_golden_tokens(
-    made: Made, android_toolchain: Toolchain, tmp_path: Path
+    made: Made, android_toolchain: Toolchain, kept_jars: Path, tmp_path: Path
 ) -> None:
     assets, jars = _unpacked(made, tmp_path / "library")
     (standard,) = (path for path in android_toolchain.paths(Role.LIBRARY) if path.name.startswith("kotlin-stdlib"))
     sample, platform = tmp_path / "sample.jar", android_toolchain.paths(Role.PLATFORM)
-    compilation.compile_kotlin(android_toolchain, SAMPLE, (*jars, standard, *platform), sample, "sample")
+    with kept(kept_jars):
+        compilation.compile_kotlin(android_toolchain, SAMPLE, (*jars, standard, *platform), sample, "sample")
     natives = android_toolchain.paths(Role.HOST_NATIVE)
     texts = [prompt["text"] for prompt in made.golden["prompts"] if prompt["text"] is not None]
     ran = subprocess.run(
@@ -269,7 +271,7 @@ def test_the_project_has_the_sources_that_the_farm_builds_and_the_jobs_model(mad
 
 
 def test_the_test_for_phones_compiles(
-    made: Made, android_toolchain: Toolchain, app_base: AppBase, tmp_path: Path
+    made: Made, android_toolchain: Toolchain, app_base: AppBase, kept_jars: Path, tmp_path: Path
 ) -> None:
     """It can't run here: there is no phone."""
     with zipfile.ZipFile(made.project) as opened:
@@ -278,7 +280,8 @@ def test_the_test_for_phones_compiles(
     others = [harness.classes(path) for path in android_toolchain.paths(Role.DEVICE_TEST)]
     sources = tmp_path / project.FOLDER / "app" / "src" / "androidTest" / "kotlin"
     jars = (app_base.library_jar, *others, *android_toolchain.paths(Role.LIBRARY), android_toolchain.platform)
-    compilation.compile_kotlin(android_toolchain, sources, jars, tmp_path / "tests.jar", "tests")
+    with kept(kept_jars):
+        compilation.compile_kotlin(android_toolchain, sources, jars, tmp_path / "tests.jar", "tests")
     with zipfile.ZipFile(tmp_path / "tests.jar") as compiled:
         assert "dev/kerasfarm/app/GoldenPromptsTest.class" in compiled.namelist()
 

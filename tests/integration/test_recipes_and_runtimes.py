@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from farm import caches, digests, locations, recipes
+from farm import locations, recipes
 from farm.artifacts import ArtifactName
 from farm.jobspec import JobSpec
 from farm.modelref import ModelKind
@@ -17,6 +17,7 @@ from pipeline.inference.archive import open_language_model
 from pipeline.request import StageRequest, StageResult
 from pipeline.stages import convert, litert_lm, verify
 from tests import processors
+from tests.fixtures import kept_graphs
 
 HANDED_ON = (ArtifactName.MODEL, ArtifactName.TOKENIZER, ArtifactName.REFERENCE, ArtifactName.MODEL_INFO)
 PROMPTS = (
@@ -32,25 +33,22 @@ def say_nothing(_share: float, _activity: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def verified(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, StageResult]]:
+def verified(graph_caches: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, StageResult]]:
     """By recipe: the folder with the model's files, and what the verification gave. The graphs are converted once."""
     top = tmp_path_factory.mktemp("example")
-    graphs = top / "caches" / "graphs"
-    graphs.mkdir(parents=True)
-    found = {}
+    found, newly_converted = {}, 0.0
     for recipe in recipes.RECIPES:
         workdir = top / recipe.alias
         request = conversion(workdir, top, recipe.name)
-        convert.run(request, say_nothing)
-        for made in (workdir / "adopt" / "graphs").glob("*.tflite"):
-            shutil.copy(made, graphs)
-            caches.record(graphs / made.name, digests.of_file(made))
+        request = request.model_copy(update={"caches": graph_caches})
+        newly_converted += 1 - figure(convert.run(request, say_nothing), "graph_cached")
+        kept_graphs.keep(request)
         for artifact in HANDED_ON:
             shutil.copy(request.output(artifact), request.input(artifact))
         result = verify.run(request.model_copy(update={"stage": StageName.VERIFY}), say_nothing)
         found[recipe.alias] = (workdir / "outputs", result)
-    # One for weights as they are, one for prepared ones, one for static activations.
-    assert len(list(graphs.glob("*.tflite"))) == 3
+    # One for weights as they are, one for prepared ones, one for static activations; or they were kept.
+    assert newly_converted <= 3
     return found
 
 

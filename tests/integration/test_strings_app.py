@@ -28,6 +28,7 @@ from pipeline.stages import package as package_stage
 from pipeline.stages import stringsapp
 from pipeline.toolchain.maven import Toolchain
 from pipeline.toolchain.pins import Role
+from tests.fixtures.kept_jars import kept
 from tests.fixtures.op_models import Op, flex, write_model
 from tests.fixtures.packaged_apps import CARD, INFO, TOKENIZER
 
@@ -48,7 +49,7 @@ def request_in(workdir: Path, stage: StageName, chain: Toolchain, key: Path | No
 
 
 def test_the_code_of_the_app_does_as_its_tests_say(
-    strings_app_base: AppBase, android_toolchain: Toolchain, tmp_path: Path
+    strings_app_base: AppBase, android_toolchain: Toolchain, kept_jars: Path, tmp_path: Path
 ) -> None:
     from pipeline import process
     from pipeline.toolchain import tools
@@ -56,7 +57,8 @@ def test_the_code_of_the_app_does_as_its_tests_say(
 
     harness = Harness(strings_app_base, android_toolchain, tmp_path)
     tests = tmp_path / "tests.jar"
-    harness.compile(strings_base.SOURCES / "src" / "test" / "kotlin", (), tests)
+    with kept(kept_jars):
+        harness.compile(strings_base.SOURCES / "src" / "test" / "kotlin", (), tests)
     ran = process.run(
         (tools.find(Tool.JAVA), "-XX:+UseSerialGC", "-cp", ":".join(map(str, (tests, *harness.libraries()))),
          "org.junit.runner.JUnitCore", "dev.kerasfarm.strings.TextWriterTest"),
@@ -97,8 +99,8 @@ def test_its_package_is_sound_but_for_the_pages_of_the_stock_aar(
         "lib/arm64-v8a/libtensorflowlite_jni.so",
     }
     # What native code and reflection look up by name is still called so; the I/O mode `tokens`'s engine is gone.
-    for kept in (b"org/tensorflow/lite/flex/FlexDelegate", b"org/tensorflow/lite/NativeInterpreterWrapper"):
-        assert kept in code
+    for name in (b"org/tensorflow/lite/flex/FlexDelegate", b"org/tensorflow/lite/NativeInterpreterWrapper"):
+        assert name in code
     assert b"org/bytedeco" not in code
     licences = {name for name in names if name.startswith(f"assets/{strings_base.LICENCES}/")}
     assert len(licences) == 3, "of Flex, of the interpreter and of its classes"

@@ -19,7 +19,7 @@ from farm.modelref import ModelKind
 from farm.stages import StageName
 from pipeline.request import StageRequest
 from pipeline.stages import convert
-from tests.fixtures import real_tokenizers
+from tests.fixtures import kept_graphs, real_tokenizers
 
 OPEN, CLOSE, END = 151667, 151668, 151645
 LINE, LINES, WORD, ANSWER = 198, 271, 40, 59604
@@ -38,16 +38,16 @@ CONFIG = {
 
 
 @pytest.fixture(scope="module")
-def thinker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def thinker(request: pytest.FixtureRequest, graph_caches: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The converted model, which was asked to think."""
     assert request.config.cache is not None
     cache = request.config.cache.mkdir("real-tokenizers")
     workdir = tmp_path_factory.mktemp("thinking")
-    for name in ("inputs", "outputs", "scratch", "caches"):
+    for name in ("inputs", "outputs", "scratch"):
         (workdir / name).mkdir()
     spec = JobSpec(model_kind=ModelKind.FOLDER, model="thinker", app=AppSpec(thinking=True))
     stage = StageRequest(
-        stage=StageName.CONVERT, spec=spec, workdir=workdir, caches=workdir / "caches", toolchain=workdir,
+        stage=StageName.CONVERT, spec=spec, workdir=workdir, caches=graph_caches, toolchain=workdir,
         keystore=None, threads=1,
     )  # fmt: skip
     source = stage.input(ArtifactName.SOURCE)
@@ -58,6 +58,7 @@ def thinker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     checkpoints.write_json(source / "generation_config.json", {"eos_token_id": [END, 151643], "pad_token_id": 151643})
     checkpoints.write_weights(source / checkpoints.WEIGHTS, weights())
     convert.run(stage, lambda _share, _activity: None)
+    kept_graphs.keep(stage)
     return stage.output(ArtifactName.MODEL).parent
 
 
