@@ -6,6 +6,7 @@ import ctypes
 import json
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,16 @@ class HostileFarm(Yard):
     def __init__(self, home: Path, **changes: Any) -> None:
         super().__init__(home, **{"sandbox": "required", "toolchain": PROGRAM.parents[1], "max_attempts": 1} | changes)
 
-    def attack(self, do: str, given: dict[str, Any] | None = None, stage: str = "check", seed: object = 0) -> str:
-        """Submit a job in which that stage does this; its id."""
-        plan = {"hostile": stage, "do": do, "given": given or {}, "seed": seed}
+    def attack(
+        self,
+        do: str,
+        given: dict[str, Any] | None = None,
+        stage: str = "check",
+        seed: object = 0,
+        also: Mapping[str, str] | None = None,
+    ) -> str:
+        """Submit a job in which that stage does this; its id. also: what other stages of it do."""
+        plan = {"hostile": stage, "do": do, "given": given or {}, "seed": seed, "also": {**(also or {})}}
         spec = JobSpec(model_kind=ModelKind.PRESET, model=json.dumps(plan), app=AppSpec(label=f"Attack {seed}"))
         return self.farm.submit(spec).job.id
 

@@ -1,7 +1,8 @@
 """What a hostile stage may leave and say, each with what must come of the job: a code of farm.errors, or success.
 
 Every message is a piece of Python that the stage `check` (or the named one) runs in its work folder. `ok` stands for
-the stage's sound outputs, after which the result says whatever it says.
+the stage's sound outputs, after which the result says whatever it says. Those that end no job and are about no output
+are said by one stage after the other of the same job.
 """
 
 from __future__ import annotations
@@ -16,23 +17,26 @@ OK = "stub.write_outputs(workdir, request['stage'], '')\n"
 
 @dataclass(frozen=True)
 class Message:
-    """name: for the test's; code: what the stage runs; ends: how the job must end."""
+    """name: for the test's; code: what the stage runs; ends: how the job must end; anywhere: any stage can say it."""
 
     name: str
     code: str
     ends: str
     stage: str = "check"
+    anywhere: bool = False
 
 
 def result(name: str, text: str | bytes, ends: str = CRASH, stage: str = "check") -> Message:
     """A result.json with this content beside sound outputs."""
     data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
-    return Message(f"result: {name}", f"{OK}(workdir / 'result.json').write_bytes({data!r})", ends, stage)
+    code = f"{OK}(workdir / 'result.json').write_bytes({data!r})"
+    return Message(f"result: {name}", code, ends, stage, anywhere=ends == SUCCEEDS)
 
 
 def made(name: str, code: str, ends: str, stage: str = "check") -> Message:
     """Code that leaves its own outputs or result."""
-    return Message(name, f"from pathlib import Path\n{code}", ends, stage)
+    anywhere = ends == SUCCEEDS and name.startswith(("result:", "the work folder"))
+    return Message(name, f"from pathlib import Path\n{code}", ends, stage, anywhere)
 
 
 def _result_file(code: str) -> str:
@@ -198,7 +202,7 @@ CACHES = (
     made("cache: setuid", _adopted("(g / key).touch(); (g / key).chmod(0o6777)"), SUCCEEDS, "convert"),
 )  # fmt: skip
 PROGRESS = tuple(
-    Message(f"progress: {name}", _said(data), SUCCEEDS)
+    Message(f"progress: {name}", _said(data), SUCCEEDS, anywhere=True)
     for name, data in (
         ("garbage", b"\xff\xfe\x00\n{}\n[]\n"),
         ("NaN", b'{"fraction": NaN, "activity": "x"}\n'),
@@ -216,7 +220,7 @@ PROGRESS = tuple(
     )
 )
 LOGS = tuple(
-    Message(f"log: {name}", f"{code}\n{OK}(workdir / 'result.json').write_text('{{}}')", SUCCEEDS)
+    Message(f"log: {name}", f"{code}\n{OK}(workdir / 'result.json').write_text('{{}}')", SUCCEEDS, anywhere=True)
     for name, code in (
         ("NUL and escapes", "os.write(1, b'a\\0b\\x1b[2J\\x07\\n' * 100)"),
         ("not UTF-8", "os.write(2, b'\\xff\\xfe\\n' * 100)"),
