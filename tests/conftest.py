@@ -8,9 +8,11 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
 # Before NumPy is imported: tests run on every core already, and its threads wait for each other without sleeping.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -28,6 +30,7 @@ os.environ.setdefault("FARM_ARM_SECONDS", "0")
 UNIT = Path(__file__).parent / "unit"
 # Whole jobs with a real model, whose stages leave the larger share of a busy machine to others.
 LONGEST = "test_real_models.py"
+IN_CONTAINERS = "tests/compose/"
 # Examples take as long as the machine has other work: by default one of more than 200 ms fails its test.
 settings.register_profile("farm", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("farm")
@@ -36,6 +39,19 @@ settings.load_profile("farm")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Start the longest file first, so that nothing waits for it at the end."""
     items.sort(key=lambda item: item.path.name != LONGEST)
+
+
+class ByFile(LoadFileScheduling):
+    """Gives the tests of a file to one process, and all that need a Docker daemon to one too: two would wait for it."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return IN_CONTAINERS if nodeid.startswith(IN_CONTAINERS) else super()._split_scope(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile | None:
+    """In place of --dist loadfile."""
+    return ByFile(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,6 @@ import pytest
 
 from farm import locations
 from farm.digests import of_file
-from tests.compose.daemon import NoDaemon, base_image, daemon
 from tests.servers import free_port
 from worker import sandbox
 
@@ -27,17 +26,15 @@ SERVICES = ("postgres", "redis", "api", "relay", "convert-worker", "android-work
 class Composed:
     """One farm of docker-compose.yml, and the `farm` command of somebody who uses it from outside."""
 
-    def __init__(self, folder: Path, found: dict[str, str]) -> None:
+    def __init__(self, folder: Path, docker: dict[str, str]) -> None:
         self.port = free_port()
         self.secrets = folder / "secrets"
         self.environment = {
-            **os.environ, **found, "COMPOSE_PROJECT_NAME": PROJECT, "FARM_VERSION": "test",
+            **docker, "COMPOSE_PROJECT_NAME": PROJECT,
             "FARM_DOCKER_SECRETS": str(self.secrets), "FARM_PORT": str(self.port),
             "FARM_LEASE_SECONDS": "9", "FARM_HEARTBEAT_SECONDS": "3", "FARM_ARM_SECONDS": "0.1",
             "FARM_CONFIG_HOME": str(folder / "config"), "FARM_HOME": str(folder / "nothing-here"),
         }  # fmt: skip
-        base = base_image(self.environment)
-        self.environment |= {"BASE": base} if base else {}
         # The default where the machine allows a sandbox.
         self.confined = not isinstance(sandbox.find(), str)
         self.environment |= {} if self.confined else {"FARM_SANDBOX": "auto"}
@@ -82,26 +79,18 @@ class Composed:
 
 
 @pytest.fixture
-def composed(tmp_path: Path) -> Iterator[Composed]:
+def composed(tmp_path: Path, docker: dict[str, str]) -> Iterator[Composed]:
+    farm = Composed(tmp_path, docker)
+    # What a run that was killed has left has other passwords.
+    farm.run("scripts/down", "--volumes", "--timeout", "1")
     try:
-        with daemon() as found:
-            farm = Composed(tmp_path, found)
-            # What a run that was killed has left has other passwords.
-            farm.run("scripts/down", "--volumes", "--timeout", "1")
-            try:
-                farm.run("scripts/up")
-                yield farm
-            finally:
-                farm.run("scripts/down", "--volumes", "--timeout", "1")
-                containers = farm.run("docker", "ps", "--all", "--quiet", "--filter", f"name={PROJECT}")
-                volumes = farm.run("docker", "volume", "ls", "--quiet", "--filter", f"name={PROJECT}")
-                assert (containers, volumes) == ("", "")
-                if "DOCKER_HOST" in found:
-                    # The tests' own daemon: what older versions left, when it has become too much.
-                    farm.run("docker", "image", "prune", "--force")
-                    farm.run("docker", "builder", "prune", "--force", "--keep-storage", "25GB")
-    except NoDaemon as error:
-        pytest.skip(f"The farm in containers is not tested here: {error}.")
+        farm.run("scripts/up")
+        yield farm
+    finally:
+        farm.run("scripts/down", "--volumes", "--timeout", "1")
+        containers = farm.run("docker", "ps", "--all", "--quiet", "--filter", f"name={PROJECT}")
+        volumes = farm.run("docker", "volume", "ls", "--quiet", "--filter", f"name={PROJECT}")
+        assert (containers, volumes) == ("", "")
 
 
 def running(job: Any, stage: str) -> bool:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from typing import Any
 
 import pytest
 
 from farm import locations
-from tests.compose.daemon import NoDaemon, base_image, daemon
 
 # As docker-compose.yml starts a worker.
 AS_COMPOSED = (
@@ -21,22 +19,15 @@ AS_COMPOSED = (
 
 
 @pytest.fixture(scope="module")
-def found() -> dict[str, Any]:
-    try:
-        with daemon() as variables:
-            environment = {**os.environ, **variables, "FARM_VERSION": "test"}
-            base = base_image(environment)
-            environment |= {"BASE": base} if base else {}
-            run(environment, "scripts/images", "worker")
-            mounted = f"{locations.ROOT / 'tests'}:/opt/probes/tests:ro"
-            said = run(
-                environment, "docker", "run", "--rm", *AS_COMPOSED, "--volume", mounted, "--env",
-                "PYTHONPATH=/opt/probes", "farm-worker:test", "python", "-m", "tests.security.container_probe",
-            )  # fmt: skip
-            answer: dict[str, Any] = json.loads(said.splitlines()[-1])
-            return answer
-    except NoDaemon as error:
-        pytest.skip(f"A worker's container is not tested here: {error}.")
+def found(docker: dict[str, str]) -> dict[str, Any]:
+    run(docker, "scripts/images", "worker")
+    mounted = f"{locations.ROOT / 'tests'}:/opt/probes/tests:ro"
+    said = run(
+        docker, "docker", "run", "--rm", *AS_COMPOSED, "--volume", mounted, "--env",
+        "PYTHONPATH=/opt/probes", "farm-worker:test", "python", "-m", "tests.security.container_probe",
+    )  # fmt: skip
+    answer: dict[str, Any] = json.loads(said.splitlines()[-1])
+    return answer
 
 
 def run(environment: dict[str, str], *argv: str) -> str:
