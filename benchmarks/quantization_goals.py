@@ -92,7 +92,8 @@ def rows(model: str, found: Mapping[str, Measured], jvm: tuple[float, float] | N
         if name in found:
             one = found[name]
             yield Row(f"{name}: divergence", mean, one.quality.mean, "nats")
-            yield Row(f"{name}: perplexity ratio", ratio, one.quality.ratio, "")
+            exact = f"{one.quality.ratio:.4f} +- {one.quality.ratio_error:.4f}"
+            yield Row(f"{name}: perplexity ratio", ratio, one.quality.ratio, "", exact)
             yield Row(f"{name}: size", share, one.share, "of float32")
     for name, plain, most in OF_PLAIN:
         if name in found and plain in found:
