@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 
 from farm import digests
@@ -32,6 +33,19 @@ MODULES = ("", "base/", "model/")
 MODEL_FILE = "model.tflite"
 TOKENIZER_FILE = "tokenizer.json"
 INFO_FILE = "model-info.json"
+
+
+class Form(Enum):
+    """In what a model comes: alone with its files beside it, in an APK or a bundle, or in a `.litertlm`."""
+
+    FILE, PACKAGE, CONTAINER = range(3)
+
+    @classmethod
+    def of(cls, path: Path) -> Form:
+        """By the file's content; whatever is neither archive nor container is taken for the model itself."""
+        if not path.is_file():
+            return cls.FILE
+        return cls.CONTAINER if container.is_container(path) else cls.PACKAGE if zipfile.is_zipfile(path) else cls.FILE
 
 
 @dataclass(frozen=True)
@@ -87,12 +101,11 @@ def find_files(path: Path) -> Iterator[ModelFiles]:
     """What a `.tflite`, a folder, an APK or a `.litertlm` holds, for as long as the context lasts; FileUnreadable."""
     if not path.is_dir() and not path.is_file():
         raise FileUnreadable(f"{path} does not exist; give a .tflite, an .apk, a .litertlm or a job's folder.")
-    unpack = None
-    if path.is_file():
-        unpack = _unpack_bundle if container.is_container(path) else _unpack if zipfile.is_zipfile(path) else None
-    if unpack is None:
+    form = Form.of(path)
+    if form is Form.FILE:
         yield _find_beside(path / MODEL_FILE if path.is_dir() else path)
         return
+    unpack = _unpack_container if form is Form.CONTAINER else _unpack_package
     with tempfile.TemporaryDirectory(prefix="farm-model-") as folder:
         yield unpack(path, Path(folder) / MODEL_FILE)
 
@@ -100,27 +113,25 @@ def find_files(path: Path) -> Iterator[ModelFiles]:
 def _find_beside(model: Path) -> ModelFiles:
     if not model.is_file():
         raise FileUnreadable(f"{model.parent} holds no {model.name}; give a folder that a farm job wrote.")
-    info_path, tokenizer_path = model.with_name(INFO_FILE), model.with_name(TOKENIZER_FILE)
-    if not info_path.is_file():
-        raise FileUnreadable(
-            f"{model} lacks its {INFO_FILE} beside it; download the job's files into one folder with `farm download`."
-        )
-    info = ModelInfo.read(info_path)
-    text = None
-    if info.tokenizer_sha256 is not None:
-        if not tokenizer_path.is_file():
-            raise FileUnreadable(
-                f"{model} lacks its {TOKENIZER_FILE} beside it; download the job's files into one folder with"
-                " `farm download`."
-            )
-        _require_digest(info.tokenizer_sha256, digests.of_file(tokenizer_path), str(tokenizer_path))
-        text = TextCodec.open(tokenizer_path)
+    info = ModelInfo.read(_beside(model, INFO_FILE))
+    text = _open_tokenizer(
+        info, lambda: _beside(model, TOKENIZER_FILE).read_bytes(), str(model.with_name(TOKENIZER_FILE))
+    )
     # TFLite runs many damaged files without a word.
     _require_digest(info.model_sha256, digests.of_file(model), str(model))
     return ModelFiles(model, text, info)
 
 
-def _unpack(path: Path, model: Path) -> ModelFiles:
+def _beside(model: Path, name: str) -> Path:
+    path = model.with_name(name)
+    if not path.is_file():
+        raise FileUnreadable(
+            f"{model} lacks its {name} beside it; download the job's files into one folder with `farm download`."
+        )
+    return path
+
+
+def _unpack_package(path: Path, model: Path) -> ModelFiles:
     with opened_package(path) as package:
         info = ModelInfo.parse(package.read(entry_of(package, INFO_ASSET)), f"{path}!{INFO_ASSET}")
         text = _open_tokenizer(
@@ -132,7 +143,7 @@ def _unpack(path: Path, model: Path) -> ModelFiles:
     return ModelFiles(model, text, info)
 
 
-def _unpack_bundle(path: Path, model: Path) -> ModelFiles:
+def _unpack_container(path: Path, model: Path) -> ModelFiles:
     description = bundle.read_description(path)
     info = description.info
     text = _open_tokenizer(info, lambda: bundle.read_tokenizer(path), f"{path}!{TOKENIZER_FILE}")
@@ -154,12 +165,14 @@ def find_limit(path: Path) -> int | None:
     """How many tokens a text of the model may have, by the model-info.json beside it or in its package; None where that
     says nothing. The model itself is not read."""
     try:
-        if path.is_file() and container.is_container(path):
-            return bundle.read_description(path).info.context
-        if path.is_file() and zipfile.is_zipfile(path):
-            with opened_package(path) as package:
-                return ModelInfo.parse(package.read(entry_of(package, INFO_ASSET)), str(path)).context
-        return ModelInfo.read(path.with_name(INFO_FILE)).context
+        match Form.of(path):
+            case Form.CONTAINER:
+                return bundle.read_description(path).info.context
+            case Form.PACKAGE:
+                with opened_package(path) as package:
+                    return ModelInfo.parse(package.read(entry_of(package, INFO_ASSET)), str(path)).context
+            case Form.FILE:
+                return ModelInfo.read(path.with_name(INFO_FILE)).context
     except FileUnreadable:
         # A file may be looked into whatever lies beside it.
         return None

@@ -15,7 +15,7 @@ from typing import Any
 from ai_edge_litert import schema_py_generated as schema
 
 from farm.errors import FileUnreadable
-from pipeline.inference.archive import MODEL_ASSET, entry_of, opened_package
+from pipeline.inference.archive import MODEL_ASSET, Form, entry_of, opened_package
 from pipeline.litert_lm import container
 
 IDENTIFIER = b"TFL3"
@@ -116,10 +116,11 @@ def opened(path: Path) -> Iterator[memoryview]:
 
 def _model_range(path: Path) -> tuple[int, int]:
     """Where the model's bytes lie: the whole file, a section of a `.litertlm`, or the stored asset of an APK."""
-    if container.is_container(path):
+    form = Form.of(path)
+    if form is Form.CONTAINER:
         section = container.find_model(path)
         return section.begin, section.end - section.begin
-    if not zipfile.is_zipfile(path):
+    if form is Form.FILE:
         return 0, path.stat().st_size
     with opened_package(path) as package:
         entry = entry_of(package, MODEL_ASSET)
