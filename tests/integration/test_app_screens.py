@@ -219,7 +219,7 @@ def test_a_job_can_switch_the_filter_off(
 
 
 def test_the_stage_draws_both_themes(
-    harness: Harness, package: Callable[..., Path], tiny_job: TinyJob, tmp_path: Path
+    harness: Harness, package: Callable[..., Path], tiny_job: TinyJob, kept_jars: Path, tmp_path: Path
 ) -> None:
     request = tiny_job.request.model_copy(update={"stage": StageName.SCREENSHOTS, "workdir": tmp_path})
     for name in ("inputs", "outputs", "scratch"):
@@ -227,7 +227,8 @@ def test_the_stage_draws_both_themes(
     request.input(ArtifactName.APP_BASE).symlink_to(harness.base.folder)
     request.input(ArtifactName.GOLDEN).symlink_to(tiny_job.request.output(ArtifactName.GOLDEN))
     request.input(ArtifactName.APK).symlink_to(package(tiny_job.assets()))
-    screenshots.run(request, lambda _share, _activity: None)
+    with kept(kept_jars):
+        screenshots.run(request, lambda _share, _activity: None)
     light, dark = (
         request.output(name).read_bytes() for name in (ArtifactName.SCREENSHOT_LIGHT, ArtifactName.SCREENSHOT_DARK)
     )
