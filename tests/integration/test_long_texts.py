@@ -37,6 +37,7 @@ from tests import processors
 from tests.fixtures import dynamic_graphs, packaged_apps
 from tests.fixtures.decoders import random_weights, viewed
 from tests.fixtures.host_driver import HostDriver
+from tests.fixtures.text_modes import KERAS_WARNINGS
 from tests.trial import Trial
 
 LENGTH = 4000
@@ -53,6 +54,8 @@ CLOSE, CLOSE_REAL = 1e-3, 2e-2
 INT8_DIVERGENCE = 0.15
 # A lead of the best logit below which another best token is no fault at int8.
 NEAR_TIE = 0.5
+
+pytestmark = KERAS_WARNINGS
 
 Logits = np.ndarray[Any, np.dtype[np.float32]]
 
