@@ -225,9 +225,11 @@ def follow_keras(title: str, source: Path, driver: HostDriver, folder: Path) -> 
             assert max(measured) < INT8_DIVERGENCE, measured
             figures = [f"{each:.4f} nats" for each in measured]
         said.append(f"{weight_format} off Keras by {figures[0]} here and {figures[1]} in the app")
-        agreed = held.in_litert_lm(tokenizer, expected, NEAR_TIE, folder)
-        assert agreed > len(places) / 3
-        said[-1] += f", Keras's best token written by LiteRT-LM at all {agreed} places where it leads"
+        if weight_format is not WeightFormat.FLOAT32:
+            # Which reads each text from its beginning, in float32 for ten minutes and more.
+            agreed = held.in_litert_lm(tokenizer, expected, NEAR_TIE, folder)
+            assert agreed > len(places) / 3
+            said[-1] += f", LiteRT-LM writes Keras's best token at all {agreed} places where it leads"
         held.path.unlink()
     return f"{title}, {len(places)} places of {LENGTH} tokens: {'; '.join(said)}"
 

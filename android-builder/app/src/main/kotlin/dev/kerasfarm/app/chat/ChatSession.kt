@@ -6,6 +6,7 @@ import android.database.sqlite.SQLiteFullException
 import dev.kerasfarm.app.generation.Notice
 import dev.kerasfarm.app.generation.Phase
 import dev.kerasfarm.app.generation.Session
+import dev.kerasfarm.app.generation.noticeOf
 import dev.kerasfarm.generation.ConversationRefused
 import dev.kerasfarm.generation.EndReason
 import dev.kerasfarm.generation.GenerationListener
@@ -207,12 +208,9 @@ class ChatSession(private val session: Session, openStore: () -> ConversationSto
                     tokensPerSecond = answer.tokensPerSecond,
                     stopped = answer.reason == EndReason.STOPPED,
                     chat = it.chat.copy(ended = answer.reason, contextTokens = answer.contextTokens),
-                    notice = when {
-                        answer.reason == EndReason.UNSUITABLE -> Notice.UnsuitableAnswer
-                        answer.reason == EndReason.CONTEXT_FULL -> Notice.ContextFull
-                        answer.tokens == 0 && answer.reason == EndReason.END_OF_TEXT -> Notice.NothingToSay
-                        else -> it.notice as? Notice.Keeping
-                    },
+                    notice = Notice.UnsuitableAnswer.takeIf { answer.reason == EndReason.UNSUITABLE }
+                        ?: noticeOf(answer.reason, answer.tokens, answer.contextTokens)
+                        ?: it.notice as? Notice.Keeping,
                 )
             }
             growing.keep()

@@ -180,13 +180,8 @@ class Session(
             tokens = result.tokens.size,
             tokensPerSecond = result.tokensPerSecond,
             stopped = result.reason == EndReason.STOPPED,
-            notice = when {
-                result.reason == EndReason.CONTEXT_FULL -> Notice.ContextFull
-                result.reason == EndReason.MEMORY_FULL -> Notice.MemoryFull
-                result.tokens.isEmpty() && result.reason == EndReason.END_OF_TEXT -> Notice.NothingToSay
-                result.promptTokensLeft > 0 -> Notice.PromptCut(result.promptTokens, result.promptTokensLeft)
-                else -> null
-            },
+            notice = noticeOf(result.reason, result.tokens.size, result.promptTokens + result.tokens.size)
+                ?: Notice.PromptCut(result.promptTokens, result.promptTokensLeft).takeIf { it.left > 0 },
         )
     }
 

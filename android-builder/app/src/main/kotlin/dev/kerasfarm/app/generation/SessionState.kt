@@ -14,8 +14,8 @@ sealed interface Notice {
     /** The context is full, so writing stopped early. */
     data object ContextFull : Notice
 
-    /** There is no memory for a longer text, so writing stopped early. */
-    data object MemoryFull : Notice
+    /** There is no memory for a text of more than [tokens] tokens, prompt included, so writing stopped early. */
+    data class MemoryFull(val tokens: Int) : Notice
 
     /** The prompt leaves no room: it has [tokens] tokens where the context has [context] places. */
     data class LongPrompt(val tokens: Int, val context: Int) : Refusal

@@ -9,7 +9,7 @@ import dev.kerasfarm.app.generation.SessionState
 /** A notice as a sentence. */
 fun sentence(notice: Notice, resources: Resources): String = when (notice) {
     Notice.ContextFull -> resources.getString(R.string.notice_context_full)
-    Notice.MemoryFull -> resources.getString(R.string.notice_memory_full)
+    is Notice.MemoryFull -> resources.getString(R.string.notice_memory_full, notice.tokens)
     is Notice.LongPrompt -> resources.getString(R.string.notice_prompt_too_long, notice.tokens, notice.context)
     is Notice.PromptCut -> resources.getString(R.string.notice_prompt_cut, notice.read, notice.left)
     Notice.UnsuitablePrompt -> resources.getString(R.string.notice_unsuitable_prompt)
