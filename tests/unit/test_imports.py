@@ -10,6 +10,7 @@ import pytest
 
 from farm import locations
 from farm.stages import STAGES, Queue
+from pipeline.provenance.closure import Repository
 
 PROGRAM = """
 import importlib, sys
@@ -68,3 +69,14 @@ def test_an_image_holds_what_its_programs_import(role: str, names: list[str]) ->
         [sys.executable, "-c", IMAGE, role, *names], cwd=locations.ROOT, capture_output=True, text=True, check=False
     )
     assert ended.returncode == 0, ended.stderr[-2000:]
+
+
+def test_the_androids_toolchain_is_fetched_again_only_when_what_fetches_changes() -> None:
+    """What its layer copies is what the two programs import, and nothing else of the farm."""
+    text = (locations.ANDROID_BUILDER / "Dockerfile").read_text().replace("\\\n", " ")
+    layer = text.partition(" AS toolchain\n")[2].partition("\nFROM ")[0]
+    names = [name for line in layer.splitlines() if line.startswith("COPY ") for name in line.split()[1:-1]]
+    copied = {path for name in names for path in (locations.ROOT / name, *(locations.ROOT / name).glob("*.py"))}
+    needed = Repository.of_farm().closure("pipeline.toolchain.maven", "pipeline.toolchain.arm_machine").files
+    assert needed <= {path.relative_to(locations.ROOT).as_posix() for path in copied}
+    assert {name for name in names if name.startswith("farm")} <= needed
