@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from farm import digests, locations
 from farm.recipes import WeightFormat
 from pipeline import process
-from pipeline.android import archive
+from pipeline.android import archive, compilation
 from pipeline.android.archive import Member
 from pipeline.conversion.binding.binder import bind
 from pipeline.conversion.description import Layer, RotaryEmbedding
@@ -32,6 +32,7 @@ from tests import processors
 from tests.fixtures import decoders, drafting_traces, length_traces, weightless_graphs
 from tests.fixtures.drafting_traces import Trace
 from tests.fixtures.host_driver import HostDriver
+from tests.fixtures.kept_jars import make_once
 from tests.fixtures.weightless_graphs import GPT2_LIKE, LLAMA_LIKE, Sizes
 
 if TYPE_CHECKING:
@@ -453,7 +454,7 @@ def test_a_model_of_the_former_contract_is_to_be_converted_again(
 
 @pytest.fixture(scope="module")
 def shrunk_driver(
-    app_base: AppBase, android_toolchain: Toolchain, tmp_path_factory: pytest.TempPathFactory
+    app_base: AppBase, android_toolchain: Toolchain, kept_jars: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[HostDriver]:
     """The driver over classes that R8 shrank and renamed by the app's own rules, as class files."""
     folder = tmp_path_factory.mktemp("shrunk")
@@ -463,15 +464,20 @@ def shrunk_driver(
         "-dontwarn android.**\n-dontwarn org.json.**\n"
     )
     java = Path(shutil.which("java") or "java").resolve().parents[1]
-    process.run(
-        (
-            java / "bin" / "java", "-cp", ":".join(map(str, android_toolchain.paths(Role.SHRINKER))),
-            "com.android.tools.r8.R8", "--classfile", "--release", "--lib", java, "--pg-conf", RULES,
-            "--pg-conf", rules, "--no-data-resources", "--output", shrunk, app_base.library_jar, app_base.host_jar,
-            *android_toolchain.paths(Role.LIBRARY),
-        ),
-        timeout=300, error=AssertionError, hint="the rules do not hold",  # type: ignore[arg-type]
-    )  # fmt: skip
+    shrinker = android_toolchain.paths(Role.SHRINKER)
+    jars = (app_base.library_jar, app_base.host_jar, *android_toolchain.paths(Role.LIBRARY))
+    options = ("--classfile", "--release", "--no-data-resources")
+
+    def shrink() -> None:
+        process.run(
+            (
+                java / "bin" / "java", *compilation.JVM, "-cp", ":".join(map(str, shrinker)), "com.android.tools.r8.R8",
+                *options, "--lib", java, "--pg-conf", RULES, "--pg-conf", rules, "--output", shrunk, *jars,
+            ),
+            timeout=300, error=AssertionError, hint="the rules do not hold",  # type: ignore[arg-type]
+        )  # fmt: skip
+
+    make_once(kept_jars, options, (RULES, rules, *shrinker, *jars), shrunk, shrink)
     with zipfile.ZipFile(shrunk) as jar:
         assert not any(name.startswith("dev/kerasfarm/generation/") for name in jar.namelist()), "nothing was renamed"
     others = [path for role in (Role.HOST_NATIVE, Role.PLATFORM) for path in android_toolchain.paths(role)]
