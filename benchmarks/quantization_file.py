@@ -110,11 +110,13 @@ def main(source: Path, recipe: Recipe, folder: Path) -> None:
 def _write_info(path: Path, model: MappedModel, export: TokenizerExport, recipe: Recipe) -> None:
     """What the app's engine reads beside the file."""
     description = model.description
+    # An engine wants a token to stop at; this one is seldom written.
+    last = description.vocabulary_size - 1
     ModelInfo(
         name=model.family, family=model.family, io_mode="tokens", recipe=recipe.name, context=DEFAULT_CONTEXT,
         prefill=(), vocabulary_size=description.vocabulary_size, layers=len(description.layers),
         kv_heads=description.key_value_heads, head_dim=description.head_size, start_token=export.start_token,
-        end_token=0, stop_tokens=(), tokenizer=None, tokenizer_sha256=None, model_sha256=digests.of_file(path),
+        end_token=last, stop_tokens=(last,), tokenizer=None, tokenizer_sha256=None, model_sha256=digests.of_file(path),
         source="", source_digest=None,
     ).write(path.with_suffix(".info.json"))  # fmt: skip
 
