@@ -117,10 +117,13 @@ def damp(moments: Float64) -> DampedMoments | None:
     mean = float(diagonal.mean())
     if not np.isfinite(moments).all() or mean <= 0:
         return None
-    # A column whose input was always zero is rounded by itself.
-    filled = moments / mean + np.diag(np.where(diagonal == 0, 1.0, 0.0))
+    places = np.diag_indices(len(moments))
     for damping in DAMPING:
-        damped = filled + np.eye(len(filled)) * damping
+        # Of wide products each copy takes half a gigabyte.
+        damped = moments / mean
+        # A column whose input was always zero is rounded by itself.
+        damped[places] += np.where(diagonal == 0, 1.0, 0.0)
+        damped[places] += damping
         try:
             # With rows and columns in reverse, the lower factor of H gives the upper one of its inverse.
             lower = scipy.linalg.cholesky(damped[::-1, ::-1], lower=True, check_finite=False)
