@@ -22,6 +22,7 @@ from examples.smollm2 import __main__ as smollm2
 from farm import recipes
 from farm.jobspec import TokenizerGraph
 from farm.recipes import WeightFormat
+from farm.runtimes import APP_RUNTIME
 from pipeline.conversion import graph
 from pipeline.conversion.binding import bind
 from pipeline.conversion.evaluation_text import TEXTS
@@ -54,6 +55,8 @@ CLOSE, CLOSE_REAL = 1e-3, 2e-2
 INT8_DIVERGENCE = 0.15
 # A lead of the best logit below which another best token is no fault at int8.
 NEAR_TIE = 0.5
+# At how many of the other places int8 must have the best token: what the recipe int8 promises of greedy steps.
+AGREEMENT = recipes.find("int8").limits_on(APP_RUNTIME).greedy_agreement
 
 pytestmark = KERAS_WARNINGS
 
@@ -98,9 +101,9 @@ class Held:
         np.testing.assert_allclose(self._score(driver, scratch, self.length, WRITTEN)[-1], logits[-1], atol=1e-3)
         return logits
 
-    def in_litert_lm(self, tokenizer: bytes, expected: Logits, near_tie: float, scratch: Path) -> int:
-        """At how many places LiteRT-LM was compared; QualityMissed where it writes another token than the best one of
-        `expected` [places, V], which leads by `near_tie` or more."""
+    def in_litert_lm(self, tokenizer: bytes, expected: Logits, near_tie: float, recipe: str, scratch: Path) -> int:
+        """At how many places LiteRT-LM writes the best token of `expected` [places, V]; QualityMissed where that leads
+        by `near_tie` or more and LiteRT-LM writes others than the recipe allows."""
         codec = TextCodec(tokenizer, "the model's tokenizer")
         derived, bundle = scratch / "derived.tflite", scratch / "model.litertlm"
         signatures.derive(self.path, read_sizes(self.path, LENGTH), derived)
@@ -121,7 +124,7 @@ class Held:
             if golden.steps:  # else it is no whole character, or a special token, which LiteRT-LM does not print
                 prompts.append(Prompt(texts=(codec.continue_text(tokens),), tokens=tuple(tokens), golden=golden))
         asked = Asked(path=str(bundle), context=CONTEXT, threads=processors.threads(), prompts=tuple(prompts))
-        outcomes = runtime.run(asked, recipes.find("none"), 1.0).prompts
+        outcomes = runtime.run(asked, recipes.find(recipe), AGREEMENT).prompts
         bundle.unlink()
         assert sum(outcome.compared + outcome.near_ties for outcome in outcomes) == len(prompts)
         return sum(outcome.agreed for outcome in outcomes)
@@ -147,11 +150,11 @@ def require_close(found: Logits, expected: Logits, tolerance: float) -> float:
 
 
 def divergence(found: Logits, expected: Logits) -> float:
-    """The mean divergence of the tokens' probabilities, in nats; where the best token leads, it is the same."""
+    """The mean divergence of the tokens' probabilities, in nats; where the best token leads, it mostly is the same."""
     p, q = log_softmax(expected), log_softmax(found)
     second, first = np.sort(expected, axis=1)[:, -2:].T
     leads = first - second > NEAR_TIE
-    assert (found.argmax(1) == expected.argmax(1))[leads].all()
+    assert (found.argmax(1) == expected.argmax(1))[leads].mean() >= AGREEMENT
     assert leads.sum() > len(expected) / 3
     return float((np.exp(p) * (p - q)).sum(1).mean())
 
@@ -188,7 +191,7 @@ def follow_small(name: str, driver: HostDriver, folder: Path) -> None:
     require_close(held.here(), expected, CLOSE)
     require_close(held.written_in_the_app(driver, folder), expected, CLOSE)
     near_tie = 2 * CLOSE * float(np.abs(expected).max())
-    assert held.in_litert_lm(tokenizer, expected, near_tie, folder) > len(PLACES) / 2
+    assert held.in_litert_lm(tokenizer, expected, near_tie, "none", folder) > len(PLACES) / 2
 
 
 def letters(count: int) -> bytes:
@@ -227,9 +230,9 @@ def follow_keras(title: str, source: Path, driver: HostDriver, folder: Path) -> 
         said.append(f"{weight_format} off Keras by {figures[0]} here and {figures[1]} in the app")
         if weight_format is not WeightFormat.FLOAT32:
             # Which reads each text from its beginning, in float32 for ten minutes and more.
-            agreed = held.in_litert_lm(tokenizer, expected, NEAR_TIE, folder)
+            agreed = held.in_litert_lm(tokenizer, expected, NEAR_TIE, "int8", folder)
             assert agreed > len(places) / 3
-            said[-1] += f", LiteRT-LM writes Keras's best token at all {agreed} places where it leads"
+            said[-1] += f", LiteRT-LM writes Keras's best token at {agreed} places"
         held.path.unlink()
     return f"{title}, {len(places)} places of {LENGTH} tokens: {'; '.join(said)}"
 
