@@ -25,8 +25,8 @@ from worker import sandbox
 from worker.stage_process import ProcessRunner
 
 RECIPES = ("none", "int8", "fp16")
-# In seconds. A kill comes within the pause that a stage is allowed; a stage that was killed is allowed twice as long the
-# next time, so that every moment of it is met and it gets through on any machine.
+# In seconds. A kill comes within the pause that a stage is allowed; a stage that was killed is allowed twice as long
+# the next time, so that every moment of it is met and it gets through on any machine.
 SHORTEST_PAUSE, FIRST_PAUSE = 0.1, 2.0
 PATIENCE = 1800.0
 THROUGH = {StageState.SUCCEEDED, StageState.REUSED, StageState.SKIPPED}
@@ -38,7 +38,8 @@ class RealYard(Yard):
     def __init__(self, home: Path, model: Path) -> None:
         super().__init__(
             home, sandbox="required", toolchain=locations.ROOT / ".toolchain", max_attempts=1000, arm_seconds=0,
-            lease_seconds=20.0, heartbeat_seconds=1.0,
+            # Beats are commits too: more of them would end a long stage before it is through.
+            lease_seconds=20.0, heartbeat_seconds=5.0,
         )  # fmt: skip
         self._model = model
         self.submitted = 0
