@@ -8,8 +8,10 @@ it rewrites pytest as well. Processes that tests start are not measured. The flo
 
 from __future__ import annotations
 
+import ast
 import functools
 import json
+import threading
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +24,17 @@ ROOT = Path(__file__).resolve().parents[1]
 SETTINGS: Mapping[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["slipcover"]
 SOURCES = [str(ROOT / name) for name in SETTINGS["source"]]
 RESULT = "slipcover"
+# Before Python 3.11.8 two threads that parse at once can end in a SystemError (gh-106905). Slipcover parses each module
+# that is imported, TensorFlow the functions that it traces, of which conversion traces some in a thread.
+_parsing, _parse = threading.RLock(), ast.parse
+
+
+def _parse_alone(*arguments: Any, **options: Any) -> Any:
+    with _parsing:
+        return _parse(*arguments, **options)
+
+
+ast.parse = _parse_alone
 # At import, before conftest.py imports the first module that is measured.
 _counters = slipcover.Slipcover(branch=True)
 slipcover.ImportManager(_counters, slipcover.FileMatcher(sources=SOURCES)).__enter__()

@@ -96,7 +96,8 @@ class CompleteScreenTest : AppTest() {
         // A short text may have ended by then.
         assertTrue(session.state.tokens >= before)
         assertFalse(session.state.stopped)
-        assertTrue("$seen", seen.size >= 2)
+        // What was written before this thread had a turn is shown at once.
+        assertTrue("$seen", seen.size >= 2 || before == session.state.tokens)
         await("the buttons") { visible(R.id.dismiss) }
         assertEquals(longest + session.state.text, text(R.id.prompt))
         press(R.id.dismiss)
