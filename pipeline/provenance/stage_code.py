@@ -12,6 +12,7 @@ import math
 import os
 import secrets
 import sys
+import threading
 import time
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -56,6 +57,7 @@ class _State:
 
 
 _latest: dict[str, tuple[float, _State]] = {}
+_looking = threading.Lock()
 
 
 def of_job(home: Path) -> str:
@@ -69,6 +71,13 @@ def of_stages(home: Path) -> Mapping[str, str]:
     SettingsInvalid when a module's declarations are wrong.
     """
     root = str(locations.ROOT)
+    # One thread looks, and the others have what it found. Besides, before Python 3.11.8 two threads that parse at once
+    # can end in a SystemError (gh-106905).
+    with _looking:
+        return _look(root, home)
+
+
+def _look(root: str, home: Path) -> Mapping[str, str]:
     looked_at, state = _latest.get(root, (-math.inf, None))
     if state is None or time.monotonic() - looked_at >= FRESH_SECONDS:
         looked_at = time.monotonic()
@@ -83,8 +92,9 @@ def of_stages(home: Path) -> Mapping[str, str]:
 
 def of_module(name: str) -> str:
     """The digest of one module and all that it imports."""
-    repository = Repository.of_farm()
-    return digest(repository, repository.closure(name), Environment())
+    with _looking:
+        repository = Repository.of_farm()
+        return digest(repository, repository.closure(name), Environment())
 
 
 def stage_closure(repository: Repository, stage: stages.Stage) -> Closure:

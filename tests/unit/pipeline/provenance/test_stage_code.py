@@ -5,7 +5,10 @@ from __future__ import annotations
 import functools
 import os
 import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -226,3 +229,20 @@ def test_what_was_just_found_is_not_looked_for_again(home: Home, monkeypatch: py
     monkeypatch.setattr(stage_code, "FRESH_SECONDS", 60.0)
     monkeypatch.setattr(stage_code._State, "holds", lambda _self: pytest.fail("looked again"))
     assert home.digests() == before
+
+
+def test_threads_that_ask_at_once_have_it_found_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = []
+
+    def find() -> SimpleNamespace:
+        looks.append(1)
+        time.sleep(0.05)
+        return SimpleNamespace(digests={"verify": "0"}, holds=lambda: True)
+
+    monkeypatch.setattr(stage_code, "_latest", {})
+    monkeypatch.setattr(stage_code, "_find", find)
+    monkeypatch.setattr(stage_code, "_keep", lambda path, state: None)
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(stage_code.of_stages, [tmp_path] * 8))
+    assert answers == [{"verify": "0"}] * 8
+    assert len(looks) == 1
