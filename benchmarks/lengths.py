@@ -126,18 +126,28 @@ def step_seconds(model: TokenModel, text: Sequence[int], alone: bool) -> float:
     """The median step behind a text."""
     model.reset()
     model.read(text)
-    found = []
-    with exclusive.alone(alone):
-        for _ in range(STEPS):
-            started = time.perf_counter()
-            model.step(text[0])
-            found.append(time.perf_counter() - started)
-    return statistics.median(found)
+    return median_step(model, text[0], STEPS, alone)
 
 
 def read_seconds(model: TokenModel, text: Sequence[int], alone: bool) -> float:
     """To read a text from nothing, the growth of the caches among it."""
     model.reset()
+    return timed_read(model, text, alone)
+
+
+def median_step(model: TokenModel, token: int, steps: int, alone: bool) -> float:
+    """Seconds of a step, the median of so many behind what was read."""
+    found = []
+    with exclusive.alone(alone):
+        for _ in range(steps):
+            started = time.perf_counter()
+            model.step(token)
+            found.append(time.perf_counter() - started)
+    return statistics.median(found)
+
+
+def timed_read(model: TokenModel, text: Sequence[int], alone: bool) -> float:
+    """Seconds to read a text from where the model is."""
     with exclusive.alone(alone):
         started = time.perf_counter()
         model.read(text)

@@ -11,8 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks import exclusive
-from benchmarks.lengths import answered
+from benchmarks.lengths import answered, median_step, timed_read
 from benchmarks.llama_cpp_process import LlamaCpp
 from benchmarks.quantization_file import THREADS
 from farm import settings
@@ -55,7 +54,7 @@ def in_turns(
             for name, model in models.items():
                 times = found[name]
                 times.prompt.append(_read(model, text[:PROMPT], alone))
-                times.step.append(_step(model, text[0], alone))
+                times.step.append(median_step(model, text[0], STEPS, alone))
                 times.read.append(_read(model, text[:READ], alone))
             for name, other in others.items():
                 times = found[name]
@@ -84,18 +83,6 @@ def on_the_jvm(path: Path, folder: Path, text: Sequence[int]) -> tuple[float, fl
 
 
 def _read(model: TokenModel, text: Sequence[int], alone: bool) -> float:
+    """To read a text from its beginning into the caches that are there."""
     model.rewind()
-    with exclusive.alone(alone):
-        began = time.perf_counter()
-        model.read(text)
-        return time.perf_counter() - began
-
-
-def _step(model: TokenModel, token: int, alone: bool) -> float:
-    times = []
-    with exclusive.alone(alone):
-        for _ in range(STEPS):
-            began = time.perf_counter()
-            model.step(token)
-            times.append(time.perf_counter() - began)
-    return statistics.median(times)
+    return timed_read(model, text, alone)
