@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import runbook
-from benchmarks.rows import Row, table
+from benchmarks.rows import Row, renew_part, table
 from benchmarks.runbook import Built, Timed
 from benchmarks.spine import (
     GIB,
@@ -82,8 +82,7 @@ def main() -> None:
         tables = measure(folder, arguments.model or random_base(folder, 1))
     print(tables)
     if arguments.write:
-        before, rest = PAGE.read_text().split(BEGIN)
-        PAGE.write_text(f"{before}{BEGIN}\n\n{tables}\n{END}{rest.split(END)[1]}")
+        renew_part(PAGE, BEGIN, END, f"\n\n{tables}\n")
 
 
 def measure(folder: Path, preset: Path) -> str:

@@ -21,15 +21,14 @@ import argparse
 import importlib
 import json
 import pickle
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks import llama_cpp_process, quantization_goals, quantization_speed, spine
 from benchmarks.quantization_file import THREADS, make
 from benchmarks.quantization_goals import Measured
-from benchmarks.rows import table
+from benchmarks.rows import renew_part, table
 from farm import recipes
 from farm.jobspec import DEFAULT_CONTEXT, TokenizerGraph
 from farm.native_output import stdout_suppressed
@@ -69,9 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _write(given.model, lines)
 
 
-def compare(
-    name: str, source: Path, chosen: Sequence[Recipe], folder: Path, alone: bool, timed: bool
-) -> list[str]:  # fmt: skip
+def compare(name: str, source: Path, chosen: Sequence[Recipe], folder: Path, alone: bool, timed: bool) -> list[str]:
     """The lines of the page for one model."""
     load = os.getloadavg()[0]
     kinds = RIVALS.get(name, ())
@@ -89,7 +86,7 @@ def compare(
         text = max((text.tokens for text in texts), key=len)[: quantization_speed.READ].tolist()
         times = quantization_speed.in_turns(files, rivals, python, text, alone)
         jvm = quantization_speed.on_the_jvm(files["int8"], folder, text) if "int8" in files else None
-    whole = next(made.values().__iter__())[1].float32_bytes
+    whole = next(iter(made.values()))[1].float32_bytes
     found = {
         key: Measured(qualities[key], path.stat().st_size, whole, made[key][1] if key in made else None, times.get(key))
         for key, path in (files | rivals).items()
@@ -124,33 +121,38 @@ def _reference(source: Path, folder: Path) -> tuple[TextReference, ...]:
 
 
 def _quality(path: Path, texts: Sequence[TextReference]) -> Divergence:
-    kept = path.with_suffix(".quality.json")
-    if not kept.exists():
-        spine.say(f"what {path.stem} keeps")
+    def measure() -> Divergence:
         with stdout_suppressed():
             model = open_token_model(path, THREADS, max(DEFAULT_CONTEXT, *(len(text.tokens) for text in texts)))
-        kept.write_text(json.dumps(asdict(divergence.measure(model, texts))))
-    return Divergence(**json.loads(kept.read_text()))
+        return divergence.measure(model, texts)
+
+    return _once(path, measure)
 
 
 def _rival_quality(python: Path, path: Path, texts: Sequence[TextReference]) -> Divergence:
     """Of a file of llama.cpp's, on the same tokens."""
+
+    def measure() -> Divergence:
+        logits = llama_cpp_process.logits(python, path, [text.tokens.tolist() for text in texts])
+        rows = [row for text, found in zip(texts, logits, strict=True) for row in divergence.compare(text, found)]
+        return divergence.summarise(rows, [value for text in texts for value in text.nll.tolist()])
+
+    return _once(path, measure)
+
+
+def _once(path: Path, measure: Callable[[], Divergence]) -> Divergence:
+    """What a file keeps, measured unless it was before."""
     kept = path.with_suffix(".quality.json")
     if not kept.exists():
         spine.say(f"what {path.stem} keeps")
-        logits = llama_cpp_process.logits(python, path, [text.tokens.tolist() for text in texts])
-        rows = [row for text, found in zip(texts, logits, strict=True) for row in divergence.compare(text, found)]
-        keras = [value for text in texts for value in text.nll.tolist()]
-        kept.write_text(json.dumps(asdict(divergence.summarise(rows, keras))))
+        kept.write_text(json.dumps(asdict(measure())))
     return Divergence(**json.loads(kept.read_text()))
 
 
 def _write(name: str, lines: Sequence[str]) -> None:
     """Put the lines between the model's marks."""
     begin, end = f"<!-- python -m benchmarks.quantization {name} --write -->", f"<!-- end of {name} -->"
-    page = PAGE.read_text()
-    section = "\n".join([begin, *lines, end])
-    PAGE.write_text(re.sub(f"{re.escape(begin)}.*?{re.escape(end)}", lambda _: section, page, flags=re.DOTALL))
+    renew_part(PAGE, begin, end, "\n".join(["", *lines, ""]))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""A row of a page of benchmarks: a goal and what was measured."""
+"""What pages of benchmarks are made of: rows with a goal and what was measured, and the parts between marks."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -37,3 +38,10 @@ def table(rows: Sequence[Row]) -> list[str]:
     """In Markdown."""
     lines = ["| what | goal: at most | measured | | |", "|---|---|---|---|---|"]
     return lines + [f"| {' | '.join(row.cells())} |" for row in rows]
+
+
+def renew_part(page: Path, begin: str, end: str, part: str) -> None:
+    """Put a part between its marks, of which several may end alike; ValueError where the page has none."""
+    before, rest = page.read_text().split(begin)
+    _, _, after = rest.partition(end)
+    page.write_text(f"{before}{begin}{part}{end}{after}")

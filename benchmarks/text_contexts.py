@@ -13,12 +13,12 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import os
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.rows import renew_part
 from benchmarks.spine import ROOT, THREADS, kept_folder, say
 from examples.smollm2 import __main__ as smollm2
 from farm.jobspec import IoMode, JobSpec, TokenizerGraph
@@ -60,8 +60,7 @@ def main() -> None:
         table = render(measure(folder))
     print(table)
     if arguments.write:
-        before, rest = PAGE.read_text().split(BEGIN)
-        PAGE.write_text(f"{before}{BEGIN}\n\n{table}\n{END}{rest.partition(END)[2]}")
+        renew_part(PAGE, BEGIN, END, f"\n\n{table}\n")
 
 
 def measure(folder: Path) -> list[Measured]:
@@ -75,7 +74,7 @@ def measure(folder: Path) -> list[Measured]:
                 convert(path, context, FIRST_ROWS if grows else context)
             say(f"{path.name}: writing")
             words = [sys.executable, "-c", _WRITING, str(path), PROMPT, *map(str, (NEW_TOKENS, THREADS, TURNS))]
-            done = subprocess.run(words, cwd=ROOT, env=dict(os.environ), stdout=subprocess.PIPE, check=True)
+            done = subprocess.run(words, cwd=ROOT, stdout=subprocess.PIPE, check=True)
             found.append(Measured(context, grows, **json.loads(done.stdout)))
     assert len({one.text for one in found}) == 1, found
     return found
@@ -85,8 +84,9 @@ def convert(path: Path, context: int, first_rows: int) -> None:
     """SmolLM2 at int8 without preparation, with caches that begin with so many rows."""
     source = smollm2.HERE
     smollm2.make(source)
-    model, preprocessor = (opened := open_model(source, TokenizerGraph.PORTABLE, THREADS)).model, opened.preprocessor
-    export = export_tokenizer(preprocessor, model.family, source, tokens=model.description.vocabulary_size)
+    opened = open_model(source, TokenizerGraph.PORTABLE, THREADS)
+    model = opened.model
+    export = export_tokenizer(opened.preprocessor, model.family, source, tokens=model.description.vocabulary_size)
     spec = JobSpec(model_kind=ModelKind.FOLDER, model=str(source), io_mode=IoMode.BYTES, context=context)
     text_model = selection.text_model(spec, model, export, model_stop_tokens(model, export))
     graph = path.with_suffix(".graph")

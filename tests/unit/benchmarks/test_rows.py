@@ -1,8 +1,14 @@
-"""Rows of the pages of benchmarks: what counts as reached, and how it is said."""
+"""Pages of benchmarks: what counts as reached, how it is said, and the parts that are renewed."""
 
 from __future__ import annotations
 
-from benchmarks.rows import Row, table
+from pathlib import Path
+
+import pytest
+
+from benchmarks.rows import Row, renew_part, table
+
+END = "<!-- end -->"
 
 
 def test_a_goal_is_a_bound_from_above_unless_it_is_said_to_be_one_from_below() -> None:
@@ -15,3 +21,18 @@ def test_a_goal_is_a_bound_from_above_unless_it_is_said_to_be_one_from_below() -
 
 def test_a_figure_without_a_goal_has_its_unit_and_no_verdict() -> None:
     assert table([Row("first token", None, 0.1234, "s", "median")])[-1] == "| first token |  | 0.123 s |  | median |"
+
+
+def test_one_part_is_renewed_and_all_else_stays(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"a\n<!-- one -->old{END}\nb\n<!-- two -->kept{END}\nc\n")
+    renew_part(page, "<!-- one -->", END, "new")
+    assert page.read_text() == f"a\n<!-- one -->new{END}\nb\n<!-- two -->kept{END}\nc\n"
+
+
+def test_a_page_without_the_mark_is_left_alone(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("nothing to renew\n")
+    with pytest.raises(ValueError, match="unpack"):
+        renew_part(page, "<!-- one -->", END, "new")
+    assert page.read_text() == "nothing to renew\n"
