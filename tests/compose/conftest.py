@@ -8,19 +8,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.compose.daemon import NoDaemon, base_image, daemon
+from tests.compose.daemon import NoDaemon, docker_environment
 
 
 @pytest.fixture(scope="package")
 def docker() -> Iterator[dict[str, str]]:
     """The environment in which programs find the daemon, its base image and the tests' tag."""
     try:
-        with daemon() as found:
-            environment = {**os.environ, **found, "FARM_VERSION": "test"}
-            base = base_image(environment)
-            environment |= {"BASE": base} if base else {}
+        with docker_environment() as environment:
             yield environment
-            if "DOCKER_HOST" in found:
+            if environment.get("DOCKER_HOST") != os.environ.get("DOCKER_HOST"):
                 # The tests' own daemon: what older versions left, when it has become too much.
                 for words in ("image prune --force", "builder prune --force --keep-storage 25GB"):
                     subprocess.run(["docker", *words.split()], env=environment, check=True, capture_output=True)

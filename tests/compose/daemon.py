@@ -39,6 +39,15 @@ def daemon() -> Iterator[dict[str, str]]:
         yield from _own()
 
 
+@contextmanager
+def docker_environment() -> Iterator[dict[str, str]]:
+    """The environment of programs that find a daemon, the base of its images and the tests' tag; NoDaemon."""
+    with daemon() as found:
+        environment = {**os.environ, **found, "FARM_VERSION": "test"}
+        base = base_image(environment)
+        yield environment | ({"BASE": base} if base else {})
+
+
 def _own() -> Iterator[dict[str, str]]:
     run = Path("/run/keras-android-farm-tests")
     run.mkdir(mode=0o700, exist_ok=True)

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from farm import locations
-from tests.compose.daemon import base_image, daemon
+from tests.compose.daemon import docker_environment
 from tests.compose.test_hostile_container import AS_COMPOSED
 from tests.faults import figures
 
@@ -39,10 +39,7 @@ def main() -> int:
         "PYTHONDONTWRITEBYTECODE": "1", "PYTEST_ADDOPTS": "-o cache_dir=/var/lib/farm/cache", "HOME": "/var/lib/farm",
         "TMPDIR": "/var/lib/farm", "HYPOTHESIS_STORAGE_DIRECTORY": "/var/lib/farm/hypothesis",
     }  # fmt: skip
-    with daemon() as variables:
-        outside = {**os.environ, **variables, "FARM_VERSION": "test"}
-        base = base_image(outside)
-        outside |= {"BASE": base} if base else {}
+    with docker_environment() as outside:
         subprocess.run(["scripts/images", "worker"], cwd=root, env=outside, check=True)
         build = ["docker", "build", "--quiet", "--network", "host", "--tag", IMAGE, "containers/faults"]
         subprocess.run(build, cwd=root, env=outside, check=True)
