@@ -106,9 +106,13 @@ def _row_numbers(cache: tf.Tensor) -> tf.Tensor:
     """The numbers of a cache's rows, int32 [rows]."""
     if cache.shape[2] is not None:
         return tf.range(cache.shape[2])
+    return tf.cast(tf.reshape(_numbered(tf.abs(cache[:, :1, :, :1]) >= 0.0, 2), [-1]), tf.int32)
+
+
+def _numbered(true: tf.Tensor, axis: int) -> tf.Tensor:
+    """0, 1, 2 ... along an axis of a tensor that is true throughout, as float32."""
     # RANGE would make a tensor of unknown size, which no delegate takes.
-    ones = tf.cast(tf.abs(cache[:, :1, :, :1]) >= 0.0, tf.float32)
-    return tf.cast(tf.reshape(tf.cumsum(ones, axis=2, exclusive=True), [-1]), tf.int32)
+    return tf.cumsum(tf.cast(true, tf.float32), axis=axis, exclusive=True)
 
 
 def run_viewed_layers(
@@ -209,10 +213,7 @@ def behind_by_row(input_pos: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
 
     mask: float32 [1, 1, n, rows] or [1, 1, 1, rows], of which only the number of rows is read.
     """
-    # RANGE would make a tensor of unknown size, which no delegate takes.
-    ones = tf.cast(mask[:, :, :1] < 1.0, tf.float32)
-    rows = tf.cumsum(ones, axis=3, exclusive=True)
-    return tf.cast(tf.reshape(input_pos, [1, 1, -1, 1]), tf.float32) - rows
+    return tf.cast(tf.reshape(input_pos, [1, 1, -1, 1]), tf.float32) - _numbered(mask[:, :, :1] < 1.0, 3)
 
 
 def group_bias(description: DecoderDescription, mask: tf.Tensor, behind: tf.Tensor | None) -> tf.Tensor:
