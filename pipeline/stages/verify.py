@@ -45,10 +45,11 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
     prompt_check.require_same_prompts(info, codec, reference)
 
     limits = recipes.find(info.recipe).limits_on(request.spec.runtime)
+    near_tie = limits.near_tie * reference.logit_scale
     outcomes = []
     for number, prompt in enumerate(reference.prompts):
         report(0.1 + 0.3 * number / len(reference.prompts), "writing greedily beside Keras")
-        outcomes.append(quality.run_prompt(model, prompt, info.stop_tokens, limits.near_tie * reference.logit_scale))
+        outcomes.append(quality.run_prompt(model, prompt, info.stop_tokens, near_tie))
     report(0.4, "reading text beside Keras")
     on_text = divergence.measure(model, reference.texts)
     behind_prefill = quality.prefill_divergence(model, max(reference.texts, key=lambda text: len(text.tokens)))
@@ -65,15 +66,13 @@ def run(request: StageRequest, report: Reporter) -> StageResult:
     in_text = None
     if info.io_mode != IoMode.TOKENS:
         report(0.92, "writing text beside the tokens")
-        in_text = check_text(request, info, model, codec, outcomes, limits.near_tie * reference.logit_scale)
+        in_text = check_text(request, info, model, codec, outcomes, near_tie)
 
     figures = summarise(outcomes, on_text, behind_prefill, difference, cache_change, speed, load_seconds, repeated)
     check_limits(figures, limits, info.recipe)
-    near_tie_margin = limits.near_tie * reference.logit_scale
     write_golden(
-        request.output(ArtifactName.GOLDEN), info, outcomes, figures, limits, near_tie_margin, codec,
-        reference.conversation,
-    )  # fmt: skip
+        request.output(ArtifactName.GOLDEN), info, outcomes, figures, limits, near_tie, codec, reference.conversation
+    )
     model_card(figures, request.input(ArtifactName.MODEL).stat().st_size, info).write(
         request.output(ArtifactName.MODEL_CARD)
     )

@@ -32,6 +32,13 @@ def check_files(request: StageRequest, info: ModelInfo) -> TextCodec | None:
     return TextCodec.open(tokenizer)
 
 
+def require_tokenizer(codec: TextCodec | None) -> TextCodec:
+    """The tokenizer of a model that takes text; DescriptionMismatch where it has none."""
+    if codec is None:
+        raise DescriptionMismatch("The model takes text but comes without a tokenizer; run the job again.")
+    return codec
+
+
 def check_sizes(model: TokenModel, info: ModelInfo, codec: TextCodec | None, reference: Reference) -> None:
     """DescriptionMismatch unless file, description, tokenizer and reference are of the same model."""
     contract = model.contract

@@ -6,7 +6,6 @@ import json
 
 from farm import recipes
 from farm.artifacts import ArtifactName
-from farm.errors import DescriptionMismatch
 from farm.progress import Reporter
 from pipeline.flex.runner import FlexModel
 from pipeline.inference import keras_graph_quality, prompt_check
@@ -15,6 +14,7 @@ from pipeline.inference.model_info import ModelInfo
 from pipeline.inference.reference import Reference
 from pipeline.request import Metric, StageRequest, StageResult
 from pipeline.tokenizers.codec import TextCodec
+from pipeline.verification.consistency import require_tokenizer
 
 # Such a file takes any prompt, and cuts what does not fit.
 LONGEST_PROMPT = 1 << 20
@@ -24,8 +24,7 @@ def verify_keras_graph(
     request: StageRequest, info: ModelInfo, reference: Reference, codec: TextCodec | None, report: Reporter
 ) -> StageResult:
     """Verify a file that takes a prompt and gives a text, and nothing else; QualityMissed."""
-    if codec is None:
-        raise DescriptionMismatch("The model takes text but comes without a tokenizer; run the job again.")
+    codec = require_tokenizer(codec)
     prompt_check.require_same_prompts(info, codec, reference)
     report(0.1, "writing beside Keras")
     limits = recipes.find(info.recipe).limits_on(request.spec.runtime)

@@ -16,6 +16,7 @@ from pipeline.inference.text_model import TextModel
 from pipeline.inference.text_quality import TextMetrics, compare_texts
 from pipeline.request import Metric, StageRequest
 from pipeline.tokenizers.codec import TextCodec
+from pipeline.verification.consistency import require_tokenizer
 
 
 def check_text(
@@ -27,19 +28,18 @@ def check_text(
     near_tie: float,
 ) -> TextMetrics:
     """Compare the signature that takes text with the tokens signatures of the same file, which Keras has judged."""
-    if codec is None:
-        raise DescriptionMismatch("The model takes text but comes without a tokenizer; run the job again.")
+    codec = require_tokenizer(codec)
     path = request.input(ArtifactName.MODEL)
     special_tokens = SpecialTokens(info.special_tokens or SpecialTokens.TEXT)
-    if info.io_mode == IoMode.BYTES:
-        texts = open_text_model(path, info, request.threads)
-        return compare_texts(
-            texts, model, codec, special_tokens, outcomes, info.start_token, info.stop_tokens, near_tie
-        )
-    flex = FlexModel(path, request.threads, info.prompt_bytes or 0, info.context)
+    takes_bytes = info.io_mode == IoMode.BYTES
+    texts = (
+        open_text_model(path, info, request.threads)
+        if takes_bytes
+        else FlexModel(path, request.threads, info.prompt_bytes or 0, info.context)
+    )
     return compare_texts(
-        flex, model, codec, special_tokens, outcomes, info.start_token, info.stop_tokens, near_tie,
-        longest_answer=info.output_tokens,
+        texts, model, codec, special_tokens, outcomes, info.start_token, info.stop_tokens, near_tie,
+        longest_answer=None if takes_bytes else info.output_tokens,
     )  # fmt: skip
 
 
